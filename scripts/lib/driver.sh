@@ -1,0 +1,253 @@
+# shellcheck shell=bash
+# Finds out whether this machine has a Vulkan adapter, and brings a software one where there is none.
+#
+# Nothing compiled exists yet when this runs, and vulkaninfo may be missing, so the look is at files: a loader library, driver manifests,
+# device nodes. That is the same evidence the loader itself goes by. Every place looked at can be redirected, which is how it is tested.
+: "${PIXTAPE_ROOT:=}"         # put before every path looked at
+: "${PIXTAPE_OS:=$(uname -s)}"
+: "${PIXTAPE_DRY_RUN:=}"      # set: print the commands that would change the machine, run none
+
+say() { printf 'pixtape: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# A field of os-release (ID, ID_LIKE, VERSION_CODENAME), empty where unknown.
+os_field() {
+    local file="$PIXTAPE_ROOT/etc/os-release"
+    [ -r "$file" ] || return 0
+    sed -n "s/^$1=//p" "$file" | tr -d '"'\' | head -n 1
+}
+
+# debian (with everything that uses apt), fedora, arch, macos or other.
+family() {
+    if [ "$PIXTAPE_OS" = Darwin ]; then echo macos; return; fi
+    case " $(os_field ID) $(os_field ID_LIKE) " in
+        *' debian '*|*' ubuntu '*) echo debian ;;
+        *' fedora '*|*' rhel '*) echo fedora ;;
+        *' arch '*) echo arch ;;
+        *) echo other ;;
+    esac
+}
+
+has_loader() {
+    local file
+    if [ -z "$PIXTAPE_ROOT" ]; then
+        # ldconfig lives in /sbin, which an ordinary user's PATH may lack.
+        PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' && return 0
+    fi
+    for file in "$PIXTAPE_ROOT"/{usr/,}lib{,64}{,/*-linux-*}/libvulkan.so.1 "$PIXTAPE_ROOT"/usr/local/lib/libvulkan.so.1; do
+        [ -e "$file" ] && return 0
+    done
+    return 1
+}
+
+# The driver manifests the loader would read, one a line.
+manifests() {
+    local chosen=${VK_DRIVER_FILES:-${VK_ICD_FILENAMES:-}} entry file folder
+    local -a parts=()
+    if [ -n "$chosen" ]; then
+        IFS=: read -ra parts <<<"$chosen"
+    else
+        for folder in "$PIXTAPE_ROOT"{/usr/share,/usr/local/share,/etc}/vulkan/icd.d "${XDG_DATA_HOME:-${HOME:-}/.local/share}/vulkan/icd.d"; do
+            parts+=("$folder")
+        done
+    fi
+    # An entry may be a manifest or a folder of them.
+    for entry in "${parts[@]}"; do
+        if [ -f "$entry" ]; then echo "$entry"; continue; fi
+        for file in "$entry"/*.json; do
+            [ -f "$file" ] && echo "$file"
+        done
+    done
+    return 0
+}
+
+has_node() {
+    local node
+    # WSL reaches the GPU through /dev/dxg.
+    for node in "$PIXTAPE_ROOT"/dev/dri/render* "$PIXTAPE_ROOT"/dev/nvidia[0-9]* "$PIXTAPE_ROOT"/dev/dxg; do
+        [ -e "$node" ] && return 0
+    done
+    return 1
+}
+
+is_software() {
+    case "$(basename "$1")" in
+        lvp_icd*|vk_swiftshader_icd*) return 0 ;;
+        *) return 1 ;;
+    esac
+}
+
+# The installed Mesa's major version, empty where it did not come as a package.
+mesa_major() {
+    have dpkg-query || return 0
+    # shellcheck disable=SC2016
+    dpkg-query ${PIXTAPE_ROOT:+--admindir="$PIXTAPE_ROOT/var/lib/dpkg"} -W -f '${db:Status-Abbrev}${Version}\n' mesa-vulkan-drivers 2>/dev/null |
+        sed -n 's/^ii *\([0-9]*\).*/\1/p' | head -n 1
+}
+
+# What is there: metal, hardware, software, old-software (Mesa before 24: works, about five times slower) or none.
+look_for_adapter() {
+    local manifest software='' system=''
+    if [ "$PIXTAPE_OS" = Darwin ]; then echo metal; return; fi
+    if ! has_loader; then echo none; return; fi
+    while IFS= read -r manifest; do
+        if is_software "$manifest"; then
+            software=$manifest
+            case "$manifest" in
+                "$PIXTAPE_ROOT"/usr/share/vulkan/*/lvp_icd*) system=1 ;;
+            esac
+        elif has_node; then
+            # A manifest without a device node behind it is only Mesa's full set of drivers.
+            echo hardware; return
+        fi
+    done < <(manifests)
+    if [ -z "$software" ]; then echo none; return; fi
+    local major; major=$(mesa_major)
+    # A driver of the person's own making is not ours to judge.
+    if [ -n "$system" ] && [ -n "$major" ] && [ "$major" -lt 24 ]; then echo old-software; else echo software; fi
+}
+
+# How this user may become root: nothing for root, "sudo", or "no". In CI and without a terminal sudo must not ask for a password.
+root_by() {
+    if [ "${PIXTAPE_UID:-$(id -u)}" = 0 ]; then echo ''; return; fi
+    if ! have sudo; then echo no; return; fi
+    if sudo -n true 2>/dev/null; then echo sudo; return; fi
+    if [ -t 0 ] && [ "${CI:-}" != true ] && [ -z "$PIXTAPE_DRY_RUN" ]; then echo sudo; else echo no; fi
+}
+
+as_root() {
+    local by; by=$(root_by)
+    if [ -n "$PIXTAPE_DRY_RUN" ]; then say "would run: ${by:+$by }$*"; return 0; fi
+    # sudo drops the environment, hence env.
+    ${by:+"$by"} env DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+# apt's lists go stale and mirrors hiccup; an install from yesterday's lists often still works, so a failure here is only told.
+apt_update() {
+    as_root apt-get update -qq && return 0
+    say 'apt-get update failed, trying once more'
+    [ -n "$PIXTAPE_DRY_RUN" ] || sleep 3
+    as_root apt-get update -qq || say 'apt-get update failed again; going on with the lists that are there'
+}
+
+apt_install() { as_root apt-get install -y -qq --no-install-recommends "$@"; }
+
+BACKPORTS_FILE=/etc/apt/sources.list.d/bookworm-backports.sources
+BACKPORTS_TEXT='Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm-backports\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n'
+
+is_bookworm() { [ "$(os_field ID)" = debian ] && [ "$(os_field VERSION_CODENAME)" = bookworm ]; }
+
+# A second copy of a source that is there makes apt complain on every run.
+has_backports() {
+    cat "$PIXTAPE_ROOT"/etc/apt/sources.list "$PIXTAPE_ROOT"/etc/apt/sources.list.d/* 2>/dev/null |
+        grep -v '^ *#' | grep -q 'bookworm-backports'
+}
+
+# The one line that a person without our help types.
+driver_line() {
+    case "$(family)" in
+        debian)
+            if is_bookworm; then
+                local add=''
+                has_backports || add="printf '$BACKPORTS_TEXT' | sudo tee $BACKPORTS_FILE && "
+                echo "${add}sudo apt-get update && sudo apt-get install -y libvulkan1 && sudo apt-get install -y -t bookworm-backports mesa-vulkan-drivers"
+            else
+                echo 'sudo apt-get update && sudo apt-get install -y libvulkan1 mesa-vulkan-drivers'
+            fi ;;
+        fedora) echo 'sudo dnf install -y vulkan-loader mesa-vulkan-drivers' ;;
+        arch) echo 'sudo pacman -S --needed vulkan-icd-loader vulkan-swrast' ;;
+        *) echo "install the Vulkan loader (libvulkan.so.1) and Mesa's lavapipe with your package manager" ;;
+    esac
+}
+
+install_backport() {
+    if ! has_backports; then
+        say "adding $BACKPORTS_FILE"
+        # shellcheck disable=SC2059
+        printf "$BACKPORTS_TEXT" | as_root tee "$BACKPORTS_FILE" >/dev/null || return 1
+    fi
+    apt_update
+    apt_install -t bookworm-backports libvulkan1 mesa-vulkan-drivers
+}
+
+install_driver() {
+    if is_bookworm; then
+        say 'installing libvulkan1 and mesa-vulkan-drivers (Mesa 25, from bookworm-backports) with apt'
+        install_backport && return 0
+        say 'the backport cannot be had here; installing the stock driver (Mesa 22, about five times slower)'
+    else
+        say 'installing libvulkan1 and mesa-vulkan-drivers (software Vulkan) with apt'
+        apt_update
+    fi
+    apt_install libvulkan1 mesa-vulkan-drivers
+}
+
+# Leaves the machine with an adapter, or ends the script with the line to type.
+ensure_adapter() {
+    case "$(look_for_adapter)" in
+        metal) say 'macOS: Metal is there, nothing to install' ;;
+        hardware) say 'a Vulkan driver for a GPU is there, nothing to install' ;;
+        software) say 'a software Vulkan driver is there, nothing to install' ;;
+        old-software) offer_backport ;;
+        none)
+            if [ "$(family)" != debian ]; then
+                fail "no Vulkan adapter found; type: $(driver_line)"
+            fi
+            if [ "$(root_by)" = no ]; then
+                fail "no Vulkan adapter found, and installing one takes root; type: $(driver_line)"
+            fi
+            say 'no Vulkan adapter found'
+            install_driver || fail "apt could not install the driver; type: $(driver_line)"
+            if [ -z "$PIXTAPE_DRY_RUN" ] && [ "$(look_for_adapter)" = none ]; then
+                fail 'the driver was installed, yet no Vulkan driver shows; is VK_DRIVER_FILES or VK_ICD_FILENAMES set to something else?'
+            fi ;;
+    esac
+}
+
+# Old lavapipe alone: it works, so replacing it is the owner's choice.
+offer_backport() {
+    local answer=no
+    if ! is_bookworm || [ "$(root_by)" = no ]; then
+        answer=no
+    elif [ "${CI:-}" = true ]; then
+        answer=yes
+    elif [ -t 0 ] && [ -t 2 ]; then
+        read -r -p "pixtape: the software driver is Mesa $(mesa_major); Mesa 25 from bookworm-backports is about five times faster. Install it? [y/N] " answer || answer=no
+    fi
+    case "$answer" in
+        [yY]*)
+            say 'installing mesa-vulkan-drivers from bookworm-backports with apt'
+            install_backport || say 'the backport cannot be had here; going on with the stock driver' ;;
+        *)
+            if is_bookworm; then
+                say "going on with Mesa $(mesa_major)'s software driver; for one about five times faster type: $(driver_line)"
+            else
+                say "going on with Mesa $(mesa_major)'s software driver; a newer Mesa (24 or later) is about five times faster"
+            fi ;;
+    esac
+}
+
+# Rust, and the linker it calls: all that the build needs.
+ensure_toolchain() {
+    # Installed a moment ago, rustup is not yet on this shell's PATH.
+    if ! have cargo && [ -x "${CARGO_HOME:-${HOME:-}/.cargo}/bin/cargo" ]; then
+        PATH="${CARGO_HOME:-${HOME:-}/.cargo}/bin:$PATH"
+        export PATH
+    fi
+    have cargo || fail "cargo is missing; type: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+    if have cc; then return 0; fi
+    case "$(family)" in
+        debian)
+            if [ "$(root_by)" = no ]; then
+                fail 'a C linker is missing; type: sudo apt-get update && sudo apt-get install -y gcc libc6-dev'
+            fi
+            say 'no C linker found: installing gcc and libc6-dev with apt'
+            apt_update
+            apt_install gcc libc6-dev || fail 'apt could not install gcc and libc6-dev; install a C linker and try again' ;;
+        fedora) fail 'a C linker is missing; type: sudo dnf install -y gcc' ;;
+        arch) fail 'a C linker is missing; type: sudo pacman -S --needed gcc' ;;
+        macos) fail 'a C linker is missing; type: xcode-select --install' ;;
+        *) fail 'a C linker (cc) is missing; install gcc or clang with your package manager' ;;
+    esac
+}

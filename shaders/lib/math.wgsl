@@ -1,0 +1,54 @@
+// exp, log1p, tanh and sigmoid of our own: drivers differ by several ulp, software ones by far more. Coefficients: Cephes
+// (Moshier), single precision; relative error below 2e-7 in the ranges used here.
+
+fn exp4(v: vec4<f32>) -> vec4<f32> {
+  let x = clamp(v, vec4<f32>(-87.0), vec4<f32>(88.0));
+  let n = floor(x * 1.44269504088896341 + 0.5);
+  let r = (x - n * 0.693359375) - n * -2.12194440e-4;
+  var p = vec4<f32>(1.9875691500e-4);
+  p = p * r + 1.3981999507e-3;
+  p = p * r + 8.3334519073e-3;
+  p = p * r + 4.1665795894e-2;
+  p = p * r + 1.6666665459e-1;
+  p = p * r + 5.0000001201e-1;
+  let e = p * r * r + r + 1.0;
+  return e * bitcast<vec4<f32>>((vec4<i32>(n) + 127) << vec4<u32>(23u));
+}
+
+// log(1 + x) for 0 <= x <= 1.
+fn log1p4(x: vec4<f32>) -> vec4<f32> {
+  let u = 1.0 + x;
+  // What the addition lost, to first order.
+  let lost = (x - (u - 1.0)) / u;
+  let big = u > vec4<f32>(1.41421356);
+  let m = select(u, 0.5 * u, big) - 1.0;
+  let z = m * m;
+  var p = vec4<f32>(7.0376836292e-2);
+  p = p * m - 1.1514610310e-1;
+  p = p * m + 1.1676998740e-1;
+  p = p * m - 1.2420140846e-1;
+  p = p * m + 1.4249322787e-1;
+  p = p * m - 1.6668057665e-1;
+  p = p * m + 2.0000714765e-1;
+  p = p * m - 2.4999993993e-1;
+  p = p * m + 3.3333331174e-1;
+  let l = m + (m * z * p - 0.5 * z);
+  return select(l, l + 0.693147181, big) + lost;
+}
+
+fn sigmoid4(x: vec4<f32>) -> vec4<f32> {
+  return 1.0 / (1.0 + exp4(-x));
+}
+
+fn tanh4(x: vec4<f32>) -> vec4<f32> {
+  let a = min(abs(x), vec4<f32>(15.0));
+  let z = a * a;
+  var p = vec4<f32>(-5.70498872745e-3);
+  p = p * z + 2.06390887954e-2;
+  p = p * z - 5.37397155531e-2;
+  p = p * z + 1.33314422036e-1;
+  p = p * z - 3.33332819422e-1;
+  let small = p * z * a + a;
+  let large = 1.0 - 2.0 / (exp4(2.0 * a) + 1.0);
+  return sign(x) * select(large, small, a < vec4<f32>(0.625));
+}

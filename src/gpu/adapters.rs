@@ -1,0 +1,142 @@
+//! Finding an adapter, and telling what it offers.
+
+use super::Family;
+use crate::error::{Error, Result};
+
+/// What [`super::Gpu::request`] looks for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// An index into the list of `pixtape devices`, or part of a name (backend included: `vulkan`, `gl llvmpipe`).
+    /// `None` reads `PIXTAPE_ADAPTER`, and takes the best adapter if that is not set.
+    pub adapter: Option<String>,
+    /// Ask for nothing beyond WebGPU's default limits and no feature.
+    pub portable: bool,
+    /// Keep naga's run-time checks in the shaders (bounds, loops, divisions). `PIXTAPE_CHECKED` sets it too.
+    pub checked: bool,
+    /// Use this tile in place of the one that suits the device.
+    pub family: Option<Family>,
+}
+
+/// What an adapter offers, as far as it matters here.
+#[derive(Clone, Debug)]
+pub struct AdapterReport {
+    /// Place in the list.
+    pub index: usize,
+    /// Name, type, driver, backend, subgroup sizes.
+    pub info: wgpu::AdapterInfo,
+    /// All its limits.
+    pub limits: wgpu::Limits,
+    /// All its features.
+    pub features: wgpu::Features,
+    /// Whether it can run compute shaders within WebGPU's default limits.
+    pub usable: bool,
+}
+
+/// Features that are used where they exist. None is needed.
+pub(super) fn wanted_features() -> wgpu::Features {
+    wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+}
+
+/// Backend and name, the text that `--adapter` is held against.
+pub(super) fn display_name(info: &wgpu::AdapterInfo) -> String {
+    format!("{:?} {}", info.backend, info.name)
+}
+
+fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
+}
+
+/// Every adapter of every backend, best first.
+pub async fn adapters() -> Vec<AdapterReport> {
+    let found = sorted().await;
+    found.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+}
+
+fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    let usable = compute && require_limits(&info.name, &limits).is_ok();
+    AdapterReport { index, limits, features: adapter.features(), usable, info }
+}
+
+async fn sorted() -> Vec<wgpu::Adapter> {
+    let mut found = instance().enumerate_adapters(wgpu::Backends::all()).await;
+    found.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        let kind = match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => 0,
+            wgpu::DeviceType::IntegratedGpu => 1,
+            wgpu::DeviceType::VirtualGpu => 2,
+            wgpu::DeviceType::Other => 3,
+            wgpu::DeviceType::Cpu => 4,
+        };
+        // GL is a fallback: no subgroups, no timestamps on most drivers.
+        (kind, info.backend == wgpu::Backend::Gl)
+    });
+    found
+}
+
+pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
+    let mut found = sorted().await;
+    if found.is_empty() {
+        return Err(Error::Adapter(no_adapter()));
+    }
+    let asked = request.adapter.clone().or_else(|| std::env::var("PIXTAPE_ADAPTER").ok()).filter(|a| !a.is_empty());
+    let at = match &asked {
+        None => found.iter().enumerate().position(|(i, a)| report(i, a).usable),
+        Some(asked) => match asked.parse::<usize>() {
+            Ok(index) => (index < found.len()).then_some(index),
+            Err(_) => {
+                let words = asked.to_lowercase();
+                found.iter().position(|a| display_name(&a.get_info()).to_lowercase().contains(&words))
+            }
+        },
+    };
+    let list = || found.iter().enumerate().map(|(i, a)| format!("{i} {}", display_name(&a.get_info()))).collect::<Vec<_>>().join(", ");
+    match at {
+        Some(at) => Ok(found.swap_remove(at)),
+        None => Err(Error::Adapter(match asked {
+            Some(asked) => format!("--adapter {asked}: no such adapter; there are: {}", list()),
+            None => format!("no adapter runs compute shaders within WebGPU's default limits; there are: {}; {}", list(), package_hint()),
+        })),
+    }
+}
+
+fn no_adapter() -> String {
+    format!("no graphics adapter found; {}", package_hint())
+}
+
+fn package_hint() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "Metal should be there on every Mac since 2012: is this a virtual machine without graphics?"
+    } else if cfg!(windows) {
+        "install the graphics card's driver (Windows 10 and later bring a software one, WARP)"
+    } else {
+        "install the graphics card's Vulkan driver, or a software one: package mesa-vulkan-drivers (Debian, Ubuntu, Fedora), vulkan-swrast (Arch)"
+    }
+}
+
+/// Refuses what lies below WebGPU's defaults, for the few limits that the kernels count on.
+pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
+    let needed = wgpu::Limits::default();
+    let rows = [
+        ("storage buffers a stage", u64::from(limits.max_storage_buffers_per_shader_stage), 6),
+        ("bytes a storage binding", limits.max_storage_buffer_binding_size, needed.max_storage_buffer_binding_size),
+        ("bytes a buffer", limits.max_buffer_size, super::MAX_BINDING),
+        ("invocations a workgroup", u64::from(limits.max_compute_invocations_per_workgroup), u64::from(needed.max_compute_invocations_per_workgroup)),
+        ("bytes of workgroup memory", u64::from(limits.max_compute_workgroup_storage_size), u64::from(needed.max_compute_workgroup_storage_size)),
+        ("workgroups a dimension", u64::from(limits.max_compute_workgroups_per_dimension), u64::from(needed.max_compute_workgroups_per_dimension)),
+    ];
+    for (what, available, needed) in rows {
+        if available < needed {
+            return Err(Error::Limit {
+                what: format!("pixtape on {name}"),
+                needed: format!("{needed} {what}"),
+                available: available.to_string(),
+                hint: "choose another adapter (pixtape devices lists them), or make the device with larger limits".into(),
+            });
+        }
+    }
+    Ok(())
+}

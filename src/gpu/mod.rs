@@ -1,0 +1,224 @@
+//! The device: found by [`Gpu::request`], or handed over by a host to [`Gpu::from_parts`].
+
+mod adapters;
+mod kernel;
+mod memory;
+mod probe;
+
+pub use adapters::{AdapterReport, Request, adapters};
+pub use kernel::{Access, Binding, Kernel, Pipeline};
+pub use memory::read_buffer;
+
+use crate::error::{Error, Result};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+/// The largest page of parameters and the largest binding that is counted on: WebGPU's default, 128 MiB.
+pub const MAX_BINDING: u64 = 128 << 20;
+
+/// Which tile the convolutions use. All give the same results up to rounding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Family {
+    /// A register tile whose rows are shared by `subgroupBroadcast` among this many lanes: what CPU drivers want.
+    Subgroup(u32),
+    /// A register tile of 8 x 16 an invocation, no barrier: CPU drivers without subgroups.
+    Register,
+    /// A tile staged in workgroup memory: GPUs.
+    Workgroup,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Family::Subgroup(lanes) => write!(f, "subgroup({lanes})"),
+            Family::Register => f.write_str("register"),
+            Family::Workgroup => f.write_str("workgroup"),
+        }
+    }
+}
+
+/// A device with its queue, what it can do, and the pipelines made on it so far. Cheap to clone.
+#[derive(Clone)]
+pub struct Gpu {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    family: Mutex<Family>,
+    checked: bool,
+    pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+impl fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gpu({}, {})", self.name(), self.family())
+    }
+}
+
+impl Gpu {
+    /// Finds an adapter and makes a device on it, for programs of our own.
+    ///
+    /// # Errors
+    /// [`Error::Adapter`] when there is no adapter or none matches the request (the message lists what there is, or
+    /// which package brings a software one).
+    pub async fn request(request: &Request) -> Result<Gpu> {
+        let adapter = adapters::choose(request).await?;
+        let features = adapter.features() & adapters::wanted_features();
+        let mut limits = adapter.limits();
+        if request.portable {
+            limits = wgpu::Limits::default();
+        }
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("pixtape"),
+                required_features: if request.portable { wgpu::Features::empty() } else { features },
+                required_limits: limits,
+                memory_hints: wgpu::MemoryHints::MemoryUsage,
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| Error::Adapter(format!("{}: no device could be made: {e}; try another one with --adapter (pixtape devices lists them)", adapter.get_info().name)))?;
+        let lost = Arc::new(Mutex::new(None));
+        let seen = lost.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            *seen.lock().unwrap() = Some(format!("{reason:?} {message}"));
+        });
+        Gpu::build(device, queue, adapter.get_info(), lost, request.family, request.checked)
+    }
+
+    /// Takes a host's device and queue. Requests nothing, installs no handler, submits only when asked to run something.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if the device was made with less than WebGPU's default limits.
+    pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
+        let info = device.adapter_info();
+        Gpu::build(device, queue, info, Arc::default(), None, false)
+    }
+
+    fn build(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, lost: Arc<Mutex<Option<String>>>, family: Option<Family>, checked: bool) -> Result<Gpu> {
+        adapters::require_limits(&info.name, &device.limits())?;
+        let first = match info.device_type {
+            wgpu::DeviceType::Cpu => Family::Register,
+            _ => Family::Workgroup,
+        };
+        let checked = checked || std::env::var_os("PIXTAPE_CHECKED").is_some();
+        let gpu = Gpu { inner: Arc::new(Inner { device, queue, info, family: Mutex::new(first), checked, pipelines: Mutex::default(), lost }) };
+        let family = match family {
+            Some(Family::Subgroup(_)) => probe::subgroup_lanes(&gpu)?.map(Family::Subgroup).ok_or_else(|| {
+                Error::Usage(format!("{}: no fixed subgroup size that works here; choose the register or the workgroup kernels", gpu.name()))
+            })?,
+            Some(family) => family,
+            None if first == Family::Register => probe::subgroup_lanes(&gpu)?.map_or(first, Family::Subgroup),
+            None => first,
+        };
+        *gpu.inner.family.lock().unwrap() = family;
+        Ok(gpu)
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// What the adapter says of itself.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.inner.info
+    }
+
+    /// Backend and name, `Vulkan llvmpipe (…)`.
+    pub fn name(&self) -> String {
+        adapters::display_name(&self.inner.info)
+    }
+
+    /// Whether this is a driver that computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.inner.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// The tile that convolutions use on this device.
+    pub fn family(&self) -> Family {
+        *self.inner.family.lock().unwrap()
+    }
+
+    /// The pipeline of a kernel, compiled at the first call and shared by every node that uses it.
+    ///
+    /// # Errors
+    /// [`Error::Validation`] with file and line if the shader is refused, [`Error::Limit`] if it needs more than the device has.
+    pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
+        if let Some(found) = self.inner.pipelines.lock().unwrap().get(kernel) {
+            return Ok(found.clone());
+        }
+        let made = Arc::new(Pipeline::new(self, kernel, !self.inner.checked)?);
+        self.inner.pipelines.lock().unwrap().insert(kernel.clone(), made.clone());
+        Ok(made)
+    }
+
+    /// Number of pipelines compiled so far.
+    pub fn pipeline_count(&self) -> usize {
+        self.inner.pipelines.lock().unwrap().len()
+    }
+
+    /// Runs wgpu calls and turns what they report (validation, memory, internal) into an error that names `label`.
+    ///
+    /// In the browser errors surface later, so there the call's own result is all there is.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Validation`] or [`Error::DeviceLost`].
+    pub fn scoped<T>(&self, label: &str, call: impl FnOnce() -> T) -> Result<T> {
+        #[cfg(target_arch = "wasm32")]
+        {
+            let _ = label;
+            Ok(call())
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+            let guards: Vec<_> = filters.into_iter().map(|f| self.device().push_error_scope(f)).collect();
+            let value = call();
+            // Scopes end in the reverse order of their beginning.
+            let errors: Vec<wgpu::Error> = guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
+            self.lost(label)?;
+            match errors.into_iter().next() {
+                None => Ok(value),
+                Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory { label: label.into(), message: source.to_string() }),
+                Some(other) => Err(Error::Validation { label: label.into(), message: one_line(&other.to_string()) }),
+            }
+        }
+    }
+
+    /// An error if the device has been lost, naming what was at hand.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn lost(&self, label: &str) -> Result<()> {
+        match &*self.inner.lost.lock().unwrap() {
+            Some(message) => Err(Error::DeviceLost { label: label.into(), message: one_line(message) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the device has done everything submitted so far. Returns at once in the browser.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn wait(&self, label: &str) -> Result<()> {
+        let polled = self.device().poll(wgpu::PollType::wait_indefinitely());
+        self.lost(label)?;
+        polled.map(|_| ()).map_err(|e| Error::DeviceLost { label: label.into(), message: e.to_string() })
+    }
+}
+
+/// Error texts of wgpu run over many lines; ours are one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

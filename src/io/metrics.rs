@@ -1,0 +1,171 @@
+//! How near one picture is to another: L1, PSNR, SSIM, all on values in [0, 1], computed in f64.
+
+use crate::io::picture::Picture;
+use crate::{Error, Result};
+
+/// Taps of the SSIM window; pictures need at least this many pixels a side.
+const WINDOW: usize = 11;
+const SIGMA: f64 = 1.5;
+const C1: f64 = 0.01 * 0.01;
+const C2: f64 = 0.03 * 0.03;
+
+/// Mean absolute difference over all pixels and channels, 0 (same) to 1.
+///
+/// # Errors
+/// [`Error::Usage`] when the sizes differ.
+pub fn l1(a: &Picture, b: &Picture) -> Result<f64> {
+    same_size("L1", a, b)?;
+    let sum: u64 = a.data.iter().zip(&b.data).map(|(&p, &q)| u64::from(p.abs_diff(q))).sum();
+    Ok(sum as f64 / (a.data.len() as f64 * 255.0))
+}
+
+/// Peak signal-to-noise ratio in dB, `10 log10(1 / mean squared difference)`; infinite for equal
+/// pictures.
+///
+/// # Errors
+/// [`Error::Usage`] when the sizes differ.
+pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
+    same_size("PSNR", a, b)?;
+    let squares = |(&p, &q): (&u8, &u8)| u64::from(p.abs_diff(q)).pow(2);
+    let sum: u64 = a.data.iter().zip(&b.data).map(squares).sum();
+    // A sum of zero divides to +infinity, which is the answer.
+    Ok(10.0 * (a.data.len() as f64 * 255.0 * 255.0 / sum as f64).log10())
+}
+
+/// Structural similarity after Wang et al. 2004: Gaussian window of 11x11 taps with sigma 1.5,
+/// K1 = 0.01, K2 = 0.03, mean over the windows that lie inside the picture, then over channels.
+///
+/// 1 for equal pictures. The same number as scikit-image's `structural_similarity` with
+/// `gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1`.
+///
+/// # Errors
+/// [`Error::Usage`] when the sizes differ or a side is shorter than 11 pixels.
+pub fn ssim(a: &Picture, b: &Picture) -> Result<f64> {
+    same_size("SSIM", a, b)?;
+    if (a.width.min(a.height) as usize) < WINDOW {
+        return Err(Error::Usage(format!(
+            "SSIM needs pictures of at least {WINDOW}x{WINDOW}, these are {}x{}; use larger ones",
+            a.width, a.height
+        )));
+    }
+    let channels = a.channels as usize;
+    let sum: f64 = (0..channels).map(|c| ssim_channel(a, b, c)).sum();
+    Ok(sum / channels as f64)
+}
+
+fn ssim_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
+    let (w, taps) = (a.width as usize, gaussian());
+    let plane = |p: &Picture| -> Vec<f64> {
+        let values = p.data.iter().skip(channel).step_by(p.channels as usize);
+        values.map(|&v| f64::from(v) / 255.0).collect()
+    };
+    let (x, y) = (plane(a), plane(b));
+    let product = |p: &[f64], q: &[f64]| -> Vec<f64> {
+        let values: Vec<f64> = p.iter().zip(q).map(|(p, q)| p * q).collect();
+        filter(&values, w, &taps)
+    };
+    let (ux, uy) = (filter(&x, w, &taps), filter(&y, w, &taps));
+    let (uxx, uyy, uxy) = (product(&x, &x), product(&y, &y), product(&x, &y));
+    let at = |i: usize| {
+        let (mx, my) = (ux[i], uy[i]);
+        let (vx, vy, vxy) = (uxx[i] - mx * mx, uyy[i] - my * my, uxy[i] - mx * my);
+        (2.0 * mx * my + C1) * (2.0 * vxy + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
+    };
+    (0..ux.len()).map(at).sum::<f64>() / ux.len() as f64
+}
+
+fn gaussian() -> [f64; WINDOW] {
+    let radius = (WINDOW / 2) as f64;
+    let raw: [f64; WINDOW] =
+        std::array::from_fn(|i| (-(i as f64 - radius).powi(2) / (2.0 * SIGMA * SIGMA)).exp());
+    let sum: f64 = raw.iter().sum();
+    raw.map(|v| v / sum)
+}
+
+/// Separable filter of a plane `w` wide; keeps only the outputs whose window lies inside.
+fn filter(plane: &[f64], w: usize, taps: &[f64; WINDOW]) -> Vec<f64> {
+    let dot = |values: &[f64]| -> f64 { values.iter().zip(taps).map(|(v, t)| v * t).sum() };
+    let rows: Vec<f64> =
+        plane.chunks_exact(w).flat_map(|row| row.windows(WINDOW).map(dot)).collect();
+    let wo = w - WINDOW + 1;
+    let outputs = rows.len() - (WINDOW - 1) * wo;
+    let column = |i: usize| taps.iter().enumerate().map(|(k, t)| t * rows[i + k * wo]).sum();
+    (0..outputs).map(column).collect()
+}
+
+fn same_size(what: &str, a: &Picture, b: &Picture) -> Result<()> {
+    if (a.width, a.height, a.channels) == (b.width, b.height, b.channels) && !a.data.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{what} compares pictures of one size, these are {} and {}; resize or convert one of them",
+        a.describe(),
+        b.describe()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::picture::tests::formula;
+
+    /// `formula` with a deterministic disturbance of about +-20 levels.
+    fn disturbed(mut p: Picture) -> Picture {
+        let (w, c) = (p.width as usize, p.channels as usize);
+        for (i, v) in p.data.iter_mut().enumerate() {
+            let (x, y, ch) = (i / c % w, i / c / w, i % c);
+            let noise = ((x * 31 + y * 17 + ch * 5) % 41) as i32 - 20;
+            *v = (i32::from(*v) + noise).clamp(0, 255) as u8;
+        }
+        p
+    }
+
+    fn flat(value: u8) -> Picture {
+        Picture { width: 16, height: 16, channels: 3, data: vec![value; 16 * 16 * 3] }
+    }
+
+    /// Values of scikit-image 0.26.0 (numpy 2.4.6, scipy 1.17.1).
+    #[test]
+    fn matches_scikit_image() {
+        let rgb = formula(32, 24, 3, 1);
+        let cases = [
+            (rgb.clone(), disturbed(rgb), [0.03895526960784314, 26.86103589760629, 0.9822917562192096]),
+            (
+                formula(19, 11, 1, 0),
+                formula(19, 11, 1, 1),
+                [0.20052537761516087, 10.762619890293799, 0.43260124429915264],
+            ),
+            (
+                formula(40, 33, 3, 0),
+                formula(40, 33, 3, 2),
+                [0.3170647653000594, 7.994618792342867, 0.014077200717224644],
+            ),
+            (flat(90), flat(100), [0.039215686274509776, 28.13080360867911, 0.9944771222382368]),
+        ];
+        for (a, b, want) in cases {
+            let got = [l1(&a, &b).unwrap(), psnr(&a, &b).unwrap(), ssim(&a, &b).unwrap()];
+            for (g, w) in got.iter().zip(want) {
+                assert!((g - w).abs() < 1e-9, "{}: got {got:?}, want {want:?}", a.describe());
+            }
+        }
+    }
+
+    #[test]
+    fn equal_pictures_are_perfect() {
+        let p = formula(20, 12, 3, 1);
+        assert_eq!(l1(&p, &p).unwrap(), 0.0);
+        assert_eq!(psnr(&p, &p).unwrap(), f64::INFINITY);
+        assert!((ssim(&p, &p).unwrap() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn wrong_sizes_are_named() {
+        let (a, b) = (formula(20, 12, 3, 1), formula(21, 12, 3, 1));
+        for metric in [l1, psnr, ssim] {
+            let message = metric(&a, &b).unwrap_err().to_string();
+            assert!(message.contains("20x12x3 and 21x12x3"), "{message}");
+        }
+        let small = formula(20, 10, 3, 1);
+        assert!(ssim(&small, &small).unwrap_err().to_string().contains("20x10"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Files around the engine: pictures, folders of pairs, a prefetching loader, metrics, safe writing.
+//!
+//! A picture is 8-bit, interleaved (HWC), one or three channels; a batch is the same with a leading
+//! batch axis (NHWC). Values become floats on the device, not here.
+
+pub mod aside;
+pub mod dataset;
+pub mod loader;
+pub mod metrics;
+pub mod picture;
+
+pub use aside::{create_dir, write_aside, write_aside_with};
+pub use dataset::{AlignedDataset, AlignedOptions, Direction, Preprocess, Sample};
+pub use loader::{Batch, Loader};
+pub use picture::{Picture, list_pictures};

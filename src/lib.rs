@@ -1,0 +1,26 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+pub mod gpu;
+#[cfg(feature = "io")]
+pub mod io;
+pub mod nets;
+pub mod ops;
+pub mod plan;
+pub mod rng;
+pub mod shader;
+mod shape;
+pub mod store;
+mod tape;
+pub mod train;
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod app;
+
+pub use error::{Error, Result};
+pub use gpu::Gpu;
+pub use plan::{Plan, PlanOptions, Program, StepValues};
+pub use shape::{Channels, Conv, MAX_PARTS, Shape};
+pub use store::Store;
+pub use tape::{Backward, Info, Node, Source, Tape, Tensor};

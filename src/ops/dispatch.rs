@@ -1,0 +1,139 @@
+//! What an operation asks the device to do: a kernel, its bindings, its parameters, a grid.
+
+use crate::gpu::{Access, Binding, Kernel};
+use crate::shape::Shape;
+
+/// Invocations a workgroup of the element-wise kernels has.
+pub const WORKGROUP: u32 = 64;
+/// WebGPU's default limit of workgroups a dimension; larger grids are folded (`linear_id` in `lib/index.wgsl`).
+const MAX_GROUPS: u32 = 65_535;
+
+/// Where a tensor lies: vec4 `q` of pixel `p` is at `offset + p * stride + q` of its binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operand {
+    /// The tensor's shape.
+    pub shape: Shape,
+    /// First vec4.
+    pub offset: u32,
+    /// vec4s from one pixel to the next.
+    pub stride: u32,
+    /// The buffer it lies in; equal numbers share one.
+    pub root: u32,
+}
+
+impl Operand {
+    /// A tensor in a buffer of its own.
+    pub fn dense(shape: Shape, root: u32) -> Self {
+        Operand { shape, offset: 0, stride: shape.c.vec4s(), root }
+    }
+}
+
+/// One word of a parameter block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// `u32`.
+    U(u32),
+    /// `i32`.
+    I(i32),
+    /// `f32`.
+    F(f32),
+}
+
+/// Which of a node's tensors a binding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// An input, read.
+    In(usize),
+    /// An output, written (or updated).
+    Out(usize),
+    /// An output that an earlier dispatch of the node wrote, read.
+    Again(usize),
+}
+
+/// One dispatch of a node.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// What to run.
+    pub kernel: Kernel,
+    /// What is bound, in the order of the kernel's bindings.
+    pub binds: Vec<Bind>,
+    /// The parameter block: names and values in the order of the shader's `Params`.
+    pub params: Vec<(String, Value)>,
+    /// Workgroups.
+    pub groups: [u32; 3],
+}
+
+impl Dispatch {
+    /// A dispatch of an entry point of a shader file.
+    pub fn new(file: &'static str, entry: &'static str) -> Self {
+        Dispatch { kernel: Kernel::new(file, entry, &[]), binds: Vec::new(), params: Vec::new(), groups: [1, 1, 1] }
+    }
+
+    /// Gives a `// tune` constant another value.
+    pub fn tune(mut self, name: &'static str, value: u32) -> Self {
+        self.kernel = self.kernel.tune(name, value);
+        self
+    }
+
+    /// Binds a tensor as the next storage binding.
+    pub fn bind(mut self, name: &'static str, bind: Bind) -> Self {
+        let access = if matches!(bind, Bind::Out(_)) { Access::Write } else { Access::Read };
+        let binding: Binding = (name, access);
+        self.kernel.bindings.push(binding);
+        self.binds.push(bind);
+        self
+    }
+
+    fn value(mut self, name: impl Into<String>, value: Value) -> Self {
+        self.params.push((name.into(), value));
+        self
+    }
+
+    /// Appends a `u32` parameter.
+    pub fn u(self, name: impl Into<String>, value: u32) -> Self {
+        self.value(name, Value::U(value))
+    }
+
+    /// Appends an `i32` parameter.
+    pub fn i(self, name: impl Into<String>, value: i32) -> Self {
+        self.value(name, Value::I(value))
+    }
+
+    /// Appends an `f32` parameter.
+    pub fn f(self, name: impl Into<String>, value: f32) -> Self {
+        self.value(name, Value::F(value))
+    }
+
+    /// Appends `NAME_off` and `NAME_stride` of an operand.
+    pub fn view(self, name: &str, operand: &Operand) -> Self {
+        self.u(format!("{name}_off"), operand.offset).u(format!("{name}_stride"), operand.stride)
+    }
+
+    /// Appends `part0 … part3`: logical channels by part.
+    pub fn parts(self, shape: &Shape) -> Self {
+        (0..).zip(shape.c.parts()).fold(self, |d, (at, part): (u32, u32)| d.u(format!("part{at}"), part))
+    }
+
+    /// As many workgroups of [`WORKGROUP`] as `invocations` take, folded into two dimensions.
+    pub fn over(self, invocations: u64) -> Self {
+        let groups = invocations.div_ceil(u64::from(WORKGROUP)).max(1) as u32;
+        let x = groups.min(MAX_GROUPS);
+        self.groups([x, groups.div_ceil(x), 1])
+    }
+
+    /// The grid, in workgroups.
+    pub fn groups(mut self, groups: [u32; 3]) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// The parameter block as bytes.
+    pub(crate) fn param_bytes(&self) -> Vec<u8> {
+        let word = |value: &Value| match *value {
+            Value::U(v) => v.to_le_bytes(),
+            Value::I(v) => v.to_le_bytes(),
+            Value::F(v) => v.to_le_bytes(),
+        };
+        self.params.iter().flat_map(|(_, value)| word(value)).collect()
+    }
+}

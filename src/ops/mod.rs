@@ -1,0 +1,124 @@
+//! Operations. One operation is one stem: `src/ops/X.rs`, `shaders/X.wgsl`, `kernels-tests/X.rs`, a line in [`OPS`].
+
+mod act;
+mod adam;
+mod add;
+mod batch_norm;
+mod channel_sum;
+mod concat;
+mod conv2d;
+mod conv_transpose2d;
+mod copy;
+mod dispatch;
+mod dropout;
+mod fill;
+mod init;
+mod loss;
+mod picture;
+mod registry;
+mod scale;
+mod sum;
+
+pub use act::{Act, ActBackward};
+pub use adam::Adam;
+pub use add::Add;
+pub use batch_norm::{BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, NormMode, Running};
+pub use channel_sum::ChannelSum;
+pub use concat::{Concat, Slice};
+pub use conv2d::{Conv2d, Conv2dBackwardW, Conv2dBackwardX};
+pub use conv_transpose2d::{ConvTranspose2d, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX};
+pub use copy::Copy;
+pub use dispatch::{Bind, Dispatch, Operand, Value, WORKGROUP};
+pub use dropout::Dropout;
+pub use fill::Fill;
+pub use init::{Init, InitNormal};
+pub use loss::{Loss, LossBackward, LossKind};
+pub use picture::{PictureToTensor, TensorToPicture};
+pub use registry::{Gradient, OPS, OpInfo, sample_kernels};
+pub use scale::{Scale, ScaleBy};
+pub use sum::{Broadcast, Sum};
+
+use crate::error::Result;
+use crate::gpu::Family;
+use crate::shape::Shape;
+use crate::tape::Backward;
+use std::fmt;
+
+/// Arithmetic and traffic of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Floating-point operations on values that mean something; a multiply-add is two.
+    pub flop: u64,
+    /// Bytes that must be read or written at least once.
+    pub bytes: u64,
+}
+
+/// A node as an operation sees it when it says which dispatches to make.
+#[derive(Debug)]
+pub struct Lowering<'a> {
+    /// The tile that convolutions use.
+    pub family: Family,
+    /// Where the operands lie.
+    pub inputs: &'a [Operand],
+    /// Where the results go.
+    pub outputs: &'a [Operand],
+    /// The number the node was recorded under: the stream of random numbers it draws from.
+    pub number: u32,
+}
+
+/// How a plan may lay an operation's tensors on top of each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum View {
+    /// It computes.
+    None,
+    /// It joins its inputs along the channels: their producers may write into the output directly.
+    Concat,
+    /// Its output is part of its input, from this vec4 of each pixel on.
+    Slice(u32),
+}
+
+/// An operation with its hyper-parameters. Shapes are checked by the function that records it; nothing here can fail on them.
+pub trait Op: fmt::Debug + Send + Sync {
+    /// Name in labels and reports.
+    fn name(&self) -> &'static str;
+
+    /// The dispatches that compute it.
+    fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch>;
+
+    /// Records the gradient of its inputs from the gradient of its outputs.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] where there is no derivative.
+    fn backward(&self, b: &mut Backward<'_>) -> Result<()>;
+
+    /// Arithmetic and traffic. By default an element-wise operation: one operation an output element, everything touched once.
+    fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
+        Cost { flop: outputs.first().map_or(0, Shape::elements), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+    }
+
+    /// Whether it merely arranges tensors.
+    fn view(&self) -> View {
+        View::None
+    }
+
+    /// Whether it reads what its outputs held before (sums onto them, updates them).
+    fn in_place(&self) -> bool {
+        false
+    }
+}
+
+/// Stands in for an operation while its own derivative is being recorded.
+#[derive(Debug)]
+pub(crate) struct Away;
+
+impl Op for Away {
+    fn name(&self) -> &'static str {
+        "away"
+    }
+    fn lower(&self, _: &Lowering<'_>) -> Vec<Dispatch> {
+        unreachable!("only on a tape while a derivative is recorded")
+    }
+    fn backward(&self, _: &mut Backward<'_>) -> Result<()> {
+        unreachable!("only on a tape while a derivative is recorded")
+    }
+}

@@ -1,0 +1,345 @@
+//! What outlives a step: parameters, gradients, Adam moments and running statistics, in pages.
+//!
+//! A page is one buffer of at most 128 MiB; a tensor never straddles two. Weights, gradients and moments of a set lie at
+//! the same offsets of parallel pages, so Adam is one dispatch a page and gradients can be sent elsewhere page by page.
+//! Running statistics have pages of their own, since a kernel that reads weights may write statistics.
+
+use crate::error::Result;
+use crate::gpu::{Gpu, MAX_BINDING};
+use crate::shape::{Channels, Shape};
+use std::sync::OnceLock;
+
+/// A tensor in a [`Store`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct StoreId(u32);
+
+/// What a page holds.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// Trainable values.
+    Weight,
+    /// Their gradients.
+    Gradient,
+    /// Adam's moments, first and second.
+    Moment,
+    /// Running statistics of norms.
+    Running,
+}
+
+/// How the public (PyTorch) layout of a parameter maps to the one on the device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    /// A vector of channels: biases, norm weights, running statistics.
+    Vector(Channels),
+    /// Public `[co, ci, k, k]`, here `[tap][ci][co]`.
+    Conv {
+        /// Channels of the input, by parts: they decide where a weight's rows lie.
+        ci: Channels,
+        /// Channels of the output.
+        co: u32,
+        /// Kernel side.
+        kernel: u32,
+    },
+    /// Public `[ci, co, k, k]`, here `[tap][ci][co]`.
+    ConvTranspose {
+        /// Channels of the input, by parts.
+        ci: Channels,
+        /// Channels of the output.
+        co: u32,
+        /// Kernel side.
+        kernel: u32,
+    },
+}
+
+impl Layout {
+    /// Shape on the device.
+    pub fn shape(&self) -> Shape {
+        match *self {
+            Layout::Vector(c) => Shape::vector(c),
+            Layout::Conv { ci, co, kernel } | Layout::ConvTranspose { ci, co, kernel } => Shape::new(kernel * kernel, 1, ci.physical(), co),
+        }
+    }
+
+    /// Shape in public files.
+    pub fn public_shape(&self) -> Vec<usize> {
+        match *self {
+            Layout::Vector(c) => vec![c.logical() as usize],
+            Layout::Conv { ci, co, kernel } => [co, ci.logical(), kernel, kernel].map(|v| v as usize).to_vec(),
+            Layout::ConvTranspose { ci, co, kernel } => [ci.logical(), co, kernel, kernel].map(|v| v as usize).to_vec(),
+        }
+    }
+
+    /// Number of values.
+    pub fn elements(&self) -> usize {
+        self.public_shape().iter().product()
+    }
+
+    /// For each value in public order, its place in the device layout.
+    pub fn places(&self) -> Vec<u32> {
+        match *self {
+            Layout::Vector(c) => c.places().collect(),
+            Layout::Conv { ci, co, kernel } => {
+                let (taps, width, rows) = (kernel * kernel, 4 * co.div_ceil(4), ci.physical());
+                let ci: Vec<u32> = ci.places().collect();
+                (0..co).flat_map(|o| ci.iter().flat_map(move |&i| (0..taps).map(move |t| (t * rows + i) * width + o))).collect()
+            }
+            Layout::ConvTranspose { ci, co, kernel } => {
+                let (taps, width, rows) = (kernel * kernel, 4 * co.div_ceil(4), ci.physical());
+                ci.places().flat_map(|i| (0..co).flat_map(move |o| (0..taps).map(move |t| (t * rows + i) * width + o))).collect()
+            }
+        }
+    }
+}
+
+/// A trainable tensor, or a running statistic (then `gradient` is `None`).
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// Public name, `model.1.model.2.weight` for example.
+    pub name: String,
+    /// Public and device layout.
+    pub layout: Layout,
+    /// The values.
+    pub value: StoreId,
+    /// The gradient, in the parallel page.
+    pub gradient: Option<StoreId>,
+    /// First and second moment, in the parallel pages.
+    pub moments: Option<[StoreId; 2]>,
+}
+
+/// A page of a set as flat tensors `[1, 1, vec4s, 4]`: what Adam runs over.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Weights.
+    pub weight: StoreId,
+    /// Gradients.
+    pub gradient: StoreId,
+    /// First moments.
+    pub moment1: StoreId,
+    /// Second moments.
+    pub moment2: StoreId,
+}
+
+#[derive(Debug)]
+struct Entry {
+    buffer: usize,
+    offset: u64,
+    shape: Shape,
+}
+
+#[derive(Debug)]
+struct PageBuffer {
+    label: String,
+    role: Role,
+    bytes: u64,
+    device: OnceLock<wgpu::Buffer>,
+}
+
+#[derive(Debug)]
+struct Set {
+    name: String,
+    /// First buffer of each page: weight pages have gradient and two moment pages right behind.
+    weights: Vec<usize>,
+    running: Vec<usize>,
+}
+
+/// The pages of all sets ("G", "D", …), described at once, put on a device page by page as plans need them.
+#[derive(Debug, Default)]
+pub struct Store {
+    buffers: Vec<PageBuffer>,
+    entries: Vec<Entry>,
+    sets: Vec<Set>,
+    page_limit: Option<u64>,
+}
+
+/// Storage offsets are multiples of this on every adapter.
+const ALIGN: u64 = 256;
+
+impl Store {
+    /// An empty store with pages of at most 128 MiB.
+    pub fn new() -> Self {
+        Store::default()
+    }
+
+    /// An empty store with smaller pages (for tests of paging).
+    pub fn with_page_limit(bytes: u64) -> Self {
+        Store { page_limit: Some(bytes), ..Store::default() }
+    }
+
+    fn set(&mut self, name: &str) -> usize {
+        self.sets.iter().position(|s| s.name == name).unwrap_or_else(|| {
+            self.sets.push(Set { name: name.into(), weights: Vec::new(), running: Vec::new() });
+            self.sets.len() - 1
+        })
+    }
+
+    fn page(&mut self, set: usize, role: Role, bytes: u64) -> usize {
+        let limit = self.page_limit.unwrap_or(MAX_BINDING);
+        let pages = if role == Role::Running { &self.sets[set].running } else { &self.sets[set].weights };
+        if let Some(&last) = pages.last()
+            && self.buffers[last].bytes + bytes <= limit
+        {
+            return last;
+        }
+        let (name, number, first) = (self.sets[set].name.clone(), pages.len(), self.buffers.len());
+        let mut add = |what: &str, role| {
+            self.buffers.push(PageBuffer { label: format!("{name}/{what}/{number}"), role, bytes: 0, device: OnceLock::new() });
+        };
+        if role == Role::Running {
+            add("running", Role::Running);
+            self.sets[set].running.push(first);
+        } else {
+            add("weight", Role::Weight);
+            add("gradient", Role::Gradient);
+            add("moment1", Role::Moment);
+            add("moment2", Role::Moment);
+            self.sets[set].weights.push(first);
+        }
+        first
+    }
+
+    fn entry(&mut self, buffer: usize, offset: u64, shape: Shape) -> StoreId {
+        self.entries.push(Entry { buffer, offset, shape });
+        StoreId(self.entries.len() as u32 - 1)
+    }
+
+    fn add(&mut self, set: &str, name: &str, layout: Layout, role: Role) -> Param {
+        let shape = layout.shape();
+        let bytes = shape.bytes().next_multiple_of(ALIGN);
+        let set = self.set(set);
+        let page = self.page(set, role, bytes);
+        let offset = self.buffers[page].bytes;
+        let parallel = if role == Role::Running { 1 } else { 4 };
+        for buffer in page..page + parallel {
+            self.buffers[buffer].bytes += bytes;
+        }
+        let mut at = |by: usize| self.entry(page + by, offset, shape);
+        let value = at(0);
+        let trainable = role == Role::Weight;
+        let gradient = trainable.then(|| at(1));
+        let moments = trainable.then(|| [at(2), at(3)]);
+        Param { name: name.into(), layout, value, gradient, moments }
+    }
+
+    /// Adds a trainable tensor to a set.
+    pub fn param(&mut self, set: &str, name: &str, layout: Layout) -> Param {
+        self.add(set, name, layout, Role::Weight)
+    }
+
+    /// Adds a running statistic to a set.
+    pub fn running(&mut self, set: &str, name: &str, channels: Channels) -> Param {
+        self.add(set, name, Layout::Vector(channels), Role::Running)
+    }
+
+    /// The weight pages of a set, whole. Call it when all parameters have been added.
+    pub fn pages(&mut self, set: &str) -> Vec<Page> {
+        let set = self.set(set);
+        let firsts = self.sets[set].weights.clone();
+        firsts
+            .into_iter()
+            .map(|first| {
+                let shape = Shape::new(1, 1, (self.buffers[first].bytes / 16) as u32, 4);
+                let mut whole = |by: usize| self.entry(first + by, 0, shape);
+                Page { weight: whole(0), gradient: whole(1), moment1: whole(2), moment2: whole(3) }
+            })
+            .collect()
+    }
+
+    /// Shape of a tensor.
+    pub fn shape(&self, id: StoreId) -> Shape {
+        self.entries[id.0 as usize].shape
+    }
+
+    /// Index of the page of a tensor; pages are counted over the whole store.
+    pub fn buffer_index(&self, id: StoreId) -> usize {
+        self.entries[id.0 as usize].buffer
+    }
+
+    /// Bytes, role and label of a page.
+    pub fn buffer_info(&self, index: usize) -> (u64, Role, &str) {
+        let buffer = &self.buffers[index];
+        (buffer.bytes, buffer.role, &buffer.label)
+    }
+
+    /// The page of a tensor on the device (made and zeroed at first use), and the tensor's offset in bytes.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`] if the page cannot be had.
+    pub fn on_device(&self, gpu: &Gpu, id: StoreId) -> Result<(wgpu::Buffer, u64)> {
+        let entry = &self.entries[id.0 as usize];
+        let page = &self.buffers[entry.buffer];
+        if let Some(buffer) = page.device.get() {
+            return Ok((buffer.clone(), entry.offset));
+        }
+        let made = gpu.scoped(&page.label, || {
+            gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&page.label),
+                size: page.bytes,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })?;
+        Ok((page.device.get_or_init(|| made).clone(), entry.offset))
+    }
+
+    /// Writes a tensor's values, given in public order.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the number of values is wrong.
+    pub fn write(&self, gpu: &Gpu, id: StoreId, layout: &Layout, values: &[f32]) -> Result<()> {
+        if values.len() != layout.elements() {
+            return Err(crate::Error::Usage(format!("{} values for a tensor of shape {:?}", values.len(), layout.public_shape())));
+        }
+        let mut device = vec![0f32; layout.shape().bytes() as usize / 4];
+        for (place, value) in layout.places().into_iter().zip(values) {
+            device[place as usize] = *value;
+        }
+        let (buffer, offset) = self.on_device(gpu, id)?;
+        gpu.scoped("write parameters", || gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&device)))
+    }
+
+    /// Reads a tensor's values in public order.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfMemory`].
+    pub async fn read(&self, gpu: &Gpu, id: StoreId, layout: &Layout) -> Result<Vec<f32>> {
+        let (buffer, offset) = self.on_device(gpu, id)?;
+        let bytes = crate::gpu::read_buffer(gpu, &buffer, offset, layout.shape().bytes(), "read parameters").await?;
+        let device: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+        Ok(layout.places().into_iter().map(|place| device[place as usize]).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_keep_every_value_at_a_place_of_its_own_and_skip_the_padding() {
+        let ci = Channels::concat(&[3.into(), 3.into()]).unwrap();
+        for layout in [Layout::Conv { ci, co: 5, kernel: 4 }, Layout::ConvTranspose { ci, co: 5, kernel: 4 }] {
+            let mut places = layout.places();
+            assert_eq!(places.len(), 6 * 5 * 16);
+            // [tap][ci 8][co 8]: rows 3 and 7 and columns 5..8 are padding.
+            assert!(places.iter().all(|p| p % 8 < 5 && ![3, 7].contains(&(p / 8 % 8))));
+            places.sort_unstable();
+            places.dedup();
+            assert_eq!(places.len(), 6 * 5 * 16);
+        }
+        let conv = Layout::Conv { ci: 2.into(), co: 3, kernel: 2 };
+        // Public index [o=1, i=0, tap=3] is 1 * 2 * 4 + 3 = 11; here (3 * 4 + 0) * 4 + 1.
+        assert_eq!(conv.places()[11], 49);
+    }
+
+    #[test]
+    fn no_tensor_straddles_two_pages() {
+        let mut store = Store::with_page_limit(1024);
+        let params: Vec<Param> = (0..5).map(|i| store.param("G", &format!("p{i}"), Layout::Vector(100.into()))).collect();
+        assert_eq!(store.pages("G").len(), 3);
+        for p in &params {
+            let entry = &store.entries[p.value.0 as usize];
+            assert!(entry.offset % ALIGN == 0 && entry.offset + 400 <= store.buffers[entry.buffer].bytes);
+        }
+        let gradient = store.buffer_index(params[4].gradient.unwrap());
+        assert_eq!(gradient, store.buffer_index(params[4].value) + 1);
+    }
+}
