@@ -168,7 +168,8 @@ fn unroll(lines: &[Line], consts: &HashMap<String, i64>, out: &mut Vec<Line>) ->
             continue;
         }
         let head = lines.get(at + 1).ok_or_else(|| bad(&lines[at], "nothing follows //@unroll"))?;
-        let (name, from, to) = loop_bounds(&head.text, consts).ok_or_else(|| bad(head, "a loop to unroll reads `for (var i = A; i < B; i++) {` with constant A and B"))?;
+        let (name, from, to) =
+            loop_bounds(&head.text, consts).ok_or_else(|| bad(head, "a loop to unroll reads `for (var i = A; i < B; i++) {` with constant A and B"))?;
         let mut depth = 0i32;
         let mut end = at + 1;
         loop {

@@ -132,7 +132,8 @@ impl Tape {
     /// Records an operation with fresh outputs of the given shapes.
     pub fn push(&mut self, op: impl Op + 'static, inputs: &[Tensor], shapes: &[Shape]) -> Vec<Tensor> {
         let label = self.label(op.name());
-        let outputs: Vec<Tensor> = shapes.iter().map(|&shape| self.add_info(Info { shape, source: Source::Node, label: label.clone(), gradient: None })).collect();
+        let outputs: Vec<Tensor> =
+            shapes.iter().map(|&shape| self.add_info(Info { shape, source: Source::Node, label: label.clone(), gradient: None })).collect();
         self.nodes.push(Node { op: Box::new(op), inputs: inputs.to_vec(), outputs: outputs.clone(), label });
         outputs
     }

@@ -33,7 +33,8 @@ has_loader() {
     local file
     if [ -z "$PIXTAPE_ROOT" ]; then
         # ldconfig lives in /sbin, which an ordinary user's PATH may lack.
-        PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' && return 0
+        # (No grep -q at the end of a pipe: it closes the pipe early, which pipefail takes for a failure.)
+        PATH="$PATH:/usr/sbin:/sbin" ldconfig -p 2>/dev/null | grep 'libvulkan\.so\.1' >/dev/null && return 0
     fi
     for file in "$PIXTAPE_ROOT"/{usr/,}lib{,64}{,/*-linux-*}/libvulkan.so.1 "$PIXTAPE_ROOT"/usr/local/lib/libvulkan.so.1; do
         [ -e "$file" ] && return 0
@@ -62,10 +63,13 @@ manifests() {
     return 0
 }
 
-has_node() {
+# Is there a device behind this manifest? Without one it is only part of Mesa's full set of drivers.
+has_device() {
     local node
-    # WSL reaches the GPU through /dev/dxg.
-    for node in "$PIXTAPE_ROOT"/dev/dri/render* "$PIXTAPE_ROOT"/dev/nvidia[0-9]* "$PIXTAPE_ROOT"/dev/dxg; do
+    local -a nodes=("$PIXTAPE_ROOT"/dev/dri/render*)
+    case "$(basename "$1")" in nvidia*) nodes=("$PIXTAPE_ROOT"/dev/nvidia[0-9]*) ;; esac
+    # WSL reaches every GPU through /dev/dxg.
+    for node in "${nodes[@]}" "$PIXTAPE_ROOT"/dev/dxg; do
         [ -e "$node" ] && return 0
     done
     return 1
@@ -83,10 +87,10 @@ mesa_major() {
     have dpkg-query || return 0
     # shellcheck disable=SC2016
     dpkg-query ${PIXTAPE_ROOT:+--admindir="$PIXTAPE_ROOT/var/lib/dpkg"} -W -f '${db:Status-Abbrev}${Version}\n' mesa-vulkan-drivers 2>/dev/null |
-        sed -n 's/^ii *\([0-9]*\).*/\1/p' | head -n 1
+        sed -n '1s/^ii *\([0-9]*\).*/\1/p' || true
 }
 
-# What is there: metal, hardware, software, old-software (Mesa before 24: works, about five times slower) or none.
+# What is there: metal, hardware, software, old-software (Mesa before 23: works, about five times slower than 25) or none.
 look_for_adapter() {
     local manifest software='' system=''
     if [ "$PIXTAPE_OS" = Darwin ]; then echo metal; return; fi
@@ -97,15 +101,14 @@ look_for_adapter() {
             case "$manifest" in
                 "$PIXTAPE_ROOT"/usr/share/vulkan/*/lvp_icd*) system=1 ;;
             esac
-        elif has_node; then
-            # A manifest without a device node behind it is only Mesa's full set of drivers.
+        elif has_device "$manifest"; then
             echo hardware; return
         fi
     done < <(manifests)
     if [ -z "$software" ]; then echo none; return; fi
     local major; major=$(mesa_major)
     # A driver of the person's own making is not ours to judge.
-    if [ -n "$system" ] && [ -n "$major" ] && [ "$major" -lt 24 ]; then echo old-software; else echo software; fi
+    if [ -n "$system" ] && [ -n "$major" ] && [ "$major" -lt 23 ]; then echo old-software; else echo software; fi
 }
 
 # How this user may become root: nothing for root, "sudo", or "no". In CI and without a terminal sudo must not ask for a password.
@@ -140,11 +143,15 @@ is_bookworm() { [ "$(os_field ID)" = debian ] && [ "$(os_field VERSION_CODENAME)
 
 # A second copy of a source that is there makes apt complain on every run.
 has_backports() {
-    cat "$PIXTAPE_ROOT"/etc/apt/sources.list "$PIXTAPE_ROOT"/etc/apt/sources.list.d/* 2>/dev/null |
-        grep -v '^ *#' | grep -q 'bookworm-backports'
+    grep -qs '^[^#]*bookworm-backports' "$PIXTAPE_ROOT"/etc/apt/sources.list "$PIXTAPE_ROOT"/etc/apt/sources.list.d/*
 }
 
-# The one line that a person without our help types.
+# A line for a person to type, fit for who that is: without sudo on the machine it is for a root shell.
+type_line() {
+    if [ "${PIXTAPE_UID:-$(id -u)}" != 0 ] && have sudo; then echo "type: $1"; else echo "as root type: ${1//sudo /}"; fi
+}
+
+# The one line that brings a driver.
 driver_line() {
     case "$(family)" in
         debian)
@@ -162,13 +169,22 @@ driver_line() {
 }
 
 install_backport() {
+    local added=''
     if ! has_backports; then
         say "adding $BACKPORTS_FILE"
-        # shellcheck disable=SC2059
-        printf "$BACKPORTS_TEXT" | as_root tee "$BACKPORTS_FILE" >/dev/null || return 1
+        # shellcheck disable=SC2016
+        as_root sh -c 'printf "$1" >"$2"' sh "$BACKPORTS_TEXT" "$BACKPORTS_FILE" || return 1
+        added=1
     fi
     apt_update
-    apt_install -t bookworm-backports libvulkan1 mesa-vulkan-drivers
+    apt_install -t bookworm-backports libvulkan1 mesa-vulkan-drivers && return 0
+    # A source that cannot be reached would spoil every later apt-get update.
+    if [ -n "$added" ]; then
+        say "removing $BACKPORTS_FILE again"
+        as_root rm -f "$BACKPORTS_FILE"
+        apt_update
+    fi
+    return 1
 }
 
 install_driver() {
@@ -191,14 +207,15 @@ ensure_adapter() {
         software) say 'a software Vulkan driver is there, nothing to install' ;;
         old-software) offer_backport ;;
         none)
+            if [ "$(family)" = other ]; then fail "no Vulkan adapter found; $(driver_line)"; fi
             if [ "$(family)" != debian ]; then
-                fail "no Vulkan adapter found; type: $(driver_line)"
+                fail "no Vulkan adapter found; $(type_line "$(driver_line)")"
             fi
             if [ "$(root_by)" = no ]; then
-                fail "no Vulkan adapter found, and installing one takes root; type: $(driver_line)"
+                fail "no Vulkan adapter found, and installing one takes root; $(type_line "$(driver_line)")"
             fi
             say 'no Vulkan adapter found'
-            install_driver || fail "apt could not install the driver; type: $(driver_line)"
+            install_driver || fail "apt could not install the driver; $(type_line "$(driver_line)")"
             if [ -z "$PIXTAPE_DRY_RUN" ] && [ "$(look_for_adapter)" = none ]; then
                 fail 'the driver was installed, yet no Vulkan driver shows; is VK_DRIVER_FILES or VK_ICD_FILENAMES set to something else?'
             fi ;;
@@ -221,9 +238,9 @@ offer_backport() {
             install_backport || say 'the backport cannot be had here; going on with the stock driver' ;;
         *)
             if is_bookworm; then
-                say "going on with Mesa $(mesa_major)'s software driver; for one about five times faster type: $(driver_line)"
+                say "going on with Mesa $(mesa_major)'s software driver; Mesa 25 is about five times faster, $(type_line "$(driver_line)")"
             else
-                say "going on with Mesa $(mesa_major)'s software driver; a newer Mesa (24 or later) is about five times faster"
+                say "going on with Mesa $(mesa_major)'s software driver; Mesa 25 is about five times faster"
             fi ;;
     esac
 }
@@ -240,13 +257,13 @@ ensure_toolchain() {
     case "$(family)" in
         debian)
             if [ "$(root_by)" = no ]; then
-                fail 'a C linker is missing; type: sudo apt-get update && sudo apt-get install -y gcc libc6-dev'
+                fail "a C linker is missing; $(type_line 'sudo apt-get update && sudo apt-get install -y gcc libc6-dev')"
             fi
             say 'no C linker found: installing gcc and libc6-dev with apt'
             apt_update
             apt_install gcc libc6-dev || fail 'apt could not install gcc and libc6-dev; install a C linker and try again' ;;
-        fedora) fail 'a C linker is missing; type: sudo dnf install -y gcc' ;;
-        arch) fail 'a C linker is missing; type: sudo pacman -S --needed gcc' ;;
+        fedora) fail "a C linker is missing; $(type_line 'sudo dnf install -y gcc')" ;;
+        arch) fail "a C linker is missing; $(type_line 'sudo pacman -S --needed gcc')" ;;
         macos) fail 'a C linker is missing; type: xcode-select --install' ;;
         *) fail 'a C linker (cc) is missing; install gcc or clang with your package manager' ;;
     esac

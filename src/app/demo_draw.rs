@@ -100,12 +100,7 @@ impl Part {
     fn shadow(&self, x: f32, y: f32) -> f32 {
         let (below, beside) = (y - self.y1, x - self.x1);
         let (reach, side) = (self.depth, self.depth / 2.0);
-        if self.depth == 0.0
-            || below >= reach
-            || beside >= side
-            || x < self.x0 + side
-            || y < self.y0 + side
-        {
+        if self.depth == 0.0 || below >= reach || beside >= side || x < self.x0 + side || y < self.y0 + side {
             return 1.0;
         }
         let away = (below / reach).max(beside / side).max(0.0);
@@ -150,30 +145,20 @@ pub fn facade_pair(seed: u64, index: u64, size: u32) -> (Picture, Picture) {
     let (mut label, mut photo) = (Vec::with_capacity(bytes), Vec::with_capacity(bytes));
     for py in 0..size {
         for px in 0..size {
-            let at = |offset_x: f32, offset_y: f32| {
-                ((px as f32 + offset_x) * unit, (py as f32 + offset_y) * unit)
-            };
+            let at = |offset_x: f32, offset_y: f32| ((px as f32 + offset_x) * unit, (py as f32 + offset_y) * unit);
             let (x, y) = at(0.5, 0.5);
             label.extend(PALETTE[top(&parts, x, y).kind as usize]);
             // Frames and railings are thinner than a pixel of the small sizes: 3 x 3 samples keep them from breaking up.
             let mut sum = [0.0; 3];
             for sample in 0..9 {
-                let (x, y) = at(
-                    (sample % 3) as f32 / 3.0 + 1.0 / 6.0,
-                    (sample / 3) as f32 / 3.0 + 1.0 / 6.0,
-                );
+                let (x, y) = at((sample % 3) as f32 / 3.0 + 1.0 / 6.0, (sample / 3) as f32 / 3.0 + 1.0 / 6.0);
                 let colour = light(&parts, x, y);
                 (0..3).for_each(|channel| sum[channel] += colour[channel]);
             }
             photo.extend(sum.map(|total| (total / 9.0 + 0.5).clamp(0.0, 255.0) as u8));
         }
     }
-    let picture = |data| Picture {
-        width: size,
-        height: size,
-        channels: 3,
-        data,
-    };
+    let picture = |data| Picture { width: size, height: size, channels: 3, data };
     (picture(label), picture(photo))
 }
 
@@ -182,32 +167,16 @@ fn lay_out(dice: &mut Dice) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut put = |kind, shape, x0: i32, y0: i32, x1: i32, y1: i32, depth: f32| {
         let [x0, y0, x1, y1] = [x0, y0, x1, y1].map(|v| v as f32);
-        parts.push(Part {
-            kind,
-            shape,
-            x0,
-            y0,
-            x1,
-            y1,
-            depth,
-        });
+        parts.push(Part { kind, shape, x0, y0, x1, y1, depth });
     };
     use Kind::*;
     use Shape::*;
 
     let bays = dice.pick(3, 4);
-    let bay = if bays == 3 {
-        dice.pick(17, 20)
-    } else {
-        dice.pick(13, 15)
-    };
+    let bay = if bays == 3 { dice.pick(17, 20) } else { dice.pick(13, 15) };
     let (left, right) = ((GRID - bays * bay) / 2, (GRID + bays * bay) / 2);
     let floors = dice.pick(2, 3);
-    let floor = if floors == 2 {
-        dice.pick(15, 17)
-    } else {
-        dice.pick(12, 13)
-    };
+    let floor = if floors == 2 { dice.pick(15, 17) } else { dice.pick(12, 13) };
     let street = 61;
     let ground = dice.pick(14, 15);
     let eaves = street - ground - floors * floor;
@@ -222,24 +191,8 @@ fn lay_out(dice: &mut Dice) -> Vec<Part> {
             // Dormers look out between the bays.
             for i in 0..bays - 1 {
                 let middle = left + bay + i * bay;
-                put(
-                    Cornice,
-                    Gable,
-                    middle - 4,
-                    eaves - 9,
-                    middle + 4,
-                    eaves - 6,
-                    1.0,
-                );
-                put(
-                    Window,
-                    Rect,
-                    middle - 3,
-                    eaves - 6,
-                    middle + 3,
-                    eaves - 2,
-                    0.0,
-                );
+                put(Cornice, Gable, middle - 4, eaves - 9, middle + 4, eaves - 6, 1.0);
+                put(Window, Rect, middle - 3, eaves - 6, middle + 3, eaves - 2, 0.0);
             }
         }
     }
@@ -252,15 +205,7 @@ fn lay_out(dice: &mut Dice) -> Vec<Part> {
             put(Pillar, Rect, x, eaves, x + broad, street, 0.5);
         }
         if bays == 4 {
-            put(
-                Pillar,
-                Rect,
-                GRID / 2 - 1,
-                eaves,
-                GRID / 2 + 1,
-                ground_top,
-                0.5,
-            );
+            put(Pillar, Rect, GRID / 2 - 1, eaves, GRID / 2 + 1, ground_top, 0.5);
         }
     }
 
@@ -280,15 +225,7 @@ fn lay_out(dice: &mut Dice) -> Vec<Part> {
             put(Window, shape, x, base - height, x + width, base, 0.0);
             if shutters && shape == Rect {
                 put(Shutter, Rect, x - 3, base - height, x, base, 0.5);
-                put(
-                    Shutter,
-                    Rect,
-                    x + width,
-                    base - height,
-                    x + width + 3,
-                    base,
-                    0.5,
-                );
+                put(Shutter, Rect, x + width, base - height, x + width + 3, base, 0.5);
             }
             if crowned && belle && shape == Rect {
                 let over = base - height;
@@ -304,24 +241,8 @@ fn lay_out(dice: &mut Dice) -> Vec<Part> {
             put(Balcony, Rect, left + 2, base - 3, right - 2, base + 1, 2.5);
         }
     }
-    put(
-        Molding,
-        Rect,
-        left,
-        ground_top - 1,
-        right,
-        ground_top + 1,
-        1.5,
-    );
-    put(
-        Cornice,
-        Rect,
-        left - 1,
-        eaves - 2,
-        right + 1,
-        eaves + 1,
-        2.5,
-    );
+    put(Molding, Rect, left, ground_top - 1, right, ground_top + 1, 1.5);
+    put(Cornice, Rect, left - 1, eaves - 2, right + 1, eaves + 1, 2.5);
 
     // The ground floor: one door, and shop fronts or windows beside it.
     let shops = dice.chance(55);
@@ -331,29 +252,13 @@ fn lay_out(dice: &mut Dice) -> Vec<Part> {
         if i == door {
             let middle = x + bay / 2;
             let shape = if dice.chance(50) { Arch } else { Rect };
-            put(
-                Door,
-                shape,
-                middle - 4,
-                ground_top + 3,
-                middle + 4,
-                street,
-                0.0,
-            );
+            put(Door, shape, middle - 4, ground_top + 3, middle + 4, street, 0.0);
         } else if shops {
             put(Shop, Rect, x + 1, ground_top + 3, x + bay - 1, street, 1.0);
         } else {
             let x = x + (bay - width) / 2;
             put(Window, Rect, x, ground_top + 4, x + width, street - 4, 0.0);
-            put(
-                Sill,
-                Rect,
-                x - 1,
-                street - 4,
-                x + width + 1,
-                street - 3,
-                1.5,
-            );
+            put(Sill, Rect, x - 1, street - 4, x + width + 1, street - 3, 1.5);
         }
     }
     parts
@@ -361,11 +266,7 @@ fn lay_out(dice: &mut Dice) -> Vec<Part> {
 
 /// The part that is seen at a point; the sky, drawn first, covers everything.
 fn top(parts: &[Part], x: f32, y: f32) -> &Part {
-    parts
-        .iter()
-        .rev()
-        .find(|part| part.covers(x, y))
-        .unwrap_or(&parts[0])
+    parts.iter().rev().find(|part| part.covers(x, y)).unwrap_or(&parts[0])
 }
 
 /// The photo's colour at a point: material, then shadow.
@@ -375,17 +276,9 @@ fn light(parts: &[Part], x: f32, y: f32) -> Rgb {
     if matches!(part.kind, Kind::Sky | Kind::Roof | Kind::Street) || part.depth >= 2.0 {
         return colour;
     }
-    let left = parts
-        .iter()
-        .filter(|caster| caster.depth > part.depth)
-        .map(|caster| caster.shadow(x, y))
-        .fold(1.0, f32::min);
+    let left = parts.iter().filter(|caster| caster.depth > part.depth).map(|caster| caster.shadow(x, y)).fold(1.0, f32::min);
     // Shade is lit by the sky: a little bluer than sunlight.
-    [
-        colour[0] * left,
-        colour[1] * left,
-        colour[2] * (left + (1.0 - left) * 0.2),
-    ]
+    [colour[0] * left, colour[1] * left, colour[2] * (left + (1.0 - left) * 0.2)]
 }
 
 fn mix(a: Rgb, b: Rgb, share: f32) -> Rgb {
@@ -399,8 +292,7 @@ fn scale(a: Rgb, by: f32) -> Rgb {
 
 /// A fixed value in -1..1 for a cell of a texture: the same in every picture, so that a net can learn it.
 fn grain(x: f32, y: f32) -> f32 {
-    let cell = (x.floor() as i64 as u64).wrapping_mul(0x9e37_79b9)
-        ^ (y.floor() as i64 as u64).wrapping_mul(0x85eb_ca6b);
+    let cell = (x.floor() as i64 as u64).wrapping_mul(0x9e37_79b9) ^ (y.floor() as i64 as u64).wrapping_mul(0x85eb_ca6b);
     (Dice(cell).next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }
 
@@ -410,19 +302,14 @@ fn within(v: f32, period: f32) -> f32 {
 }
 
 fn material(part: &Part, x: f32, y: f32) -> Rgb {
-    let (from_left, from_right, from_top, from_bottom) =
-        (x - part.x0, part.x1 - x, y - part.y0, part.y1 - y);
+    let (from_left, from_right, from_top, from_bottom) = (x - part.x0, part.x1 - x, y - part.y0, part.y1 - y);
     let (width, height) = (part.x1 - part.x0, part.y1 - part.y0);
     let down = from_top / height;
     let edge = from_left.min(from_right);
     match part.kind {
         Kind::Sky => mix([112.0, 164.0, 222.0], [222.0, 234.0, 242.0], y / 30.0),
         Kind::Street => {
-            let curb = if from_top < 1.0 {
-                [176.0, 172.0, 166.0]
-            } else {
-                [112.0, 112.0, 116.0]
-            };
+            let curb = if from_top < 1.0 { [176.0, 172.0, 166.0] } else { [112.0, 112.0, 116.0] };
             scale(curb, 1.0 + 0.03 * grain(x / 4.0, y))
         }
         Kind::Roof => {
@@ -434,24 +321,11 @@ fn material(part: &Part, x: f32, y: f32) -> Rgb {
         Kind::Wall => {
             let course = (y / COURSE).floor();
             let along = x + within(course, 2.0) * STONE / 2.0;
-            let stone = scale(
-                [216.0, 186.0, 138.0],
-                1.0 + 0.05 * grain(along / STONE, course) + 0.015 * grain(x * 2.0, y * 2.0),
-            );
+            let stone = scale([216.0, 186.0, 138.0], 1.0 + 0.05 * grain(along / STONE, course) + 0.015 * grain(x * 2.0, y * 2.0));
             let joint = within(y, COURSE).min(within(along, STONE));
-            if joint < 0.5 {
-                [176.0, 148.0, 108.0]
-            } else {
-                stone
-            }
+            if joint < 0.5 { [176.0, 148.0, 108.0] } else { stone }
         }
-        Kind::Window => glass(
-            edge,
-            from_top.min(from_bottom),
-            from_left - width / 2.0,
-            down,
-            from_left / width,
-        ),
+        Kind::Window => glass(edge, from_top.min(from_bottom), from_left - width / 2.0, down, from_left / width),
         Kind::Door => {
             if edge < 0.8 || (from_top < 0.8 && part.shape == Shape::Rect) {
                 return [226.0, 206.0, 170.0];
@@ -466,9 +340,7 @@ fn material(part: &Part, x: f32, y: f32) -> Rgb {
             let wood = [98.0, 52.0, 34.0];
             if (from_left - width / 2.0).abs() < 0.2 {
                 scale(wood, 0.5)
-            } else if (from_left - width / 2.0 - 0.7).abs() < 0.35
-                && (from_bottom - height * 0.36).abs() < 0.4
-            {
+            } else if (from_left - width / 2.0 - 0.7).abs() < 0.35 && (from_bottom - height * 0.36).abs() < 0.4 {
                 [226.0, 186.0, 92.0]
             } else if panel_x > 1.0 && panel_y > 1.0 && panel_y < height * 0.36 - 0.2 {
                 scale(wood, 1.3)
@@ -485,70 +357,39 @@ fn material(part: &Part, x: f32, y: f32) -> Rgb {
         Kind::Balcony => {
             // The slab is light, the railing wrought iron before a darker opening.
             if from_bottom < 1.0 {
-                return mix(
-                    [236.0, 226.0, 206.0],
-                    [196.0, 182.0, 158.0],
-                    1.0 - from_bottom,
-                );
+                return mix([236.0, 226.0, 206.0], [196.0, 182.0, 158.0], 1.0 - from_bottom);
             }
             let bar = within(x, 1.0) < 0.45 || from_top < 0.5;
-            if bar || edge < 0.4 {
-                [38.0, 42.0, 46.0]
-            } else {
-                [136.0, 130.0, 120.0]
-            }
+            if bar || edge < 0.4 { [38.0, 42.0, 46.0] } else { [136.0, 130.0, 120.0] }
         }
         Kind::Shutter => {
             let board = [58.0, 112.0, 92.0];
             let slat = within(from_top, 1.0);
-            scale(
-                board,
-                if edge < 0.4 || from_top.min(from_bottom) < 0.5 {
-                    1.1
-                } else {
-                    0.72 + 0.45 * slat
-                },
-            )
+            scale(board, if edge < 0.4 || from_top.min(from_bottom) < 0.5 { 1.1 } else { 0.72 + 0.45 * slat })
         }
         Kind::Ornament => {
             // The field of the gable lies deeper than its rim.
             let rim = height / width * 2.0 * edge - (height - from_top);
             let stone = [240.0, 226.0, 198.0];
-            if from_bottom < 0.7 || rim < 0.6 {
-                stone
-            } else {
-                scale(stone, 0.76)
-            }
+            if from_bottom < 0.7 || rim < 0.6 { stone } else { scale(stone, 0.76) }
         }
         Kind::Molding => mix([240.0, 226.0, 200.0], [186.0, 164.0, 130.0], down),
         Kind::Pillar => {
             let round = (from_left / width - 0.35).abs();
-            let drum = if within(y, 2.0 * COURSE) < 0.4 {
-                0.88
-            } else {
-                1.0
-            };
+            let drum = if within(y, 2.0 * COURSE) < 0.4 { 0.88 } else { 1.0 };
             scale([238.0, 222.0, 192.0], (1.04 - 0.45 * round) * drum)
         }
         Kind::Shop => {
             // A striped awning over a lit window, a wooden base below.
             if down < 0.36 {
                 let stripe = within(x, 4.0) < 2.0;
-                let cloth = if stripe {
-                    [190.0, 52.0, 48.0]
-                } else {
-                    [244.0, 236.0, 222.0]
-                };
+                let cloth = if stripe { [190.0, 52.0, 48.0] } else { [244.0, 236.0, 222.0] };
                 return scale(cloth, 1.05 - 0.5 * down);
             }
             if from_bottom < 2.0 || edge < 0.8 {
                 return [70.0, 48.0, 40.0];
             }
-            let glow = mix(
-                [252.0, 214.0, 138.0],
-                [148.0, 104.0, 66.0],
-                (down - 0.36) / 0.5,
-            );
+            let glow = mix([252.0, 214.0, 138.0], [148.0, 104.0, 66.0], (down - 0.36) / 0.5);
             scale(glow, if down < 0.46 { 0.62 } else { 1.0 })
         }
     }
@@ -560,17 +401,9 @@ fn glass(edge: f32, rim: f32, from_middle: f32, down: f32, across: f32) -> Rgb {
     if edge < 0.6 || rim < 0.5 || from_middle.abs() < 0.35 || (down - 0.34).abs() < 0.035 {
         return frame;
     }
-    let pane = mix(
-        [136.0, 170.0, 194.0],
-        [42.0, 56.0, 70.0],
-        down * 0.9 + across * 0.25,
-    );
+    let pane = mix([136.0, 170.0, 194.0], [42.0, 56.0, 70.0], down * 0.9 + across * 0.25);
     let curtain = edge < 0.6 + 1.3 * (1.0 - down * 0.6);
-    if curtain {
-        mix(pane, [226.0, 220.0, 210.0], 0.45)
-    } else {
-        pane
-    }
+    if curtain { mix(pane, [226.0, 220.0, 210.0], 0.45) } else { pane }
 }
 
 #[cfg(test)]
@@ -608,10 +441,7 @@ mod tests {
     #[test]
     fn every_size_draws_the_same_house() {
         let (small, large) = (facade_pair(5, 0, 64).0, facade_pair(5, 0, 192).0);
-        assert_eq!(
-            (large.width, large.height, large.channels, large.data.len()),
-            (192, 192, 3, 192 * 192 * 3)
-        );
+        assert_eq!((large.width, large.height, large.channels, large.data.len()), (192, 192, 3, 192 * 192 * 3));
         let differing = (0..64 * 64usize)
             .filter(|i| {
                 let (x, y) = (i % 64, i / 64);

@@ -26,7 +26,7 @@ type Curve = Vec<(f64, f64)>;
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 14.0;
+const RIGHT: f64 = 24.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
 /// Points drawn per curve: more than there are pixels only makes the page heavy.
@@ -66,12 +66,7 @@ pub fn render(page: &DemoPage) -> String {
         for (file, caption) in page.pictures {
             let caption = escape(caption);
             let address = escape(&address(file));
-            put(
-                &mut html,
-                format_args!(
-                    "<figure><img src=\"{address}\" alt=\"{caption}\"><figcaption>{caption}</figcaption></figure>\n"
-                ),
-            );
+            put(&mut html, format_args!("<figure><img src=\"{address}\" alt=\"{caption}\"><figcaption>{caption}</figcaption></figure>\n"));
         }
     }
     html.push_str("<h2>Losses</h2>\n");
@@ -79,25 +74,12 @@ pub fn render(page: &DemoPage) -> String {
         html.push_str("<p>No step was recorded.</p>\n");
     } else {
         html.push_str("<div class=\"charts\">\n");
-        let curve = |value: fn(&(u32, f64, f64, f64, f64)) -> f64| -> Curve {
-            page.losses
-                .iter()
-                .map(|row| (f64::from(row.0), value(row)))
-                .collect()
-        };
-        chart(
-            &mut html,
-            "Distance from the target",
-            &[("G_L1", 0, curve(|row| row.1))],
-        );
+        let curve = |value: fn(&(u32, f64, f64, f64, f64)) -> f64| -> Curve { page.losses.iter().map(|row| (f64::from(row.0), value(row))).collect() };
+        chart(&mut html, "Distance from the target", &[("G_L1", 0, curve(|row| row.1))]);
         chart(
             &mut html,
             "The game between generator and discriminator",
-            &[
-                ("G_GAN", 1, curve(|row| row.2)),
-                ("D_real", 2, curve(|row| row.3)),
-                ("D_fake", 3, curve(|row| row.4)),
-            ],
+            &[("G_GAN", 1, curve(|row| row.2)), ("D_real", 2, curve(|row| row.3)), ("D_fake", 3, curve(|row| row.4))],
         );
         html.push_str("</div>\n");
     }
@@ -105,10 +87,7 @@ pub fn render(page: &DemoPage) -> String {
         html.push_str("<h2>Facts</h2>\n<div class=\"table\"><table>\n");
         for (name, value) in page.facts {
             let (name, value) = (escape(name), escape(value));
-            put(
-                &mut html,
-                format_args!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n"),
-            );
+            put(&mut html, format_args!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n"));
         }
         html.push_str("</table></div>\n");
     }
@@ -118,12 +97,7 @@ pub fn render(page: &DemoPage) -> String {
 
 /// One chart of several named curves, each with the number of its colour.
 fn chart(html: &mut String, title: &str, curves: &[(&str, usize, Curve)]) {
-    let finite = || {
-        curves
-            .iter()
-            .flat_map(|curve| &curve.2)
-            .filter(|point| point.1.is_finite())
-    };
+    let finite = || curves.iter().flat_map(|curve| &curve.2).filter(|point| point.1.is_finite());
     let lost = curves.iter().map(|curve| curve.2.len()).sum::<usize>() - finite().count();
     let (mut first, mut last, mut low, mut high) = (f64::MAX, f64::MIN, 0.0f64, 0.0f64);
     for point in finite() {
@@ -135,52 +109,26 @@ fn chart(html: &mut String, title: &str, curves: &[(&str, usize, Curve)]) {
     html.push_str("<figure>");
     if first <= last {
         // The axis holds zero, so that curves can be compared; one step alone still needs a width.
-        let across = Axis::new(
-            first,
-            if last > first { last } else { first + 1.0 },
-            LEFT,
-            WIDTH - RIGHT,
-        );
+        let across = Axis::new(first, if last > first { last } else { first + 1.0 }, LEFT, WIDTH - RIGHT);
         let step = round_step((high - low).max(1e-9) / 4.0);
-        let (floor, ceiling) = (
-            (low / step).floor() * step,
-            (high / step).ceil().max(1.0) * step,
-        );
+        let (floor, ceiling) = ((low / step).floor() * step, (high / step).ceil().max(1.0) * step);
         let up = Axis::new(floor, ceiling, HEIGHT - BOTTOM, TOP);
-        put(
-            html,
-            format_args!(
-                "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: loss against step\">"
-            ),
-        );
+        put(html, format_args!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: loss against step\">"));
         axes(html, &across, &up, step);
         for (_, colour, points) in curves {
             for (class, line) in [("raw", thin(points)), ("smooth", thin(&smooth(points)))] {
                 let path = path(&line, &across, &up);
-                put(
-                    html,
-                    format_args!(
-                        "<path class=\"{class}\" style=\"stroke:var(--c{colour})\" d=\"{path}\"/>"
-                    ),
-                );
+                put(html, format_args!("<path class=\"{class}\" style=\"stroke:var(--c{colour})\" d=\"{path}\"/>"));
             }
         }
         html.push_str("</svg>");
     }
     put(html, format_args!("<figcaption>{title}<br>"));
     for (name, colour, _) in curves {
-        put(
-            html,
-            format_args!(
-                "<span class=\"key\" style=\"background:var(--c{colour})\"></span><span>{name}</span>"
-            ),
-        );
+        put(html, format_args!("<span class=\"key\" style=\"background:var(--c{colour})\"></span><span>{name}</span>"));
     }
     if lost > 0 {
-        put(
-            html,
-            format_args!("<br>Left out because not finite: {lost}."),
-        );
+        put(html, format_args!("<br>Left out because not finite: {lost}."));
     }
     html.push_str("</figcaption></figure>\n");
 }
@@ -188,8 +136,9 @@ fn chart(html: &mut String, title: &str, curves: &[(&str, usize, Curve)]) {
 /// Grid lines, numbers and names of both axes.
 fn axes(html: &mut String, across: &Axis, up: &Axis, step: f64) {
     let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
-    let mut value = up.from;
-    while value <= up.to + step / 2.0 {
+    // Counted in whole steps: adding up steps would end at 6e-17 instead of 0.
+    let (lowest, highest) = ((up.from / step).round() as i64, (up.to / step).round() as i64);
+    for value in (lowest..=highest).map(|count| count as f64 * step) {
         let y = up.place(value);
         let (text_x, text_y, text) = (LEFT - 6.0, y + 4.0, number(value));
         put(
@@ -199,16 +148,12 @@ fn axes(html: &mut String, across: &Axis, up: &Axis, step: f64) {
                  <text x=\"{text_x}\" y=\"{text_y:.1}\" text-anchor=\"end\">{text}</text>"
             ),
         );
-        value += step;
     }
     let step = round_step((across.to - across.from) / 5.0).max(1.0);
     let mut value = (across.from / step).ceil() * step;
     while value <= across.to {
         let (x, text_y, text) = (across.place(value), bottom + 18.0, number(value));
-        put(
-            html,
-            format_args!("<text x=\"{x:.1}\" y=\"{text_y}\" text-anchor=\"middle\">{text}</text>"),
-        );
+        put(html, format_args!("<text x=\"{x:.1}\" y=\"{text_y}\" text-anchor=\"middle\">{text}</text>"));
         value += step;
     }
     let (middle_x, middle_y, name_y) = ((LEFT + right) / 2.0, (TOP + bottom) / 2.0, HEIGHT - 8.0);
@@ -231,12 +176,7 @@ struct Axis {
 
 impl Axis {
     fn new(from: f64, to: f64, low: f64, high: f64) -> Self {
-        Axis {
-            from,
-            to,
-            low,
-            high,
-        }
+        Axis { from, to, low, high }
     }
 
     fn place(&self, value: f64) -> f64 {
@@ -248,11 +188,7 @@ impl Axis {
 /// The next of 1, 2, 5, 10, … that is not below a value.
 fn round_step(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
-    [1.0, 2.0, 5.0]
-        .iter()
-        .map(|factor| factor * power)
-        .find(|step| *step >= value)
-        .unwrap_or(power * 10.0)
+    [1.0, 2.0, 5.0].iter().map(|factor| factor * power).find(|step| *step >= value).unwrap_or(power * 10.0)
 }
 
 fn number(value: f64) -> String {
@@ -265,11 +201,7 @@ fn number(value: f64) -> String {
 
 /// A running mean that looks both ways, a twentieth of the run wide; a value that is not finite is skipped and leaves no gap in the mean.
 fn smooth(points: &[(f64, f64)]) -> Curve {
-    let finite: Vec<_> = points
-        .iter()
-        .copied()
-        .filter(|point| point.1.is_finite())
-        .collect();
+    let finite: Vec<_> = points.iter().copied().filter(|point| point.1.is_finite()).collect();
     let keep = 1.0 - 1.0 / (finite.len() as f64 / 40.0).max(1.0);
     let pass = |line: &mut dyn Iterator<Item = &(f64, f64)>| -> Vec<f64> {
         let (mut sum, mut weight) = (0.0, 0.0);
@@ -283,11 +215,7 @@ fn smooth(points: &[(f64, f64)]) -> Curve {
     };
     let (ahead, back) = (pass(&mut finite.iter()), pass(&mut finite.iter().rev()));
     let both = ahead.iter().zip(back.iter().rev());
-    finite
-        .iter()
-        .zip(both)
-        .map(|(point, (a, b))| (point.0, a / 2.0 + b / 2.0))
-        .collect()
+    finite.iter().zip(both).map(|(point, (a, b))| (point.0, a / 2.0 + b / 2.0)).collect()
 }
 
 /// At most [`POINTS`] points of a curve: the mean of each stretch, or no point where nothing in it is finite.
@@ -297,14 +225,8 @@ fn thin(points: &[(f64, f64)]) -> Curve {
         .chunks(stretch)
         .map(|part| {
             let finite: Vec<_> = part.iter().filter(|point| point.1.is_finite()).collect();
-            let mean = finite
-                .iter()
-                .map(|point| point.1 / finite.len() as f64)
-                .sum::<f64>();
-            (
-                part[part.len() / 2].0,
-                if finite.is_empty() { f64::NAN } else { mean },
-            )
+            let mean = finite.iter().map(|point| point.1 / finite.len() as f64).sum::<f64>();
+            (part[part.len() / 2].0, if finite.is_empty() { f64::NAN } else { mean })
         })
         .collect()
 }
@@ -369,26 +291,14 @@ mod tests {
     use super::*;
 
     fn page(losses: &[(u32, f64, f64, f64, f64)]) -> String {
-        render(&DemoPage {
-            title: "t",
-            device: "d",
-            pictures: &[],
-            losses,
-            facts: &[],
-        })
+        render(&DemoPage { title: "t", device: "d", pictures: &[], losses, facts: &[] })
     }
 
     #[test]
     fn everything_given_is_escaped() {
         let evil = String::from("<script>\"'&");
         let pairs = [(evil.clone(), evil.clone())];
-        let html = render(&DemoPage {
-            title: &evil,
-            device: &evil,
-            pictures: &pairs,
-            losses: &[],
-            facts: &pairs,
-        });
+        let html = render(&DemoPage { title: &evil, device: &evil, pictures: &pairs, losses: &[], facts: &pairs });
         assert!(!html.contains("<script>"), "{html}");
         assert_eq!(html.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 8);
         assert!(html.contains("src=\"./&lt;script"), "{html}");
@@ -409,21 +319,11 @@ mod tests {
             .collect();
         for losses in [&losses[..], &losses[..1], &losses[4..5]] {
             let html = page(losses);
-            let curves: Vec<_> = html
-                .split(" d=\"")
-                .skip(1)
-                .map(|rest| rest.split('"').next().unwrap())
-                .collect();
+            let curves: Vec<_> = html.split(" d=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
             assert!(!curves.is_empty());
             for word in ["NaN", "inf"] {
-                assert!(
-                    curves.iter().all(|curve| !curve.contains(word)),
-                    "{word} in {curves:?}"
-                );
-                assert!(
-                    !html.contains(&format!("\"{word}")) && !html.contains(&format!(">{word}")),
-                    "{word} in {html}"
-                );
+                assert!(curves.iter().all(|curve| !curve.contains(word)), "{word} in {curves:?}");
+                assert!(!html.contains(&format!("\"{word}")) && !html.contains(&format!(">{word}")), "{word} in {html}");
             }
         }
         assert!(page(&losses).contains("not finite: 180."));
@@ -446,14 +346,7 @@ mod tests {
 
     #[test]
     fn steps_of_the_axis_are_round() {
-        for (value, step) in [
-            (0.03, 0.05),
-            (1.0, 1.0),
-            (1.1, 2.0),
-            (4.0, 5.0),
-            (6.0, 10.0),
-            (230.0, 500.0),
-        ] {
+        for (value, step) in [(0.03, 0.05), (1.0, 1.0), (1.1, 2.0), (4.0, 5.0), (6.0, 10.0), (230.0, 500.0)] {
             assert!((round_step(value) - step).abs() < 1e-9 * step, "{value}");
         }
     }

@@ -74,10 +74,7 @@ fn layout_entry(binding: u32, ty: wgpu::BufferBindingType, dynamic: bool, bytes:
 pub(crate) fn uniform_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some("params and step"),
-        entries: &[
-            layout_entry(0, wgpu::BufferBindingType::Uniform, true, PARAMS_BYTES),
-            layout_entry(1, wgpu::BufferBindingType::Uniform, false, STEP_BYTES),
-        ],
+        entries: &[layout_entry(0, wgpu::BufferBindingType::Uniform, true, PARAMS_BYTES), layout_entry(1, wgpu::BufferBindingType::Uniform, false, STEP_BYTES)],
     })
 }
 

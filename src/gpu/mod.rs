@@ -7,6 +7,7 @@ mod probe;
 
 pub use adapters::{AdapterReport, Request, adapters};
 pub use kernel::{Access, Binding, Kernel, Pipeline};
+pub(crate) use kernel::{PARAMS_BYTES, STEP_BYTES, uniform_layout};
 pub use memory::read_buffer;
 
 use crate::error::{Error, Result};
@@ -82,7 +83,12 @@ impl Gpu {
                 ..Default::default()
             })
             .await
-            .map_err(|e| Error::Adapter(format!("{}: no device could be made: {e}; try another one with --adapter (pixtape devices lists them)", adapter.get_info().name)))?;
+            .map_err(|e| {
+                Error::Adapter(format!(
+                    "{}: no device could be made: {e}; try another one with --adapter (pixtape devices lists them)",
+                    adapter.get_info().name
+                ))
+            })?;
         let lost = Arc::new(Mutex::new(None));
         let seen = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -100,7 +106,14 @@ impl Gpu {
         Gpu::build(device, queue, info, Arc::default(), None, false)
     }
 
-    fn build(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, lost: Arc<Mutex<Option<String>>>, family: Option<Family>, checked: bool) -> Result<Gpu> {
+    fn build(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        info: wgpu::AdapterInfo,
+        lost: Arc<Mutex<Option<String>>>,
+        family: Option<Family>,
+        checked: bool,
+    ) -> Result<Gpu> {
         adapters::require_limits(&info.name, &device.limits())?;
         let first = match info.device_type {
             wgpu::DeviceType::Cpu => Family::Register,
@@ -109,9 +122,9 @@ impl Gpu {
         let checked = checked || std::env::var_os("PIXTAPE_CHECKED").is_some();
         let gpu = Gpu { inner: Arc::new(Inner { device, queue, info, family: Mutex::new(first), checked, pipelines: Mutex::default(), lost }) };
         let family = match family {
-            Some(Family::Subgroup(_)) => probe::subgroup_lanes(&gpu)?.map(Family::Subgroup).ok_or_else(|| {
-                Error::Usage(format!("{}: no fixed subgroup size that works here; choose the register or the workgroup kernels", gpu.name()))
-            })?,
+            Some(Family::Subgroup(_)) => probe::subgroup_lanes(&gpu)?
+                .map(Family::Subgroup)
+                .ok_or_else(|| Error::Usage(format!("{}: no fixed subgroup size that works here; choose the register or the workgroup kernels", gpu.name())))?,
             Some(family) => family,
             None if first == Family::Register => probe::subgroup_lanes(&gpu)?.map_or(first, Family::Subgroup),
             None => first,

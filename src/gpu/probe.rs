@@ -26,11 +26,15 @@ fn broadcast_works(gpu: &Gpu, lanes: u32) -> Result<bool> {
     let y = gpu.scoped("probe", || {
         let y = buffer("probe", bytes, wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC);
         let uniform = buffer("probe", 256, wgpu::BufferUsages::UNIFORM);
-        let bind = |layout, entries: &[wgpu::BindGroupEntry<'_>]| device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("probe"), layout, entries });
+        let bind =
+            |layout, entries: &[wgpu::BindGroupEntry<'_>]| device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("probe"), layout, entries });
         let storage = bind(&pipeline.storage, &[wgpu::BindGroupEntry { binding: 0, resource: y.as_entire_binding() }]);
         let uniforms = bind(
             &pipeline.uniforms,
-            &[wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }, wgpu::BindGroupEntry { binding: 1, resource: uniform.as_entire_binding() }],
+            &[
+                wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
+                wgpu::BindGroupEntry { binding: 1, resource: uniform.as_entire_binding() },
+            ],
         );
         let mut encoder = device.create_command_encoder(&Default::default());
         {

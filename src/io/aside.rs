@@ -21,10 +21,7 @@ pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// As [`write_aside`], and whatever `write` returns.
-pub fn write_aside_with(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<()> {
+pub fn write_aside_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     let folder = folder_of(path);
     let inner = || -> io::Result<()> {
         let mut temp = builder(path).tempfile_in(folder)?;
@@ -52,9 +49,7 @@ pub fn create_dir(path: &Path) -> Result<()> {
     }
     std::fs::create_dir_all(path).map_err(|e| cannot("be created", path, &e))?;
     // Permission bits do not tell (ACLs, read-only mounts, full disks): try.
-    tempfile::tempfile_in(path)
-        .map(drop)
-        .map_err(|e| cannot("be written to", path, &e))
+    tempfile::tempfile_in(path).map(drop).map_err(|e| cannot("be written to", path, &e))
 }
 
 fn folder_of(path: &Path) -> &Path {

@@ -1,0 +1,118 @@
+// use: index
+// Implicit GEMM, data side: C[row, col] = sum over (tap, channel) A[row, (tap, channel)] B[(tap, channel), col].
+// Rows are output pixels, columns output channels. Serves conv2d, conv_transpose2d and the input gradients of both:
+//   output pixel o = q * stride_out + phase,  input pixel i = q * stride_in + base(phase) + dir * t,
+//   kernel tap = first(phase) + stride_out * t.
+// A convolution has stride_out 1, dir 1; its adjoint stride_in 1, dir -1 and a quarter of the taps a phase (at stride 2): no
+// multiply by zero. Weights are [tap][ci][co]; B's strides say which of ci and co are summed.
+
+const TRANS_B: u32 = 0u; // tune
+// Blocks of A are 4 rows by 4 k, one vec4 a row.
+const A_BY_K: u32 = 0u;
+
+struct Params {
+  rows: u32, // pixels of a phase, batch folded in
+  cols: u32, // vec4s of output channels
+  blocks: u32, // vec4s of input channels: k steps of 4 a tap
+  hi: u32,
+  wi: u32,
+  ho: u32,
+  wo: u32,
+  qh: u32, // pixels of a phase
+  qw: u32,
+  kernel: u32,
+  stride_in: u32,
+  stride_out: u32,
+  pad: u32,
+  dir: i32,
+  b_tap: u32,
+  b_step: u32,
+  b_col: u32,
+  b_row: u32,
+  x_off: u32,
+  x_stride: u32,
+  y_off: u32,
+  y_stride: u32,
+  has_bias: u32,
+  row_groups: u32, // subgroups of a workgroup that lie along rows
+}
+@group(1) @binding(0) var<uniform> p: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+// What a phase fixes: base and first tap in each direction, number of taps.
+struct Outer {
+  base: vec2<i32>,
+  first: vec2<u32>,
+  count: vec2<u32>,
+  phase: vec2<u32>,
+}
+
+fn outer_begin(z: u32) -> Outer {
+  let phase = vec2<u32>(z / p.stride_out, z % p.stride_out);
+  let shifted = phase + p.pad;
+  let first = shifted % p.stride_out;
+  let left = vec2<u32>(p.kernel) - min(first, vec2<u32>(p.kernel));
+  let forward = vec2<i32>(-i32(p.pad));
+  let backward = vec2<i32>((shifted - first) / p.stride_out);
+  return Outer(select(backward, forward, p.dir > 0), first, (left + p.stride_out - 1u) / p.stride_out, phase);
+}
+
+fn inner_count() -> u32 { return p.blocks; }
+
+// A row of A at a tap: the vec4 to load next, and whether it lies inside the picture.
+struct ARow {
+  origin: vec2<i32>,
+  image: u32,
+  at: u32,
+  ok: bool,
+}
+
+fn a_row(row: u32, o: Outer) -> ARow {
+  let r = min(row, p.rows - 1u);
+  let image = divmod(r, p.qh * p.qw);
+  let q = divmod(image.y, p.qw);
+  return ARow(vec2<i32>(q * p.stride_in) + o.base, image.x * p.hi * p.wi, 0u, false);
+}
+
+// Starts tap `t`, `block` steps of 4 channels in.
+fn a_tap(r: ARow, t: vec2<u32>, block: u32) -> ARow {
+  let i = r.origin + p.dir * vec2<i32>(t);
+  let ok = i.x >= 0 && i.y >= 0 && i.x < i32(p.hi) && i.y < i32(p.wi);
+  let pixel = select(0u, r.image + u32(i.x) * p.wi + u32(i.y), ok);
+  return ARow(r.origin, r.image, p.x_off + pixel * p.x_stride + block, ok);
+}
+
+fn a_load(r: ARow) -> vec4<f32> { return select(vec4<f32>(0.0), x[r.at], r.ok); }
+
+fn a_step(r: ARow, blocks: u32) -> ARow { return ARow(r.origin, r.image, r.at + blocks, r.ok); }
+
+fn b_begin(t: vec2<u32>, o: Outer, col: u32, block: u32) -> u32 {
+  let tap = o.first + p.stride_out * t;
+  return (tap.x * p.kernel + tap.y) * p.b_tap + min(col, p.cols - 1u) * p.b_col + block * p.b_step;
+}
+
+fn b_load(at: u32, k: u32) -> vec4<f32> { return w[at + k * p.b_row]; }
+
+fn b_step(at: u32, blocks: u32) -> u32 { return at + blocks * p.b_step; }
+
+// Stores rows 4 * block .. 4 * block + 3 of a column.
+fn store_row(row: u32, col: u32, o: Outer, v: vec4<f32>) {
+  if (row >= p.rows || col >= p.cols) { return; }
+  let image = divmod(row, p.qh * p.qw);
+  let q = divmod(image.y, p.qw) * p.stride_out + o.phase;
+  // Phases of an odd size differ in length: the last pixels of the shorter ones are not there.
+  if (q.x >= p.ho || q.y >= p.wo) { return; }
+  let b = select(vec4<f32>(0.0), bias[select(0u, col, p.has_bias != 0u)], p.has_bias != 0u);
+  y[p.y_off + ((image.x * p.ho + q.x) * p.wo + q.y) * p.y_stride + col] = v + b;
+}
+
+fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {
+  store_row(row, col, o, v0);
+  store_row(row + 1u, col, o, v1);
+  store_row(row + 2u, col, o, v2);
+  store_row(row + 3u, col, o, v3);
+}

@@ -1,0 +1,77 @@
+// A tile of 16 rows by 4 * SG columns a subgroup. Each lane loads its own column of B and a share of A; rows of A reach the
+// other lanes by broadcast. Valid only where every subgroup has SG lanes (src/gpu/probe.rs makes sure).
+
+const SG: u32 = 8u; // tune
+const ROWS: u32 = 16u;
+const LOADS: u32 = ROWS / SG;
+const SUBGROUPS: u32 = 64u / SG;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) group: vec3<u32>,
+  @builtin(subgroup_invocation_id) lane: u32,
+  @builtin(local_invocation_index) local: u32,
+) {
+  let subgroup = local / SG;
+  // Few rows: the subgroups of a workgroup lie along the columns, or most would have nothing to do.
+  let column_groups = SUBGROUPS / p.row_groups;
+  let row = (group.y * p.row_groups + subgroup % p.row_groups) * ROWS;
+  let first_col = (group.x * column_groups + subgroup / p.row_groups) * SG;
+  if (row >= p.rows || first_col >= p.cols) { return; }
+  let col = first_col + lane;
+  let o = outer_begin(group.z);
+  var rows: array<ARow, LOADS>;
+  //@unroll
+  for (var j = 0u; j < LOADS; j++) {
+    rows[j] = a_row(row + j * SG + lane, o);
+  }
+  var acc: array<vec4<f32>, ROWS>;
+  //@unroll
+  for (var i = 0u; i < ROWS; i++) {
+    acc[i] = vec4<f32>(0.0);
+  }
+  for (var ty = 0u; ty < o.count.x; ty++) {
+    for (var tx = 0u; tx < o.count.y; tx++) {
+      let t = vec2<u32>(ty, tx);
+      //@unroll
+      for (var j = 0u; j < LOADS; j++) {
+        rows[j] = a_tap(rows[j], t, 0u);
+      }
+      var at = b_begin(t, o, col, 0u);
+      for (var c = 0u; c < inner_count(); c++) {
+        // All loads before all arithmetic: software drivers gain by it.
+        var a: array<vec4<f32>, LOADS>;
+        //@unroll
+        for (var j = 0u; j < LOADS; j++) {
+          a[j] = a_load(rows[j]);
+          rows[j] = a_step(rows[j], 1u);
+        }
+        let l0 = b_load(at, 0u);
+        let l1 = b_load(at, 1u);
+        let l2 = b_load(at, 2u);
+        let l3 = b_load(at, 3u);
+        at = b_step(at, 1u);
+        var b: array<vec4<f32>, 4>;
+        if (TRANS_B == 0u) {
+          b[0] = l0; b[1] = l1; b[2] = l2; b[3] = l3;
+        } else {
+          b[0] = vec4<f32>(l0.x, l1.x, l2.x, l3.x);
+          b[1] = vec4<f32>(l0.y, l1.y, l2.y, l3.y);
+          b[2] = vec4<f32>(l0.z, l1.z, l2.z, l3.z);
+          b[3] = vec4<f32>(l0.w, l1.w, l2.w, l3.w);
+        }
+        //@unroll
+        for (var i = 0u; i < ROWS; i++) {
+          //@unroll
+          for (var k = 0u; k < 4u; k++) {
+            acc[i] = acc[i] + subgroupBroadcast(a[((1u - A_BY_K) * i + A_BY_K * (k + i / 4u * 4u)) / SG][(1u - A_BY_K) * k + A_BY_K * (i - i / 4u * 4u)], ((1u - A_BY_K) * i + A_BY_K * (k + i / 4u * 4u)) % SG) * b[k];
+          }
+        }
+      }
+    }
+  }
+  //@unroll
+  for (var i = 0u; i < ROWS / 4u; i++) {
+    store_block(row + 4u * i, col, o, acc[4u * i], acc[4u * i + 1u], acc[4u * i + 2u], acc[4u * i + 3u]);
+  }
+}

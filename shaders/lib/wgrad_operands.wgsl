@@ -1,0 +1,123 @@
+// use: index
+// Implicit GEMM, weight side: dW[(tap, a), b] = sum over pixels X[pixel * stride - pad + tap, a] G[pixel, b].
+// Rows are (tap, channel of the gathered map), columns channels of the other one. For conv2d the gathered map is x and G is
+// dy; for conv_transpose2d it is dy and G is x, and blocks are transposed on their way to [tap][ci][co].
+
+const TRANS_OUT: u32 = 0u; // tune
+// Blocks of A are 4 rows by 4 k (pixels), one vec4 a pixel.
+const A_BY_K: u32 = 1u;
+const TRANS_B: u32 = 0u;
+
+struct Params {
+  rows: u32, // taps * 4 * groups
+  cols: u32, // vec4s of G's channels
+  groups: u32, // vec4s of X's channels
+  pixels: u32,
+  hi: u32,
+  wi: u32,
+  ho: u32,
+  wo: u32,
+  kernel: u32,
+  stride: u32,
+  pad: u32,
+  next_x: u32, // the pixel a step of k further on: columns, rows, images
+  next_y: u32,
+  next_n: u32,
+  dw_tap: u32, // vec4s a tap
+  dw_width: u32, // vec4s a row of dW
+  x_off: u32,
+  x_stride: u32,
+  g_off: u32,
+  g_stride: u32,
+  accumulate: u32,
+  row_groups: u32,
+}
+@group(1) @binding(0) var<uniform> p: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> g: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> dw: array<vec4<f32>>;
+
+struct Outer {
+  count: vec2<u32>,
+}
+
+fn outer_begin(z: u32) -> Outer { return Outer(vec2<u32>(1u)); }
+
+fn inner_count() -> u32 { return (p.pixels + 3u) / 4u; }
+
+// Row group and pixel that a lane loads: a vec4 of 4 rows at one pixel.
+struct ARow {
+  tap: vec2<i32>,
+  group: u32,
+  pixel: vec2<u32>, // y, x
+  image: u32,
+  first: u32, // 0..3, the pixel within a step
+}
+
+// `flat` counts a block's vec4s: pixel + 4 * row group.
+fn a_row(flat: u32, o: Outer) -> ARow {
+  let group = divmod(min(flat / 4u, p.rows / 4u - 1u), p.groups);
+  let tap = divmod(group.x, p.kernel);
+  return ARow(vec2<i32>(tap) - i32(p.pad), group.y, vec2<u32>(0u), 0u, flat % 4u);
+}
+
+fn a_tap(r: ARow, t: vec2<u32>, block: u32) -> ARow {
+  let image = divmod(r.first + 4u * block, p.ho * p.wo);
+  return ARow(r.tap, r.group, divmod(image.y, p.wo), image.x, r.first);
+}
+
+fn a_load(r: ARow) -> vec4<f32> {
+  let i = vec2<i32>(r.pixel * p.stride) + r.tap;
+  let ok = i.x >= 0 && i.y >= 0 && i.x < i32(p.hi) && i.y < i32(p.wi) && r.image * p.ho * p.wo < p.pixels;
+  let pixel = select(0u, (r.image * p.hi + u32(i.x)) * p.wi + u32(i.y), ok);
+  return select(vec4<f32>(0.0), x[p.x_off + pixel * p.x_stride + r.group], ok);
+}
+
+// One step further: additions and carries in place of divisions.
+fn a_step(r: ARow, blocks: u32) -> ARow {
+  var n = r;
+  n.pixel.y = r.pixel.y + p.next_x;
+  let line = n.pixel.y >= p.wo;
+  n.pixel.y = select(n.pixel.y, n.pixel.y - p.wo, line);
+  n.pixel.x = r.pixel.x + p.next_y + select(0u, 1u, line);
+  let picture = n.pixel.x >= p.ho;
+  n.pixel.x = select(n.pixel.x, n.pixel.x - p.ho, picture);
+  n.image = r.image + p.next_n + select(0u, 1u, picture);
+  return n;
+}
+
+// B's state is the column and the first pixel of the step.
+struct BCol {
+  col: u32,
+  pixel: u32,
+}
+
+fn b_begin(t: vec2<u32>, o: Outer, col: u32, block: u32) -> BCol { return BCol(p.g_off + min(col, p.cols - 1u), 4u * block); }
+
+// Beyond the last pixel A is 0; B must only be finite.
+fn b_load(at: BCol, k: u32) -> vec4<f32> { return g[min(at.pixel + k, p.pixels - 1u) * p.g_stride + at.col]; }
+
+fn b_step(at: BCol, blocks: u32) -> BCol { return BCol(at.col, at.pixel + 4u * blocks); }
+
+fn put(at: u32, v: vec4<f32>) {
+  dw[at] = select(v, v + dw[at], p.accumulate != 0u);
+}
+
+fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {
+  if (row >= p.rows || col >= p.cols) { return; }
+  let group = divmod(row / 4u, p.groups);
+  if (TRANS_OUT == 0u) {
+    let at = group.x * p.dw_tap + 4u * group.y * p.dw_width + col;
+    put(at, v0);
+    put(at + p.dw_width, v1);
+    put(at + 2u * p.dw_width, v2);
+    put(at + 3u * p.dw_width, v3);
+  } else {
+    let at = group.x * p.dw_tap + 4u * col * p.dw_width + group.y;
+    put(at, vec4<f32>(v0.x, v1.x, v2.x, v3.x));
+    put(at + p.dw_width, vec4<f32>(v0.y, v1.y, v2.y, v3.y));
+    put(at + 2u * p.dw_width, vec4<f32>(v0.z, v1.z, v2.z, v3.z));
+    put(at + 3u * p.dw_width, vec4<f32>(v0.w, v1.w, v2.w, v3.w));
+  }
+}

@@ -1,0 +1,27 @@
+//! The networks: parameters with the names and layouts of the public PyTorch files, and how to record them on a tape.
+
+mod patchgan;
+mod unet;
+mod weights;
+
+pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
+pub use unet::{Unet, UnetConfig};
+pub use weights::{InitType, NormKind, Weights};
+
+use crate::ops::NormMode;
+
+/// How a network is recorded: which statistics its norms use, whether it drops out.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Mode {
+    /// Statistics of the norms.
+    pub norm: NormMode,
+    /// Whether batch statistics update the running ones (training).
+    pub update_running: bool,
+    /// Whether dropout layers are active.
+    pub dropout: bool,
+}
+
+impl Mode {
+    /// Batch statistics that update the running ones; dropout as the network was built.
+    pub const TRAIN: Mode = Mode { norm: NormMode::Batch, update_running: true, dropout: true };
+}

@@ -1,0 +1,173 @@
+//! The U-Net generator of pix2pix (upstream's `unet_128`, `unet_256`, and depths 5 to 9 in general).
+
+use super::Mode;
+use super::weights::{ConvParams, NormKind, NormParams, Weights};
+use crate::error::{Error, Result};
+use crate::ops::Act;
+use crate::shape::{Channels, Conv};
+use crate::store::Store;
+use crate::tape::{Tape, Tensor};
+
+/// Size of a U-Net.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UnetConfig {
+    /// Channels of the input.
+    pub input_nc: u32,
+    /// Channels of the output.
+    pub output_nc: u32,
+    /// Channels of the first layer.
+    pub ngf: u32,
+    /// Number of halvings, 5 to 9: `unet_32` to `unet_512`.
+    pub downs: u32,
+    /// The norm.
+    pub norm: NormKind,
+    /// Whether the inner decoder layers drop out half their values.
+    pub dropout: bool,
+}
+
+/// Depths that there are.
+const DEPTHS: std::ops::RangeInclusive<u32> = 5..=9;
+const K4S2: Conv = Conv::new(4, 2, 1);
+
+impl UnetConfig {
+    /// The side that a picture must be a multiple of: `2^downs`.
+    pub fn multiple(&self) -> u32 {
+        1 << self.downs
+    }
+
+    /// Depth of `unet_32` … `unet_512`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for other names.
+    pub fn downs_of(name: &str) -> Result<u32> {
+        let side = name.strip_prefix("unet_").and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
+        side.map(u32::ilog2)
+            .filter(|d| DEPTHS.contains(d))
+            .ok_or_else(|| Error::Usage(format!("--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512")))
+    }
+
+    /// Whether a picture of this size passes: both sides multiples of `2^downs`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the nearest sizes.
+    pub fn check_size(&self, width: u32, height: u32) -> Result<()> {
+        let m = self.multiple();
+        if width % m == 0 && height % m == 0 && width > 0 && height > 0 {
+            return Ok(());
+        }
+        let near = |side: u32| if side < m { format!("{m}") } else { format!("{} or {}", side / m * m, side.next_multiple_of(m)) };
+        let nearest = format!("nearest: width {}, height {}", near(width), near(height));
+        Err(Error::Usage(format!(
+            "a picture of {width}x{height} does not pass {} halvings: both sides must be multiples of {m} ({nearest}); resize it, or use a net of less depth",
+            self.downs
+        )))
+    }
+}
+
+#[derive(Debug)]
+struct Level {
+    down: ConvParams,
+    down_norm: NormParams,
+    up: ConvParams,
+    up_norm: NormParams,
+    dropout: bool,
+}
+
+/// A U-Net generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in [-1, 1].
+#[derive(Debug)]
+pub struct Unet {
+    config: UnetConfig,
+    weights: Weights,
+    levels: Vec<Level>,
+}
+
+impl Unet {
+    /// Adds the parameters of a U-Net to a set of the store.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the depth is not 5 to 9, or a channel count is 0.
+    pub fn new(store: &mut Store, set: &str, config: UnetConfig) -> Result<Unet> {
+        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout } = config;
+        if !DEPTHS.contains(&downs) || input_nc == 0 || output_nc == 0 || ngf == 0 {
+            return Err(Error::Usage(format!("a U-Net has 5 to 9 halvings and at least one channel each, not {config:?}")));
+        }
+        let mut weights = Weights::new(set, norm);
+        let channels = |level: u32| ngf * (1 << level.min(3));
+        let mut levels = Vec::new();
+        for level in 0..downs {
+            let (outermost, innermost) = (level == 0, level == downs - 1);
+            // Level 0 is `model.model`, every further one hides in the submodule of the one before.
+            let prefix = if outermost { "model.model".to_string() } else { format!("model.model.1.model{}", ".3.model".repeat(level as usize - 1)) };
+            let (down, down_norm, up, up_norm) = match (outermost, innermost) {
+                (true, _) => (0, None, 3, None),
+                (_, true) => (1, None, 3, Some(4)),
+                _ => (1, Some(2), 5, Some(6)),
+            };
+            let own = channels(level);
+            let (before, after) = if outermost { (input_nc, output_nc) } else { (channels(level - 1), channels(level - 1)) };
+            let joined = if innermost { own } else { 2 * own };
+            let bias = norm.conv_bias();
+            let skip = if innermost { Channels::new(joined) } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
+            let mut norm_of = |store: &mut Store, weights: &mut Weights, at: Option<u32>, c| match at {
+                Some(at) => weights.norm(store, &format!("{prefix}.{at}"), c),
+                None => NormParams::None,
+            };
+            let down = weights.conv(store, &format!("{prefix}.{down}"), before.into(), own, K4S2, bias);
+            let down_norm = norm_of(store, &mut weights, down_norm, own);
+            let up = weights.conv_transpose(store, &format!("{prefix}.{up}"), skip, after, K4S2, bias || outermost);
+            let up_norm = norm_of(store, &mut weights, up_norm, after);
+            // Upstream drops out on the blocks between the innermost one and the four outer ones.
+            let dropout = dropout && (4..downs - 1).contains(&level);
+            levels.push(Level { down, down_norm, up, up_norm, dropout });
+        }
+        Ok(Unet { config, weights, levels })
+    }
+
+    /// Its size.
+    pub fn config(&self) -> &UnetConfig {
+        &self.config
+    }
+
+    /// Its parameters.
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    /// Records the network on `x`, `[n, h, w, input_nc]` with h and w multiples of `2^downs`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for other sizes, [`Error::Shape`] for other channels or a norm over a single value.
+    pub fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: Mode) -> Result<Tensor> {
+        let shape = tape.shape(x);
+        self.config.check_size(shape.w, shape.h)?;
+        let before = tape.current_scope().to_string();
+        let set = self.weights.set();
+        let mut skips: Vec<Tensor> = Vec::new();
+        let mut h = x;
+        for (level, part) in self.levels.iter().enumerate() {
+            tape.scope(format!("{set}/down{level}"));
+            if level > 0 {
+                h = tape.act(h, Act::LeakyRelu(0.2));
+            }
+            h = part.down.record(tape, store, h)?;
+            h = part.down_norm.record(tape, store, h, mode)?;
+            skips.push(h);
+        }
+        for (level, part) in self.levels.iter().enumerate().rev() {
+            tape.scope(format!("{set}/up{level}"));
+            if level + 1 < self.levels.len() {
+                // Skip first, then what comes from below. The skip is kept before its activation: ReLU(LeakyReLU(x)) = ReLU(x).
+                h = tape.concat(&[skips[level], h])?;
+            }
+            h = tape.act(h, Act::Relu);
+            h = part.up.record(tape, store, h)?;
+            h = part.up_norm.record(tape, store, h, mode)?;
+            if part.dropout && mode.dropout {
+                h = tape.dropout(h, 0.5)?;
+            }
+        }
+        let y = tape.act(h, Act::Tanh);
+        tape.scope(before);
+        Ok(y)
+    }
+}

@@ -1,0 +1,236 @@
+//! The parameters of a network by public name, and how they begin.
+
+use crate::error::{Error, Result};
+use crate::ops::{BatchNorm, NormMode, Running};
+use crate::shape::{Channels, Conv, Shape};
+use crate::store::{Layout, Param, Store};
+use crate::tape::{Tape, Tensor};
+use std::fmt;
+use std::str::FromStr;
+
+/// The norm between layers. With batch norm convolutions have no bias (but for the ones upstream gives one anyway).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NormKind {
+    /// Batch norm with affine parameters and running statistics.
+    Batch,
+    /// Instance norm without parameters.
+    Instance,
+    /// No norm.
+    None,
+}
+
+impl NormKind {
+    /// Upstream's rule: a convolution before a norm has a bias only with instance norm.
+    pub fn conv_bias(self) -> bool {
+        self == NormKind::Instance
+    }
+}
+
+impl FromStr for NormKind {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "batch" => Ok(NormKind::Batch),
+            "instance" => Ok(NormKind::Instance),
+            "none" => Ok(NormKind::None),
+            _ => Err(Error::Usage(format!("--norm {s}: choose batch, instance or none"))),
+        }
+    }
+}
+
+impl fmt::Display for NormKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NormKind::Batch => "batch",
+            NormKind::Instance => "instance",
+            NormKind::None => "none",
+        })
+    }
+}
+
+/// How convolution weights begin (biases at 0, norm weights from N(1, gain), norm biases at 0).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InitType {
+    /// N(0, gain).
+    Normal,
+    /// N(0, gain² · 2 / (fan_in + fan_out)).
+    Xavier,
+    /// N(0, 2 / fan_in); the gain plays no part.
+    Kaiming,
+}
+
+impl InitType {
+    fn std(self, layout: &Layout, gain: f32) -> f32 {
+        // PyTorch's fans: dimension 1 and dimension 0 of the public shape, times the kernel's area.
+        let shape = layout.public_shape();
+        let area: usize = shape[2..].iter().product();
+        let (fan_in, fan_out) = ((shape[1] * area) as f32, (shape[0] * area) as f32);
+        match self {
+            InitType::Normal => gain,
+            InitType::Xavier => gain * (2.0 / (fan_in + fan_out)).sqrt(),
+            InitType::Kaiming => (2.0 / fan_in).sqrt(),
+        }
+    }
+}
+
+impl FromStr for InitType {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "normal" => Ok(InitType::Normal),
+            "xavier" => Ok(InitType::Xavier),
+            "kaiming" => Ok(InitType::Kaiming),
+            _ => Err(Error::Usage(format!("--init_type {s}: choose normal, xavier or kaiming"))),
+        }
+    }
+}
+
+/// What a parameter is for, which decides how it begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Part {
+    Weight,
+    Bias,
+    NormWeight,
+    RunningMean,
+    RunningVar,
+}
+
+/// A convolution's parameters.
+#[derive(Clone, Debug)]
+pub(super) struct ConvParams {
+    weight: Param,
+    bias: Option<Param>,
+    conv: Conv,
+}
+
+/// A norm's parameters: none with instance norm.
+#[derive(Clone, Debug)]
+pub(super) enum NormParams {
+    Batch { weight: Param, bias: Param, mean: Param, var: Param },
+    Instance,
+    None,
+}
+
+/// All parameters of a network, in the order they were made.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    set: String,
+    norm: NormKind,
+    all: Vec<(Param, Part)>,
+    norms: Vec<String>,
+}
+
+impl Weights {
+    pub(super) fn new(set: &str, norm: NormKind) -> Self {
+        Weights { set: set.into(), norm, all: Vec::new(), norms: Vec::new() }
+    }
+
+    /// Name of the set of pages they lie in, `G` for example.
+    pub fn set(&self) -> &str {
+        &self.set
+    }
+
+    /// Parameters and running statistics, in order.
+    pub fn params(&self) -> impl Iterator<Item = &Param> {
+        self.all.iter().map(|(param, _)| param)
+    }
+
+    /// Names of the batch norms (`….num_batches_tracked` in public files belongs to them).
+    pub fn norms(&self) -> &[String] {
+        &self.norms
+    }
+
+    /// Trainable values.
+    pub fn count(&self) -> usize {
+        self.params().filter(|p| p.gradient.is_some()).map(|p| p.layout.elements()).sum()
+    }
+
+    fn add(&mut self, store: &mut Store, name: String, layout: Layout, part: Part) -> Param {
+        let param = match (part, layout) {
+            (Part::RunningMean | Part::RunningVar, Layout::Vector(c)) => store.running(&self.set, &name, c),
+            _ => store.param(&self.set, &name, layout),
+        };
+        self.all.push((param.clone(), part));
+        param
+    }
+
+    pub(super) fn conv(&mut self, store: &mut Store, name: &str, ci: Channels, co: u32, conv: Conv, bias: bool) -> ConvParams {
+        self.conv_of(store, name, Layout::Conv { ci, co, kernel: conv.kernel }, co, conv, bias)
+    }
+
+    pub(super) fn conv_transpose(&mut self, store: &mut Store, name: &str, ci: Channels, co: u32, conv: Conv, bias: bool) -> ConvParams {
+        self.conv_of(store, name, Layout::ConvTranspose { ci, co, kernel: conv.kernel }, co, conv, bias)
+    }
+
+    fn conv_of(&mut self, store: &mut Store, name: &str, layout: Layout, co: u32, conv: Conv, bias: bool) -> ConvParams {
+        let weight = self.add(store, format!("{name}.weight"), layout, Part::Weight);
+        let bias = bias.then(|| self.add(store, format!("{name}.bias"), Layout::Vector(co.into()), Part::Bias));
+        ConvParams { weight, bias, conv }
+    }
+
+    pub(super) fn norm(&mut self, store: &mut Store, name: &str, channels: u32) -> NormParams {
+        match self.norm {
+            NormKind::None => NormParams::None,
+            NormKind::Instance => NormParams::Instance,
+            NormKind::Batch => {
+                let vector = Layout::Vector(channels.into());
+                self.norms.push(name.into());
+                let mut add = |what: &str, part| self.add(store, format!("{name}.{what}"), vector, part);
+                NormParams::Batch {
+                    weight: add("weight", Part::NormWeight),
+                    bias: add("bias", Part::Bias),
+                    mean: add("running_mean", Part::RunningMean),
+                    var: add("running_var", Part::RunningVar),
+                }
+            }
+        }
+    }
+
+    /// Tensors of all trainable parameters on a tape: what [`Tape::backward`] takes as `wrt`.
+    pub fn trainable(&self, tape: &mut Tape, store: &Store) -> Vec<Tensor> {
+        self.params().filter(|p| p.gradient.is_some()).map(|p| tape.param(store, p)).collect()
+    }
+
+    /// Records the initial values of everything (SPEC of the reference: see [`InitType`]); random ones are drawn on the device.
+    pub fn record_init(&self, tape: &mut Tape, store: &Store, init: InitType, gain: f32, first_stream: u32) {
+        for (stream, (param, part)) in (first_stream..).zip(&self.all) {
+            tape.scope(format!("{}/{}", self.set, param.name));
+            match part {
+                Part::Weight => tape.init_normal(store, param, 0.0, init.std(&param.layout, gain), stream),
+                Part::NormWeight => tape.init_normal(store, param, 1.0, gain, stream),
+                Part::Bias | Part::RunningMean => tape.init_normal(store, param, 0.0, 0.0, stream),
+                Part::RunningVar => tape.init_normal(store, param, 1.0, 0.0, stream),
+            }
+        }
+    }
+}
+
+impl ConvParams {
+    pub(super) fn record(&self, tape: &mut Tape, store: &Store, x: Tensor) -> Result<Tensor> {
+        let w = tape.param(store, &self.weight);
+        let bias = self.bias.as_ref().map(|b| tape.param(store, b));
+        match self.weight.layout {
+            Layout::ConvTranspose { .. } => tape.conv_transpose2d(x, w, bias, self.conv),
+            _ => tape.conv2d(x, w, bias, self.conv),
+        }
+    }
+}
+
+impl NormParams {
+    pub(super) fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: super::Mode) -> Result<Tensor> {
+        match self {
+            NormParams::None => Ok(x),
+            NormParams::Instance => {
+                let vector = Shape::vector(tape.shape(x).c);
+                let (one, zero) = (tape.fill(vector, 1.0), tape.fill(vector, 0.0));
+                tape.batch_norm(x, one, zero, None, NormMode::Instance, BatchNorm::default())
+            }
+            NormParams::Batch { weight, bias, mean, var } => {
+                let (gamma, beta) = (tape.param(store, weight), tape.param(store, bias));
+                let wanted = mode.update_running || mode.norm == NormMode::Running;
+                let running = wanted.then(|| Running { mean: tape.param(store, mean), var: tape.param(store, var) });
+                tape.batch_norm(x, gamma, beta, running, mode.norm, BatchNorm::default())
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Where tensors lie: slices are views, and the parts of a concatenation are written straight into it where that is possible.
+
+use super::{Place, Root};
+use crate::ops::{Operand, View};
+use crate::shape::Shape;
+use crate::tape::{Source, Tape, Tensor};
+use std::collections::{HashMap, HashSet};
+
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    /// By tensor index; `None` for tensors that no live node touches.
+    pub places: Vec<Option<Place>>,
+    /// Shape and label of each temporary root.
+    pub roots: Vec<(Shape, String)>,
+}
+
+impl Layout {
+    pub fn place(&self, tensor: Tensor) -> Place {
+        self.places[tensor.index()].expect("live tensors are placed")
+    }
+
+    pub fn operand(&self, tape: &Tape, tensor: Tensor) -> Operand {
+        let place = self.place(tensor);
+        let root = match place.root {
+            Root::Temporary(at) => at as u32,
+            // Distinct from every temporary root; only equality matters.
+            Root::Stored(_) | Root::Host(_) => u32::MAX - tensor.index() as u32,
+        };
+        Operand { shape: tape.shape(tensor), offset: place.offset, stride: place.stride, root }
+    }
+}
+
+/// A part of a concatenation that lies inside it: the concatenation and the first vec4 of a pixel.
+type Joined = HashMap<Tensor, (Tensor, u32)>;
+
+pub(super) fn lay_out(tape: &Tape, live: &[usize]) -> Layout {
+    let mut joined = join_parts(tape, live);
+    loop {
+        let layout = place_all(tape, live, &joined);
+        // A dispatch must not read and write one buffer: a part written from its neighbour keeps a buffer of its own.
+        let conflict = live.iter().flat_map(|&n| {
+            let node = &tape.nodes()[n];
+            let layout = &layout;
+            node.outputs.iter().filter(move |o| {
+                let written = layout.place(**o).root;
+                node.op.view() == View::None && matches!(written, Root::Temporary(_)) && node.inputs.iter().any(|i| layout.place(*i).root == written)
+            })
+        });
+        let conflict: Vec<Tensor> = conflict.copied().collect();
+        let apart: Vec<Tensor> = conflict.into_iter().filter(|t| joined.contains_key(t)).collect();
+        if apart.is_empty() {
+            return layout;
+        }
+        for tensor in apart {
+            joined.remove(&tensor);
+        }
+    }
+}
+
+fn join_parts(tape: &Tape, live: &[usize]) -> Joined {
+    let computed: HashSet<Tensor> =
+        live.iter().map(|&n| &tape.nodes()[n]).filter(|n| !matches!(n.op.view(), View::Slice(_))).flat_map(|n| n.outputs.iter().copied()).collect();
+    let mut joined = Joined::new();
+    // The last concatenation first: an inner one then lies in the outer.
+    for node in live.iter().rev().map(|&n| &tape.nodes()[n]).filter(|n| n.op.view() == View::Concat) {
+        let mut start = 0;
+        for &part in &node.inputs {
+            if computed.contains(&part) && tape.info(part).source == Source::Node && !joined.contains_key(&part) {
+                joined.insert(part, (node.outputs[0], start));
+            }
+            start += tape.shape(part).c.vec4s();
+        }
+    }
+    joined
+}
+
+fn place_all(tape: &Tape, live: &[usize], joined: &Joined) -> Layout {
+    let mut layout = Layout { places: vec![None; tape.infos().len()], roots: Vec::new() };
+    for &number in live {
+        let node = &tape.nodes()[number];
+        for &tensor in node.inputs.iter().chain(&node.outputs) {
+            place(tape, &mut layout, joined, tensor);
+        }
+        if let View::Slice(start) = node.op.view() {
+            let of = layout.place(node.inputs[0]);
+            layout.places[node.outputs[0].index()] = Some(Place { offset: of.offset + start, ..of });
+        }
+    }
+    // Roots were made for slices before their node said otherwise: drop what nothing lies in.
+    let used: HashSet<Root> = layout.places.iter().flatten().map(|p| p.root).collect();
+    let mut renumber = HashMap::new();
+    let roots = std::mem::take(&mut layout.roots);
+    for (at, root) in roots.into_iter().enumerate().filter(|(at, _)| used.contains(&Root::Temporary(*at))) {
+        renumber.insert(at, layout.roots.len());
+        layout.roots.push(root);
+    }
+    for place in layout.places.iter_mut().flatten() {
+        if let Root::Temporary(at) = &mut place.root {
+            *at = renumber[at];
+        }
+    }
+    layout
+}
+
+fn place(tape: &Tape, layout: &mut Layout, joined: &Joined, tensor: Tensor) -> Place {
+    if let Some(known) = layout.places[tensor.index()] {
+        return known;
+    }
+    let info = tape.info(tensor);
+    let stride = info.shape.c.vec4s();
+    let made = match (info.source, joined.get(&tensor)) {
+        (Source::Stored(id), _) => Place { root: Root::Stored(id), offset: 0, stride },
+        (Source::Host, _) => Place { root: Root::Host(tensor), offset: 0, stride },
+        (Source::Node, Some(&(whole, start))) => {
+            let of = place(tape, layout, joined, whole);
+            Place { offset: of.offset + start, ..of }
+        }
+        (Source::Node, None) => {
+            layout.roots.push((info.shape, info.label.clone()));
+            Place { root: Root::Temporary(layout.roots.len() - 1), offset: 0, stride }
+        }
+    };
+    layout.places[tensor.index()] = Some(made);
+    made
+}

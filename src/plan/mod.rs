@@ -1,0 +1,221 @@
+//! From a tape to work: which nodes run, where tensors lie, which dispatches that makes.
+//!
+//! [`Plan::new`] needs no device. [`Plan::prepare`] makes buffers, pipelines and bind groups once; a [`Program`]'s step
+//! only writes the step uniform and encodes.
+
+mod check;
+mod layout;
+mod program;
+mod report;
+mod ring;
+mod segments;
+mod slots;
+
+pub use program::{GROUPS, Program, Rate, StepValues};
+pub use report::Memory;
+pub use ring::Scalars;
+
+use crate::error::{Error, Result};
+use crate::gpu::{Family, Gpu};
+use crate::ops::{Cost, Dispatch, Lowering, Operand};
+use crate::shape::Shape;
+use crate::store::{Store, StoreId};
+use crate::tape::{Source, Tape, Tensor};
+use std::collections::{BTreeSet, HashSet};
+
+/// Choices made when a plan is built.
+#[derive(Clone, Debug)]
+pub struct PlanOptions {
+    /// Let tensors whose lifetimes do not overlap share a buffer.
+    pub reuse: bool,
+    /// Refuse to plan more bytes than this (store, activations and all).
+    pub memory_limit: Option<u64>,
+    /// Put guard words behind every buffer, so that [`Program::run_checked`] sees writes outside.
+    pub guards: bool,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        PlanOptions { reuse: true, memory_limit: None, guards: false }
+    }
+}
+
+/// Which buffer a tensor lies in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Root {
+    /// Shared by lifetimes: an index into the plan's roots.
+    Temporary(usize),
+    /// A page of the store.
+    Stored(StoreId),
+    /// Written by the host.
+    Host(Tensor),
+}
+
+/// Where a tensor lies, in vec4s.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub root: Root,
+    pub offset: u32,
+    pub stride: u32,
+}
+
+/// A run of memory with a lifetime: one tensor, or a concatenation with its parts.
+#[derive(Clone, Debug)]
+pub(crate) struct TemporaryRoot {
+    pub bytes: u64,
+    pub label: String,
+    /// First and last node (places in [`Plan::nodes`]) that touch it.
+    pub life: (usize, usize),
+    /// Read by the host after the step: never shared.
+    pub kept: bool,
+    pub slot: usize,
+}
+
+/// A node of a plan.
+#[derive(Debug)]
+pub struct PlanNode {
+    /// The number it was recorded under.
+    pub number: usize,
+    /// Scope and operation.
+    pub label: String,
+    /// Name of the operation.
+    pub op: &'static str,
+    /// Arithmetic and traffic.
+    pub cost: Cost,
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) outputs: Vec<Tensor>,
+    pub(crate) in_place: bool,
+    pub(crate) dispatches: Vec<Dispatch>,
+}
+
+/// What runs in a step, in order, and where everything lies.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) nodes: Vec<PlanNode>,
+    pub(crate) places: Vec<Option<Place>>,
+    pub(crate) shapes: Vec<Shape>,
+    pub(crate) labels: Vec<String>,
+    pub(crate) roots: Vec<TemporaryRoot>,
+    pub(crate) slots: Vec<u64>,
+    pub(crate) hosts: Vec<Tensor>,
+    pub(crate) options: PlanOptions,
+    memory: Memory,
+}
+
+impl Plan {
+    /// Plans what it takes to compute `keep` and to write every stored tensor that the tape writes.
+    ///
+    /// `keep` can be read after a step ([`Program::read`]). `family` is the tile that convolutions use ([`Gpu::family`]).
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`] if more bytes are planned than allowed, [`Error::Limit`] if one tensor exceeds what can be bound.
+    pub fn new(tape: &Tape, store: &Store, keep: &[Tensor], family: Family, options: PlanOptions) -> Result<Plan> {
+        let live = live_nodes(tape, keep);
+        let mut layout = layout::lay_out(tape, &live);
+        let kept: HashSet<Tensor> = keep.iter().copied().collect();
+        let mut roots = slots::lifetimes(tape, &live, &layout, &kept);
+        let slots = slots::assign(&mut roots, live.len(), options.reuse);
+        let mut nodes = Vec::with_capacity(live.len());
+        for &number in &live {
+            let node = &tape.nodes()[number];
+            let operands = |tensors: &[Tensor]| -> Vec<Operand> { tensors.iter().map(|t| layout.operand(tape, *t)).collect() };
+            let (inputs, outputs) = (operands(&node.inputs), operands(&node.outputs));
+            let dispatches = node.op.lower(&Lowering { family, inputs: &inputs, outputs: &outputs, number: number as u32 });
+            let shapes = |tensors: &[Tensor]| -> Vec<Shape> { tensors.iter().map(|t| tape.shape(*t)).collect() };
+            let cost = if dispatches.is_empty() { Cost::default() } else { node.op.cost(&shapes(&node.inputs), &shapes(&node.outputs)) };
+            nodes.push(PlanNode {
+                number,
+                label: node.label.clone(),
+                op: node.op.name(),
+                cost,
+                inputs: node.inputs.clone(),
+                outputs: node.outputs.clone(),
+                in_place: node.op.in_place(),
+                dispatches,
+            });
+        }
+        let places = std::mem::take(&mut layout.places);
+        let hosts: BTreeSet<Tensor> = nodes.iter().flat_map(|n| &n.inputs).copied().filter(|t| tape.info(*t).source == Source::Host).collect();
+        let mut plan = Plan {
+            nodes,
+            places,
+            shapes: tape.infos().iter().map(|i| i.shape).collect(),
+            labels: tape.infos().iter().map(|i| i.label.clone()).collect(),
+            roots,
+            slots,
+            hosts: hosts.into_iter().collect(),
+            options,
+            memory: Memory::default(),
+        };
+        plan.memory = report::memory(&plan, store);
+        plan.check_sizes()?;
+        Ok(plan)
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        if let Some(limit) = self.options.memory_limit
+            && self.memory.total() > limit
+        {
+            return Err(Error::MemoryLimit { planned: self.memory.total(), limit, largest: report::largest(self) });
+        }
+        for root in &self.roots {
+            if root.bytes > crate::gpu::MAX_BINDING {
+                return Err(Error::Limit {
+                    what: format!("tensor {:?}", root.label),
+                    needed: format!("{} bytes in one binding", root.bytes),
+                    available: format!("{} (what every adapter has)", crate::gpu::MAX_BINDING),
+                    hint: "lower --batch_size or --crop_size".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Nodes in the order they run.
+    pub fn nodes(&self) -> &[PlanNode] {
+        &self.nodes
+    }
+
+    /// Bytes by use.
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Arithmetic and traffic of a step.
+    pub fn cost(&self) -> Cost {
+        self.nodes.iter().fold(Cost::default(), |sum, n| Cost { flop: sum.flop + n.cost.flop, bytes: sum.bytes + n.cost.bytes })
+    }
+
+    /// Number of dispatches of a step.
+    pub fn dispatches(&self) -> usize {
+        self.nodes.iter().map(|n| n.dispatches.len()).sum()
+    }
+
+    /// Makes everything a step needs on the device: buffers, pipelines, uniforms, bind groups.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Limit`] or [`Error::Validation`], naming the node or buffer.
+    pub fn prepare(self, gpu: &Gpu, store: &Store) -> Result<Program> {
+        Program::new(self, gpu, store)
+    }
+
+    /// A label for a tensor in messages.
+    pub(crate) fn label(&self, tensor: Tensor) -> &str {
+        &self.labels[tensor.index()]
+    }
+}
+
+/// Numbers of the nodes that `keep` or a stored tensor depend on, in recorded order.
+fn live_nodes(tape: &Tape, keep: &[Tensor]) -> Vec<usize> {
+    let mut wanted: HashSet<Tensor> = keep.iter().copied().collect();
+    let mut live = Vec::new();
+    for (number, node) in tape.nodes().iter().enumerate().rev() {
+        let writes_store = node.outputs.iter().any(|o| matches!(tape.info(*o).source, Source::Stored(_)));
+        if writes_store || node.outputs.iter().any(|o| wanted.contains(o)) {
+            wanted.extend(&node.inputs);
+            live.push(number);
+        }
+    }
+    live.reverse();
+    live
+}

@@ -1,0 +1,362 @@
+//! A plan on a device: everything made once, a step only encodes.
+
+use super::ring::Scalars;
+use super::segments::Segments;
+use super::{Plan, Root};
+use crate::error::{Error, Result};
+use crate::gpu::{self, Gpu, Pipeline};
+use crate::ops::{Bind, Cost};
+use crate::store::Store;
+use crate::tape::Tensor;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Number of optimizer groups that the step uniform has room for.
+pub const GROUPS: usize = 4;
+/// Guard words behind every buffer of a plan with [`super::PlanOptions::guards`].
+pub(super) const GUARD_BYTES: u64 = 256;
+
+/// Learning rate and Adam constants of one optimizer group.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rate {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+    /// Updates done with this one, for the bias corrections; from 1.
+    pub t: u32,
+}
+
+/// What changes from step to step.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StepValues {
+    /// Counts steps: the counter that random numbers depend on.
+    pub step: u32,
+    /// The run's seed ([`crate::rng::fold_seed`]).
+    pub seed: u32,
+    /// Optimizer groups.
+    pub rates: [Rate; GROUPS],
+}
+
+impl StepValues {
+    /// Layout of `lib/step.wgsl`.
+    fn bytes(&self) -> Vec<u8> {
+        let mut words: Vec<u32> = vec![self.step, self.seed, 0, 0];
+        for r in &self.rates {
+            // Host double precision, as PyTorch computes them.
+            let correct = |beta: f64| 1.0 - beta.powi(r.t.max(1) as i32);
+            let first = [r.lr / correct(r.beta1).max(f64::MIN_POSITIVE), 1.0 / correct(r.beta2).max(f64::MIN_POSITIVE).sqrt(), r.eps, 0.0];
+            let second = [r.beta1, r.beta2, 1.0 - r.beta1, 1.0 - r.beta2];
+            words.extend(first.iter().chain(&second).map(|v| (*v as f32).to_bits()));
+        }
+        words.resize(gpu::STEP_BYTES as usize / 4, 0);
+        bytemuck::pod_collect_to_vec(&words)
+    }
+}
+
+struct Prepared {
+    pipeline: Arc<Pipeline>,
+    storage: wgpu::BindGroup,
+    offset: u32,
+    groups: [u32; 3],
+}
+
+/// A plan with its buffers, pipelines, uniforms and bind groups on a device.
+pub struct Program {
+    pub(super) gpu: Gpu,
+    pub(super) plan: Plan,
+    slots: Vec<wgpu::Buffer>,
+    hosts: HashMap<Tensor, wgpu::Buffer>,
+    stored: HashMap<Tensor, (wgpu::Buffer, u64)>,
+    step: wgpu::Buffer,
+    uniforms: wgpu::BindGroup,
+    dispatches: Vec<Prepared>,
+    /// Dispatches of each node.
+    pub(super) ranges: Vec<Range<usize>>,
+    segments: Mutex<Segments>,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Program({} dispatches on {})", self.dispatches.len(), self.gpu.name())
+    }
+}
+
+impl Program {
+    pub(super) fn new(plan: Plan, gpu: &Gpu, store: &Store) -> Result<Program> {
+        let device = gpu.device();
+        let limits = device.limits();
+        let guard = if plan.options.guards { GUARD_BYTES } else { 0 };
+        let storage_use = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let make = |label: &str, size: u64, usage| {
+            gpu.scoped(label, || device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false }))
+        };
+        let mut slots = Vec::with_capacity(plan.slots.len());
+        for (at, bytes) in plan.slots.iter().enumerate() {
+            let largest = plan.roots.iter().filter(|r| r.slot == at).max_by_key(|r| r.bytes).map_or("", |r| r.label.as_str());
+            slots.push(make(largest, bytes + guard, storage_use)?);
+        }
+        let mut hosts = HashMap::new();
+        for &tensor in &plan.hosts {
+            hosts.insert(tensor, make(plan.label(tensor), plan.shapes[tensor.index()].bytes(), storage_use)?);
+        }
+        let mut stored = HashMap::new();
+        let tensors = plan.nodes.iter().flat_map(|n| n.inputs.iter().chain(&n.outputs));
+        for &tensor in tensors {
+            if let Some(Root::Stored(id)) = plan.places[tensor.index()].map(|p| p.root) {
+                stored.insert(tensor, store.on_device(gpu, id)?);
+            }
+        }
+        let count = plan.dispatches();
+        let page = make("params", gpu::PARAMS_BYTES * count.max(1) as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?;
+        let step = make("step", gpu::STEP_BYTES, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?;
+        let uniforms = gpu.scoped("uniforms", || {
+            let block = wgpu::BufferBinding { buffer: &page, offset: 0, size: std::num::NonZeroU64::new(gpu::PARAMS_BYTES) };
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("params and step"),
+                layout: &gpu::uniform_layout(device),
+                entries: &[
+                    wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(block) },
+                    wgpu::BindGroupEntry { binding: 1, resource: step.as_entire_binding() },
+                ],
+            })
+        })?;
+        let mut program = Program {
+            gpu: gpu.clone(),
+            plan,
+            slots,
+            hosts,
+            stored,
+            step,
+            uniforms,
+            dispatches: Vec::with_capacity(count),
+            ranges: Vec::new(),
+            segments: Mutex::new(Segments::new(&[], true)),
+        };
+        let mut blocks = Vec::with_capacity(count * gpu::PARAMS_BYTES as usize);
+        let mut costs = Vec::with_capacity(count);
+        for node in &program.plan.nodes {
+            let first = program.dispatches.len();
+            for dispatch in &node.dispatches {
+                let pipeline = gpu.pipeline(&dispatch.kernel)?;
+                if dispatch.groups.iter().any(|g| *g > limits.max_compute_workgroups_per_dimension) {
+                    return Err(Error::Limit {
+                        what: node.label.clone(),
+                        needed: format!("a grid of {:?} workgroups", dispatch.groups),
+                        available: format!("{} a dimension", limits.max_compute_workgroups_per_dimension),
+                        hint: "lower --batch_size or --crop_size".into(),
+                    });
+                }
+                let storage = program.bind(node, dispatch, &pipeline)?;
+                blocks.extend(dispatch.param_bytes());
+                blocks.resize((program.dispatches.len() + 1) * gpu::PARAMS_BYTES as usize, 0);
+                let offset = (program.dispatches.len() as u64 * gpu::PARAMS_BYTES) as u32;
+                program.dispatches.push(Prepared { pipeline, storage, offset, groups: dispatch.groups });
+                let share = node.dispatches.len() as u64;
+                costs.push(Cost { flop: node.cost.flop / share, bytes: node.cost.bytes / share });
+            }
+            program.ranges.push(first..program.dispatches.len());
+        }
+        gpu.scoped("params", || gpu.queue().write_buffer(&page, 0, &blocks))?;
+        program.segments = Mutex::new(Segments::new(&costs, gpu.is_software()));
+        Ok(program)
+    }
+
+    /// The buffer, offset and length in bytes that a tensor's binding covers.
+    pub(super) fn memory_of(&self, tensor: Tensor) -> (&wgpu::Buffer, u64, u64) {
+        let place = self.plan.places[tensor.index()].expect("live tensors are placed");
+        let own = self.plan.shapes[tensor.index()].bytes();
+        match place.root {
+            Root::Temporary(at) => {
+                let root = &self.plan.roots[at];
+                let buffer = &self.slots[root.slot];
+                (buffer, 0, if self.plan.options.guards { buffer.size() } else { root.bytes })
+            }
+            Root::Stored(_) => {
+                let (buffer, offset) = &self.stored[&tensor];
+                (buffer, *offset, own)
+            }
+            Root::Host(_) => (&self.hosts[&tensor], 0, own),
+        }
+    }
+
+    fn bind(&self, node: &super::PlanNode, dispatch: &crate::ops::Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+            .zip(&dispatch.binds)
+            .map(|(binding, bind)| {
+                let tensor = match *bind {
+                    Bind::In(at) => node.inputs[at],
+                    Bind::Out(at) | Bind::Again(at) => node.outputs[at],
+                };
+                let (buffer, offset, bytes) = self.memory_of(tensor);
+                let range = wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) };
+                wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(range) }
+            })
+            .collect();
+        self.gpu.scoped(&node.label, || {
+            self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor { label: Some(&node.label), layout: &pipeline.storage, entries: &entries })
+        })
+    }
+
+    /// The plan this runs.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The device it runs on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Writes the step uniform; takes effect before whatever is submitted next.
+    pub fn set_step(&self, values: &StepValues) {
+        self.gpu.queue().write_buffer(&self.step, 0, &values.bytes());
+    }
+
+    /// Appends dispatches to a host's encoder, in one compute pass. The host submits.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, dispatches: Range<usize>) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("pixtape"), timestamp_writes: None });
+        let mut current: *const Pipeline = std::ptr::null();
+        for d in &self.dispatches[dispatches] {
+            if !std::ptr::eq(current, Arc::as_ptr(&d.pipeline)) {
+                pass.set_pipeline(&d.pipeline.pipeline);
+                current = Arc::as_ptr(&d.pipeline);
+            }
+            pass.set_bind_group(0, &d.storage, &[]);
+            pass.set_bind_group(1, &self.uniforms, &[d.offset]);
+            pass.dispatch_workgroups(d.groups[0], d.groups[1], d.groups[2]);
+        }
+    }
+
+    /// Number of dispatches.
+    pub fn dispatch_count(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// Dispatches of each node of the plan.
+    pub fn node_ranges(&self) -> &[Range<usize>] {
+        &self.ranges
+    }
+
+    /// Encodes and submits some dispatches.
+    ///
+    /// # Errors
+    /// What the device reports, with the label of the first node.
+    pub fn submit(&self, dispatches: Range<usize>) -> Result<()> {
+        let label = self.ranges.iter().position(|r| r.contains(&dispatches.start)).map_or("step", |n| self.plan.nodes[n].label.as_str());
+        self.gpu.scoped(label, || {
+            let mut encoder = self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
+            self.encode(&mut encoder, dispatches);
+            self.gpu.queue().submit([encoder.finish()]);
+        })
+    }
+
+    /// Runs a step: writes the step uniform and submits the nodes in segments. Does not wait, but for the second step on a
+    /// device that may have a watchdog, which is measured to size the segments.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], with the label of the segment's first node.
+    pub fn step(&self, values: &StepValues) -> Result<()> {
+        self.set_step(values);
+        let mut segments = self.segments.lock().unwrap();
+        if segments.measures() && !cfg!(target_arch = "wasm32") {
+            self.gpu.wait("step")?;
+            let mut seconds = Vec::with_capacity(segments.cuts.len());
+            for range in &segments.cuts {
+                let start = Instant::now();
+                self.submit(range.clone())?;
+                self.gpu.wait("step")?;
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+            segments.measured(&seconds);
+        } else {
+            for range in &segments.cuts {
+                self.submit(range.clone())?;
+            }
+        }
+        segments.steps = segments.steps.saturating_add(1);
+        Ok(())
+    }
+
+    /// Number of segments that a step goes out in, as measured so far.
+    pub fn segment_count(&self) -> usize {
+        self.segments.lock().unwrap().cuts.len()
+    }
+
+    /// Writes a host tensor from logical values, NHWC.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the number of values does not match the shape or the tensor is not the host's.
+    pub fn write(&self, tensor: Tensor, values: &[f32]) -> Result<()> {
+        let shape = self.plan.shapes[tensor.index()];
+        if values.len() as u64 != shape.elements() {
+            return Err(Error::Usage(format!("{:?}: {} values for a tensor of shape {shape}", self.plan.label(tensor), values.len())));
+        }
+        let mut padded = vec![0f32; shape.bytes() as usize / 4];
+        let width = shape.c.physical() as usize;
+        for (pixel, values) in padded.chunks_mut(width).zip(values.chunks(shape.c.logical() as usize)) {
+            for (place, value) in shape.c.places().zip(values) {
+                pixel[place as usize] = *value;
+            }
+        }
+        self.write_bytes(tensor, bytemuck::cast_slice(&padded))
+    }
+
+    /// Writes the bytes of a host tensor as they lie on the device; what is missing at the end stays as it was.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there are too many bytes or the tensor is not the host's.
+    pub fn write_bytes(&self, tensor: Tensor, bytes: &[u8]) -> Result<()> {
+        let Some(buffer) = self.hosts.get(&tensor).filter(|b| b.size() >= bytes.len() as u64) else {
+            return Err(Error::Usage(format!("{:?}: no host tensor of this plan, or fewer than {} bytes", self.plan.label(tensor), bytes.len())));
+        };
+        let whole = bytes.len() / 4 * 4;
+        self.gpu.scoped(self.plan.label(tensor), || {
+            self.gpu.queue().write_buffer(buffer, 0, &bytes[..whole]);
+            if whole < bytes.len() {
+                let mut last = [0; 4];
+                last[..bytes.len() - whole].copy_from_slice(&bytes[whole..]);
+                self.gpu.queue().write_buffer(buffer, whole as u64, &last);
+            }
+        })
+    }
+
+    /// Reads a tensor's logical values, NHWC. What is read after a step must have been kept ([`Plan::new`]), or be stored.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] or [`Error::OutOfMemory`].
+    pub async fn read(&self, tensor: Tensor) -> Result<Vec<f32>> {
+        let bytes = self.read_bytes(tensor).await?;
+        let words: &[f32] = bytemuck::cast_slice(&bytes);
+        let shape = self.plan.shapes[tensor.index()];
+        let width = shape.c.physical() as usize;
+        Ok(words.chunks(width).flat_map(|pixel| shape.c.places().map(|place| pixel[place as usize])).collect())
+    }
+
+    /// Reads a tensor as it lies on the device, padding included, its pixels put side by side.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] or [`Error::OutOfMemory`].
+    pub async fn read_bytes(&self, tensor: Tensor) -> Result<Vec<u8>> {
+        let (buffer, offset, bytes) = self.memory_of(tensor);
+        let all = gpu::read_buffer(&self.gpu, buffer, offset, bytes, self.plan.label(tensor)).await?;
+        let place = self.plan.places[tensor.index()].expect("live tensors are placed");
+        let shape = self.plan.shapes[tensor.index()];
+        let (start, step, width) = (16 * place.offset as usize, 16 * place.stride as usize, 16 * shape.c.vec4s() as usize);
+        Ok((0..shape.pixels() as usize).flat_map(|p| all[start + p * step..][..width].iter().copied()).collect())
+    }
+
+    /// A ring that reads scalars back a few steps late, without ever stopping the device.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    pub fn scalars(&self, tensors: &[Tensor], depth: usize) -> Result<Scalars> {
+        Scalars::new(self, tensors, depth)
+    }
+}

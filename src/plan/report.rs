@@ -1,0 +1,126 @@
+//! What a plan costs, and how it prints itself.
+
+use super::{Plan, Root};
+use crate::gpu::MAX_BINDING;
+use crate::store::{Role, Store};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Planned bytes by use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Weights.
+    pub parameters: u64,
+    /// Gradients of weights.
+    pub gradients: u64,
+    /// Adam's moments.
+    pub moments: u64,
+    /// Running statistics.
+    pub running: u64,
+    /// Activations and everything else that lives within a step.
+    pub activations: u64,
+    /// Inputs that the host writes.
+    pub inputs: u64,
+    /// Parameter blocks of the dispatches and the step.
+    pub uniforms: u64,
+    /// What the activations would take without re-use.
+    pub activations_without_reuse: u64,
+}
+
+impl Memory {
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        self.parameters + self.gradients + self.moments + self.running + self.activations + self.inputs + self.uniforms
+    }
+}
+
+pub(super) fn memory(plan: &Plan, store: &Store) -> Memory {
+    let mut memory = Memory {
+        activations: plan.slots.iter().sum(),
+        activations_without_reuse: plan.roots.iter().map(|r| r.bytes).sum(),
+        inputs: plan.hosts.iter().map(|t| plan.shapes[t.index()].bytes()).sum(),
+        uniforms: 256 * (plan.dispatches() as u64 + 1),
+        ..Memory::default()
+    };
+    let ids = plan.places.iter().flatten().filter_map(|p| if let Root::Stored(id) = p.root { Some(store.buffer_index(id)) } else { None });
+    for buffer in ids.collect::<BTreeSet<_>>() {
+        let (bytes, role, _) = store.buffer_info(buffer);
+        match role {
+            Role::Weight => memory.parameters += bytes,
+            Role::Gradient => memory.gradients += bytes,
+            Role::Moment => memory.moments += bytes,
+            Role::Running => memory.running += bytes,
+        }
+    }
+    memory
+}
+
+/// The three largest tensors with their bytes.
+pub(super) fn largest(plan: &Plan) -> String {
+    let mut all: Vec<(u64, &str)> = plan.roots.iter().map(|r| (r.bytes, r.label.as_str())).collect();
+    for (at, place) in plan.places.iter().enumerate() {
+        if let Some(place) = place
+            && let Root::Stored(_) = place.root
+            && plan.shapes[at].bytes() < MAX_BINDING
+        {
+            all.push((plan.shapes[at].bytes(), &plan.labels[at]));
+        }
+    }
+    all.sort_by(|a, b| b.cmp(a));
+    all.iter().take(3).map(|(bytes, label)| format!("{label} ({bytes})")).collect::<Vec<_>>().join(", ")
+}
+
+fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.1} MiB: parameters {:.1}, gradients {:.1}, moments {:.1}, running statistics {:.2}, activations {:.1} ({:.1} without re-use), inputs {:.2}",
+            mib(self.total()),
+            mib(self.parameters),
+            mib(self.gradients),
+            mib(self.moments),
+            mib(self.running),
+            mib(self.activations),
+            mib(self.activations_without_reuse),
+            mib(self.inputs),
+        )
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cost = self.cost();
+        writeln!(
+            f,
+            "{} nodes, {} dispatches, {:.3} GFLOP, {:.1} MB touched",
+            self.nodes.len(),
+            self.dispatches(),
+            cost.flop as f64 / 1e9,
+            cost.bytes as f64 / 1e6
+        )?;
+        writeln!(f, "{}", self.memory)?;
+        writeln!(f, "{:>5}  {:<44} {:<24} {:>10}  {:>5}", "node", "label", "output", "MFLOP", "slot")?;
+        for node in &self.nodes {
+            let output = node.outputs.first();
+            let shape = output.map(|t| self.shapes[t.index()].to_string()).unwrap_or_default();
+            let slot = match output.and_then(|t| self.places[t.index()]).map(|p| p.root) {
+                Some(Root::Temporary(root)) => self.roots[root].slot.to_string(),
+                Some(Root::Stored(_)) => "store".into(),
+                _ => "host".into(),
+            };
+            let arranged = if node.dispatches.is_empty() { " (planned away)" } else { "" };
+            writeln!(f, "{:>5}  {:<44} {:<24} {:>10.2}  {:>5}{arranged}", node.number, node.label, shape, node.cost.flop as f64 / 1e6, slot)?;
+        }
+        write!(
+            f,
+            "{} slots, {:.1} MiB; re-use saved {:.1} MiB",
+            self.slots.len(),
+            mib(self.memory.activations),
+            mib(self.memory.activations_without_reuse.saturating_sub(self.memory.activations))
+        )
+    }
+}

@@ -1,0 +1,9 @@
+//! Training pix2pix, and running a generator.
+
+mod pix2pix;
+mod schedule;
+mod translator;
+
+pub use pix2pix::{GanMode, LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig};
+pub use schedule::{LrPolicy, Schedule};
+pub use translator::Translator;
