@@ -1,1 +1,7 @@
-fn main() {}
+//! The command line program: see `pixtape --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    pixtape::app::main()
+}

@@ -1,1 +1,53 @@
-//! App.
+//! The command line program.
+
+mod bench;
+mod demo;
+mod demo_draw;
+mod demo_page;
+mod devices;
+mod eval;
+mod flags;
+mod run_folder;
+mod samples;
+mod train;
+mod translate;
+
+use crate::error::Result;
+use crate::gpu::{Gpu, Request};
+use clap::{CommandFactory, FromArgMatches};
+use flags::{Cli, Command};
+use std::process::ExitCode;
+
+/// Runs the program on the process's own arguments. Exit code 0: done, 1: the user can mend it, 2: our fault.
+pub fn main() -> ExitCode {
+    let (words, notes) = flags::normalise(std::env::args());
+    notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let matches = match Cli::command().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
+        }
+    };
+    let done = Cli::from_arg_matches(&matches).map_err(|e| crate::Error::Usage(e.to_string())).and_then(|cli| match cli.command {
+        Command::Train(args) => train::run(*args, matches.subcommand().map(|(_, m)| m)),
+        Command::Translate(args) => translate::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Dev(args) => flags::dev(&args),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            ExitCode::from(e.exit_code())
+        }
+    }
+}
+
+/// The device that a command runs on.
+fn gpu(adapter: Option<&str>) -> Result<Gpu> {
+    pollster::block_on(Gpu::request(&Request { adapter: adapter.map(String::from), ..Request::default() }))
+}

@@ -4,6 +4,7 @@
 //! batch axis (NHWC). Values become floats on the device, not here.
 
 pub mod aside;
+pub mod checkpoint;
 pub mod dataset;
 pub mod loader;
 pub mod metrics;

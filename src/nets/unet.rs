@@ -108,7 +108,7 @@ impl Unet {
             let joined = if innermost { own } else { 2 * own };
             let bias = norm.conv_bias();
             let skip = if innermost { Channels::new(joined) } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
-            let mut norm_of = |store: &mut Store, weights: &mut Weights, at: Option<u32>, c| match at {
+            let norm_of = |store: &mut Store, weights: &mut Weights, at: Option<u32>, c| match at {
                 Some(at) => weights.norm(store, &format!("{prefix}.{at}"), c),
                 None => NormParams::None,
             };

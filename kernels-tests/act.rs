@@ -1,0 +1,121 @@
+//! act: `y = f(x)`, `dx = f'(x) dy`, and the derivative of that for the (leaky) ReLU.
+
+use crate::support::{self, Case, Lay, close, directional, each, exact, fill, wide};
+use pixtape::Shape;
+use pixtape::ops::{Act, ActBackward};
+
+const ALL: [Act; 4] = [Act::LeakyRelu(0.2), Act::Relu, Act::Tanh, Act::Sigmoid];
+
+fn value(act: Act, x: f64) -> f64 {
+    match act {
+        Act::LeakyRelu(slope) if x <= 0.0 => f64::from(slope) * x,
+        Act::Relu if x <= 0.0 => 0.0,
+        Act::LeakyRelu(_) | Act::Relu => x,
+        Act::Tanh => x.tanh(),
+        Act::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+    }
+}
+
+fn slope(act: Act, x: f64) -> f64 {
+    match act {
+        Act::LeakyRelu(slope) if x <= 0.0 => f64::from(slope),
+        Act::Relu if x <= 0.0 => 0.0,
+        Act::LeakyRelu(_) | Act::Relu => 1.0,
+        Act::Tanh => 1.0 - x.tanh().powi(2),
+        Act::Sigmoid => value(act, x) * (1.0 - value(act, x)),
+    }
+}
+
+fn name(act: Act) -> String {
+    format!("{act:?}").to_lowercase()
+}
+
+#[test]
+fn forward_and_backward_match_the_reference() {
+    let Some(gpu) = support::gpu() else { return };
+    for act in ALL {
+        each(&name(act), |shape, lay, what| {
+            let len = shape.elements() as usize;
+            let (x, dy) = (fill::reals(len, 1, 0.5, 4.0), fill::reals(len, 2, -1.0, 1.0));
+            // Both signs, but for a single element: ReLU would leave nothing of it.
+            let x: Vec<f32> = x.iter().enumerate().map(|(i, v)| if i % 3 == 1 { -v } else { *v }).collect();
+            let mut case = Case::new();
+            let (tx, tdy) = (case.operand("x", shape, &x, lay), case.operand("dy", shape, &dy, lay));
+            let y = case.tape.act(tx, act);
+            let dx = case.backward(y, tdy, &[tx])[0].unwrap();
+            let keep = [case.result(y, lay), case.result(dx, lay)];
+            let done = case.run(gpu, &keep);
+            close("act", &format!("{what} y"), 1, &done.read(y), &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>());
+            let want: Vec<f64> = wide(&x).iter().zip(wide(&dy)).map(|(x, dy)| slope(act, *x) * dy).collect();
+            close("act", &format!("{what} dx"), 1, &done.read(dx), &want);
+        });
+    }
+}
+
+#[test]
+fn relu_is_exact_and_its_kink_is_that_of_pytorch() {
+    let Some(gpu) = support::gpu() else { return };
+    let shape = Shape::new(1, 2, 2, 3);
+    let x = [-3.0, -1.0, -0.0, 0.0, 1.0, 2.0, -1e-30, 1e-30, -1e30, 1e30, 4.0, 5.0];
+    for (act, at_zero) in [(Act::Relu, 0.0), (Act::LeakyRelu(0.25), 0.25)] {
+        let mut case = Case::new();
+        let (tx, tdy) = (case.input("x", shape, &x), case.input("dy", shape, &[8.0; 12]));
+        let y = case.tape.act(tx, act);
+        let dx = case.backward(y, tdy, &[tx])[0].unwrap();
+        let done = case.run(gpu, &[y, dx]);
+        exact(&name(act), &done.read(y), &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>());
+        let dx = done.read(dx);
+        assert_eq!(dx[2..4], [8.0 * at_zero; 2], "{act:?}: the slope at 0");
+        assert_eq!(dx, x.map(|x| 8.0 * if x > 0.0 { 1.0 } else { at_zero }), "{act:?}");
+    }
+}
+
+#[test]
+fn tanh_and_sigmoid_saturate_without_nan() {
+    let Some(gpu) = support::gpu() else { return };
+    let x: Vec<f32> = vec![-1e30, -100.0, -20.0, -1e-3, -1e-20, 1e-20, 1e-3, 20.0, 100.0, 1e30, 0.0, 0.6250001];
+    let shape = Shape::new(1, 3, 1, 4);
+    for act in [Act::Tanh, Act::Sigmoid] {
+        let mut case = Case::new();
+        let (tx, tdy) = (case.input("x", shape, &x), case.input("dy", shape, &[1.0; 12]));
+        let y = case.tape.act(tx, act);
+        let dx = case.backward(y, tdy, &[tx])[0].unwrap();
+        let done = case.run(gpu, &[y, dx]);
+        close("act", &name(act), 1, &done.read(y), &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>());
+        assert!(done.read(dx).iter().all(|dx| (0.0..=1.0).contains(dx)), "{act:?}");
+    }
+    // Near 0 the error has to be small against the value itself.
+    let small: Vec<f32> = (1..=64).map(|i| i as f32 * 1e-4).collect();
+    let mut case = Case::new();
+    let tx = case.input("x", Shape::new(1, 8, 8, 1), &small);
+    let y = case.tape.act(tx, Act::Tanh);
+    let done = case.run(gpu, &[y]);
+    for (y, x) in done.read(y).iter().zip(&small) {
+        assert!((f64::from(*y) / f64::from(*x).tanh() - 1.0).abs() < 3e-7, "tanh({x}) = {y}");
+    }
+}
+
+#[test]
+fn the_derivative_of_a_relu_has_itself_a_derivative_in_dy() {
+    let Some(gpu) = support::gpu() else { return };
+    for act in [Act::Relu, Act::LeakyRelu(0.25)] {
+        let shape = Shape::new(2, 3, 5, 6);
+        let [x, dy, u] = [1, 2, 3].map(|stream| fill::integers(shape.elements() as usize, stream, 4));
+        let mut case = Case::new();
+        let [tx, tdy, tu] = [("x", &x), ("dy", &dy), ("u", &u)].map(|(label, v)| case.operand(label, shape, v, Lay::Strided));
+        let dx = case.tape.push_one(ActBackward(act), &[tx, tdy], shape);
+        let ddy = case.backward(dx, tu, &[tdy])[0].unwrap();
+        let done = case.run(gpu, &[ddy]);
+        let want: Vec<f64> = x.iter().zip(&u).map(|(x, u)| slope(act, f64::from(*x)) * f64::from(*u)).collect();
+        exact(&format!("{act:?}"), &done.read(ddy), &want);
+    }
+}
+
+#[test]
+fn the_references_gradient_is_that_of_the_reference() {
+    for act in ALL {
+        let x: Vec<f64> = wide(&fill::reals(64, 4, 0.1, 3.0)).iter().enumerate().map(|(i, x)| if i % 2 == 0 { *x } else { -x }).collect();
+        let gradient: Vec<f64> = x.iter().map(|x| slope(act, *x)).collect();
+        directional(&name(act), |x| x.iter().map(|x| value(act, *x)).sum(), &x, &gradient);
+    }
+}

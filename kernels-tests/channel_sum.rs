@@ -1,0 +1,65 @@
+//! channel_sum: `y[c] (+)= sum over pixels of x`, the gradient of a bias.
+
+use crate::support::{self, Case, Lay, close, directional, dot, each, exact, fill, parts, wide};
+use pixtape::ops::ChannelSum;
+use pixtape::store::Layout;
+use pixtape::{Shape, Tensor};
+
+pub fn reference(x: &[f64], c: usize) -> Vec<f64> {
+    (0..c).map(|k| x.iter().skip(k).step_by(c).sum()).collect()
+}
+
+fn sum(case: &mut Case, x: Tensor) -> Tensor {
+    case.tape.channel_sum(x)
+}
+
+#[test]
+fn sums_of_integers_are_exact_and_sums_of_reals_close() {
+    let Some(gpu) = support::gpu() else { return };
+    let mut check = |shape: Shape, lay, what: &str| {
+        let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
+        for (kind, values) in [("integers", fill::integers(len, 1, 9)), ("reals", fill::reals(len, 2, -1.0, 1.5))] {
+            let mut case = Case::new();
+            let x = case.operand("x", shape, &values, lay);
+            let y = sum(&mut case, x);
+            let keep = [case.result(y, lay)];
+            let done = case.run(gpu, &keep);
+            let want = reference(&wide(&values), c);
+            let what = format!("{what} {kind}");
+            match kind {
+                "integers" => exact(&what, &done.read(y), &want),
+                _ => close("channel_sum", &what, shape.pixels() as usize, &done.read(y), &want),
+            }
+        }
+    };
+    each("channel_sum", &mut check);
+    // Two stages of many chunks.
+    check(Shape::new(1, 64, 65, parts(&[3, 3])), Lay::Strided, "channel_sum [1, 64, 65, 3|3]");
+}
+
+#[test]
+fn it_is_the_adjoint_of_adding_a_bias() {
+    let (c, pixels) = (5, 12);
+    let (dy, bias) = (wide(&fill::reals(c * pixels, 1, -1.0, 1.0)), wide(&fill::reals(c, 2, -1.0, 1.0)));
+    let broadcast = |b: &[f64]| b.iter().cycle().take(c * pixels).copied().collect::<Vec<_>>();
+    directional("channel_sum", |b| dot(&broadcast(b), &dy), &bias, &reference(&dy, c));
+}
+
+#[test]
+fn stored_gradients_are_written_first_and_added_to_then() {
+    let Some(gpu) = support::gpu() else { return };
+    for shape in [Shape::new(2, 3, 5, 6), Shape::new(1, 40, 41, 6)] {
+        let [a, b] = [1, 2].map(|stream| fill::integers(shape.elements() as usize, stream, 9));
+        let mut case = Case::new();
+        let bias = case.param("bias", Layout::Vector(6.into()), &[0.0; 6]);
+        let gradient = case.tape.stored(&case.store, bias.param.gradient.unwrap(), "gradient");
+        for (values, accumulate) in [(&a, false), (&b, true)] {
+            let x = case.input("x", shape, values);
+            case.tape.push_into(ChannelSum { accumulate }, &[x], &[gradient], &ChannelSum::scratch(shape));
+        }
+        let done = case.run(gpu, &[]);
+        let both: Vec<f64> = wide(&a).iter().zip(wide(&b)).map(|(a, b)| a + b).collect();
+        exact(&format!("{shape}"), &done.gradient(&bias), &reference(&both, 6));
+        assert!(done.padding_is_zero(&bias));
+    }
+}

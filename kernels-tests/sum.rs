@@ -1,0 +1,48 @@
+//! sum: `y = scale * sum of x`, and broadcast: every element gets `scale * x`.
+
+use crate::support::{self, Case, Lay, close, each, exact, fill, parts, wide};
+use pixtape::Shape;
+
+#[test]
+fn sums_and_means_match_and_their_gradients_are_constants() {
+    let Some(gpu) = support::gpu() else { return };
+    let mut check = |shape: Shape, lay, what: &str| {
+        let len = shape.elements() as usize;
+        let (whole, real) = (fill::integers(len, 1, 9), fill::reals(len, 2, -1.0, 2.0));
+        let mut case = Case::new();
+        let (tw, tr) = (case.operand("whole", shape, &whole, lay), case.operand("real", shape, &real, lay));
+        let (sum, mean) = (case.tape.sum(tw), case.tape.mean(tr));
+        let seed = case.operand("seed", Shape::scalar(), &[3.0], lay);
+        let dx = case.backward(sum, seed, &[tw])[0].unwrap();
+        let dm = case.backward(mean, seed, &[tr])[0].unwrap();
+        let keep = [sum, mean, dx, dm].map(|t| case.result(t, lay));
+        let done = case.run(gpu, &keep);
+        let total: f64 = wide(&whole).iter().sum();
+        if total != 0.0 {
+            exact(&format!("{what} sum"), &done.read(sum), &[total]);
+        }
+        exact(&format!("{what} dx"), &done.read(dx), &vec![3.0; len]);
+        // The mean may cancel: it is held against the mean of absolute values.
+        let (want, size) = (wide(&real).iter().sum::<f64>() / len as f64, wide(&real).iter().map(|v| v.abs()).sum::<f64>() / len as f64);
+        let got = f64::from(done.read(mean)[0]);
+        assert!((got - want).abs() <= 8.0 / 16_777_216.0 * size, "{what}: mean {got}, not {want}");
+        close("sum", &format!("{what} gradient of the mean"), 1, &done.read(dm), &vec![3.0 / len as f64; len]);
+    };
+    each("sum", &mut check);
+    check(Shape::new(2, 64, 65, parts(&[3, 3])), Lay::Strided, "sum [2, 64, 65, 3|3]");
+}
+
+#[test]
+fn the_gradient_of_a_broadcast_is_a_sum() {
+    let Some(gpu) = support::gpu() else { return };
+    let shape = Shape::new(2, 9, 7, 5);
+    let dy = fill::integers(shape.elements() as usize, 1, 9);
+    let mut case = Case::new();
+    let x = case.input("x", Shape::scalar(), &[3.0]);
+    let y = case.tape.push_one(pixtape::ops::Broadcast { scale: 0.5 }, &[x], shape);
+    let tdy = case.operand("dy", shape, &dy, Lay::Strided);
+    let dx = case.backward(y, tdy, &[x])[0].unwrap();
+    let done = case.run(gpu, &[y, dx]);
+    exact("y", &done.read(y), &vec![1.5; dy.len()]);
+    exact("dx", &done.read(dx), &[0.5 * wide(&dy).iter().sum::<f64>()]);
+}

@@ -1,0 +1,55 @@
+//! Sample grids: the same few pictures after every epoch, input | output | target.
+
+use super::flags::TrainArgs;
+use crate::error::Result;
+use crate::io::{AlignedDataset, AlignedOptions, Picture};
+use crate::nets::Mode;
+use crate::ops::NormMode;
+use crate::plan::PlanOptions;
+use crate::train::{Pix2Pix, Translator};
+use std::path::Path;
+
+/// Pictures in a grid.
+const ROWS: usize = 4;
+
+/// A fixed set of pairs and a generator for their size.
+#[derive(Debug)]
+pub(super) struct Samples {
+    pairs: Vec<(Picture, Picture)>,
+    translator: Translator,
+}
+
+/// Options for pictures that are shown, not trained on: no crop at random, no mirror, in order.
+pub(super) fn plain(options: &AlignedOptions, phase: &str) -> AlignedOptions {
+    AlignedOptions { phase: phase.into(), load_size: options.crop_size, flip: false, serial_batches: true, batch_size: 1, ..options.clone() }
+}
+
+impl Samples {
+    /// Takes the first pairs of the validation folder, or of the test or training folder where there is none.
+    pub fn new(trainer: &Pix2Pix, args: &TrainArgs, options: &AlignedOptions) -> Result<Samples> {
+        let phase = ["val", "test"].into_iter().find(|p| args.dataroot.join(p).is_dir()).unwrap_or(&args.phase);
+        let c = trainer.config();
+        // A validation folder of other sizes is no reason not to train.
+        let dataset = AlignedDataset::open(plain(options, phase))
+            .ok()
+            .filter(|d| d.image_size() == (c.width, c.height))
+            .map_or_else(|| AlignedDataset::open(plain(options, &args.phase)), Ok)?;
+        let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i).map(|s| (s.input, s.target))).collect::<Result<_>>()?;
+        let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
+        let gpu = trainer.program().gpu();
+        let (width, height) = dataset.image_size();
+        let translator = Translator::new(gpu, trainer.store(), trainer.generator(), width, height, mode, PlanOptions::default())?;
+        Ok(Samples { pairs, translator })
+    }
+
+    /// Translates the set and writes the grid.
+    pub async fn write(&self, output_nc: u32, path: &Path) -> Result<()> {
+        let mut rows = Vec::new();
+        for (input, target) in &self.pairs {
+            let bytes = self.translator.run(&input.data, 0, 0).await?;
+            let output = Picture::new(input.width, input.height, output_nc, bytes)?;
+            rows.push(vec![input.clone(), output, target.clone()]);
+        }
+        Picture::grid(&rows, 4)?.save_png(path)
+    }
+}
