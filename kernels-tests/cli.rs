@@ -1,1 +1,245 @@
-//! Placeholder until the first test lands.
+//! The program as a user meets it: commands, files, errors and exit codes.
+
+use pixtape::io::Picture;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// Flags of a net so small that two steps take no time.
+const TINY: &[&str] = &["--netG", "unet_32", "--ngf", "4", "--ndf", "4", "--load_size", "36", "--crop_size", "32"];
+
+fn pixtape(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pixtape")).args(words).output().expect("the program starts")
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Whether there is an adapter; says so and counts as skipped where there is none, unless PIXTAPE_REQUIRE_GPU is set.
+fn adapter() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    let found = *FOUND.get_or_init(|| pixtape(&["devices", "--json"]).status.success());
+    if !found {
+        assert!(std::env::var_os("PIXTAPE_REQUIRE_GPU").is_none(), "PIXTAPE_REQUIRE_GPU is set and there is no adapter");
+        println!("SKIPPED (no adapter)");
+    }
+    found
+}
+
+/// A picture with some structure, the same for the same number.
+fn picture(width: u32, height: u32, number: u32) -> Picture {
+    let value = |i: u32| (i / 3 * 5 + number * 29 + i % 3 * 80 + (i / 3 / width) * 11) as u8;
+    Picture::new(width, height, 3, (0..width * height * 3).map(value).collect()).unwrap()
+}
+
+/// ROOT/{train,val} with pairs of 40x40 halves.
+fn pairs(root: &Path, count: u32) {
+    for phase in ["train", "val"] {
+        std::fs::create_dir_all(root.join(phase)).unwrap();
+        for i in 0..count {
+            picture(80, 40, i).save_png(&root.join(phase).join(format!("{i}.png"))).unwrap();
+        }
+    }
+}
+
+fn train(root: &Path, runs: &Path, name: &str, more: &[&str]) -> Output {
+    let words = ["train", "--dataroot", text(root), "--checkpoints_dir", text(runs), "--name", name];
+    pixtape(&[&words, TINY, more].concat())
+}
+
+fn ok(output: Output) -> String {
+    assert!(output.status.success(), "{}", errors(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// One line, exit code 1, every part of it there.
+fn refused(output: &Output, parts: &[&str]) {
+    let message = errors(output);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+    assert_eq!(message.lines().filter(|l| l.starts_with("error:")).count(), 1, "{message}");
+}
+
+/// Files that "identical" is about.
+fn identity(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(run).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()).collect();
+    files.retain(|p| !["timing.jsonl", "options.json"].iter().any(|n| p.ends_with(n)));
+    files.sort();
+    files.into_iter().map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&p).unwrap())).collect()
+}
+
+fn assert_identical(a: &Path, b: &Path) {
+    let (a, b) = (identity(a), identity(b));
+    assert_eq!(a.iter().map(|f| &f.0).collect::<Vec<_>>(), b.iter().map(|f| &f.0).collect::<Vec<_>>());
+    for (left, right) in a.iter().zip(&b) {
+        assert!(left.1 == right.1, "{} differs", left.0);
+    }
+}
+
+#[test]
+fn a_run_writes_its_files_and_can_be_repeated_resumed_translated_and_evaluated() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 3);
+    let whole = ["--n_epochs", "2", "--n_epochs_decay", "0", "--save_epoch_freq", "1"];
+    ok(train(&root, &runs, "a", &whole));
+    let run = runs.join("a");
+    let expected = ["options.json", "losses.jsonl", "timing.jsonl", "latest_net_G.safetensors", "latest_net_D.safetensors", "latest_optimizer.safetensors"];
+    for file in expected.into_iter().chain(["latest_state.json", "1_net_G.safetensors", "2_net_D.safetensors", "samples/epoch001.png", "samples/latest.png"]) {
+        assert!(run.join(file).is_file(), "{file}");
+    }
+    let losses = std::fs::read_to_string(run.join("losses.jsonl")).unwrap();
+    let rows: Vec<serde_json::Value> = losses.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!(rows.iter().map(|r| (r["step"].as_u64(), r["epoch"].as_u64())).collect::<Vec<_>>(), (1..=6u64).map(|s| (Some(s), Some(s.div_ceil(3)))).collect::<Vec<_>>());
+    assert!(rows.iter().all(|r| ["G_GAN", "G_L1", "D_real", "D_fake"].iter().all(|n| r[*n].as_f64().is_some_and(f64::is_finite))));
+
+    ok(train(&root, &runs, "b", &whole));
+    assert_identical(&run, &runs.join("b"));
+    ok(train(&root, &runs, "c", &[&whole[..], &["--no_reuse"]].concat()));
+    assert_identical(&run, &runs.join("c"));
+    // Stopped in the middle of an epoch, then continued; flags come from the run.
+    ok(train(&root, &runs, "d", &[&whole[..], &["--max_steps", "4"]].concat()));
+    ok(pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "d", "--continue-train"]));
+    assert_identical(&run, &runs.join("d"));
+
+    refused(&train(&root, &runs, "a", &whole), &["holds a run already", "--continue_train", "--overwrite"]);
+    ok(train(&root, &runs, "b", &["--max_steps", "1", "--overwrite"]));
+    assert_eq!(std::fs::read_to_string(runs.join("b/losses.jsonl")).unwrap().lines().count(), 1);
+
+    let (inputs, results) = (dir.path().join("inputs"), dir.path().join("results"));
+    std::fs::create_dir(&inputs).unwrap();
+    picture(64, 32, 7).save_png(&inputs.join("wide.png")).unwrap();
+    picture(32, 32, 8).save_png(&inputs.join("square.png")).unwrap();
+    for checkpoint in [run.clone(), run.join("latest_net_G.safetensors")] {
+        ok(pixtape(&["translate", "--checkpoint", text(&checkpoint), "--input", text(&inputs), "--output", text(&results)]));
+        let wide = Picture::load(&results.join("wide.png"), 3).unwrap();
+        assert_eq!((wide.width, wide.height), (64, 32));
+        assert!(results.join("square.png").is_file());
+    }
+    let one = dir.path().join("one");
+    ok(pixtape(&["translate", "--checkpoint", text(&run), "--input", text(&inputs.join("square.png")), "--output", text(&one)]));
+    assert_eq!(std::fs::read(one.join("square.png")).unwrap(), std::fs::read(results.join("square.png")).unwrap());
+    for mode in [["--norm_mode", "running"], ["--dropout", "on"]] {
+        ok(pixtape(&[&["translate", "--checkpoint", text(&run), "--input", text(&inputs), "--output", text(&one)], &mode[..]].concat()));
+    }
+
+    let table = ok(pixtape(&["eval", "--checkpoint", text(&run), "--dataroot", text(&root), "--phase", "val", "--json"]));
+    let table: serde_json::Value = serde_json::from_str(&table).unwrap();
+    assert!(table.to_string().contains("ssim") || table.to_string().contains("SSIM"), "{table}");
+    ok(pixtape(&["eval", "--results", text(&results), "--targets", text(&inputs)]));
+
+    picture(40, 32, 9).save_png(&inputs.join("odd.png")).unwrap();
+    refused(&pixtape(&["translate", "--checkpoint", text(&run), "--input", text(&inputs), "--output", text(&results)]), &["odd.png", "40x32", "multiples of 32"]);
+    let other = ["--init_G", text(&run.join("latest_net_D.safetensors")), "--max_steps", "1"];
+    refused(&train(&root, &runs, "e", &other), &["weights of another net", "is missing"]);
+    refused(&train(&root, &runs, "e", &["--ngf", "8", "--init_G", text(&run.join("latest_net_G.safetensors"))]), &["weights of another net", "--ngf"]);
+    refused(&train(&root, &runs, "e", &["--memory_limit", "100KiB"]), &["102400", "largest tensors", "--batch_size"]);
+    assert!(!runs.join("e").exists(), "nothing may be left of a run that was refused");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_happened() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 4);
+    let words = ["--n_epochs", "20", "--n_epochs_decay", "0", "--save_epoch_freq", "100"];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pixtape"))
+        .args(["train", "--dataroot", text(&root), "--checkpoints_dir", text(&runs), "--name", "stopped"])
+        .args(TINY)
+        .args(words)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first grid is written after the first epoch: training is under way.
+    let begun = runs.join("stopped/samples/epoch001.png");
+    for _ in 0..1200 {
+        if begun.exists() || child.try_wait().unwrap().is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(begun.exists());
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("--continue_train"), "{said}");
+    ok(pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "stopped", "--continue_train"]));
+    ok(train(&root, &runs, "whole", &words));
+    assert_identical(&runs.join("stopped"), &runs.join("whole"));
+    // A changed file is noticed.
+    std::fs::write(runs.join("stopped/latest_net_G.safetensors"), b"x").unwrap();
+    refused(&pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "stopped", "--continue_train"]), &["latest_net_G.safetensors", "digest"]);
+}
+
+#[test]
+fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    let go = |more: &[&str]| train(&root, &runs, "x", more);
+    refused(&go(&[]), &[text(&root), "no such folder"]);
+    std::fs::create_dir_all(root.join("train")).unwrap();
+    refused(&go(&[]), &["train", "on the left"]);
+    std::fs::write(root.join("train/a.png"), b"no picture").unwrap();
+    refused(&go(&[]), &["a.png"]);
+    picture(80, 40, 0).save_png(&root.join("train/a.png")).unwrap();
+    picture(96, 48, 0).save_png(&root.join("train/b.png")).unwrap();
+    refused(&go(&["--preprocess", "none"]), &["b.png", "48x48", "40x40"]);
+    refused(&go(&["--preprocess", "crop", "--crop_size", "64"]), &["a.png", "64"]);
+    refused(&go(&["--crop_size", "33", "--load_size", "40"]), &["33", "32"]);
+    refused(&go(&["--netG", "resnet_9blocks"]), &["resnet_9blocks", "unet_256"]);
+    refused(&go(&["--gan_mode", "wgangp"]), &["wgangp", "vanilla"]);
+    refused(&go(&["--name", "../up"]), &["../up"]);
+    refused(&go(&["--batch_sise", "2"]), &["--batch_sise", "--batch_size"]);
+    refused(&go(&["--lr", "fast"]), &["fast", "--lr"]);
+    refused(&go(&["--batch_size", "8"]), &["8"]);
+    refused(&pixtape(&["train", "--continue_train", "--checkpoints_dir", text(&runs), "--name", "x"]), &["options.json"]);
+    refused(&pixtape(&["translate", "--checkpoint", text(&root), "--input", text(&root), "--output", text(&runs)]), &[text(&root)]);
+    refused(&pixtape(&["eval", "--results", text(&root), "--targets", text(&runs)]), &[text(&runs)]);
+    refused(&pixtape(&["eval"]), &["--checkpoint"]);
+    assert!(!runs.exists(), "nothing may be left of runs that were refused");
+    if adapter() {
+        // A file stands where a folder would have to be.
+        let wall = dir.path().join("wall");
+        std::fs::write(&wall, b"").unwrap();
+        refused(&train(&root, &wall.join("runs"), "x", &["--max_steps", "1"]), &["wall"]);
+        refused(&go(&["--adapter", "no such card"]), &["no such card", "there are"]);
+    }
+}
+
+#[test]
+fn without_an_adapter_the_line_names_the_package_to_install() {
+    let output = Command::new(env!("CARGO_BIN_EXE_pixtape"))
+        .arg("devices")
+        .envs([("WGPU_BACKEND", "vulkan"), ("VK_DRIVER_FILES", "/nonexistent.json"), ("VK_ICD_FILENAMES", "/nonexistent.json")])
+        .output()
+        .unwrap();
+    if cfg!(target_os = "linux") {
+        refused(&output, &["no graphics adapter", "mesa-vulkan-drivers"]);
+    }
+}
+
+#[test]
+fn upstreams_other_flags_are_taken_with_a_note() {
+    let output = pixtape(&["train", "--dataroot", "/nonexistent", "--gpu_ids", "0", "--display-id", "-1", "--use_wandb"]);
+    let said = errors(&output);
+    assert_eq!(said.lines().filter(|l| l.starts_with("note:")).count(), 3, "{said}");
+    refused(&output, &["/nonexistent"]);
+    let help = ok(pixtape(&["train", "--help"]));
+    assert!(help.contains("--lambda_L1") && help.contains("pix2pix"));
+}

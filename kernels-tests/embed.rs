@@ -1,1 +1,239 @@
-//! Placeholder until the first test lands.
+//! The engine inside somebody else's program: a device made by a stranger, the stranger's encoder, and what goes wrong with devices.
+
+mod support;
+
+use pixtape::gpu::{Access, Kernel, MAX_BINDING};
+use pixtape::ops::{Act, BatchNorm, NormMode};
+use pixtape::plan::Rate;
+use pixtape::store::{Layout, Param};
+use pixtape::{Conv, Error, Gpu, Plan, PlanOptions, Program, Shape, StepValues, Store, Tape, Tensor};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A device as a stranger makes it: WebGPU's default limits or what `change` makes of them, no features.
+fn stranger_of(descriptor: wgpu::InstanceDescriptor, change: impl FnOnce(&mut wgpu::Limits)) -> Option<(wgpu::Device, wgpu::Queue)> {
+    // The same adapter as everywhere in the tests, and their rule for there being none.
+    let name = support::gpu()?.info().name.clone();
+    let backend = support::gpu()?.info().backend;
+    let adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()));
+    let adapter = adapters.into_iter().find(|a| a.get_info().name == name && a.get_info().backend == backend).expect("the adapter is still there");
+    let mut required_limits = wgpu::Limits::default();
+    change(&mut required_limits);
+    let device = adapter.request_device(&wgpu::DeviceDescriptor { label: Some("stranger"), required_limits, ..Default::default() });
+    Some(pollster::block_on(device).expect("a device with default limits"))
+}
+
+fn descriptor() -> wgpu::InstanceDescriptor {
+    wgpu::InstanceDescriptor::new_without_display_handle_from_env()
+}
+
+fn stranger() -> Option<(wgpu::Device, wgpu::Queue)> {
+    stranger_of(descriptor(), |_| ())
+}
+
+/// A small net with everything a training step has: forward, loss, backward, Adam.
+struct Net {
+    store: Store,
+    param: Param,
+    gamma: Param,
+    x: Tensor,
+    loss: Tensor,
+    plan: Plan,
+}
+
+fn net(gpu: &Gpu) -> Net {
+    let (mut store, mut tape) = (Store::new(), Tape::new());
+    let layout = Layout::Conv { ci: 3.into(), co: 8, kernel: 3 };
+    let param = store.param("N", "w", layout);
+    let vectors = ["gamma", "beta"].map(|name| store.param("N", name, Layout::Vector(8.into())));
+    let scale = vectors[0].clone();
+    let pages = store.pages("N");
+    let x = tape.input("x", Shape::new(1, 16, 16, 3));
+    let w = tape.param(&store, &param);
+    let [gamma, beta] = vectors.map(|v| tape.param(&store, &v));
+    tape.scope("N");
+    let h = tape.conv2d(x, w, None, Conv::new(3, 1, 1)).unwrap();
+    let h = tape.batch_norm(h, gamma, beta, None, NormMode::Batch, BatchNorm::default()).unwrap();
+    let h = tape.act(h, Act::LeakyRelu(0.2));
+    let loss = tape.mse(h, 0.5);
+    tape.backward(&[loss], &[w, gamma, beta]).unwrap();
+    pages.iter().for_each(|page| tape.adam(&store, page, 0));
+    let plan = Plan::new(&tape, &store, &[loss], gpu.family(), PlanOptions::default()).unwrap();
+    Net { store, param, gamma: scale, x, loss, plan }
+}
+
+fn values(step: u32) -> StepValues {
+    StepValues { step, seed: 1, rates: [Rate { lr: 1e-2, beta1: 0.5, beta2: 0.999, eps: 1e-8, t: step }; 4] }
+}
+
+struct Ready {
+    store: Store,
+    param: Param,
+    loss: Tensor,
+    x: Tensor,
+    program: Program,
+}
+
+fn ready(gpu: &Gpu) -> Ready {
+    let Net { store, param, gamma, x, loss, plan } = net(gpu);
+    let program = plan.prepare(gpu, &store).unwrap();
+    program.write(x, &support::reals(16 * 16 * 3, 1, -1.0, 1.0)).unwrap();
+    store.write(gpu, param.value, &param.layout, &support::reals(param.layout.elements(), 2, -0.5, 0.5)).unwrap();
+    store.write(gpu, gamma.value, &gamma.layout, &[1.0; 8]).unwrap();
+    Ready { store, param, loss, x, program }
+}
+
+impl Ready {
+    fn loss(&self) -> f32 {
+        pollster::block_on(self.program.read(self.loss)).unwrap()[0]
+    }
+
+    fn weights(&self) -> Vec<f32> {
+        pollster::block_on(self.store.read(self.program.gpu(), self.param.value, &self.param.layout)).unwrap()
+    }
+}
+
+#[test]
+fn a_host_encodes_steps_on_its_own_device_among_its_own_work() {
+    let Some((device, queue)) = stranger() else { return };
+    let uncaptured = Arc::new(AtomicU32::new(0));
+    let seen = uncaptured.clone();
+    device.on_uncaptured_error(Arc::new(move |_| {
+        seen.fetch_add(1, Ordering::SeqCst);
+    }));
+    let gpu = Gpu::from_parts(device.clone(), queue.clone()).unwrap();
+    assert!(!gpu.device().features().contains(wgpu::Features::SUBGROUP), "the stranger asked for no features");
+
+    let ours = ready(&gpu);
+    let compiled = gpu.pipeline_count();
+    let mut stepped = Vec::new();
+    for step in 1..=3 {
+        ours.program.step(&values(step)).unwrap();
+        stepped.push(ours.loss());
+    }
+    assert!(stepped.is_sorted_by(|a, b| a > b), "it does not learn: {stepped:?}");
+
+    // The host's encoder: a copy of its own before, the step in two parts, a copy of its own behind.
+    let theirs = ready(&gpu);
+    let buffer = |usage| device.create_buffer(&wgpu::BufferDescriptor { label: Some("host's"), size: 64, usage, mapped_at_creation: false });
+    let (from, to) = (buffer(wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST), buffer(wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST));
+    let mut encoded = Vec::new();
+    for step in 1..=3u32 {
+        queue.write_buffer(&from, 0, &[step as u8; 64]);
+        theirs.program.set_step(&values(step));
+        let mut encoder = device.create_command_encoder(&Default::default());
+        let count = theirs.program.dispatch_count();
+        theirs.program.encode(&mut encoder, 0..count / 2);
+        encoder.copy_buffer_to_buffer(&from, 0, &to, 0, 64);
+        theirs.program.encode(&mut encoder, count / 2..count);
+        queue.submit([encoder.finish()]);
+        encoded.push(theirs.loss());
+        assert_eq!(pollster::block_on(pixtape::gpu::read_buffer(&gpu, &to, 0, 64, "host's")).unwrap(), [step as u8; 64]);
+    }
+    assert_eq!(stepped, encoded, "a step that the host encodes is the step");
+    assert_eq!(ours.weights(), theirs.weights());
+    assert_eq!(gpu.pipeline_count(), compiled, "nothing is compiled in a step, nor twice for two programs");
+
+    // The host's error handler is still the host's, and heard nothing of ours until now.
+    assert_eq!(uncaptured.load(Ordering::SeqCst), 0);
+    let _ = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 1 << 62, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
+    assert_eq!(uncaptured.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_device_with_too_little_is_refused_with_both_numbers() {
+    type Change = (&'static str, fn(&mut wgpu::Limits));
+    let rows: [Change; 5] = [
+        ("storage buffers a stage", |l| l.max_storage_buffers_per_shader_stage = 5),
+        ("bytes a storage binding", |l| l.max_storage_buffer_binding_size = 64 << 20),
+        ("invocations a workgroup", |l| {
+            l.max_compute_invocations_per_workgroup = 128;
+            l.max_compute_workgroup_size_x = 128;
+            l.max_compute_workgroup_size_y = 128;
+        }),
+        ("bytes of workgroup memory", |l| l.max_compute_workgroup_storage_size = 8192),
+        ("workgroups a dimension", |l| l.max_compute_workgroups_per_dimension = 1024),
+    ];
+    for (what, change) in rows {
+        let Some((device, queue)) = stranger_of(descriptor(), change) else { return };
+        let error = Gpu::from_parts(device, queue).unwrap_err();
+        let message = error.to_string();
+        let Error::Limit { needed, available, .. } = error else { panic!("{what}: {message}") };
+        assert!(needed.ends_with(what), "{message}");
+        let number = |text: &str| text.split(' ').next().unwrap().parse::<u64>().unwrap();
+        assert!(number(&available) < number(&needed), "{message}");
+    }
+}
+
+#[test]
+fn a_lost_device_is_an_error_everywhere_and_a_panic_nowhere() {
+    let Some((device, queue)) = stranger() else { return };
+    let theirs = Gpu::from_parts(device, queue).unwrap();
+    let ours = pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap();
+    // The host's device reports its loss to the host; ours is watched by us.
+    for (gpu, who) in [(ours, "ours"), (theirs, "the host's")] {
+        let r = ready(&gpu);
+        r.program.step(&values(1)).unwrap();
+        let mut ring = r.program.scalars(&[r.loss], 2).unwrap();
+        ring.push(1).unwrap();
+        gpu.device().destroy();
+        let lost = |what: &str, result: pixtape::Result<()>| {
+            let error = result.expect_err(&format!("{who}: {what} on a lost device"));
+            assert!(matches!(&error, Error::DeviceLost { .. }), "{who}: {what}: {error:?}");
+            assert_eq!(error.exit_code(), 1);
+        };
+        lost("a step", r.program.step(&values(2)));
+        lost("a segment", r.program.submit(0..1));
+        lost("reading", pollster::block_on(r.program.read(r.loss)).map(drop));
+        lost("writing", r.program.write(r.x, &[0.0; 16 * 16 * 3]));
+        lost("a checked run", pollster::block_on(r.program.run_checked(&values(2))));
+        lost("reading weights", pollster::block_on(r.store.read(&gpu, r.param.value, &r.param.layout)).map(drop));
+        lost("writing weights", r.store.write(&gpu, r.param.value, &r.param.layout, &vec![0.0; r.param.layout.elements()]));
+        lost("the losses in flight", ring.collect(true).map(drop));
+        lost("more losses", ring.push(2).map(drop));
+        lost("waiting", gpu.wait("nothing"));
+        lost("another kernel", gpu.pipeline(&Kernel::new("copy", "copy", &[("x", Access::Read), ("y", Access::Write)])).map(drop));
+        let fresh = net(&gpu);
+        lost("preparing", fresh.plan.prepare(&gpu, &fresh.store).map(drop));
+    }
+}
+
+#[test]
+fn what_the_driver_refuses_comes_back_with_the_label_at_hand() {
+    let Some(gpu) = support::gpu() else { return };
+    // wgpu refuses: larger than any buffer of this device may be.
+    let size = gpu.device().limits().max_buffer_size + 4;
+    let huge = || gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
+    let error = gpu.scoped("a huge buffer", huge).unwrap_err();
+    assert!(matches!(&error, Error::Validation { label, message } if label == "a huge buffer" && message.contains(&size.to_string())), "{error}");
+    assert_eq!(error.exit_code(), 2);
+    // A kernel that is not there, and one whose text is refused, would be our faults too.
+    let error = gpu.pipeline(&Kernel::new("fill", "no_such_entry", &[("y", Access::Write)])).unwrap_err();
+    assert!(error.to_string().contains("no_such_entry") && error.exit_code() == 2, "{error}");
+    // The device is none the worse for it.
+    gpu.wait("after errors").unwrap();
+    let r = ready(gpu);
+    r.program.step(&values(1)).unwrap();
+    assert!(r.loss().is_finite());
+}
+
+#[test]
+fn running_out_of_memory_names_the_buffer() {
+    // A budget of no bytes: every buffer is one too many. Only Vulkan and D3D12 drivers keep budgets.
+    let thresholds = wgpu::MemoryBudgetThresholds { for_resource_creation: Some(0), for_device_loss: None };
+    let Some((device, queue)) = stranger_of(wgpu::InstanceDescriptor { memory_budget_thresholds: thresholds, ..descriptor() }, |_| ()) else { return };
+    let probe = support::gpu().unwrap();
+    let gpu = Gpu::from_parts(device, queue).unwrap();
+    let buffer = || gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size: MAX_BINDING, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
+    if gpu.scoped("budget", buffer).is_ok() {
+        eprintln!("SKIPPED (no memory budget on {})", probe.name());
+        return;
+    }
+    let fresh = net(&gpu);
+    let error = fresh.plan.prepare(&gpu, &fresh.store).unwrap_err();
+    // The first buffer made is a slot, named by the largest tensor in it.
+    assert!(matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("N/")), "{error:?}");
+    assert!(error.to_string().contains("--batch_size") && error.exit_code() == 1, "{error}");
+    let error = fresh.store.write(&gpu, fresh.param.value, &fresh.param.layout, &vec![0.0; fresh.param.layout.elements()]).unwrap_err();
+    assert!(matches!(&error, Error::OutOfMemory { label, .. } if label == "N/weight/0"), "{error:?}");
+}

@@ -31,12 +31,7 @@ struct Params {
 // may be off by 2^-11.
 fn normal4(a: vec4<u32>, b: vec4<u32>) -> vec4<f32> {
   let u = vec4<f32>((a >> vec4<u32>(8u)) + 1u) * 5.9604644775390625e-8;
-  // log(u) = exponent * log(2) + log(mantissa), mantissa in [1, 2).
-  let bits = bitcast<vec4<u32>>(u);
-  let exponent = vec4<f32>(bits >> vec4<u32>(23u)) - 127.0;
-  let mantissa = bitcast<vec4<f32>>((bits & vec4<u32>(0x007fffffu)) | vec4<u32>(0x3f800000u));
-  let log_u = exponent * 0.693147181 + log1p4(mantissa - 1.0);
-  let radius = sqrt(max(-2.0 * log_u, vec4<f32>(0.0)));
+  let radius = sqrt(max(-2.0 * log4(u), vec4<f32>(0.0)));
   // A turn in [-1/2, 1/2), folded to a quarter.
   let t = vec4<f32>(b >> vec4<u32>(8u)) * 5.9604644775390625e-8 - 0.5;
   let z = 4.0 * (0.25 - abs(abs(t) - 0.25));

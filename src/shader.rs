@@ -51,6 +51,7 @@ files!(
     "copy",
     "dropout",
     "fill",
+    "fma",
     "init",
     "loss",
     "picture",

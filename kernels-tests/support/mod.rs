@@ -15,6 +15,7 @@
 
 pub mod cases;
 pub mod compare;
+pub mod conv;
 pub mod device;
 pub mod fill;
 pub mod reference;

@@ -15,13 +15,8 @@ fn exp4(v: vec4<f32>) -> vec4<f32> {
   return e * bitcast<vec4<f32>>((vec4<i32>(n) + 127) << vec4<u32>(23u));
 }
 
-// log(1 + x) for 0 <= x <= 1.
-fn log1p4(x: vec4<f32>) -> vec4<f32> {
-  let u = 1.0 + x;
-  // What the addition lost, to first order.
-  let lost = (x - (u - 1.0)) / u;
-  let big = u > vec4<f32>(1.41421356);
-  let m = select(u, 0.5 * u, big) - 1.0;
+// log(1 + m) for sqrt(1/2) <= 1 + m <= sqrt(2).
+fn log_near_1(m: vec4<f32>) -> vec4<f32> {
   let z = m * m;
   var p = vec4<f32>(7.0376836292e-2);
   p = p * m - 1.1514610310e-1;
@@ -32,8 +27,24 @@ fn log1p4(x: vec4<f32>) -> vec4<f32> {
   p = p * m + 2.0000714765e-1;
   p = p * m - 2.4999993993e-1;
   p = p * m + 3.3333331174e-1;
-  let l = m + (m * z * p - 0.5 * z);
-  return select(l, l + 0.693147181, big) + lost;
+  return m + (m * z * p - 0.5 * z);
+}
+
+// log(1 + x) for 0 <= x <= 1. The sum 1 + x is never made: what it loses cannot be won back on drivers that reassociate.
+fn log1p4(x: vec4<f32>) -> vec4<f32> {
+  let big = x > vec4<f32>(0.41421356);
+  let l = log_near_1(select(x, 0.5 * x - 0.5, big));
+  return select(l, l + 0.693147181, big);
+}
+
+// log(x) for normal positive x: exponent * log(2) + log(mantissa), the mantissa around 1 so that the two do not cancel.
+fn log4(x: vec4<f32>) -> vec4<f32> {
+  let bits = bitcast<vec4<u32>>(x);
+  let exponent = vec4<f32>(bits >> vec4<u32>(23u)) - 127.0;
+  let mantissa = bitcast<vec4<f32>>((bits & vec4<u32>(0x007fffffu)) | vec4<u32>(0x3f800000u));
+  let big = mantissa > vec4<f32>(1.41421356);
+  let l = log_near_1(select(mantissa, 0.5 * mantissa, big) - 1.0);
+  return l + select(exponent, exponent + 1.0, big) * 0.693147181;
 }
 
 fn sigmoid4(x: vec4<f32>) -> vec4<f32> {

@@ -53,7 +53,6 @@ impl Kernel {
 pub struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) storage: wgpu::BindGroupLayout,
-    pub(crate) uniforms: wgpu::BindGroupLayout,
 }
 
 /// Bytes of a parameter block: one dynamic-offset step of the uniform page.
@@ -115,7 +114,7 @@ impl Pipeline {
                 },
                 cache: None,
             });
-            Pipeline { pipeline, storage, uniforms }
+            Pipeline { pipeline, storage }
         });
         made.map_err(|e| match e {
             Error::Validation { label, message } => {

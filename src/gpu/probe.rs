@@ -1,6 +1,8 @@
 //! Start-up self-test of subgroups: the tile that shares rows by broadcast is taken only where it passes.
 
-use super::{Access, Gpu, Kernel, memory};
+#[cfg(not(target_arch = "wasm32"))]
+use super::{Access, Kernel, memory, uniform_layout};
+use super::Gpu;
 use crate::error::Result;
 
 /// Lanes a subgroup has on this device, if that number is fixed, suits the kernels, and the probe agrees.
@@ -8,14 +10,21 @@ pub(super) fn subgroup_lanes(gpu: &Gpu) -> Result<Option<u32>> {
     let info = gpu.info();
     let lanes = info.subgroup_min_size;
     let offered = gpu.device().features().contains(wgpu::Features::SUBGROUP);
-    if cfg!(target_arch = "wasm32") || !offered || lanes != info.subgroup_max_size || ![4, 8, 16].contains(&lanes) {
+    if !offered || lanes != info.subgroup_max_size || ![4, 8, 16].contains(&lanes) {
         return Ok(None);
     }
     // A driver that refuses or miscompiles the probe has no subgroups for us: not an error.
     Ok(broadcast_works(gpu, lanes).unwrap_or(false).then_some(lanes))
 }
 
+/// wgpu has no subgroups in the browser.
+#[cfg(target_arch = "wasm32")]
+fn broadcast_works(_: &Gpu, _: u32) -> Result<bool> {
+    Ok(false)
+}
+
 /// Every lane broadcasts to its subgroup; each invocation must have seen lanes in the order of `local_invocation_index`.
+#[cfg(not(target_arch = "wasm32"))]
 fn broadcast_works(gpu: &Gpu, lanes: u32) -> Result<bool> {
     const INVOCATIONS: u32 = 64;
     let kernel = Kernel::new("probe", "probe", &[("y", Access::Write)]).tune("SG", lanes);
@@ -30,7 +39,7 @@ fn broadcast_works(gpu: &Gpu, lanes: u32) -> Result<bool> {
             |layout, entries: &[wgpu::BindGroupEntry<'_>]| device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("probe"), layout, entries });
         let storage = bind(&pipeline.storage, &[wgpu::BindGroupEntry { binding: 0, resource: y.as_entire_binding() }]);
         let uniforms = bind(
-            &pipeline.uniforms,
+            &uniform_layout(device),
             &[
                 wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() },
                 wgpu::BindGroupEntry { binding: 1, resource: uniform.as_entire_binding() },

@@ -23,8 +23,11 @@ impl Layout {
         let place = self.place(tensor);
         let root = match place.root {
             Root::Temporary(at) => at as u32,
-            // Distinct from every temporary root; only equality matters.
-            Root::Stored(_) | Root::Host(_) => u32::MAX - tensor.index() as u32,
+            // Distinct from every temporary root; only equality matters, and a slice is where the whole is.
+            Root::Stored(_) | Root::Host(_) => {
+                let first = self.places.iter().position(|p| p.is_some_and(|p| p.root == place.root));
+                u32::MAX - first.expect("it lies there itself") as u32
+            }
         };
         Operand { shape: tape.shape(tensor), offset: place.offset, stride: place.stride, root }
     }

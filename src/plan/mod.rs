@@ -4,6 +4,7 @@
 //! only writes the step uniform and encodes.
 
 mod check;
+mod inspect;
 mod layout;
 mod program;
 mod report;
@@ -11,6 +12,7 @@ mod ring;
 mod segments;
 mod slots;
 
+pub use inspect::{Bound, Life, Region};
 pub use program::{GROUPS, Program, Rate, StepValues};
 pub use report::Memory;
 pub use ring::Scalars;

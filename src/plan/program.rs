@@ -73,7 +73,8 @@ pub struct Program {
     pub(super) plan: Plan,
     slots: Vec<wgpu::Buffer>,
     hosts: HashMap<Tensor, wgpu::Buffer>,
-    stored: HashMap<Tensor, (wgpu::Buffer, u64)>,
+    /// Page, offset and bytes of stored tensors and of slices of them.
+    stored: HashMap<Tensor, (wgpu::Buffer, u64, u64)>,
     step: wgpu::Buffer,
     uniforms: wgpu::BindGroup,
     dispatches: Vec<Prepared>,
@@ -110,7 +111,8 @@ impl Program {
         let tensors = plan.nodes.iter().flat_map(|n| n.inputs.iter().chain(&n.outputs));
         for &tensor in tensors {
             if let Some(Root::Stored(id)) = plan.places[tensor.index()].map(|p| p.root) {
-                stored.insert(tensor, store.on_device(gpu, id)?);
+                let (buffer, offset) = store.on_device(gpu, id)?;
+                stored.insert(tensor, (buffer, offset, store.shape(id).bytes()));
             }
         }
         let count = plan.dispatches();
@@ -171,7 +173,6 @@ impl Program {
     /// The buffer, offset and length in bytes that a tensor's binding covers.
     pub(super) fn memory_of(&self, tensor: Tensor) -> (&wgpu::Buffer, u64, u64) {
         let place = self.plan.places[tensor.index()].expect("live tensors are placed");
-        let own = self.plan.shapes[tensor.index()].bytes();
         match place.root {
             Root::Temporary(at) => {
                 let root = &self.plan.roots[at];
@@ -179,10 +180,11 @@ impl Program {
                 (buffer, 0, if self.plan.options.guards { buffer.size() } else { root.bytes })
             }
             Root::Stored(_) => {
-                let (buffer, offset) = &self.stored[&tensor];
-                (buffer, *offset, own)
+                let (buffer, offset, bytes) = &self.stored[&tensor];
+                (buffer, *offset, *bytes)
             }
-            Root::Host(_) => (&self.hosts[&tensor], 0, own),
+            // Of the tensor itself or of the one it is a slice of.
+            Root::Host(whole) => (&self.hosts[&whole], 0, self.plan.shapes[whole.index()].bytes()),
         }
     }
 

@@ -1,0 +1,231 @@
+//! batch_norm: over the batch, over each image, with running statistics; forward, backward, and what it does to the running ones.
+
+use crate::support::{self, Case, Lay, Parameter, close, directional, dot, exact, fill, parts, wide};
+use pixtape::ops::{BatchNorm, NormMode, Running};
+use pixtape::store::Layout;
+use pixtape::{Channels, Shape};
+
+const EPS: f64 = 1e-5;
+
+/// One normalisation, in f64: `groups` groups of pixels of `c` channels.
+struct Norm {
+    groups: usize,
+    c: usize,
+    mean: Vec<f64>,
+    /// Biased.
+    var: Vec<f64>,
+    /// Whether the statistics are those of x, so that x acts through them.
+    own: bool,
+}
+
+impl Norm {
+    fn of(x: &[f64], groups: usize, c: usize) -> Norm {
+        let mut norm = Norm { groups, c, mean: Vec::new(), var: Vec::new(), own: true };
+        for group in x.chunks(x.len() / groups) {
+            for k in 0..c {
+                let values: Vec<f64> = group.iter().skip(k).step_by(c).copied().collect();
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                norm.mean.push(mean);
+                norm.var.push(values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64);
+            }
+        }
+        norm
+    }
+
+    /// Calls `f` with the index of every element, its row of statistics and its channel.
+    fn each(&self, len: usize, mut f: impl FnMut(usize, usize, usize)) {
+        (0..len).for_each(|i| f(i, i / (len / self.groups) * self.c + i % self.c, i % self.c));
+    }
+
+    fn xhat(&self, x: &[f64]) -> Vec<f64> {
+        let mut xhat = vec![0.0; x.len()];
+        self.each(x.len(), |i, row, _| xhat[i] = (x[i] - self.mean[row]) / (self.var[row] + f64::from(EPS as f32)).sqrt());
+        xhat
+    }
+
+    fn forward(&self, x: &[f64], gamma: &[f64], beta: &[f64]) -> Vec<f64> {
+        let mut y = self.xhat(x);
+        self.each(x.len(), |i, _, k| y[i] = y[i] * gamma[k] + beta[k]);
+        y
+    }
+
+    /// dx, dgamma, dbeta.
+    fn backward(&self, x: &[f64], gamma: &[f64], dy: &[f64]) -> [Vec<f64>; 3] {
+        let xhat = self.xhat(x);
+        let rows = self.groups * self.c;
+        let (mut sum, mut product) = (vec![0.0; rows], vec![0.0; rows]);
+        self.each(x.len(), |i, row, _| {
+            sum[row] += dy[i];
+            product[row] += dy[i] * xhat[i];
+        });
+        let inverse = if self.own { rows as f64 / x.len() as f64 } else { 0.0 };
+        let mut dx = vec![0.0; x.len()];
+        self.each(x.len(), |i, row, k| {
+            let rstd = 1.0 / (self.var[row] + f64::from(EPS as f32)).sqrt();
+            dx[i] = gamma[k] * rstd * (dy[i] - sum[row] * inverse - xhat[i] * product[row] * inverse);
+        });
+        let by_channel = |rows: &[f64]| (0..self.c).map(|k| rows.iter().skip(k).step_by(self.c).sum()).collect();
+        [dx, by_channel(&product), by_channel(&sum)]
+    }
+}
+
+fn shapes() -> Vec<Shape> {
+    let shape = |n, h, w, c: &[u32]| Shape::new(n, h, w, parts(c));
+    vec![shape(2, 3, 3, &[1]), shape(1, 5, 7, &[3]), shape(2, 4, 9, &[3, 3]), shape(2, 17, 19, &[6]), shape(3, 5, 11, &[9, 5]), shape(1, 33, 6, &[16])]
+}
+
+/// Two pixels make a derivative of nearly nothing out of large terms, so there are more of them; small gradients besides.
+struct Sample {
+    x: Vec<f32>,
+    dy: Vec<f32>,
+    gamma: Vec<f32>,
+    beta: Vec<f32>,
+    mean: Vec<f32>,
+    var: Vec<f32>,
+}
+
+impl Sample {
+    fn new(shape: Shape) -> Sample {
+        let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
+        Sample {
+            x: fill::normals(len, 1).iter().map(|v| 2.0 * v + 0.5).collect(),
+            dy: fill::normals(len, 2),
+            gamma: fill::reals(c, 3, 0.5, 1.5),
+            beta: fill::reals(c, 4, -1.0, 1.0),
+            mean: fill::reals(c, 5, -1.0, 1.0),
+            var: fill::reals(c, 6, 0.5, 2.0),
+        }
+    }
+}
+
+fn running(case: &mut Case, c: Channels, s: &Sample) -> ([Parameter; 2], Running) {
+    let [mean, var] = [case.running("mean", c, &s.mean), case.running("var", c, &s.var)];
+    let both = Running { mean: mean.tensor, var: var.tensor };
+    ([mean, var], both)
+}
+
+#[test]
+fn every_mode_matches_the_reference_forward_and_backward() {
+    let Some(gpu) = support::gpu() else { return };
+    for (mode, with_running) in [(NormMode::Batch, false), (NormMode::Batch, true), (NormMode::Instance, false), (NormMode::Running, true)] {
+        for shape in shapes() {
+            for lay in [Lay::Dense, Lay::Strided] {
+                let what = format!("batch_norm {mode:?} {shape} {lay:?}{}", if with_running { " running" } else { "" });
+                let (s, c) = (Sample::new(shape), shape.c.logical() as usize);
+                let mut case = Case::new();
+                let (tx, tdy) = (case.operand("x", shape, &s.x, lay), case.operand("dy", shape, &s.dy, lay));
+                let (gamma, beta) = (case.param("gamma", Layout::Vector(shape.c), &s.gamma), case.param("beta", Layout::Vector(shape.c), &s.beta));
+                let stored = with_running.then(|| running(&mut case, shape.c, &s));
+                let y = case.tape.batch_norm(tx, gamma.tensor, beta.tensor, stored.as_ref().map(|r| r.1), mode, BatchNorm::default()).unwrap();
+                let gradients = case.backward(y, tdy, &[tx, gamma.tensor, beta.tensor]);
+                let dx = gradients[0].unwrap();
+                let keep = [case.result(y, lay), case.result(dx, lay)];
+                let done = case.run(gpu, &keep);
+                let (x, dy) = (wide(&s.x), wide(&s.dy));
+                let groups = if mode == NormMode::Instance { shape.n as usize } else { 1 };
+                let mut norm = Norm::of(&x, groups, c);
+                let (mean, var) = (norm.mean.clone(), norm.var.clone());
+                if mode == NormMode::Running {
+                    norm = Norm { mean: wide(&s.mean), var: wide(&s.var), own: false, ..norm };
+                }
+                let n = shape.pixels() as usize;
+                close("batch_norm", &format!("{what} y"), n, &done.read(y), &norm.forward(&x, &wide(&s.gamma), &wide(&s.beta)));
+                let [want_dx, dgamma, dbeta] = norm.backward(&x, &wide(&s.gamma), &dy);
+                close("batch_norm", &format!("{what} dx"), n, &done.read(dx), &want_dx);
+                close("batch_norm", &format!("{what} dgamma"), n, &done.gradient(&gamma), &dgamma);
+                close("batch_norm", &format!("{what} dbeta"), n, &done.gradient(&beta), &dbeta);
+                assert!(done.padding_is_zero(&gamma) && done.padding_is_zero(&beta), "{what}");
+                let Some(([kept_mean, kept_var], _)) = stored else { continue };
+                let blend = |old: &[f32], new: &[f64]| old.iter().zip(new).map(|(old, new)| 0.9 * f64::from(*old) + 0.1 * new).collect::<Vec<_>>();
+                let unbiased: Vec<f64> = var.iter().map(|v| v * n as f64 / (n as f64 - 1.0)).collect();
+                if mode == NormMode::Batch {
+                    close("batch_norm", &format!("{what} running mean"), n, &done.value(&kept_mean), &blend(&s.mean, &mean));
+                    close("batch_norm", &format!("{what} running variance"), n, &done.value(&kept_var), &blend(&s.var, &unbiased));
+                } else {
+                    assert!(done.value(&kept_mean) == s.mean && done.value(&kept_var) == s.var, "{what}: statistics that are used are not updated");
+                }
+                assert!(done.padding_is_zero(&kept_mean) && done.padding_is_zero(&kept_var), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_mean_does_not_cost_the_variance() {
+    let Some(gpu) = support::gpu() else { return };
+    // Deviation 1, mean 1000: a sum of squares would keep no digit of the variance beyond the second.
+    for shape in [Shape::new(2, 17, 19, 5), Shape::new(1, 128, 130, 3)] {
+        let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
+        let x: Vec<f32> = fill::normals(len, 1).iter().map(|v| v + 1000.0).collect();
+        let mut case = Case::new();
+        let tx = case.input("x", shape, &x);
+        let [gamma, beta] = [1.0, 0.0].map(|v| case.param("v", Layout::Vector(shape.c), &vec![v; c]));
+        let y = case.tape.batch_norm(tx, gamma.tensor, beta.tensor, None, NormMode::Batch, BatchNorm::default()).unwrap();
+        let done = case.run(gpu, &[y]);
+        let want = Norm::of(&wide(&x), 1, c).forward(&wide(&x), &vec![1.0; c], &vec![0.0; c]);
+        // The mean itself is rounded to f32: half an ulp of 1000 is 3e-5. Nothing else may be larger than that.
+        let worst = done.read(y).iter().zip(&want).map(|(y, want)| (f64::from(*y) - want).abs()).fold(0.0, f64::max);
+        assert!(worst < 2e-4, "{shape}: {worst}");
+        let y = wide(&done.read(y));
+        let again = Norm::of(&y, 1, c);
+        assert!(again.var.iter().all(|v| (v - 1.0).abs() < 1e-4) && again.mean.iter().all(|m| m.abs() < 1e-4), "{:?} {:?}", again.mean, again.var);
+    }
+}
+
+#[test]
+fn one_value_a_channel_gives_beta_and_no_gradient() {
+    let Some(gpu) = support::gpu() else { return };
+    let shape = Shape::new(1, 1, 1, 6);
+    let mut case = Case::new();
+    let s = Sample::new(shape);
+    let (tx, tdy) = (case.input("x", shape, &s.x), case.input("dy", shape, &s.dy));
+    let (gamma, beta) = (case.param("gamma", Layout::Vector(shape.c), &s.gamma), case.param("beta", Layout::Vector(shape.c), &s.beta));
+    let y = case.tape.batch_norm(tx, gamma.tensor, beta.tensor, None, NormMode::Instance, BatchNorm::default()).unwrap();
+    let dx = case.backward(y, tdy, &[tx, gamma.tensor, beta.tensor])[0].unwrap();
+    let done = case.run(gpu, &[y, dx]);
+    exact("y", &done.read(y), &wide(&s.beta));
+    assert_eq!(done.read(dx), [0.0; 6]);
+    exact("dbeta", &done.gradient(&beta), &wide(&s.dy));
+    assert_eq!(done.gradient(&gamma), [0.0; 6]);
+}
+
+#[test]
+fn parameters_used_twice_get_the_sum_of_both_gradients() {
+    let Some(gpu) = support::gpu() else { return };
+    for mode in [NormMode::Batch, NormMode::Instance] {
+        let shape = Shape::new(2, 5, 7, 6);
+        let s = Sample::new(shape);
+        let other: Vec<f32> = fill::normals(s.x.len(), 9);
+        let mut case = Case::new();
+        let tdy = case.input("dy", shape, &s.dy);
+        let (gamma, beta) = (case.param("gamma", Layout::Vector(shape.c), &s.gamma), case.param("beta", Layout::Vector(shape.c), &s.beta));
+        let mut seeds = Vec::new();
+        for x in [&s.x, &other] {
+            let tx = case.input("x", shape, x);
+            seeds.push((case.tape.batch_norm(tx, gamma.tensor, beta.tensor, None, mode, BatchNorm::default()).unwrap(), tdy));
+        }
+        case.backward_all(&seeds, &[gamma.tensor, beta.tensor]);
+        let done = case.run(gpu, &[]);
+        let groups = if mode == NormMode::Instance { 2 } else { 1 };
+        let each = [&s.x, &other].map(|x| Norm::of(&wide(x), groups, 6).backward(&wide(x), &wide(&s.gamma), &wide(&s.dy)));
+        for (name, parameter, at) in [("dgamma", &gamma, 1), ("dbeta", &beta, 2)] {
+            let want: Vec<f64> = each[0][at].iter().zip(&each[1][at]).map(|(a, b)| a + b).collect();
+            close("batch_norm", &format!("{mode:?} {name}"), 2 * shape.pixels() as usize, &done.gradient(parameter), &want);
+        }
+    }
+}
+
+#[test]
+fn the_references_gradient_is_that_of_the_reference() {
+    let shape = Shape::new(2, 3, 4, 3);
+    let s = Sample::new(shape);
+    let [x, gamma, beta, dy] = [&s.x, &s.gamma, &s.beta, &s.dy].map(|v| wide(v));
+    for groups in [1, 2] {
+        let gradients = Norm::of(&x, groups, 3).backward(&x, &gamma, &dy);
+        directional("dx", |x| dot(&Norm::of(x, groups, 3).forward(x, &gamma, &beta), &dy), &x, &gradients[0]);
+        directional("dgamma", |gamma| dot(&Norm::of(&x, groups, 3).forward(&x, gamma, &beta), &dy), &gamma, &gradients[1]);
+        directional("dbeta", |beta| dot(&Norm::of(&x, groups, 3).forward(&x, &gamma, beta), &dy), &beta, &gradients[2]);
+    }
+    let given = || Norm { groups: 1, c: 3, mean: wide(&s.mean), var: wide(&s.var), own: false };
+    directional("dx, given", |x| dot(&given().forward(x, &gamma, &beta), &dy), &x, &given().backward(&x, &gamma, &dy)[0]);
+}

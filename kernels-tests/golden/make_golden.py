@@ -1,0 +1,205 @@
+"""Writes nets.json: what PyTorch computes for the nets of pixtape, for `cargo test --test nets`.
+
+    python3 kernels-tests/golden/make_golden.py        # needs torch and numpy; a CPU will do, it takes seconds
+
+Weights and inputs are not stored: both sides draw them from the hash pcg4d (`src/rng.rs`), as multiples of a power of two that f32
+holds exactly. Every net is run in f64, which gives the values, and in f32, which gives the tolerance: `error` and `worst` tell how far
+PyTorch's own f32 is from its f64.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import torch
+from torch import nn
+
+FORMAT = 1
+SEED = 0x676F6C64
+COMMAND = "python3 kernels-tests/golden/make_golden.py"
+# Streams that no parameter draws from.
+DOT, DY, X, PICTURES = 900, 901, 902, 500
+
+
+def words(count, stream):
+    """First word of pcg4d(index, stream, 0, SEED) for index 0 .. count."""
+    v = [np.arange(count, dtype=np.uint32)] + [np.full(count, k, np.uint32) for k in (stream, 0, SEED)]
+    x, y, z, w = (a * np.uint32(1664525) + np.uint32(1013904223) for a in v)
+    for turn in range(2):
+        x = x + y * w
+        y = y + z * x
+        z = z + x * y
+        w = w + y * z
+        if turn == 0:
+            x, y, z, w = (a ^ (a >> np.uint32(16)) for a in (x, y, z, w))
+    return x
+
+
+def draw(shape, stream, scale, middle=0.0):
+    """Uniform in middle -+ scale / 2, 65536 different values."""
+    count = int(np.prod(shape))
+    unit = (words(count, stream) >> np.uint32(16)).astype(np.float64) / 65536.0 - 0.5
+    return torch.from_numpy(middle + scale * unit).reshape(shape)
+
+
+class Level(nn.Module):
+    """One level of the U-Net with all that is inside it."""
+
+    def __init__(self, outside, own, inner=None, outermost=None):
+        super().__init__()
+        joined = own if inner is None else 2 * own
+        first_in, last_out = outermost if outermost else (outside, outside)
+        down = nn.Conv2d(first_in, own, 4, 2, 1, bias=False)
+        up = nn.ConvTranspose2d(joined, last_out, 4, 2, 1, bias=outermost is not None)
+        self.joins = outermost is None
+        if outermost:
+            parts = [down, inner, nn.ReLU(), up, nn.Tanh()]
+        elif inner is None:
+            parts = [nn.LeakyReLU(0.2), down, nn.ReLU(), up, nn.BatchNorm2d(last_out)]
+        else:
+            parts = [nn.LeakyReLU(0.2), down, nn.BatchNorm2d(own), inner, nn.ReLU(), up, nn.BatchNorm2d(last_out)]
+        self.model = nn.Sequential(*parts)
+
+    def forward(self, x):
+        y = self.model(x)
+        return torch.cat([x, y], 1) if self.joins else y
+
+
+class Unet(nn.Module):
+    def __init__(self, downs, ngf):
+        super().__init__()
+        width = [ngf * min(2**level, 8) for level in range(downs)]
+        inner = None
+        for level in reversed(range(1, downs)):
+            inner = Level(width[level - 1], width[level], inner)
+        self.model = Level(None, width[0], inner, outermost=(3, 3))
+
+    def forward(self, x):
+        return self.model(x)
+
+
+def patch(n_layers, ndf, inputs=6):
+    """The PatchGAN; its names begin with `model.` upstream."""
+    parts = [nn.Conv2d(inputs, ndf, 4, 2, 1), nn.LeakyReLU(0.2)]
+    before = ndf
+    for layer in range(1, n_layers + 1):
+        own = ndf * min(2**layer, 8)
+        parts += [nn.Conv2d(before, own, 4, 2 if layer < n_layers else 1, 1, bias=False), nn.BatchNorm2d(own), nn.LeakyReLU(0.2)]
+        before = own
+    return nn.Sequential(*parts, nn.Conv2d(before, 1, 4, 1, 1))
+
+
+def pixel(ndf):
+    """The pixel discriminator; its names begin with `net.` upstream."""
+    act = nn.LeakyReLU(0.2)
+    inner = nn.Conv2d(ndf, 2 * ndf, 1, bias=False)
+    return nn.Sequential(nn.Conv2d(6, ndf, 1), act, inner, nn.BatchNorm2d(2 * ndf), act, nn.Conv2d(2 * ndf, 1, 1, bias=False))
+
+
+def fill(net, prefix, first, conv_scale):
+    """Gives parameter number k of the sorted public names the stream first + k; returns the names."""
+    state = {prefix + name: value for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+    with torch.no_grad():
+        for k, name in enumerate(sorted(state)):
+            value = state[name]
+            if value.dim() == 4:
+                scale, middle = conv_scale, 0.0
+            elif name.endswith("running_mean"):
+                scale, middle = 0.5, 0.0
+            elif name.endswith("bias"):
+                scale, middle = 0.25, 0.0
+            else:
+                scale, middle = 0.5, 1.0
+            value.copy_(draw(value.shape, first + k, scale, middle))
+
+
+def summary(f64, f32, samples):
+    a, b = f64.detach().reshape(-1).numpy(), f32.detach().double().reshape(-1).numpy()
+    count = min(samples, a.size)
+    short = lambda v: float(f"{v:.12g}")
+    off = np.abs(a - b)
+    return {
+        "norm": short(np.linalg.norm(a)),
+        "dot": short(a @ draw(a.shape, DOT, 2.0).numpy()),
+        "error": float(f"{np.linalg.norm(off):.4g}"),
+        "worst": float(f"{off.max():.4g}"),
+        "samples": [short(a[j * a.size // count]) for j in range(count)],
+    }
+
+
+def run(make, prefix, first, shape, training, dtype):
+    net = make()
+    fill(net, prefix, first, 0.25)
+    net = net.to(dtype).train(training)
+    x = draw(shape, X, 2.0).to(dtype).requires_grad_()
+    y = net(x)
+    (y * draw(y.shape, DY, 2.0).to(dtype)).sum().backward()
+    gradients = {prefix + name: p.grad for name, p in net.named_parameters()} | {"x": x.grad}
+    running = {prefix + name: v for name, v in net.named_buffers() if "running" in name} if training else {}
+    return y, gradients, running
+
+
+def case(name, make, prefix, first, shape, training=True):
+    (y, gradients, running), (y32, gradients32, running32) = (run(make, prefix, first, shape, training, t) for t in (torch.float64, torch.float32))
+    return {
+        "name": name,
+        "y": summary(y, y32, 64),
+        "gradients": {k: summary(v, gradients32[k], 16) for k, v in gradients.items()},
+        "running": {k: summary(v, running32[k], 4) for k, v in running.items()},
+    }
+
+
+def picture(number):
+    """64 blocks of 8x8 pixels, each of one colour: bytes [64, 64, 3] to [1, 3, 64, 64] in [-1, 1]."""
+    block = (words(8 * 8 * 3, PICTURES + number) >> np.uint32(24)).astype(np.float64).reshape(8, 8, 3)
+    whole = block.repeat(8, axis=0).repeat(8, axis=1)
+    return torch.from_numpy(whole).permute(2, 0, 1)[None]
+
+
+def curve(dtype, steps):
+    """Losses of the first steps of a training: G_GAN, G_L1 (weighted), D_real, D_fake."""
+    g, d = Unet(6, 8), patch(3, 8)
+    fill(g, "", 0, 0.0625)
+    fill(d, "model.", 200, 0.0625)
+    g, d = g.to(dtype).train(), d.to(dtype).train()
+    adam = [torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (g, d)]
+    judge = lambda logits, real: nn.functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+    rows = []
+    for step in range(steps):
+        a, b = (picture(2 * (step % 4) + side).to(dtype) / 255 * 2 - 1 for side in (0, 1))
+        fake = g(a)
+        d_fake, d_real = judge(d(torch.cat([a, fake.detach()], 1)), False), judge(d(torch.cat([a, b], 1)), True)
+        adam[1].zero_grad()
+        ((d_fake + d_real) * 0.5).backward()
+        adam[1].step()
+        g_gan, g_l1 = judge(d(torch.cat([a, fake], 1)), True), 100 * (fake - b).abs().mean()
+        adam[0].zero_grad()
+        (g_gan + g_l1).backward()
+        adam[0].step()
+        rows.append([float(f"{v.item():.10g}") for v in (g_gan, g_l1, d_real, d_fake)])
+    return rows
+
+
+def main():
+    torch.set_num_threads(1)
+    unet = lambda: Unet(5, 8)
+    # Names of the plain sequences lack the attribute that holds them upstream.
+    golden = {
+        "format": FORMAT,
+        "torch": torch.__version__,
+        "regenerate": COMMAND,
+        "seed": SEED,
+        "cases": [
+            case("unet_32 batch", unet, "", 0, (2, 3, 32, 32)),
+            case("unet_32 running", unet, "", 0, (2, 3, 32, 32), training=False),
+            case("patch 3", lambda: patch(3, 8), "model.", 200, (1, 6, 64, 64)),
+            case("pixel", lambda: pixel(8), "net.", 300, (2, 6, 16, 16)),
+        ],
+        "curve": {"f64": curve(torch.float64, 20), "f32": curve(torch.float32, 20)},
+    }
+    text = json.dumps(golden, separators=(",", ":")).replace('},"', '},\n"').replace("],[", "],\n[") + "\n"
+    pathlib.Path(__file__).with_name("nets.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main()

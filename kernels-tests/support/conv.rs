@@ -1,0 +1,216 @@
+//! What the tests of conv2d and conv_transpose2d share: the two differ in the products that make up a result, and in the layout
+//! of the weight.
+
+use super::{Case, Done, Lay, close, directional, dot, exact, fill, wide};
+use pixtape::gpu::Family;
+use pixtape::ops::{Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX};
+use pixtape::store::Layout;
+use pixtape::{Channels, Conv, Gpu, Shape, Tensor};
+use std::fmt;
+
+/// Calls its last argument with the indices `(y, x, w)` of every product of a case, all in public order.
+pub type Products = fn(&ConvCase, &mut dyn FnMut(usize, usize, usize));
+
+/// Prints as `conv2d n1 h17 w19 ci3|3 co8 k4 s2 p1 bias`.
+#[derive(Clone, Copy)]
+pub struct ConvCase {
+    pub n: u32,
+    pub h: u32,
+    pub w: u32,
+    pub ci: Channels,
+    pub co: u32,
+    pub conv: Conv,
+    pub bias: bool,
+    pub transposed: bool,
+    pub products: Products,
+}
+
+impl fmt::Display for ConvCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (op, bias) = (self.op(), if self.bias { " bias" } else { "" });
+        write!(f, "{op} n{} h{} w{} ci{} co{} {}{bias}", self.n, self.h, self.w, self.ci, self.co, self.conv)
+    }
+}
+
+impl ConvCase {
+    pub fn op(&self) -> &'static str {
+        if self.transposed { "conv_transpose2d" } else { "conv2d" }
+    }
+
+    /// Side of the output.
+    pub fn out(&self, side: u32) -> u32 {
+        if self.transposed { self.conv.transposed_out(side) } else { self.conv.out(side) }.expect("the case fits")
+    }
+
+    pub fn x(&self) -> Shape {
+        Shape::new(self.n, self.h, self.w, self.ci)
+    }
+
+    pub fn y(&self) -> Shape {
+        Shape::new(self.n, self.out(self.h), self.out(self.w), self.co)
+    }
+
+    pub fn layout(&self) -> Layout {
+        let (ci, co, kernel) = (self.ci, self.co, self.conv.kernel);
+        if self.transposed { Layout::ConvTranspose { ci, co, kernel } } else { Layout::Conv { ci, co, kernel } }
+    }
+
+    pub fn forward(&self, x: &[f64], w: &[f64], bias: Option<&[f64]>) -> Vec<f64> {
+        let mut y: Vec<f64> = (0..self.y().elements() as usize).map(|i| bias.map_or(0.0, |b| b[i % self.co as usize])).collect();
+        (self.products)(self, &mut |at, i, k| y[at] += x[i] * w[k]);
+        y
+    }
+
+    pub fn backward_x(&self, dy: &[f64], w: &[f64]) -> Vec<f64> {
+        let mut dx = vec![0.0; self.x().elements() as usize];
+        (self.products)(self, &mut |at, i, k| dx[i] += dy[at] * w[k]);
+        dx
+    }
+
+    pub fn backward_w(&self, x: &[f64], dy: &[f64]) -> Vec<f64> {
+        let mut dw = vec![0.0; self.layout().elements()];
+        (self.products)(self, &mut |at, i, k| dw[k] += x[i] * dy[at]);
+        dw
+    }
+
+    pub fn backward_bias(&self, dy: &[f64]) -> Vec<f64> {
+        let co = self.co as usize;
+        (0..co).map(|o| dy.iter().skip(o).step_by(co).sum()).collect()
+    }
+
+    fn record(&self, case: &mut Case, x: Tensor, w: Tensor, bias: Option<Tensor>) -> Tensor {
+        if self.transposed { case.tape.conv_transpose2d(x, w, bias, self.conv) } else { case.tape.conv2d(x, w, bias, self.conv) }.unwrap()
+    }
+
+    fn record_dx(&self, case: &mut Case, dy: Tensor, w: Tensor) -> Tensor {
+        let (tape, conv) = (&mut case.tape, self.conv);
+        if self.transposed { tape.push_one(ConvTranspose2dBackwardX(conv), &[dy, w], self.x()) } else { tape.push_one(Conv2dBackwardX(conv), &[dy, w], self.x()) }
+    }
+
+    fn record_dw(&self, case: &mut Case, x: Tensor, dy: Tensor) -> Tensor {
+        let (shape, conv, accumulate) = (self.layout().shape(), self.conv, false);
+        match self.transposed {
+            true => case.tape.push_one(ConvTranspose2dBackwardW { conv, accumulate }, &[x, dy], shape),
+            false => case.tape.push_one(Conv2dBackwardW { conv, accumulate }, &[x, dy], shape),
+        }
+    }
+}
+
+/// Forward and every gradient. On integers bit for bit, else up to rounding.
+pub fn check(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool) {
+    let what = format!("{c} {lay:?} on {}{}", gpu.family(), if integers { "" } else { ", reals" });
+    let draw = |len: usize, stream| if integers { fill::integers(len, stream, 2) } else { fill::reals(len, stream, -1.0, 1.0) };
+    let (x, dy) = (draw(c.x().elements() as usize, 1), draw(c.y().elements() as usize, 2));
+    let (w, b) = (draw(c.layout().elements(), 3), fill::integers(c.co as usize, 4, 2));
+    let mut case = Case::new();
+    let (tx, tdy) = (case.operand("x", c.x(), &x, lay), case.operand("dy", c.y(), &dy, lay));
+    let tw = case.param("w", c.layout(), &w);
+    let tb = c.bias.then(|| case.param("bias", Layout::Vector(c.co.into()), &b));
+    let y = c.record(&mut case, tx, tw.tensor, tb.as_ref().map(|b| b.tensor));
+    let wrt: Vec<_> = [tx, tw.tensor].into_iter().chain(tb.as_ref().map(|b| b.tensor)).collect();
+    let dx = case.backward(y, tdy, &wrt)[0].unwrap();
+    let keep = [case.result(y, lay), case.result(dx, lay)];
+    let done = case.run(gpu, &keep);
+    let [x, dy, w, b] = [x, dy, w, b].map(|v| wide(&v));
+    let (ci, co, taps) = (c.ci.logical() as usize, c.co as usize, c.conv.taps() as usize);
+    let [mut anchors, pixels] = [c.x(), c.y()].map(|s| s.pixels() as usize);
+    if !c.transposed {
+        anchors = pixels;
+    }
+    let hold = |name: &str, k: usize, got: &[f32], want: &[f64]| match integers {
+        true => exact(&format!("{what} {name}"), got, want),
+        false => close(c.op(), &format!("{what} {name}"), k, got, want),
+    };
+    hold("y", ci * taps, &done.read(y), &c.forward(&x, &w, c.bias.then_some(&b)));
+    hold("dx", co * taps, &done.read(dx), &c.backward_x(&dy, &w));
+    hold("dw", anchors, &done.gradient(&tw), &c.backward_w(&x, &dy));
+    assert!(done.padding_is_zero(&tw), "{what}: padding of dw");
+    if let Some(tb) = &tb {
+        hold("db", pixels, &done.gradient(tb), &c.backward_bias(&dy));
+    }
+    if integers && !c.bias {
+        let (left, right) = (dot(&wide(&done.read(y)), &dy), dot(&x, &wide(&done.read(dx))));
+        assert_eq!(left, right, "{what}: <y, dy> and <x, dx>");
+    }
+}
+
+/// Everything for one family of tiles: pipelines are compiled once a process, so one test takes all cases.
+pub fn check_family(family: Family, cases: &[ConvCase], large: &[ConvCase], twice: &[ConvCase; 2], second: &ConvCase) {
+    let Some(gpu) = super::gpu().and_then(|_| super::family(family)) else { return };
+    for (at, c) in cases.iter().enumerate() {
+        for lay in [Lay::Dense, Lay::Strided] {
+            check(gpu, c, lay, true);
+        }
+        if at % 3 == 0 {
+            check(gpu, c, Lay::Strided, false);
+        }
+    }
+    for c in large {
+        check(gpu, c, Lay::Dense, true);
+    }
+    check_twice(gpu, twice);
+    check_second(gpu, second);
+}
+
+/// One weight at two places of a tape, at different sizes: its gradient is the sum.
+fn check_twice(gpu: &Gpu, both: &[ConvCase; 2]) {
+    let co = both[0].co as usize;
+    let mut case = Case::new();
+    let w = fill::integers(both[0].layout().elements(), 1, 2);
+    let (tw, tb) = (case.param("w", both[0].layout(), &w), case.param("b", Layout::Vector(both[0].co.into()), &vec![1.0; co]));
+    let (mut seeds, mut dw, mut db) = (Vec::new(), vec![0.0; w.len()], vec![0.0; co]);
+    for (stream, c) in (2..).zip(both) {
+        let (x, dy) = (fill::integers(c.x().elements() as usize, stream, 2), fill::integers(c.y().elements() as usize, stream + 10, 2));
+        let (tx, tdy) = (case.input("x", c.x(), &x), case.input("dy", c.y(), &dy));
+        seeds.push((c.record(&mut case, tx, tw.tensor, Some(tb.tensor)), tdy));
+        dw.iter_mut().zip(c.backward_w(&wide(&x), &wide(&dy))).for_each(|(sum, v)| *sum += v);
+        db.iter_mut().zip(c.backward_bias(&wide(&dy))).for_each(|(sum, v)| *sum += v);
+    }
+    case.backward_all(&seeds, &[tw.tensor, tb.tensor]);
+    let done = case.run(gpu, &[]);
+    let what = format!("{} twice on {}", both[0].op(), gpu.family());
+    exact(&format!("{what} dw"), &done.gradient(&tw), &dw);
+    exact(&format!("{what} db"), &done.gradient(&tb), &db);
+    assert!(done.padding_is_zero(&tw) && done.padding_is_zero(&tb), "{what}");
+}
+
+/// Derivatives of the derivatives: linear in each operand, so they are convolutions again. Weights come as a host tensor here.
+fn check_second(gpu: &Gpu, c: &ConvCase) {
+    let [x, u] = [1, 2].map(|s| fill::integers(c.x().elements() as usize, s, 2));
+    let dy = fill::integers(c.y().elements() as usize, 3, 2);
+    let [w, v] = [4, 5].map(|s| fill::integers(c.layout().elements(), s, 2));
+    // No padding here: a host tensor's logical order is that of the device, [tap][ci][co].
+    let on_device = |w: &[f32]| {
+        let mut device = vec![0.0; w.len()];
+        c.layout().places().iter().zip(w).for_each(|(place, w)| device[*place as usize] = *w);
+        device
+    };
+    let public = |done: &Done, t| {
+        let device = done.read(t);
+        c.layout().places().iter().map(|place| device[*place as usize]).collect::<Vec<f32>>()
+    };
+    let mut case = Case::new();
+    let (tx, tu, tdy) = (case.input("x", c.x(), &x), case.input("u", c.x(), &u), case.input("dy", c.y(), &dy));
+    let shape = c.layout().shape();
+    let (tw, tv) = (case.input("w", shape, &on_device(&w)), case.input("v", shape, &on_device(&v)));
+    let dx = c.record_dx(&mut case, tdy, tw);
+    let of_dx: Vec<_> = case.backward(dx, tu, &[tdy, tw]).into_iter().flatten().collect();
+    let dw = c.record_dw(&mut case, tx, tdy);
+    let of_dw: Vec<_> = case.backward(dw, tv, &[tx, tdy]).into_iter().flatten().collect();
+    let done = case.run(gpu, &[of_dx[0], of_dx[1], of_dw[0], of_dw[1]]);
+    let [x, u, dy, w, v] = [x, u, dy, w, v].map(|v| wide(&v));
+    exact("dx by dy", &done.read(of_dx[0]), &c.forward(&u, &w, None));
+    exact("dx by w", &public(&done, of_dx[1]), &c.backward_w(&u, &dy));
+    exact("dw by x", &done.read(of_dw[0]), &c.backward_x(&dy, &v));
+    exact("dw by dy", &done.read(of_dw[1]), &c.forward(&x, &v, None));
+}
+
+/// The reference's gradients against differences of its values.
+pub fn check_reference(c: &ConvCase) {
+    let draw = |len: usize, stream| wide(&fill::reals(len, stream, -1.0, 1.0));
+    let [x, dy] = [(c.x(), 1), (c.y(), 2)].map(|(shape, stream)| draw(shape.elements() as usize, stream));
+    let (w, b) = (draw(c.layout().elements(), 3), draw(c.co as usize, 4));
+    directional("dx", |x| dot(&c.forward(x, &w, Some(&b)), &dy), &x, &c.backward_x(&dy, &w));
+    directional("dw", |w| dot(&c.forward(&x, w, Some(&b)), &dy), &w, &c.backward_w(&x, &dy));
+    directional("db", |b| dot(&c.forward(&x, &w, Some(b)), &dy), &b, &c.backward_bias(&dy));
+}

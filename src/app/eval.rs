@@ -1,0 +1,159 @@
+//! `pixtape eval`: how near results are to their targets.
+
+use super::flags::EvalArgs;
+use super::translate::{Checkpoint, Generator, RunOptions, mode, progress};
+use crate::error::{Error, Result};
+use crate::io::{AlignedDataset, AlignedOptions, Picture, list_pictures, metrics};
+use crate::nets::UnetConfig;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The figures of one picture.
+#[derive(Clone, Debug, PartialEq)]
+struct Row {
+    name: String,
+    l1: f64,
+    psnr: f64,
+    ssim: f64,
+}
+
+impl Row {
+    fn new(path: &Path, result: &Picture, target: &Picture) -> Result<Row> {
+        let named = |e: Error| Error::file(path, e.to_string());
+        let [l1, psnr, ssim] = [metrics::l1, metrics::psnr, metrics::ssim].map(|metric| metric(result, target).map_err(named));
+        Ok(Row { name: stem(path), l1: l1?, psnr: psnr?, ssim: ssim? })
+    }
+
+    /// An infinite PSNR (equal pictures) becomes null: JSON has no word for it.
+    fn json(&self) -> Value {
+        json!({ "name": self.name, "l1": self.l1, "psnr": self.psnr, "ssim": self.ssim })
+    }
+}
+
+/// Evaluates.
+pub(super) fn run(args: &EvalArgs) -> Result<()> {
+    let rows = match (&args.results, &args.targets, &args.checkpoint, &args.dataroot) {
+        (Some(results), Some(targets), ..) => folders(results, targets)?,
+        (_, _, Some(checkpoint), Some(root)) => dataset(args, checkpoint, root)?,
+        _ => return Err(Error::Usage("eval takes --checkpoint with --dataroot, or --results with --targets".into())),
+    };
+    let mean = mean(&rows);
+    if args.json {
+        let mut whole = mean.json();
+        whole["name"] = "mean".into();
+        println!("{:#}", json!({ "pictures": rows.len(), "mean": whole, "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }));
+    } else {
+        println!("{:>8}  {:>8}  {:>9}  {:>7}", "pictures", "L1", "PSNR", "SSIM");
+        println!("{:>8}  {:>8.5}  {:>6.2} dB  {:>7.4}", rows.len(), mean.l1, mean.psnr, mean.ssim);
+    }
+    Ok(())
+}
+
+fn mean(rows: &[Row]) -> Row {
+    let of = |value: fn(&Row) -> f64| rows.iter().map(value).sum::<f64>() / rows.len() as f64;
+    Row { name: String::new(), l1: of(|r| r.l1), psnr: of(|r| r.psnr), ssim: of(|r| r.ssim) }
+}
+
+/// Runs a generator on the pairs of a phase.
+fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> {
+    let checkpoint = Checkpoint::read(checkpoint, &args.epoch)?;
+    let dataset = AlignedDataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
+    let gpu = super::gpu(args.adapter.as_deref())?;
+    let generator = Generator::new(&gpu, &checkpoint)?;
+    let (width, height) = dataset.image_size();
+    let translator = generator.translator((width, height), mode(&args.norm_mode, false), None)?;
+    let bar = progress(dataset.len() as u64);
+    let mut rows = Vec::with_capacity(dataset.len());
+    for index in 0..dataset.len() {
+        let pair = dataset.sample(1, index)?;
+        let bytes = pollster::block_on(translator.run(&pair.input.data, 0, 0))?;
+        let result = Picture::new(width, height, checkpoint.config.output_nc, bytes)?;
+        rows.push(Row::new(&pair.path, &result, &pair.target)?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(rows)
+}
+
+/// What the flags say, then the run's own options, then the reference's defaults. As the reference tests: resized to the crop's
+/// size, so that nothing is cut off, and not mirrored.
+fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &UnetConfig) -> Result<AlignedOptions> {
+    let direction = args.direction.as_deref().or(run.map(|r| r.direction.as_str())).unwrap_or("AtoB");
+    let preprocess = args.preprocess.as_deref().or(run.map(|r| r.preprocess.as_str())).unwrap_or("resize_and_crop");
+    let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(256);
+    Ok(AlignedOptions {
+        root: root.into(),
+        phase: args.phase.clone(),
+        direction: direction.parse()?,
+        preprocess: preprocess.parse()?,
+        load_size: crop_size,
+        crop_size,
+        flip: false,
+        serial_batches: true,
+        batch_size: 1,
+        seed: 0,
+        max_dataset_size: None,
+        input_nc: net.input_nc,
+        output_nc: net.output_nc,
+        multiple_of: net.multiple(),
+    })
+}
+
+/// Compares two folders, picture by picture of the same name.
+fn folders(results: &Path, targets: &Path) -> Result<Vec<Row>> {
+    let (left, right) = (by_name(results)?, by_name(targets)?);
+    for (here, there, folder) in [(&left, &right, targets), (&right, &left, results)] {
+        let missing: Vec<&str> = here.keys().filter(|name| !there.contains_key(*name)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            let more = if missing.len() > 4 { format!(" and {} more", missing.len() - 4) } else { String::new() };
+            let names = missing[..missing.len().min(4)].join(", ");
+            return Err(Error::file(folder, format!("has no picture named {names}{more}; both folders must hold the same names (extensions may differ)")));
+        }
+    }
+    // Gray counts as RGB of equal values: every figure stays what it was.
+    let row = |(name, path): (&String, &PathBuf)| Row::new(path, &Picture::load(path, 3)?, &Picture::load(&right[name], 3)?);
+    left.iter().map(row).collect()
+}
+
+fn by_name(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let mut found = BTreeMap::new();
+    for path in list_pictures(folder)? {
+        let name = stem(&path);
+        if let Some(other) = found.insert(name, path.clone()) {
+            return Err(Error::file(path, format!("has the name of {}: results are matched by name; remove one", other.display())));
+        }
+    }
+    if found.is_empty() { Err(Error::file(folder, "no picture in it")) } else { Ok(found) }
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(pictures: &[(&str, u8)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, value) in pictures {
+            Picture::new(16, 16, 1, vec![*value; 256]).unwrap().save_png(&dir.path().join(name)).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn folders_are_matched_by_name_and_what_is_missing_is_named() {
+        let (a, b) = (folder(&[("x.png", 0), ("y.png", 51)]), folder(&[("y.png", 0), ("x.png", 0)]));
+        let rows = folders(a.path(), b.path()).unwrap();
+        assert_eq!((rows[0].name.as_str(), rows[0].l1, rows[0].psnr), ("x", 0.0, f64::INFINITY));
+        assert!((rows[1].l1 - 0.2).abs() < 1e-12 && (mean(&rows).l1 - 0.1).abs() < 1e-12);
+        assert_eq!(rows[0].json()["psnr"], Value::Null);
+        let less = folder(&[("x.png", 0)]);
+        for (left, right) in [(&a, &less), (&less, &a)] {
+            let message = folders(left.path(), right.path()).unwrap_err().to_string();
+            assert!(message.contains("named y") && message.contains(&less.path().display().to_string()), "{message}");
+        }
+    }
+}

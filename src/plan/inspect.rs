@@ -1,0 +1,85 @@
+//! What a plan binds and when, as plain data: for tests of its invariants, and for looking at plans.
+
+use super::{Plan, PlanNode, Root};
+use crate::gpu::Access;
+use crate::ops::Bind;
+use crate::store::StoreId;
+use crate::tape::Tensor;
+
+/// The buffer that a tensor lies in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Region {
+    /// A buffer that tensors share by lifetime: an index into [`Plan::slots`].
+    Slot(usize),
+    /// A tensor of the store; [`crate::Store::buffer_index`] tells its page.
+    Stored(StoreId),
+    /// A tensor that the host writes, in a buffer of its own.
+    Host(Tensor),
+}
+
+/// A storage binding of a dispatch.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// The tensor.
+    pub tensor: Tensor,
+    /// The buffer.
+    pub region: Region,
+    /// Which run of [`Plan::lives`] it belongs to, if it lies in a slot.
+    pub life: Option<usize>,
+    /// First vec4 of each pixel, vec4s of each pixel that belong to the tensor, and vec4s from one pixel to the next.
+    pub lanes: [u32; 3],
+    /// Read, or written.
+    pub access: Access,
+}
+
+/// A run of memory with a lifetime: one tensor, or a concatenation with its parts.
+#[derive(Clone, Debug)]
+pub struct Life {
+    /// The buffer, an index into [`Plan::slots`].
+    pub slot: usize,
+    /// Bytes it takes of the buffer.
+    pub bytes: u64,
+    /// First and last node (places in [`Plan::nodes`]) that touch it.
+    pub nodes: (usize, usize),
+    /// Whether the host reads it after the step.
+    pub kept: bool,
+}
+
+impl Plan {
+    /// Bytes of the buffers that tensors share.
+    pub fn slots(&self) -> &[u64] {
+        &self.slots
+    }
+
+    /// Everything that lies in slots.
+    pub fn lives(&self) -> Vec<Life> {
+        self.roots.iter().map(|r| Life { slot: r.slot, bytes: r.bytes, nodes: r.life, kept: r.kept }).collect()
+    }
+
+    /// The storage bindings of every dispatch of a node, in order.
+    pub fn bindings(&self, node: &PlanNode) -> Vec<Vec<Bound>> {
+        let bound = |bind: &Bind| {
+            let (tensor, access) = match *bind {
+                Bind::In(at) => (node.inputs[at], Access::Read),
+                Bind::Out(at) => (node.outputs[at], Access::Write),
+                Bind::Again(at) => (node.outputs[at], Access::Read),
+            };
+            let place = self.places[tensor.index()].expect("live tensors are placed");
+            let (region, life) = match place.root {
+                Root::Temporary(at) => (Region::Slot(self.roots[at].slot), Some(at)),
+                Root::Stored(id) => (Region::Stored(id), None),
+                Root::Host(host) => (Region::Host(host), None),
+            };
+            let lanes = [place.offset, self.shapes[tensor.index()].c.vec4s(), place.stride];
+            Bound { tensor, region, life, lanes, access }
+        };
+        node.dispatches.iter().map(|d| d.binds.iter().map(bound).collect()).collect()
+    }
+}
+
+impl PlanNode {
+    /// Whether it reads what its outputs held before: sums onto them, updates them.
+    pub fn updates(&self) -> bool {
+        self.in_place
+    }
+}
