@@ -1,8 +1,8 @@
 //! adam: PyTorch's formula, a page at a time, against the same in f64 over five steps.
 
 use crate::support::{self, Case, Parameter, close, fill, parts};
-use pixtape::store::Layout;
 use pixtape::plan::Rate;
+use pixtape::store::Layout;
 use pixtape::{StepValues, Store};
 
 const GROUP: usize = 1;
@@ -62,7 +62,8 @@ fn five_steps_match_pytorchs_formula_and_padding_stays_zero() {
                 let rate = Rate { lr, beta1, beta2, eps: 1e-8, t };
                 for (at, (p, reference)) in made.iter_mut().enumerate() {
                     // Small and large gradients: Adam's step should hardly tell.
-                    let g: Vec<f32> = fill::normals(reference.w.len(), 10 * t + at as u32).iter().enumerate().map(|(i, g)| g * 10f32.powi(-(i as i32 % 7))).collect();
+                    let g: Vec<f32> =
+                        fill::normals(reference.w.len(), 10 * t + at as u32).iter().enumerate().map(|(i, g)| g * 10f32.powi(-(i as i32 % 7))).collect();
                     done.store.write(gpu, p.param.gradient.unwrap(), &p.param.layout, &g).unwrap();
                     reference.update(&g, &rate);
                 }

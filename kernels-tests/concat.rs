@@ -130,7 +130,9 @@ fn gradients_are_slices_and_the_adjoint_identity_holds() {
 #[test]
 fn the_gradient_of_a_slice_lies_between_zeros() {
     let Some(gpu) = support::gpu() else { return };
-    for (whole, start, part) in [(parts(&[8, 8, 3]), 2, parts(&[8])), (parts(&[3, 5]), 0, parts(&[3])), (parts(&[3, 5]), 1, parts(&[5])), (parts(&[6]), 0, parts(&[6]))] {
+    for (whole, start, part) in
+        [(parts(&[8, 8, 3]), 2, parts(&[8])), (parts(&[3, 5]), 0, parts(&[3])), (parts(&[3, 5]), 1, parts(&[5])), (parts(&[6]), 0, parts(&[6]))]
+    {
         let shape = Shape::new(2, 3, 5, part);
         let dy = fill::reals(shape.elements() as usize, 1, 1.0, 2.0);
         let mut case = Case::new();

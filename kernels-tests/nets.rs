@@ -76,7 +76,12 @@ fn state_dict(weights: &pixtape::nets::Weights) -> BTreeMap<String, Vec<usize>> 
 }
 
 /// A state dict from rows of (name, shape of a 4x4 weight, has a bias) and rows of (name, channels) for norms.
-fn expected(convs: &[(String, [usize; 2], bool)], bias: impl Fn(&[usize; 2]) -> usize, kernel: usize, norms: &[(String, usize)]) -> BTreeMap<String, Vec<usize>> {
+fn expected(
+    convs: &[(String, [usize; 2], bool)],
+    bias: impl Fn(&[usize; 2]) -> usize,
+    kernel: usize,
+    norms: &[(String, usize)],
+) -> BTreeMap<String, Vec<usize>> {
     let mut all = BTreeMap::new();
     for (name, shape, has_bias) in convs {
         all.insert(format!("{name}.weight"), vec![shape[0], shape[1], kernel, kernel]);
@@ -165,7 +170,9 @@ fn maps_of_the_discriminators_have_the_published_sizes() {
         let y = d.record(&mut tape, &store, x, pixtape::nets::Mode::TRAIN).map(|y| tape.shape(y));
         y.map(|y| (y.h, y.w, y.c.logical()))
     };
-    for (n_layers, input, map) in [(1, 256, 126), (2, 256, 62), (3, 256, 30), (4, 256, 14), (5, 256, 6), (6, 256, 2), (3, 64, 6), (3, 70, 6), (3, 286, 33), (3, 512, 62)] {
+    for (n_layers, input, map) in
+        [(1, 256, 126), (2, 256, 62), (3, 256, 30), (4, 256, 14), (5, 256, 6), (6, 256, 2), (3, 64, 6), (3, 70, 6), (3, 286, 33), (3, 512, 62)]
+    {
         assert_eq!(side(n_layers, input).unwrap(), (map, map, 1), "{n_layers} layers on {input}");
     }
     assert!(matches!(side(6, 64), Err(Error::Shape { .. })));
@@ -182,7 +189,7 @@ mod golden {
     use serde_json::Value;
     use support::Case;
 
-    const FORMAT: u64 = 1;
+    const FORMAT: u64 = 2;
     const SEED: u32 = 0x676f_6c64;
     const DOT: u32 = 900;
     const DY: u32 = 901;
@@ -293,7 +300,9 @@ mod golden {
                     compare(&format!("{name}: gradient of {}", param.name), &read(id), &golden["gradients"][&param.name]);
                     held += 1;
                 }
-                None if golden["running"][&param.name].is_object() => compare(&format!("{name}: {}", param.name), &read(param.value), &golden["running"][&param.name]),
+                None if golden["running"][&param.name].is_object() => {
+                    compare(&format!("{name}: {}", param.name), &read(param.value), &golden["running"][&param.name])
+                }
                 None => assert!(golden["running"].as_object().is_some_and(|r| r.is_empty()), "{name}: {} is not in the golden file", param.name),
             }
         }
@@ -357,8 +366,8 @@ mod golden {
             fill(gpu, trainer.store(), weights, first, 0.0625);
         }
         let rows = |name: &str| -> Vec<Vec<f64>> { golden["curve"][name].as_array().expect("rows").iter().map(numbers).collect() };
-        let (exact, rounded) = (rows("f64"), rows("f32"));
-        assert_eq!((exact.len(), rounded.len()), (20, 20));
+        let (exact, spreads) = (rows("f64"), rows("spread"));
+        assert_eq!((exact.len(), spreads.len()), (20, 20));
         let mut got = Vec::new();
         for step in 0..20 {
             let [a, b] = [0, 1].map(|side| picture(2 * (step % 4) + side));
@@ -366,11 +375,11 @@ mod golden {
         }
         got.extend(trainer.finish().unwrap());
         assert_eq!(got.len(), 20);
-        // The two runs of PyTorch drift apart, since Adam makes full steps of rounding noise in gradients that are near zero.
+        // How far PyTorch's own f32 runs get from its f64 one, the furthest of them so far: `curves` in make_golden.py says why they do.
         let mut spread = [0f64; 4];
-        for ((losses, exact), rounded) in got.iter().zip(&exact).zip(&rounded) {
+        for ((losses, exact), measured) in got.iter().zip(&exact).zip(&spreads) {
             for (at, name) in pixtape::train::LOSS_NAMES.iter().enumerate() {
-                spread[at] = spread[at].max((rounded[at] - exact[at]).abs());
+                spread[at] = spread[at].max(measured[at]);
                 let off = (f64::from(losses.values[at]) - exact[at]).abs();
                 let allowed = 3.0 * spread[at] + 1e-4 * exact[at].abs();
                 println!("step {:2} {name:6} {:.7} {:.7} off {off:.1e} of {allowed:.1e}", losses.step, losses.values[at], exact[at]);

@@ -261,11 +261,13 @@ fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
         assert!(words.iter().all(|w| message.contains(w)), "{message}");
     }
     assert!(sized(512, 256).is_ok(), "rectangles pass");
-    // A discriminator of 6 layers sees no more than 1 pixel of a 64x64 picture before its last two.
-    let generator = UnetConfig { downs: 5, ..pix2pix_256().generator };
-    let small = Pix2PixConfig { generator, discriminator: DiscriminatorKind::Patch { n_layers: 6 }, width: 64, height: 64, ..pix2pix_256() };
-    let error = Pix2Pix::plan(&small, Family::Workgroup, PlanOptions::default()).unwrap_err();
-    assert!(matches!(&error, Error::Shape { op: "conv2d", label, .. } if label.contains("D/c")), "{error}");
+    // 32 pixels are halved to 1 by five layers: nothing to normalise, and no room for the kernel of the layer behind.
+    for (norm, op) in [(NormKind::Batch, "batch_norm"), (NormKind::None, "conv2d")] {
+        let generator = UnetConfig { downs: 5, norm, ..pix2pix_256().generator };
+        let small = Pix2PixConfig { generator, discriminator: DiscriminatorKind::Patch { n_layers: 5 }, width: 32, height: 32, ..pix2pix_256() };
+        let error = Pix2Pix::plan(&small, Family::Workgroup, PlanOptions::default()).unwrap_err();
+        assert!(matches!(&error, Error::Shape { op: found, label, .. } if *found == op && label.contains("D/c")), "{error}");
+    }
     let none = Pix2PixConfig { discriminator: DiscriminatorKind::Patch { n_layers: 7 }, ..pix2pix_256() };
     assert!(Pix2Pix::plan(&none, Family::Workgroup, PlanOptions::default()).unwrap_err().to_string().contains("1 to 6"));
 }
@@ -600,12 +602,9 @@ fn the_checked_run_finds_planted_faults() {
         pollster::block_on(program.run_checked(&StepValues::default()))
     };
     check(Faulty::None, 1.0).unwrap();
-    for (fault, words) in [
-        (Faulty::NotANumber, "NaN"),
-        (Faulty::Unwritten, "never written"),
-        (Faulty::Outside, "overwritten"),
-        (Faulty::Padding, "padding and not zero"),
-    ] {
+    for (fault, words) in
+        [(Faulty::NotANumber, "NaN"), (Faulty::Unwritten, "never written"), (Faulty::Outside, "overwritten"), (Faulty::Padding, "padding and not zero")]
+    {
         let error = check(fault, 1.0).unwrap_err();
         assert!(matches!(&error, Error::Check { node: 1, label, message } if label == "bad/faulty" && message.contains(words)), "{fault:?}: {error}");
     }

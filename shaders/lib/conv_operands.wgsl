@@ -63,32 +63,26 @@ fn outer_begin(z: u32) -> Outer {
 
 fn inner_count() -> u32 { return p.blocks; }
 
-// A row of A at a tap: the vec4 to load next, and whether it lies inside the picture.
-struct ARow {
-  origin: vec2<i32>,
-  image: u32,
-  at: u32,
-  ok: bool,
-}
-
-fn a_row(row: u32, o: Outer) -> ARow {
+// A row of A. Fixed: the input pixel at tap 0 (y, x) and the first pixel of its picture. Moving: the vec4 to load next, and 1
+// if it lies inside the picture. (Vectors rather than structs: one software driver takes minutes to compile arrays of structs.)
+fn a_row(row: u32, o: Outer) -> vec4<i32> {
   let r = min(row, p.rows - 1u);
   let image = divmod(r, p.qh * p.qw);
   let q = divmod(image.y, p.qw);
-  return ARow(vec2<i32>(q * p.stride_in) + o.base, image.x * p.hi * p.wi, 0u, false);
+  return vec4<i32>(vec2<i32>(q * p.stride_in) + o.base, i32(image.x * p.hi * p.wi), 0);
 }
 
 // Starts tap `t`, `block` steps of 4 channels in.
-fn a_tap(r: ARow, t: vec2<u32>, block: u32) -> ARow {
-  let i = r.origin + p.dir * vec2<i32>(t);
-  let ok = i.x >= 0 && i.y >= 0 && i.x < i32(p.hi) && i.y < i32(p.wi);
-  let pixel = select(0u, r.image + u32(i.x) * p.wi + u32(i.y), ok);
-  return ARow(r.origin, r.image, p.x_off + pixel * p.x_stride + block, ok);
+fn a_tap(r: vec4<i32>, t: vec2<u32>, block: u32) -> vec4<u32> {
+  let i = r.xy + p.dir * vec2<i32>(t);
+  let ok = (i.x >= 0) & (i.y >= 0) & (i.x < i32(p.hi)) & (i.y < i32(p.wi));
+  let pixel = select(0u, u32(r.z) + u32(i.x) * p.wi + u32(i.y), ok);
+  return vec4<u32>(p.x_off + pixel * p.x_stride + block, select(0u, 1u, ok), 0u, 0u);
 }
 
-fn a_load(r: ARow) -> vec4<f32> { return select(vec4<f32>(0.0), x[r.at], r.ok); }
+fn a_load(r: vec4<i32>, m: vec4<u32>) -> vec4<f32> { return select(vec4<f32>(0.0), x[m.x], m.y != 0u); }
 
-fn a_step(r: ARow, blocks: u32) -> ARow { return ARow(r.origin, r.image, r.at + blocks, r.ok); }
+fn a_step(m: vec4<u32>, blocks: u32) -> vec4<u32> { return vec4<u32>(m.x + blocks, m.y, 0u, 0u); }
 
 fn b_begin(t: vec2<u32>, o: Outer, col: u32, block: u32) -> u32 {
   let tap = o.first + p.stride_out * t;

@@ -9,7 +9,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let col = group.x * TN;
   if (row >= p.rows) { return; }
   let o = outer_begin(group.z);
-  var rows: array<ARow, ROWS>;
+  var rows: array<vec4<i32>, ROWS>;
+  var moving: array<vec4<u32>, ROWS>;
   //@unroll
   for (var j = 0u; j < ROWS; j++) {
     rows[j] = a_row(row + j, o);
@@ -24,14 +25,14 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let t = vec2<u32>(ty, tx);
       //@unroll
       for (var j = 0u; j < ROWS; j++) {
-        rows[j] = a_tap(rows[j], t, 0u);
+        moving[j] = a_tap(rows[j], t, 0u);
       }
       for (var c = 0u; c < inner_count(); c++) {
         var a: array<vec4<f32>, ROWS>;
         //@unroll
         for (var j = 0u; j < ROWS; j++) {
-          a[j] = a_load(rows[j]);
-          rows[j] = a_step(rows[j], 1u);
+          a[j] = a_load(rows[j], moving[j]);
+          moving[j] = a_step(moving[j], 1u);
         }
         //@unroll
         for (var n = 0u; n < TN; n++) {

@@ -20,7 +20,8 @@ fn main(
   if (row >= p.rows || first_col >= p.cols) { return; }
   let col = first_col + lane;
   let o = outer_begin(group.z);
-  var rows: array<ARow, LOADS>;
+  var rows: array<vec4<i32>, LOADS>;
+  var moving: array<vec4<u32>, LOADS>;
   //@unroll
   for (var j = 0u; j < LOADS; j++) {
     rows[j] = a_row(row + j * SG + lane, o);
@@ -35,7 +36,7 @@ fn main(
       let t = vec2<u32>(ty, tx);
       //@unroll
       for (var j = 0u; j < LOADS; j++) {
-        rows[j] = a_tap(rows[j], t, 0u);
+        moving[j] = a_tap(rows[j], t, 0u);
       }
       var at = b_begin(t, o, col, 0u);
       for (var c = 0u; c < inner_count(); c++) {
@@ -43,8 +44,8 @@ fn main(
         var a: array<vec4<f32>, LOADS>;
         //@unroll
         for (var j = 0u; j < LOADS; j++) {
-          a[j] = a_load(rows[j]);
-          rows[j] = a_step(rows[j], 1u);
+          a[j] = a_load(rows[j], moving[j]);
+          moving[j] = a_step(moving[j], 1u);
         }
         let l0 = b_load(at, 0u);
         let l1 = b_load(at, 1u);

@@ -21,7 +21,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let my_row = local / 16u;
   let my_col = local % 16u;
   let blocks = inner_count();
-  var rows: array<ARow, A_LOADS>;
+  var rows: array<vec4<i32>, A_LOADS>;
+  var moving: array<vec4<u32>, A_LOADS>;
   //@unroll
   for (var j = 0u; j < A_LOADS; j++) {
     // Flat line within a block: the row, or pixel + 4 * row group (A_BY_K).
@@ -37,15 +38,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let t = vec2<u32>(ty, tx);
       //@unroll
       for (var j = 0u; j < A_LOADS; j++) {
-        rows[j] = a_tap(rows[j], t, (local + 256u * j) / A_LINES);
+        moving[j] = a_tap(rows[j], t, (local + 256u * j) / A_LINES);
       }
       for (var c = 0u; c < blocks; c = c + KB) {
         //@unroll
         for (var j = 0u; j < A_LOADS; j++) {
           let line = local + 256u * j;
           staged_a[line] = vec4<f32>(0.0);
-          if (c + line / A_LINES < blocks) { staged_a[line] = a_load(rows[j]); }
-          rows[j] = a_step(rows[j], KB);
+          if (c + line / A_LINES < blocks) { staged_a[line] = a_load(rows[j], moving[j]); }
+          moving[j] = a_step(moving[j], KB);
         }
         //@unroll
         for (var j = 0u; j < B_LOADS; j++) {

@@ -46,45 +46,33 @@ fn outer_begin(z: u32) -> Outer { return Outer(vec2<u32>(1u)); }
 
 fn inner_count() -> u32 { return (p.pixels + 3u) / 4u; }
 
-// Row group and pixel that a lane loads: a vec4 of 4 rows at one pixel.
-struct ARow {
-  tap: vec2<i32>,
-  group: u32,
-  pixel: vec2<u32>, // y, x
-  image: u32,
-  first: u32, // 0..3, the pixel within a step
-}
-
-// `flat` counts a block's vec4s: pixel + 4 * row group.
-fn a_row(flat: u32, o: Outer) -> ARow {
+// A lane's row group at its pixel: a vec4 of 4 rows. Fixed: the tap less the padding (y, x), the vec4 of channels, the place (0 to
+// 3) among the pixels of a step. Moving: the pixel (y, x) and its picture. `flat` counts a block's vec4s: place + 4 * row group.
+fn a_row(flat: u32, o: Outer) -> vec4<i32> {
   let group = divmod(min(flat / 4u, p.rows / 4u - 1u), p.groups);
   let tap = divmod(group.x, p.kernel);
-  return ARow(vec2<i32>(tap) - i32(p.pad), group.y, vec2<u32>(0u), 0u, flat % 4u);
+  return vec4<i32>(vec2<i32>(tap) - i32(p.pad), i32(group.y), i32(flat % 4u));
 }
 
-fn a_tap(r: ARow, t: vec2<u32>, block: u32) -> ARow {
-  let image = divmod(r.first + 4u * block, p.ho * p.wo);
-  return ARow(r.tap, r.group, divmod(image.y, p.wo), image.x, r.first);
+fn a_tap(r: vec4<i32>, t: vec2<u32>, block: u32) -> vec4<u32> {
+  let image = divmod(u32(r.w) + 4u * block, p.ho * p.wo);
+  return vec4<u32>(divmod(image.y, p.wo), image.x, 0u);
 }
 
-fn a_load(r: ARow) -> vec4<f32> {
-  let i = vec2<i32>(r.pixel * p.stride) + r.tap;
-  let ok = i.x >= 0 && i.y >= 0 && i.x < i32(p.hi) && i.y < i32(p.wi) && r.image * p.ho * p.wo < p.pixels;
-  let pixel = select(0u, (r.image * p.hi + u32(i.x)) * p.wi + u32(i.y), ok);
-  return select(vec4<f32>(0.0), x[p.x_off + pixel * p.x_stride + r.group], ok);
+fn a_load(r: vec4<i32>, m: vec4<u32>) -> vec4<f32> {
+  let i = vec2<i32>(m.xy * p.stride) + r.xy;
+  let ok = (i.x >= 0) & (i.y >= 0) & (i.x < i32(p.hi)) & (i.y < i32(p.wi)) & (m.z * p.ho * p.wo < p.pixels);
+  let pixel = select(0u, (m.z * p.hi + u32(i.x)) * p.wi + u32(i.y), ok);
+  return select(vec4<f32>(0.0), x[p.x_off + pixel * p.x_stride + u32(r.z)], ok);
 }
 
 // One step further: additions and carries in place of divisions.
-fn a_step(r: ARow, blocks: u32) -> ARow {
-  var n = r;
-  n.pixel.y = r.pixel.y + p.next_x;
-  let line = n.pixel.y >= p.wo;
-  n.pixel.y = select(n.pixel.y, n.pixel.y - p.wo, line);
-  n.pixel.x = r.pixel.x + p.next_y + select(0u, 1u, line);
-  let picture = n.pixel.x >= p.ho;
-  n.pixel.x = select(n.pixel.x, n.pixel.x - p.ho, picture);
-  n.image = r.image + p.next_n + select(0u, 1u, picture);
-  return n;
+fn a_step(m: vec4<u32>, blocks: u32) -> vec4<u32> {
+  let column = m.y + p.next_x;
+  let line = select(0u, 1u, column >= p.wo);
+  let row = m.x + p.next_y + line;
+  let picture = select(0u, 1u, row >= p.ho);
+  return vec4<u32>(row - picture * p.ho, column - line * p.wo, m.z + p.next_n + picture, 0u);
 }
 
 // B's state is the column and the first pixel of the step.

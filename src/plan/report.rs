@@ -1,7 +1,6 @@
 //! What a plan costs, and how it prints itself.
 
 use super::{Plan, Root};
-use crate::gpu::MAX_BINDING;
 use crate::store::{Role, Store};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -58,12 +57,11 @@ pub(super) fn memory(plan: &Plan, store: &Store) -> Memory {
 /// The three largest tensors with their bytes.
 pub(super) fn largest(plan: &Plan) -> String {
     let mut all: Vec<(u64, &str)> = plan.roots.iter().map(|r| (r.bytes, r.label.as_str())).collect();
-    for (at, place) in plan.places.iter().enumerate() {
-        if let Some(place) = place
-            && let Root::Stored(_) = place.root
-            && plan.shapes[at].bytes() < MAX_BINDING
-        {
-            all.push((plan.shapes[at].bytes(), &plan.labels[at]));
+    // Not what Adam runs over: pages whole, which are no tensors that anybody chose the size of.
+    let of_nets = plan.nodes.iter().filter(|n| n.op != "adam").flat_map(|n| n.inputs.iter().chain(&n.outputs));
+    for tensor in of_nets.copied().collect::<BTreeSet<_>>() {
+        if let Some(Root::Stored(_)) = plan.places[tensor.index()].map(|p| p.root) {
+            all.push((plan.shapes[tensor.index()].bytes(), plan.label(tensor)));
         }
     }
     all.sort_by(|a, b| b.cmp(a));

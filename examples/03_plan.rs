@@ -1,0 +1,62 @@
+//! You will learn: what a plan decides before anything runs: the order, who shares which memory, what it all costs.
+//! Run: `cargo run --release --example 03_plan` (`-- --smoke`: a small net)
+//! Expect: `… slots hold … tensors: … MiB in place of …`
+//!
+//! No device is needed, nor looked for: a plan is made from shapes.
+
+use pixtape::gpu::Family;
+use pixtape::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
+use pixtape::train::{GanMode, Pix2Pix, Pix2PixConfig};
+use pixtape::{PlanOptions, Result};
+
+fn main() -> Result<()> {
+    let smoke = std::env::args().any(|a| a == "--smoke");
+    let (downs, width, side) = if smoke { (6, 8, 64) } else { (8, 64, 256) };
+    let config = Pix2PixConfig {
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true },
+        discriminator: DiscriminatorKind::Patch { n_layers: 3 },
+        ndf: width,
+        batch_size: 1,
+        width: side,
+        height: side,
+        gan_mode: GanMode::Vanilla,
+        lambda_l1: 100.0,
+        beta1: 0.5,
+        init_type: InitType::Normal,
+        init_gain: 0.02,
+        seed: 0,
+    };
+    let plan = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default())?;
+
+    // A line for every operation in the order they run, with the slot that its result lies in.
+    println!("{plan}\n");
+
+    // Where the time will go: the five heaviest operations.
+    let total = plan.cost().flop as f64;
+    let mut heavy: Vec<_> = plan.nodes().iter().collect();
+    heavy.sort_by_key(|n| std::cmp::Reverse(n.cost.flop));
+    println!("of {:.2} GFLOP a step:", total / 1e9);
+    for node in &heavy[..5] {
+        println!("{:5.1} %  {}", 100.0 * node.cost.flop as f64 / total, node.label);
+    }
+
+    // Who lies in the slot that most tensors pass through, and when.
+    let lives = plan.lives();
+    let busiest = (0..plan.slots().len()).max_by_key(|slot| lives.iter().filter(|l| l.slot == *slot).count()).expect("there are slots");
+    println!("\nslot {busiest}, {} bytes:", plan.slots()[busiest]);
+    let mut inside: Vec<_> = lives.iter().filter(|l| l.slot == busiest).collect();
+    inside.sort_by_key(|l| l.nodes);
+    for life in inside {
+        println!("  {:>9} bytes from {} to {}", life.bytes, plan.nodes()[life.nodes.0].label, plan.nodes()[life.nodes.1].label);
+    }
+
+    let memory = plan.memory();
+    println!(
+        "\n{} slots hold {} tensors: {:.1} MiB in place of {:.1}",
+        plan.slots().len(),
+        lives.len(),
+        memory.activations as f64 / f64::from(1 << 20),
+        memory.activations_without_reuse as f64 / f64::from(1 << 20)
+    );
+    Ok(())
+}
