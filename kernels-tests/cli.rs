@@ -101,7 +101,10 @@ fn a_run_writes_its_files_and_can_be_repeated_resumed_translated_and_evaluated()
     }
     let losses = std::fs::read_to_string(run.join("losses.jsonl")).unwrap();
     let rows: Vec<serde_json::Value> = losses.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    assert_eq!(rows.iter().map(|r| (r["step"].as_u64(), r["epoch"].as_u64())).collect::<Vec<_>>(), (1..=6u64).map(|s| (Some(s), Some(s.div_ceil(3)))).collect::<Vec<_>>());
+    assert_eq!(
+        rows.iter().map(|r| (r["step"].as_u64(), r["epoch"].as_u64())).collect::<Vec<_>>(),
+        (1..=6u64).map(|s| (Some(s), Some(s.div_ceil(3)))).collect::<Vec<_>>()
+    );
     assert!(rows.iter().all(|r| ["G_GAN", "G_L1", "D_real", "D_fake"].iter().all(|n| r[*n].as_f64().is_some_and(f64::is_finite))));
 
     ok(train(&root, &runs, "b", &whole));
@@ -140,8 +143,12 @@ fn a_run_writes_its_files_and_can_be_repeated_resumed_translated_and_evaluated()
     ok(pixtape(&["eval", "--results", text(&results), "--targets", text(&inputs)]));
 
     picture(40, 32, 9).save_png(&inputs.join("odd.png")).unwrap();
-    refused(&pixtape(&["translate", "--checkpoint", text(&run), "--input", text(&inputs), "--output", text(&results)]), &["odd.png", "40x32", "multiples of 32"]);
-    let other = ["--init_G", text(&run.join("latest_net_D.safetensors")), "--max_steps", "1"];
+    refused(
+        &pixtape(&["translate", "--checkpoint", text(&run), "--input", text(&inputs), "--output", text(&results)]),
+        &["odd.png", "40x32", "multiples of 32"],
+    );
+    let wrong = run.join("latest_net_D.safetensors");
+    let other = ["--init_G", text(&wrong), "--max_steps", "1"];
     refused(&train(&root, &runs, "e", &other), &["weights of another net", "is missing"]);
     refused(&train(&root, &runs, "e", &["--ngf", "8", "--init_G", text(&run.join("latest_net_G.safetensors"))]), &["weights of another net", "--ngf"]);
     refused(&train(&root, &runs, "e", &["--memory_limit", "100KiB"]), &["102400", "largest tensors", "--batch_size"]);

@@ -76,19 +76,12 @@ fn examples_print_what_they_promise() {
         if text.contains("pixtape::io") && !io {
             continue;
         }
-        // Through cargo, so that it is there and up to date; with the features and the profile of this test.
+        // Through cargo, so that it is there and up to date; with the features and the profile of this test, or all would be built again.
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(root()).args(["run", "--quiet", "--offline", "--no-default-features", "--example", &name]);
-        cargo.args([
-            "--features",
-            if cfg!(feature = "cli") {
-                "cli"
-            } else if io {
-                "io"
-            } else {
-                ""
-            },
-        ]);
+        cargo.current_dir(root()).args(["run", "--quiet", "--offline", "--example", &name]);
+        if !cfg!(feature = "cli") {
+            cargo.args(["--no-default-features", "--features", if io { "io" } else { "" }]);
+        }
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use pixtape::gpu::{Access, Kernel, MAX_BINDING};
+use pixtape::gpu::{Access, Kernel};
 use pixtape::ops::{Act, BatchNorm, NormMode};
 use pixtape::plan::Rate;
 use pixtape::store::{Layout, Param};
@@ -62,7 +62,7 @@ fn net(gpu: &Gpu) -> Net {
     Net { store, param, gamma: scale, x, loss, plan }
 }
 
-fn values(step: u32) -> StepValues {
+fn step_values(step: u32) -> StepValues {
     StepValues { step, seed: 1, rates: [Rate { lr: 1e-2, beta1: 0.5, beta2: 0.999, eps: 1e-8, t: step }; 4] }
 }
 
@@ -108,7 +108,7 @@ fn a_host_encodes_steps_on_its_own_device_among_its_own_work() {
     let compiled = gpu.pipeline_count();
     let mut stepped = Vec::new();
     for step in 1..=3 {
-        ours.program.step(&values(step)).unwrap();
+        ours.program.step(&step_values(step)).unwrap();
         stepped.push(ours.loss());
     }
     assert!(stepped.is_sorted_by(|a, b| a > b), "it does not learn: {stepped:?}");
@@ -120,7 +120,7 @@ fn a_host_encodes_steps_on_its_own_device_among_its_own_work() {
     let mut encoded = Vec::new();
     for step in 1..=3u32 {
         queue.write_buffer(&from, 0, &[step as u8; 64]);
-        theirs.program.set_step(&values(step));
+        theirs.program.set_step(&step_values(step));
         let mut encoder = device.create_command_encoder(&Default::default());
         let count = theirs.program.dispatch_count();
         theirs.program.encode(&mut encoder, 0..count / 2);
@@ -172,7 +172,7 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
     let ours = pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap();
     for (gpu, who) in [(&ours, "ours"), (&theirs, "the host's")] {
         let r = ready(gpu);
-        r.program.step(&values(1)).unwrap();
+        r.program.step(&step_values(1)).unwrap();
         let mut ring = r.program.scalars(&[r.loss], 2).unwrap();
         ring.push(1).unwrap();
         gpu.device().destroy();
@@ -184,12 +184,12 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
         // Whatever brings a result back has none to bring.
         lost("reading", pollster::block_on(r.program.read(r.loss)).map(drop));
         lost("reading weights", pollster::block_on(r.store.read(gpu, r.param.value, &r.param.layout)).map(drop));
-        lost("a checked run", pollster::block_on(r.program.run_checked(&values(2))));
+        lost("a checked run", pollster::block_on(r.program.run_checked(&step_values(2))));
         let losses = ring.push(2).and_then(|_| ring.collect(true));
         lost("losses", losses.map(drop));
         let fresh = net(gpu);
         let rest = [
-            ("a step", r.program.step(&values(2))),
+            ("a step", r.program.step(&step_values(2))),
             ("a segment", r.program.submit(0..1)),
             ("writing", r.program.write(r.x, &[0.0; 16 * 16 * 3])),
             ("writing weights", r.store.write(gpu, r.param.value, &r.param.layout, &vec![0.0; r.param.layout.elements()])),
@@ -222,7 +222,7 @@ fn what_the_driver_refuses_comes_back_with_the_label_at_hand() {
     // The device is none the worse for it.
     gpu.wait("after errors").unwrap();
     let r = ready(gpu);
-    r.program.step(&values(1)).unwrap();
+    r.program.step(&step_values(1)).unwrap();
     assert!(r.loss().is_finite());
 }
 
@@ -240,28 +240,28 @@ fn running_out_of_memory_names_the_buffer() {
         let memory_budget_thresholds = wgpu::MemoryBudgetThresholds { for_resource_creation: Some(percent), for_device_loss: None };
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor { memory_budget_thresholds, ..descriptor() });
         let adapter = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())).into_iter().find(|a| a.get_info().name == name)?;
-        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor::default())).ok()?;
+        let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).ok()?;
         Gpu::from_parts(device, queue).ok()
     };
     let gpu = (1..=100).find_map(within).expect("a device within the whole budget");
 
-    // 512 tensors of the largest size that can be bound, none of them shared: 64 GiB, of which hardly any is there.
-    let (store, mut tape) = (Store::new(), Tape::new());
-    let x = tape.input("x", Shape::new(1, 1, 1, 4));
-    let mut keep = vec![tape.act(x, Act::Relu)];
-    tape.scope("N");
-    keep.extend((0..512).map(|_| tape.fill(Shape::new(1, 2048, 2048, 8), 1.0)));
-    let plan = Plan::new(&tape, &store, &keep, gpu.family(), PlanOptions::default()).unwrap();
-    let error = plan.prepare(&gpu, &store).unwrap_err();
-    assert!(matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("N/fill [1, 2048, 2048, 8]")), "{error:?}");
-    assert!(error.to_string().contains("--batch_size") && error.exit_code() == 1, "{error}");
-
-    // What was taken is given back, and a page of the store is refused by its own name.
-    let small = ready(&gpu);
-    small.program.step(&values(1)).unwrap();
-    assert!(small.loss().is_finite());
-    let mut store = Store::new();
-    let pages: Vec<Param> = (0..512).map(|i| store.param("P", &i.to_string(), Layout::Vector(((MAX_BINDING / 4) as u32).into()))).collect();
-    let error = pages.iter().find_map(|p| store.on_device(&gpu, p.value).err()).expect("64 GiB of pages");
+    // Pages as large as this device makes buffers, up to 2 GiB: far beyond what may be bound, but the budget comes first.
+    let values = (gpu.device().limits().max_buffer_size.min(1 << 31) / 4 - 64) as u32;
+    let (mut store, mut tape) = (Store::new(), Tape::new());
+    let pages: Vec<Param> = (0..4).map(|i| store.param("P", &i.to_string(), Layout::Vector(values.into()))).collect();
+    let Some((page, error)) = pages.iter().find_map(|p| Some((p, store.on_device(&gpu, p.value).err()?))) else {
+        eprintln!("SKIPPED (the smallest budget on {} holds 8 GiB)", gpu.name());
+        return;
+    };
     assert!(matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")), "{error:?}");
+    assert!(error.to_string().contains("--batch_size") && error.exit_code() == 1, "{error}");
+    // A plan that needs the page says the same when it is prepared.
+    tape.init_normal(&store, page, 0.0, 1.0, 0);
+    let error = Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default()).unwrap().prepare(&gpu, &store).unwrap_err();
+    assert!(matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")), "{error:?}");
+    // The device is none the worse for it.
+    let small = ready(&gpu);
+    small.program.step(&step_values(1)).unwrap();
+    assert!(small.loss().is_finite());
 }

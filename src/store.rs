@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(store.pages("G").len(), 3);
         for p in &params {
             let entry = &store.entries[p.value.0 as usize];
-            assert!(entry.offset % ALIGN == 0 && entry.offset + 400 <= store.buffers[entry.buffer].bytes);
+            assert!(entry.offset.is_multiple_of(ALIGN) && entry.offset + 400 <= store.buffers[entry.buffer].bytes);
         }
         let gradient = store.buffer_index(params[4].gradient.unwrap());
         assert_eq!(gradient, store.buffer_index(params[4].value) + 1);

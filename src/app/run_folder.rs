@@ -82,7 +82,8 @@ impl RunFolder {
     /// Options of a run, as they were resolved.
     pub fn options(path: &Path) -> Result<Value> {
         let file = path.join(OPTIONS);
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::file(&file, format!("cannot be read: {e}; is {} the folder of a run?", path.display())))?;
+        let text =
+            std::fs::read_to_string(&file).map_err(|e| Error::file(&file, format!("cannot be read: {e}; is {} the folder of a run?", path.display())))?;
         let mut whole: Value = serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("no JSON: {e}")))?;
         match whole["format_version"].as_u64() {
             Some(v) if v <= u64::from(FORMAT) => Ok(whole["options"].take()),
@@ -100,7 +101,10 @@ impl RunFolder {
             let file = path.join(name);
             let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, format!("cannot be read: {e}")))?;
             if digest(&bytes) != *wanted {
-                return Err(Error::file(&file, "does not belong to latest_state.json (another digest): it was changed or half-copied; restore it, or start again"));
+                return Err(Error::file(
+                    &file,
+                    "does not belong to latest_state.json (another digest): it was changed or half-copied; restore it, or start again",
+                ));
             }
         }
         Ok(state)
@@ -199,8 +203,15 @@ fn remove_run(path: &Path) -> Result<()> {
     let entries = std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = [OPTIONS, STATE, MOMENTS, "losses.jsonl", "timing.jsonl"].contains(&name.as_str()) || (name.contains("_net_") && name.ends_with(".safetensors"));
-        let gone = if name == "samples" { std::fs::remove_dir_all(entry.path()) } else if ours { std::fs::remove_file(entry.path()) } else { Ok(()) };
+        let ours =
+            [OPTIONS, STATE, MOMENTS, "losses.jsonl", "timing.jsonl"].contains(&name.as_str()) || (name.contains("_net_") && name.ends_with(".safetensors"));
+        let gone = if name == "samples" {
+            std::fs::remove_dir_all(entry.path())
+        } else if ours {
+            std::fs::remove_file(entry.path())
+        } else {
+            Ok(())
+        };
         gone.map_err(|e| Error::file(entry.path(), format!("cannot be removed: {e}")))?;
     }
     Ok(())

@@ -26,7 +26,13 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
     let args = if args.continue_train { resumed(args, matches)? } else { args };
     check(&args)?;
     let state = if args.continue_train { Some(RunFolder::state(&args.folder())?) } else { None };
-    let schedule = Schedule { policy: args.lr_policy.parse()?, lr: args.lr, n_epochs: args.n_epochs, n_epochs_decay: args.n_epochs_decay, lr_decay_iters: args.lr_decay_iters };
+    let schedule = Schedule {
+        policy: args.lr_policy.parse()?,
+        lr: args.lr,
+        n_epochs: args.n_epochs,
+        n_epochs_decay: args.n_epochs_decay,
+        lr_decay_iters: args.lr_decay_iters,
+    };
     let options = dataset_options(&args)?;
     let dataset = Arc::new(AlignedDataset::open(options.clone())?);
     let config = args.config(dataset.image_size())?;
@@ -71,7 +77,12 @@ fn check(args: &TrainArgs) -> Result<()> {
     if args.dataset_mode != "aligned" {
         return Err(Error::Usage(format!("--dataset_mode {}: pix2pix takes aligned pairs", args.dataset_mode)));
     }
-    let positive = [("--lr", args.lr > 0.0 && args.lr.is_finite()), ("--beta1", (0.0..1.0).contains(&args.beta1)), ("--save_epoch_freq", args.save_epoch_freq > 0), ("--save_latest_freq", args.save_latest_freq > 0)];
+    let positive = [
+        ("--lr", args.lr > 0.0 && args.lr.is_finite()),
+        ("--beta1", (0.0..1.0).contains(&args.beta1)),
+        ("--save_epoch_freq", args.save_epoch_freq > 0),
+        ("--save_latest_freq", args.save_latest_freq > 0),
+    ];
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
     }
@@ -94,7 +105,8 @@ fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<TrainArgs> {
             options[name] = value.clone();
         }
     }
-    let whole: TrainArgs = serde_json::from_value(options).map_err(|e| Error::file(args.folder().join("options.json"), format!("options of another version: {e}")))?;
+    let whole: TrainArgs =
+        serde_json::from_value(options).map_err(|e| Error::file(args.folder().join("options.json"), format!("options of another version: {e}")))?;
     Ok(TrainArgs {
         checkpoints_dir: args.checkpoints_dir,
         name: args.name,
@@ -171,7 +183,12 @@ impl Session<'_> {
             bar.set_position(step);
             let images = u64::from(self.args.batch_size);
             if bar.is_hidden() && (step * images) % self.args.print_freq.max(1) < images {
-                println!("(epoch: {}, step: {step}, {:.3} s/step, data: {:.3} s) {latest}", batch.epoch, started.elapsed().as_secs_f64() / done, data_wait.as_secs_f64() / done);
+                println!(
+                    "(epoch: {}, step: {step}, {:.3} s/step, data: {:.3} s) {latest}",
+                    batch.epoch,
+                    started.elapsed().as_secs_f64() / done,
+                    data_wait.as_secs_f64() / done
+                );
             }
             since_save += images;
             let epoch_ends = batch.index as u64 + 1 == per_epoch;
@@ -179,7 +196,7 @@ impl Session<'_> {
             if epoch_ends {
                 self.end_of_epoch(batch.epoch)?;
             }
-            let save_epoch = epoch_ends && batch.epoch % self.args.save_epoch_freq == 0;
+            let save_epoch = epoch_ends && batch.epoch.is_multiple_of(self.args.save_epoch_freq);
             if (save_epoch || since_save >= self.args.save_latest_freq) && step < total {
                 self.save(position)?;
                 since_save = 0;
@@ -199,7 +216,7 @@ impl Session<'_> {
         self.drain()?;
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
         pollster::block_on(self.samples.write(self.args.output_nc, &grid))?;
-        if epoch % self.args.save_epoch_freq == 0 {
+        if epoch.is_multiple_of(self.args.save_epoch_freq) {
             pollster::block_on(self.folder.save_epoch(&self.trainer, epoch))?;
         }
         Ok(())
@@ -234,13 +251,23 @@ impl Session<'_> {
 
     fn report(&self, started: Instant, first: u64, data_wait: Duration, latest: &str, total: u64) {
         let (done, seconds) = (self.trainer.steps() - first, started.elapsed().as_secs_f64());
-        println!("{} steps in {seconds:.1} s: {:.3} s/step, waited {:.3} s/step for data; {latest}", done, seconds / done.max(1) as f64, data_wait.as_secs_f64() / done.max(1) as f64);
+        println!(
+            "{} steps in {seconds:.1} s: {:.3} s/step, waited {:.3} s/step for data; {latest}",
+            done,
+            seconds / done.max(1) as f64,
+            data_wait.as_secs_f64() / done.max(1) as f64
+        );
         if let Some(peak) = peak_memory() {
             println!("process memory peak {:.0} MiB", peak as f64 / f64::from(1 << 20));
         }
         println!("saved in {}", self.folder.path().display());
         if self.trainer.steps() < total {
-            println!("stopped at step {} of {total}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train", self.trainer.steps(), self.args.checkpoints_dir.display(), self.args.name);
+            println!(
+                "stopped at step {} of {total}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train",
+                self.trainer.steps(),
+                self.args.checkpoints_dir.display(),
+                self.args.name
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Start-up self-test of subgroups: the tile that shares rows by broadcast is taken only where it passes.
 
+use super::Gpu;
 #[cfg(not(target_arch = "wasm32"))]
 use super::{Access, Kernel, memory, uniform_layout};
-use super::Gpu;
 use crate::error::Result;
 
 /// Lanes a subgroup has on this device, if that number is fixed, suits the kernels, and the probe agrees.

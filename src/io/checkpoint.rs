@@ -95,7 +95,9 @@ impl TensorFile {
     /// # Errors
     /// [`Error::File`] if the names are not those of a U-Net.
     pub fn recognise_unet(&self) -> Result<UnetConfig> {
-        let no = || Error::file(&self.path, "not the weights of a U-Net generator (model.model.0.weight, model.model.1.model.1.weight, …); give the generator's file");
+        let no = || {
+            Error::file(&self.path, "not the weights of a U-Net generator (model.model.0.weight, model.model.1.model.1.weight, …); give the generator's file")
+        };
         let shape = |name: &str| self.tensors.get(name).map(|(s, _)| s.clone()).filter(|s| s.len() == 4).ok_or_else(no);
         let first = shape("model.model.0.weight")?;
         let last = shape("model.model.3.weight")?;
@@ -111,9 +113,10 @@ impl TensorFile {
 }
 
 fn moments<'a>(net: &'a str, weights: &'a Weights) -> impl Iterator<Item = (String, &'a Param, StoreId)> {
-    weights.params().filter_map(|p| p.moments.map(|m| (p, m))).flat_map(move |(p, [first, second])| {
-        [(format!("{net}.{}.exp_avg", p.name), p, first), (format!("{net}.{}.exp_avg_sq", p.name), p, second)]
-    })
+    weights
+        .params()
+        .filter_map(|p| p.moments.map(|m| (p, m)))
+        .flat_map(move |(p, [first, second])| [(format!("{net}.{}.exp_avg", p.name), p, first), (format!("{net}.{}.exp_avg_sq", p.name), p, second)])
 }
 
 struct Tensor {

