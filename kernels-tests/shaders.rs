@@ -177,7 +177,7 @@ fn every_kernel_translates_to_every_language() {
 
 #[test]
 fn probes_are_accepted_too() {
-    for file in ["probe"] {
+    for file in ["probe", "fma"] {
         let source = pixtape::shader::load(file, &[]).unwrap();
         let module = naga::front::wgsl::parse_str(&source.text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source.text)));
         validate(&module, Capabilities::SUBGROUP).unwrap_or_else(|e| panic!("{file}: {e}"));
