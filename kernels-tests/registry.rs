@@ -12,7 +12,7 @@ const BORROWED: &[(&str, &str, &str)] = &[
     ("conv_transpose2d", "conv2d", "the adjoint of a convolution: the same products, walked through by phases"),
 ];
 /// Shaders that belong to no operation: they ask a device what it can do.
-const PROBES: &[&str] = &["probe", "fma"];
+pub const PROBES: &[&str] = &["probe", "fma"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).into()

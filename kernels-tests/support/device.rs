@@ -12,7 +12,7 @@ pub fn gpu() -> Option<&'static Gpu> {
     static SHARED: OnceLock<Option<Gpu>> = OnceLock::new();
     let found = SHARED.get_or_init(|| request(None)).as_ref();
     if found.is_none() {
-        skipped();
+        skipped("no adapter");
     }
     found
 }
@@ -58,9 +58,9 @@ fn required() -> bool {
 
 /// Says that a test did not run, and how many did not so far: the last such line is the count. It goes past the test
 /// harness, which would swallow it.
-fn skipped() {
+pub fn skipped(why: &str) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     let test = std::thread::current().name().unwrap_or("a test").to_string();
-    let _ = writeln!(std::io::stderr(), "SKIPPED (no adapter) {test}; {count} skipped so far");
+    let _ = writeln!(std::io::stderr(), "SKIPPED ({why}) {test}; {count} skipped so far");
 }

@@ -27,7 +27,7 @@ const FIRST_HELD_OUT: u64 = 1 << 32;
 /// Learning rate, constant for the first half and falling to 0 from there. A small net and few steps bear more than the reference's.
 const LR: f64 = 8e-4;
 /// A device slower than any seen is stopped here, and shows what it has got.
-const TIME_LIMIT: Duration = Duration::from_secs(150);
+const TIME_LIMIT: Duration = Duration::from_secs(180);
 /// Pictures are shown this much larger, pixel by pixel.
 const ENLARGED: u32 = 3;
 

@@ -32,9 +32,8 @@ pub(crate) async fn map_read(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> 
     type Outcome = (Option<std::result::Result<(), wgpu::BufferAsyncError>>, Option<Waker>);
     let outcome: Arc<Mutex<Outcome>> = Arc::default();
     let seen = outcome.clone();
-    let lost = |message: String| Error::DeviceLost { label: label.into(), message };
     // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is a panic in the host's frame.
-    let mapping = gpu.scoped(label, || {
+    gpu.scoped(label, || {
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             let mut seen = seen.lock().unwrap();
             seen.0 = Some(result);
@@ -42,8 +41,7 @@ pub(crate) async fn map_read(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> 
                 waker.wake();
             }
         });
-    });
-    mapping.map_err(|e| if let Error::Validation { message, .. } = e { lost(message) } else { e })?;
+    })?;
     #[cfg(not(target_arch = "wasm32"))]
     gpu.wait(label)?;
     let mapped = std::future::poll_fn(|context| {
@@ -58,6 +56,7 @@ pub(crate) async fn map_read(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> 
     })
     .await;
     gpu.lost(label)?;
+    let lost = |message: String| Error::DeviceLost { label: label.into(), message };
     mapped.map_err(|e| lost(e.to_string()))?;
     let bytes = staging.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?.to_vec();
     staging.unmap();

@@ -204,9 +204,22 @@ impl Gpu {
             match errors.into_iter().next() {
                 None => Ok(value),
                 Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory { label: label.into(), message: source.to_string() }),
+                // What a lost device makes is invalid, and using it is refused.
+                Some(other) if !self.is_alive() => Err(Error::DeviceLost { label: label.into(), message: one_line(&other.to_string()) }),
                 Some(other) => Err(Error::Validation { label: label.into(), message: one_line(&other.to_string()) }),
             }
         }
+    }
+
+    /// Whether the device still makes buffers: a host's device tells nobody but the host that it is lost.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn is_alive(&self) -> bool {
+        let scope = self.device().push_error_scope(wgpu::ErrorFilter::Validation);
+        let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+        let probe = self.device().create_buffer(&wgpu::BufferDescriptor { label: Some("alive"), size: 4, usage, mapped_at_creation: true });
+        let alive = probe.slice(..).get_mapped_range().is_ok();
+        pollster::block_on(scope.pop());
+        alive
     }
 
     /// An error if the device has been lost, naming what was at hand.

@@ -5,9 +5,10 @@ use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::{Bind, Dispatch, Lowering, Op};
 use crate::plan::{Plan, PlanOptions, Program};
-use crate::shape::Shape;
+use crate::shape::{Channels, Shape};
 use crate::store::Store;
 use crate::tape::{Backward, Tape, Tensor};
+use std::time::Instant;
 
 /// Measured ceilings: what rows are held against, since nobody publishes them for every device.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +31,42 @@ fn prepare(gpu: &Gpu, tape: &Tape, keep: Tensor) -> Result<Program> {
     Plan::new(tape, &store, &[keep], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)
 }
 
-/// Copies 64 MiB: more than caches hold, on most devices.
+/// What is copied: more than caches hold, on most devices.
+const COPIED: Shape = Shape { n: 1, h: 1024, w: 256, c: Channels::new(64) };
+
+/// The faster of a kernel's copy and the driver's own: a software driver's kernels do not get near what its memory does.
 fn bytes(gpu: &Gpu, seconds: f64) -> Result<f64> {
-    let shape = Shape::new(1, 1024, 256, 64);
     let mut tape = Tape::new();
-    let x = tape.input("x", shape);
+    let x = tape.input("x", COPIED);
     let y = tape.copy(x);
     let program = prepare(gpu, &tape, y)?;
-    Ok(2.0 * shape.bytes() as f64 / time(&program, &(0..program.dispatch_count()), seconds)?.min)
+    let kernel = time(&program, &(0..program.dispatch_count()), seconds / 2.0)?.min;
+    Ok(2.0 * COPIED.bytes() as f64 / kernel.min(driver_copy(gpu, seconds / 2.0)?))
+}
+
+/// Seconds that the driver takes to copy as much from buffer to buffer.
+fn driver_copy(gpu: &Gpu, seconds: f64) -> Result<f64> {
+    const REPEATS: u32 = 4;
+    let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let make = |label| gpu.device().create_buffer(&wgpu::BufferDescriptor { label: Some(label), size: COPIED.bytes(), usage, mapped_at_creation: false });
+    let (from, to) = gpu.scoped("copy", || (make("copy from"), make("copy to")))?;
+    let copy = || -> Result<f64> {
+        let start = Instant::now();
+        gpu.scoped("copy", || {
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            (0..REPEATS).for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, COPIED.bytes()));
+            gpu.queue().submit([encoder.finish()]);
+        })?;
+        gpu.wait("copy")?;
+        Ok(start.elapsed().as_secs_f64() / f64::from(REPEATS))
+    };
+    // The first one also clears the buffers.
+    copy()?;
+    let (started, mut least) = (Instant::now(), copy()?);
+    while started.elapsed().as_secs_f64() < seconds {
+        least = least.min(copy()?);
+    }
+    Ok(least)
 }
 
 /// Chains of multiply-adds, `y` a vec4 an invocation. Only for measuring: it computes nothing of use.
