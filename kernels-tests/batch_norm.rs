@@ -154,7 +154,7 @@ fn every_mode_matches_the_reference_forward_and_backward() {
 fn a_large_mean_does_not_cost_the_variance() {
     let Some(gpu) = support::gpu() else { return };
     // Deviation 1, mean 1000: a sum of squares would keep no digit of the variance beyond the second.
-    for shape in [Shape::new(2, 17, 19, 5), Shape::new(1, 128, 130, 3)] {
+    for shape in [Shape::new(2, 3, 5, 6), Shape::new(2, 17, 19, 5), Shape::new(1, 128, 130, 3)] {
         let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
         let x: Vec<f32> = fill::normals(len, 1).iter().map(|v| v + 1000.0).collect();
         let mut case = Case::new();
@@ -163,9 +163,9 @@ fn a_large_mean_does_not_cost_the_variance() {
         let y = case.tape.batch_norm(tx, gamma.tensor, beta.tensor, None, NormMode::Batch, BatchNorm::default()).unwrap();
         let done = case.run(gpu, &[y]);
         let want = Norm::of(&wide(&x), 1, c).forward(&wide(&x), &vec![1.0; c], &vec![0.0; c]);
-        // The mean itself is rounded to f32: half an ulp of 1000 is 3e-5. Nothing else may be larger than that.
+        // The mean itself is rounded to f32, once: half an ulp of 1000 is 3.1e-5. All else together must be less than a third of that.
         let worst = done.read(y).iter().zip(&want).map(|(y, want)| (f64::from(*y) - want).abs()).fold(0.0, f64::max);
-        assert!(worst < 2e-4, "{shape}: {worst}");
+        assert!(worst < 4e-5, "{shape}: {worst}");
         let y = wide(&done.read(y));
         let again = Norm::of(&y, 1, c);
         assert!(again.var.iter().all(|v| (v - 1.0).abs() < 1e-4) && again.mean.iter().all(|m| m.abs() < 1e-4), "{:?} {:?}", again.mean, again.var);

@@ -62,7 +62,7 @@ pub(super) struct TrainArgs {
     #[arg(long, help_heading = "Run")]
     #[serde(skip)]
     pub overwrite: bool,
-    /// Save <epoch>_net_*.safetensors every so many epochs.
+    /// Save EPOCH_net_*.safetensors every so many epochs.
     #[arg(long, default_value_t = 5, help_heading = "Run")]
     pub save_epoch_freq: u64,
     /// Save latest_* every so many pictures.

@@ -55,7 +55,11 @@ impl UnetConfig {
         if width.is_multiple_of(m) && height.is_multiple_of(m) && width > 0 && height > 0 {
             return Ok(());
         }
-        let near = |side: u32| if side < m { format!("{m}") } else { format!("{} or {}", side / m * m, side.next_multiple_of(m)) };
+        let near = |side: u32| match (side / m * m, side.next_multiple_of(m)) {
+            (0, above) => above.max(m).to_string(),
+            (below, above) if below == above => below.to_string(),
+            (below, above) => format!("{below} or {above}"),
+        };
         let nearest = format!("nearest: width {}, height {}", near(width), near(height));
         Err(Error::Usage(format!(
             "a picture of {width}x{height} does not pass {} halvings: both sides must be multiples of {m} ({nearest}); resize it, or use a net of less depth",

@@ -358,7 +358,7 @@ impl Op for BatchNormSums {
     }
 }
 
-/// The gradient of `gamma` or `beta`, `[1, 1, 1, c]`, from the sums of [`BatchNormSums`] (input), groups added up.
+/// The gradient of `gamma` or `beta`, `[1, 1, 1, c]`, from the sums of `BatchNormSums` (input), groups added up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormParameter {
     /// 1 for `gamma`, 0 for `beta`.
@@ -393,7 +393,7 @@ impl Op for BatchNormParameter {
     }
 }
 
-/// `dx` of [`BatchNormApply`]. Inputs: `x`, statistics, `dy`, `gamma`, the sums of [`BatchNormSums`].
+/// `dx` of [`BatchNormApply`]. Inputs: `x`, statistics, `dy`, `gamma`, the sums of `BatchNormSums`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormBackward {
     /// Where the statistics came from: given ones do not depend on `x`.
