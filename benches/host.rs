@@ -41,11 +41,11 @@ fn rounds(count: usize, mut round: impl FnMut()) -> [f64; 3] {
 }
 
 fn row(name: &str, unit: &str, per: f64, [median, fastest, slowest]: [f64; 3]) {
-    println!("{name:<58} {:>9.3} {:>9.3} {:>9.3}  {unit}", median * per, fastest * per, slowest * per);
+    println!("{name:<84} {:>9.3} {:>9.3} {:>9.3}  {unit}", median * per, fastest * per, slowest * per);
 }
 
 fn main() -> Result<()> {
-    println!("{:<58} {:>9} {:>9} {:>9}", "", "median", "fastest", "slowest");
+    println!("{:<84} {:>9} {:>9} {:>9}", "", "median", "fastest", "slowest");
     for (name, config) in [("pix2pix 256", config(256, 8, 64)), ("pix2pix 64, a sixteenth of the channels", config(64, 6, 4))] {
         for family in [Family::Workgroup, Family::Register] {
             let plan = || Pix2Pix::plan(&config, family, PlanOptions::default());

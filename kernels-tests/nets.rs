@@ -6,7 +6,6 @@
 mod support;
 
 use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, NormKind, Unet, UnetConfig};
-use pixtape::store::Param;
 use pixtape::{Channels, Error, Store};
 use std::collections::BTreeMap;
 
@@ -184,6 +183,7 @@ mod golden {
     use pixtape::nets::{InitType, Mode, Weights};
     use pixtape::ops::NormMode;
     use pixtape::rng::random;
+    use pixtape::store::Param;
     use pixtape::train::{GanMode, Pix2Pix, Pix2PixConfig};
     use pixtape::{Gpu, PlanOptions, Shape, Tensor};
     use serde_json::Value;

@@ -60,6 +60,14 @@ impl Layout {
         }
     }
 
+    /// The input channels of a convolution's weight: only tensors with exactly these fit it.
+    pub fn rows(&self) -> Option<Channels> {
+        match *self {
+            Layout::Vector(_) => None,
+            Layout::Conv { ci, .. } | Layout::ConvTranspose { ci, .. } => Some(ci),
+        }
+    }
+
     /// Shape in public files.
     pub fn public_shape(&self) -> Vec<usize> {
         match *self {

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::ops::{Add, Fill, Op};
-use crate::shape::Shape;
+use crate::shape::{Channels, Shape};
 use crate::store::{Param, Store, StoreId};
 use std::collections::{HashMap, HashSet};
 
@@ -39,6 +39,8 @@ pub struct Info {
     /// Name for messages.
     pub label: String,
     gradient: Option<StoreId>,
+    /// Of a convolution's weight: the channels, part by part, that its rows were laid out for.
+    pub(crate) rows: Option<Channels>,
 }
 
 /// A recorded operation.
@@ -106,7 +108,7 @@ impl Tape {
 
     /// A tensor that the host writes before a step.
     pub fn input(&mut self, label: &str, shape: Shape) -> Tensor {
-        self.add_info(Info { shape, source: Source::Host, label: label.into(), gradient: None })
+        self.add_info(Info { shape, source: Source::Host, label: label.into(), gradient: None, rows: None })
     }
 
     /// A tensor of the store. The same one at every call.
@@ -114,7 +116,7 @@ impl Tape {
         if let Some(&known) = self.stored.get(&id) {
             return known;
         }
-        let tensor = self.add_info(Info { shape: store.shape(id), source: Source::Stored(id), label: label.into(), gradient: None });
+        let tensor = self.add_info(Info { shape: store.shape(id), source: Source::Stored(id), label: label.into(), gradient: None, rows: None });
         self.stored.insert(id, tensor);
         tensor
     }
@@ -122,7 +124,9 @@ impl Tape {
     /// A parameter's values; [`Tape::backward`] writes its gradient into the store.
     pub fn param(&mut self, store: &Store, param: &Param) -> Tensor {
         let tensor = self.stored(store, param.value, &param.name);
-        self.infos[tensor.index()].gradient = param.gradient;
+        let info = &mut self.infos[tensor.index()];
+        info.gradient = param.gradient;
+        info.rows = param.layout.rows();
         if let Some(gradient) = param.gradient {
             self.stored(store, gradient, &format!("{}.gradient", param.name));
         }
@@ -133,7 +137,7 @@ impl Tape {
     pub fn push(&mut self, op: impl Op + 'static, inputs: &[Tensor], shapes: &[Shape]) -> Vec<Tensor> {
         let label = self.label(op.name());
         let outputs: Vec<Tensor> =
-            shapes.iter().map(|&shape| self.add_info(Info { shape, source: Source::Node, label: label.clone(), gradient: None })).collect();
+            shapes.iter().map(|&shape| self.add_info(Info { shape, source: Source::Node, label: label.clone(), gradient: None, rows: None })).collect();
         self.nodes.push(Node { op: Box::new(op), inputs: inputs.to_vec(), outputs: outputs.clone(), label });
         outputs
     }

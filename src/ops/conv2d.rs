@@ -122,7 +122,7 @@ impl Tape {
     /// [`crate::Error::Shape`] if the weight was made for other channels or another kernel, or the kernel does not fit.
     pub fn conv2d(&mut self, x: Tensor, w: Tensor, bias: Option<Tensor>, conv: Conv) -> Result<Tensor> {
         let (xs, ws) = (self.shape(x), self.shape(w));
-        gemm::check_weight(&xs, &ws, conv, bias.map(|b| self.shape(b)).as_ref()).map_err(|m| self.shape_error("conv2d", m))?;
+        gemm::check_weight(&xs, &ws, self.info(w).rows, conv, bias.map(|b| self.shape(b)).as_ref()).map_err(|m| self.shape_error("conv2d", m))?;
         let (Some(ho), Some(wo)) = (conv.out(xs.h), conv.out(xs.w)) else {
             return Err(self.shape_error("conv2d", format!("a kernel of {conv} does not fit x {xs}; use larger pictures or fewer layers")));
         };

@@ -6,7 +6,7 @@
 
 use super::{Bind, Cost, Dispatch, Lowering};
 use crate::gpu::Family;
-use crate::shape::{Conv, Shape};
+use crate::shape::{Channels, Conv, Shape};
 
 /// How the data side walks the kernel, and which of the weight's channels it sums over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -174,7 +174,7 @@ impl Tile {
 }
 
 /// The operand that a data pass reads must have the channels that the weight was laid out for.
-pub(super) fn check_weight(x: &Shape, w: &Shape, conv: Conv, bias: Option<&Shape>) -> Result<(), String> {
+pub(super) fn check_weight(x: &Shape, w: &Shape, rows: Option<Channels>, conv: Conv, bias: Option<&Shape>) -> Result<(), String> {
     if w.n != conv.taps() {
         return Err(format!("w has {} taps, the kernel {}x{} has {} (w {w})", w.n, conv.kernel, conv.kernel, conv.taps()));
     }
@@ -186,8 +186,32 @@ pub(super) fn check_weight(x: &Shape, w: &Shape, conv: Conv, bias: Option<&Shape
             w.w
         ));
     }
+    if let Some(rows) = rows.filter(|rows| *rows != x.c) {
+        return Err(format!("x has channels {} and w was laid out for {rows} (x {x} NHWC); make the weight with the Channels of its input", x.c));
+    }
     match bias {
         Some(bias) if bias.c != w.c => Err(format!("the bias {bias} does not match the output channels of w {w}")),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Layout;
+    use crate::{Conv, Shape, Store, Tape};
+
+    #[test]
+    fn a_weight_laid_out_for_other_parts_is_refused() {
+        // 6 channels and 3|3 both take 8 places, but not the same ones.
+        let mut store = Store::new();
+        let param = store.param("net", "w", Layout::Conv { ci: 6.into(), co: 4, kernel: 1 });
+        let mut tape = Tape::new();
+        let (a, b) = (tape.input("a", Shape::new(1, 2, 2, 3)), tape.input("b", Shape::new(1, 2, 2, 3)));
+        let pair = tape.concat(&[a, b]).unwrap();
+        let w = tape.param(&store, &param);
+        let error = tape.conv2d(pair, w, None, Conv::new(1, 1, 0)).unwrap_err().to_string();
+        assert!(error.contains("3|3") && error.contains("laid out for 6"), "{error}");
+        let whole = tape.input("x", Shape::new(1, 2, 2, 6));
+        assert!(tape.conv2d(whole, w, None, Conv::new(1, 1, 0)).is_ok());
     }
 }
