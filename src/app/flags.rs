@@ -3,11 +3,17 @@
 use crate::error::{Error, Result};
 use clap::{Args, Parser, Subcommand};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Trains and runs pix2pix on any GPU.
 #[derive(Parser, Debug)]
-#[command(name = "pixtape", version, about = "Trains and runs pix2pix on any GPU: hand-written WGSL kernels, no framework.", arg_required_else_help = true)]
+#[command(
+    name = "pixtape",
+    version,
+    about = "Trains and runs pix2pix on any GPU: hand-written WGSL kernels, no framework.",
+    arg_required_else_help = true,
+    args_override_self = true
+)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -37,8 +43,8 @@ pub(super) enum Command {
 #[command(rename_all = "snake_case")]
 pub(super) struct TrainArgs {
     /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right.
-    #[arg(long, required_unless_present = "continue_train", default_value = "", hide_default_value = true)]
-    pub dataroot: PathBuf,
+    #[arg(long, required_unless_present = "continue_train")]
+    pub dataroot: Option<PathBuf>,
     /// Name of the run: its folder under --checkpoints_dir.
     #[arg(long, default_value = "experiment_name", help_heading = "Run")]
     pub name: String,
@@ -458,6 +464,11 @@ impl TrainArgs {
             init_gain: self.init_gain,
             seed: self.seed,
         })
+    }
+
+    /// The folder of the pictures: given, or the run's own.
+    pub fn dataroot(&self) -> Result<&Path> {
+        self.dataroot.as_deref().ok_or_else(|| Error::Usage("--dataroot: which folder holds the pairs?".into()))
     }
 
     /// The folder of the run.

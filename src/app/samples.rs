@@ -27,7 +27,8 @@ pub(super) fn plain(options: &AlignedOptions, phase: &str) -> AlignedOptions {
 impl Samples {
     /// Takes the first pairs of the validation folder, or of the test or training folder where there is none.
     pub fn new(trainer: &Pix2Pix, args: &TrainArgs, options: &AlignedOptions) -> Result<Samples> {
-        let phase = ["val", "test"].into_iter().find(|p| args.dataroot.join(p).is_dir()).unwrap_or(&args.phase);
+        let root = args.dataroot()?;
+        let phase = ["val", "test"].into_iter().find(|p| root.join(p).is_dir()).unwrap_or(&args.phase);
         let c = trainer.config();
         // A validation folder of other sizes is no reason not to train.
         let dataset = AlignedDataset::open(plain(options, phase))

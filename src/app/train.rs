@@ -121,7 +121,7 @@ fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<TrainArgs> {
 
 fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions> {
     Ok(AlignedOptions {
-        root: args.dataroot.clone(),
+        root: args.dataroot()?.into(),
         phase: args.phase.clone(),
         direction: args.direction.parse()?,
         preprocess: args.preprocess.parse()?,
