@@ -1,6 +1,6 @@
 //! conv2d: every tile family, forward, both gradients, bias; exact on integers.
 
-use crate::support::conv::{ConvCase, check_family, check_reference};
+use crate::support::conv::{ConvCase, check_family, check_reference, check_variants};
 use crate::support::{Case, parts};
 use pixtape::gpu::Family;
 use pixtape::store::Layout;
@@ -66,6 +66,32 @@ fn products(c: &ConvCase, f: &mut dyn FnMut(usize, usize, usize)) {
 fn family(family: Family, large: &[ConvCase]) {
     let twice = list(&[(1, 9, 7, &[3, 3], 9, 4, 2, 1, true), (2, 4, 6, &[3, 3], 9, 4, 2, 1, true)]);
     check_family(family, &cases(), large, &[twice[0], twice[1]], &list(&[(2, 9, 7, &[4], 8, 3, 2, 1, false)])[0]);
+}
+
+/// What every variant is tried on: phases and tiles cut short, parts with padding, several pictures, kernels of other sides.
+fn varied() -> Vec<ConvCase> {
+    list(&[
+        (1, 17, 19, &[3, 3], 8, 4, 2, 1, true),
+        (2, 9, 7, &[16], 36, 4, 2, 1, false),
+        (1, 5, 7, &[8], 40, 4, 1, 1, true),
+        (2, 6, 9, &[12], 9, 4, 1, 2, false),
+        (1, 7, 5, &[9], 7, 3, 1, 1, true),
+    ])
+}
+
+#[test]
+fn variants_on_register_tiles_match_the_reference() {
+    check_variants(Family::Register, &varied());
+}
+
+#[test]
+fn variants_on_workgroup_tiles_match_the_reference() {
+    check_variants(Family::Workgroup, &varied());
+}
+
+#[test]
+fn variants_on_subgroup_tiles_match_the_reference() {
+    check_variants(Family::Subgroup(0), &varied());
 }
 
 #[test]

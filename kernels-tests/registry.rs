@@ -1,7 +1,6 @@
 //! The list of operations against the files of the project: one operation, one stem; and `docs/ops.md`, made from the list.
 
-use pixtape::gpu::Family;
-use pixtape::ops::{Gradient, OPS, OpInfo, sample_kernels};
+use pixtape::ops::{Gradient, OPS, OpInfo, Tuning, sample_kernels};
 use pixtape::shader::FILES;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -50,7 +49,7 @@ fn every_operation_has_its_files_a_summary_and_a_gradient_or_a_reason() {
 #[test]
 fn operations_use_the_shaders_of_their_stem_and_no_shader_is_left_over() {
     let mut used = HashSet::new();
-    for (label, dispatch) in sample_kernels(&[Family::Subgroup(8), Family::Register, Family::Workgroup]).unwrap() {
+    for (label, dispatch) in sample_kernels(&Tuning::samples()).unwrap() {
         let name = label.rsplit('/').next().unwrap();
         let stem = OPS.iter().find(|o| o.name == name).unwrap_or_else(|| panic!("{label}: not listed")).stem;
         let file = dispatch.kernel.file;

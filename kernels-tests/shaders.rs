@@ -4,11 +4,9 @@
 use naga::back::{glsl, hlsl, msl, spv, wgsl};
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, StorageAccess, TypeInner};
-use pixtape::gpu::{Access, Binding, Family, Kernel};
-use pixtape::ops::{Dispatch, Value, sample_kernels};
+use pixtape::gpu::{Access, Binding, Kernel};
+use pixtape::ops::{Dispatch, Tuning, Value, sample_kernels};
 use std::collections::HashMap;
-
-const FAMILIES: [Family; 5] = [Family::Subgroup(4), Family::Subgroup(8), Family::Subgroup(16), Family::Register, Family::Workgroup];
 
 /// Limits of every WebGPU device.
 const MAX_INVOCATIONS: u32 = 256;
@@ -24,7 +22,7 @@ fn needs_subgroups(kernel: &Kernel) -> bool {
 /// Each kernel once, with a dispatch that uses it.
 fn kernels() -> Vec<(String, Dispatch)> {
     let mut seen: HashMap<Kernel, Vec<String>> = HashMap::new();
-    let mut all = sample_kernels(&FAMILIES).unwrap();
+    let mut all = sample_kernels(&Tuning::samples()).unwrap();
     all.retain(|(label, d)| {
         let names: Vec<String> = d.params.iter().map(|p| p.0.clone()).collect();
         match seen.get(&d.kernel) {
@@ -39,7 +37,7 @@ fn kernels() -> Vec<(String, Dispatch)> {
             }
         }
     });
-    assert!(all.len() > 60, "only {} kernels", all.len());
+    assert!(all.len() > 150, "only {} kernels", all.len());
     all
 }
 

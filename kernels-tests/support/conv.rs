@@ -4,7 +4,7 @@
 use super::compare::{difference, inequality};
 use super::{Case, Done, Lay, directional, dot, exact, fill, trust, wide};
 use pixtape::gpu::Family;
-use pixtape::ops::{Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX};
+use pixtape::ops::{Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Tuning};
 use pixtape::store::Layout;
 use pixtape::{Channels, Conv, Gpu, Shape, Tensor};
 use std::fmt;
@@ -103,11 +103,18 @@ impl ConvCase {
 
 /// Forward and every gradient. On integers bit for bit, else up to rounding.
 pub fn check(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool) {
+    check_tuned(gpu, c, lay, integers, None);
+}
+
+/// The same with variants of one's own.
+pub fn check_tuned(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool, tuning: Option<Tuning>) {
+    let tuned = tuning.is_some();
     let what = format!("{c} {lay:?} on {}{}", gpu.family(), if integers { "" } else { ", reals" });
     let draw = |len: usize, stream| if integers { fill::integers(len, stream, 2) } else { fill::reals(len, stream, -1.0, 1.0) };
     let (x, dy) = (draw(c.x().elements() as usize, 1), draw(c.y().elements() as usize, 2));
     let (w, b) = (draw(c.layout().elements(), 3), fill::integers(c.co as usize, 4, 2));
     let mut case = Case::new();
+    case.tuning = tuning;
     let (tx, tdy) = (case.operand("x", c.x(), &x, lay), case.operand("dy", c.y(), &dy, lay));
     let tw = case.param("w", c.layout(), &w);
     let tb = c.bias.then(|| case.param("bias", Layout::Vector(c.co.into()), &b));
@@ -116,6 +123,10 @@ pub fn check(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool) {
     let dx = case.backward(y, tdy, &wrt)[0].unwrap();
     let keep = [case.result(y, lay), case.result(dx, lay)];
     let done = case.run(gpu, &keep);
+    let row = done.filtered();
+    let exact = integers && row.is_none();
+    let op = row.unwrap_or(c.op());
+    let what = if tuned { format!("{what}, {}", variants(&done)) } else { what };
     let [x, dy, w, b] = [x, dy, w, b].map(|v| wide(&v));
     let (ci, co, taps) = (c.ci.logical() as usize, c.co as usize, c.conv.taps() as usize);
     let [mut anchors, pixels] = [c.x(), c.y()].map(|s| s.pixels() as usize);
@@ -124,7 +135,7 @@ pub fn check(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool) {
     }
     // `ones` is the same result for operands of ones: 0 where no product reaches, as most of the weight where the picture is a pixel.
     let hold = |name: &str, k: usize, got: &[f32], want: &[f64], ones: &[f64]| {
-        let wrong = if integers { inequality(got, want) } else { difference(c.op(), k, got, want) };
+        let wrong = if exact { inequality(got, want) } else { difference(op, k, got, want) };
         assert!(wrong.is_none(), "{what} {name}: {}", wrong.unwrap_or_default());
         trust(&format!("{what} {name}"), &want.iter().zip(ones).filter(|(_, one)| **one != 0.0).map(|(want, _)| *want).collect::<Vec<_>>());
     };
@@ -136,9 +147,34 @@ pub fn check(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool) {
     if let Some(tb) = &tb {
         hold("db", pixels, &done.gradient(tb), &c.backward_bias(&dy), &c.backward_bias(&dy1));
     }
-    if integers && !c.bias {
+    if exact && !c.bias {
         let (left, right) = (dot(&wide(&done.read(y)), &dy), dot(&x, &wide(&done.read(dx))));
         assert_eq!(left, right, "{what}: <y, dy> and <x, dx>");
+    }
+}
+
+/// The variants a case ran with.
+fn variants(done: &Done) -> String {
+    done.program.plan().nodes().iter().filter_map(|n| n.variant()).map(|v| v.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Every variant that is worth measuring on a family's devices, forced, on every case: reals, and integers bit for bit where the
+/// method allows it.
+pub fn check_variants(family: Family, cases: &[ConvCase]) {
+    let Some(gpu) = super::gpu().and_then(|_| super::family(family)) else { return };
+    let wishes: &[&str] = match gpu.family() {
+        Family::Subgroup(_) => &["subgroup8x8", "subgroup8x16", "subgroup8x32", "subgroup8x16 split3", "register1"],
+        Family::Register => &["register1", "register2", "register4", "register4 split3"],
+        Family::Workgroup => &["workgroup32", "workgroup64 split3", "workgroup128", "gemv4", "gemv8 split2"],
+    };
+    for wish in wishes {
+        for method in ["direct", "winograd3", "winograd5"] {
+            for (at, c) in cases.iter().enumerate() {
+                let tuning = Tuning::rule(gpu.family()).force(format!("{method} {wish}").parse().unwrap());
+                let lay = if at % 2 == 0 { Lay::Strided } else { Lay::Dense };
+                check_tuned(gpu, c, lay, method != "winograd5", Some(tuning));
+            }
+        }
     }
 }
 
@@ -166,6 +202,15 @@ pub fn check_family(family: Family, cases: &[ConvCase], large: &[ConvCase], twic
     check_second(gpu, second);
 }
 
+/// Equal, or close where the variants at work are not exact on integers.
+#[track_caller]
+fn hold(done: &Done, what: &str, got: &[f32], want: &[f64]) {
+    match done.filtered() {
+        None => exact(what, got, want),
+        Some(row) => super::close(row, what, 64, got, want),
+    }
+}
+
 /// One weight at two places of a tape, at different sizes: its gradient is the sum.
 fn check_twice(gpu: &Gpu, both: &[ConvCase; 2]) {
     let co = both[0].co as usize;
@@ -183,7 +228,7 @@ fn check_twice(gpu: &Gpu, both: &[ConvCase; 2]) {
     case.backward_all(&seeds, &[tw.tensor, tb.tensor]);
     let done = case.run(gpu, &[]);
     let what = format!("{} twice on {}", both[0].op(), gpu.family());
-    exact(&format!("{what} dw"), &done.gradient(&tw), &dw);
+    hold(&done, &format!("{what} dw"), &done.gradient(&tw), &dw);
     exact(&format!("{what} db"), &done.gradient(&tb), &db);
     assert!(done.padding_is_zero(&tw) && done.padding_is_zero(&tb), "{what}");
 }
@@ -213,10 +258,10 @@ fn check_second(gpu: &Gpu, c: &ConvCase) {
     let of_dw: Vec<_> = case.backward(dw, tv, &[tx, tdy]).into_iter().flatten().collect();
     let done = case.run(gpu, &[of_dx[0], of_dx[1], of_dw[0], of_dw[1]]);
     let [x, u, dy, w, v] = [x, u, dy, w, v].map(|v| wide(&v));
-    exact("dx by dy", &done.read(of_dx[0]), &c.forward(&u, &w, None));
-    exact("dx by w", &public(&done, of_dx[1]), &c.backward_w(&u, &dy));
-    exact("dw by x", &done.read(of_dw[0]), &c.backward_x(&dy, &v));
-    exact("dw by dy", &done.read(of_dw[1]), &c.forward(&x, &v, None));
+    hold(&done, "dx by dy", &done.read(of_dx[0]), &c.forward(&u, &w, None));
+    hold(&done, "dx by w", &public(&done, of_dx[1]), &c.backward_w(&u, &dy));
+    hold(&done, "dw by x", &done.read(of_dw[0]), &c.backward_x(&dy, &v));
+    hold(&done, "dw by dy", &done.read(of_dw[1]), &c.forward(&x, &v, None));
 }
 
 /// The reference's gradients against differences of its values.

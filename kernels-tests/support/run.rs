@@ -1,9 +1,10 @@
 //! A tape with the values of its operands, run node by node under the checks of `Program::run_checked`.
 
 use super::fill;
-use pixtape::ops::{Dispatch, Lowering, Op};
+use pixtape::ops::{Dispatch, Lowering, Method, Op, Tuning};
 use pixtape::store::{Layout, Param};
 use pixtape::{Backward, Channels, Gpu, Plan, PlanOptions, Program, Result, Shape, StepValues, Store, Tape, Tensor};
+use std::sync::Arc;
 
 /// How a tensor lies in its buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,6 +33,8 @@ pub struct Case {
     pub store: Store,
     inputs: Vec<(Tensor, Vec<f32>)>,
     values: Vec<(Param, Vec<f32>)>,
+    /// Which variants convolutions take, if not those of the rule.
+    pub tuning: Option<Tuning>,
 }
 
 impl Case {
@@ -116,7 +119,13 @@ impl Case {
     pub fn prepare(mut self, gpu: &Gpu, keep: &[Tensor]) -> Done {
         // A parameter that nobody uses, behind the others in every page: nothing may write there.
         let guard = self.store.param("test", "guard", Layout::Vector(GUARD.into()));
-        let plan = Plan::new(&self.tape, &self.store, keep, gpu.family(), PlanOptions { guards: true, ..PlanOptions::default() });
+        let plan = Plan::new(
+            &self.tape,
+            &self.store,
+            keep,
+            gpu.family(),
+            PlanOptions { guards: true, tuning: self.tuning.take().map(Arc::new), ..PlanOptions::default() },
+        );
         let program = plan.and_then(|p| p.prepare(gpu, &self.store)).unwrap_or_else(|e| panic!("{e}"));
         for (tensor, values) in &self.inputs {
             match program.write(*tensor, values) {
@@ -157,6 +166,12 @@ impl Done {
             let words = pollster::block_on(self.store.read(&self.gpu, id, &self.guard.layout)).unwrap();
             assert!(words.iter().all(|w| *w == GUARD as f32), "something was written behind the last parameter");
         }
+    }
+
+    /// The tolerance row of its convolutions; `None` if they are exact on integers.
+    pub fn filtered(&self) -> Option<&'static str> {
+        let five = |n: &pixtape::plan::PlanNode| n.variant().is_some_and(|v| v.method == Method::Winograd5);
+        self.program.plan().nodes().iter().any(five).then_some("winograd5")
     }
 
     /// Logical values of a kept tensor, NHWC.

@@ -1,10 +1,11 @@
-// use: index
+// use: index, epilogue
 // Implicit GEMM, data side: C[row, col] = sum over (tap, channel) A[row, (tap, channel)] B[(tap, channel), col].
 // Rows are output pixels, columns output channels. Serves conv2d, conv_transpose2d and the input gradients of both:
 //   output pixel o = q * stride_out + phase,  input pixel i = q * stride_in + base(phase) + dir * t,
 //   kernel tap = first(phase) + stride_out * t.
 // A convolution has stride_out 1, dir 1; its adjoint stride_in 1, dir -1 and a quarter of the taps a phase (at stride 2): no
-// multiply by zero. Weights are [tap][ci][co]; B's strides say which of ci and co are summed.
+// multiply by zero. Weights are [tap][ci][co]; B's strides say which of ci and co are summed. x may pass through a (leaky) ReLU
+// as it is loaded.
 
 const TRANS_B: u32 = 0u; // tune
 // Blocks of A are 4 rows by 4 k, one vec4 a row.
@@ -33,7 +34,15 @@ struct Params {
   x_stride: u32,
   y_off: u32,
   y_stride: u32,
+  y_slice: u32, // vec4s of a slice's partial result; 0 if there is one slice
+  phases: u32,
+  slice: u32, // k steps of a tap that a slice takes
+  x_slope: f32, // 1: x as it is
   has_bias: u32,
+  has_mask: u32,
+  mask_off: u32,
+  mask_stride: u32,
+  mask_slope: f32,
   row_groups: u32, // subgroups of a workgroup that lie along rows
 }
 @group(1) @binding(0) var<uniform> p: Params;
@@ -41,10 +50,13 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> mask: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-// What a phase fixes: base and first tap in each direction, number of taps.
+// What a phase fixes: base and first tap in each direction, number of taps. What a slice fixes: its k steps, its place in y.
 struct Outer {
+  range: vec2<u32>,
+  slice: u32,
   base: vec2<i32>,
   first: vec2<u32>,
   count: vec2<u32>,
@@ -52,16 +64,17 @@ struct Outer {
 }
 
 fn outer_begin(z: u32) -> Outer {
-  let phase = vec2<u32>(z / p.stride_out, z % p.stride_out);
+  let slice = z / p.phases;
+  let range = vec2<u32>(slice * p.slice, min(p.blocks, (slice + 1u) * p.slice));
+  let of_phase = z - slice * p.phases;
+  let phase = vec2<u32>(of_phase / p.stride_out, of_phase % p.stride_out);
   let shifted = phase + p.pad;
   let first = shifted % p.stride_out;
   let left = vec2<u32>(p.kernel) - min(first, vec2<u32>(p.kernel));
   let forward = vec2<i32>(-i32(p.pad));
   let backward = vec2<i32>((shifted - first) / p.stride_out);
-  return Outer(select(backward, forward, p.dir > 0), first, (left + p.stride_out - 1u) / p.stride_out, phase);
+  return Outer(range, slice, select(backward, forward, p.dir > 0), first, (left + p.stride_out - 1u) / p.stride_out, phase);
 }
-
-fn inner_count() -> u32 { return p.blocks; }
 
 // A row of A. Fixed: the input pixel at tap 0 (y, x) and the first pixel of its picture. Moving: the vec4 to load next, and 1
 // if it lies inside the picture. (Vectors rather than structs: one software driver takes minutes to compile arrays of structs.)
@@ -80,7 +93,10 @@ fn a_tap(r: vec4<i32>, t: vec2<u32>, block: u32) -> vec4<u32> {
   return vec4<u32>(p.x_off + pixel * p.x_stride + block, select(0u, 1u, ok), 0u, 0u);
 }
 
-fn a_load(r: vec4<i32>, m: vec4<u32>) -> vec4<f32> { return select(vec4<f32>(0.0), x[m.x], m.y != 0u); }
+fn a_load(r: vec4<i32>, m: vec4<u32>) -> vec4<f32> {
+  let v = select(vec4<f32>(0.0), x[m.x], m.y != 0u);
+  return select(v * p.x_slope, v, v > vec4<f32>(0.0));
+}
 
 fn a_step(m: vec4<u32>, blocks: u32) -> vec4<u32> { return vec4<u32>(m.x + blocks, m.y, 0u, 0u); }
 
@@ -100,8 +116,8 @@ fn store_row(row: u32, col: u32, o: Outer, v: vec4<f32>) {
   let q = divmod(image.y, p.qw) * p.stride_out + o.phase;
   // Phases of an odd size differ in length: the last pixels of the shorter ones are not there.
   if (q.x >= p.ho || q.y >= p.wo) { return; }
-  let b = select(vec4<f32>(0.0), bias[select(0u, col, p.has_bias != 0u)], p.has_bias != 0u);
-  y[p.y_off + ((image.x * p.ho + q.x) * p.wo + q.y) * p.y_stride + col] = v + b;
+  let pixel = (image.x * p.ho + q.x) * p.wo + q.y;
+  y[p.y_off + o.slice * p.y_slice + pixel * p.y_stride + col] = finish(v, pixel, col);
 }
 
 fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {

@@ -25,9 +25,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let t = vec2<u32>(ty, tx);
       //@unroll
       for (var j = 0u; j < ROWS; j++) {
-        moving[j] = a_tap(rows[j], t, 0u);
+        moving[j] = a_tap(rows[j], t, o.range.x);
       }
-      for (var c = 0u; c < inner_count(); c++) {
+      for (var c = o.range.x; c < o.range.y; c++) {
         var a: array<vec4<f32>, ROWS>;
         //@unroll
         for (var j = 0u; j < ROWS; j++) {

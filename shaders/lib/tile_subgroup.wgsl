@@ -2,7 +2,7 @@
 // other lanes by broadcast. Valid only where every subgroup has SG lanes (src/gpu/probe.rs makes sure).
 
 const SG: u32 = 8u; // tune
-const ROWS: u32 = 16u;
+const ROWS: u32 = 16u; // tune
 const LOADS: u32 = ROWS / SG;
 const SUBGROUPS: u32 = 64u / SG;
 
@@ -36,10 +36,10 @@ fn main(
       let t = vec2<u32>(ty, tx);
       //@unroll
       for (var j = 0u; j < LOADS; j++) {
-        moving[j] = a_tap(rows[j], t, 0u);
+        moving[j] = a_tap(rows[j], t, o.range.x);
       }
-      var at = b_begin(t, o, col, 0u);
-      for (var c = 0u; c < inner_count(); c++) {
+      var at = b_begin(t, o, col, o.range.x);
+      for (var c = o.range.x; c < o.range.y; c++) {
         // All loads before all arithmetic: software drivers gain by it.
         var a: array<vec4<f32>, LOADS>;
         //@unroll

@@ -29,6 +29,10 @@ struct Params {
   x_stride: u32,
   g_off: u32,
   g_stride: u32,
+  dw_slice: u32, // vec4s of a slice's partial result
+  slice: u32, // k steps that a slice takes
+  x_slope: f32, // of a (leaky) ReLU that x or g passes as it is loaded; 1: as it is
+  g_slope: f32,
   accumulate: u32,
   row_groups: u32,
 }
@@ -39,12 +43,14 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> dw: array<vec4<f32>>;
 
 struct Outer {
+  range: vec2<u32>,
+  slice: u32,
   count: vec2<u32>,
 }
 
-fn outer_begin(z: u32) -> Outer { return Outer(vec2<u32>(1u)); }
-
-fn inner_count() -> u32 { return (p.pixels + 3u) / 4u; }
+fn outer_begin(z: u32) -> Outer {
+  return Outer(vec2<u32>(z * p.slice, min((p.pixels + 3u) / 4u, (z + 1u) * p.slice)), z, vec2<u32>(1u));
+}
 
 // A lane's row group at its pixel: a vec4 of 4 rows. Fixed: the tap less the padding (y, x), the vec4 of channels, the place (0 to
 // 3) among the pixels of a step. Moving: the pixel (y, x) and its picture. `flat` counts a block's vec4s: place + 4 * row group.
@@ -63,7 +69,8 @@ fn a_load(r: vec4<i32>, m: vec4<u32>) -> vec4<f32> {
   let i = vec2<i32>(m.xy * p.stride) + r.xy;
   let ok = (i.x >= 0) & (i.y >= 0) & (i.x < i32(p.hi)) & (i.y < i32(p.wi)) & (m.z * p.ho * p.wo < p.pixels);
   let pixel = select(0u, (m.z * p.hi + u32(i.x)) * p.wi + u32(i.y), ok);
-  return select(vec4<f32>(0.0), x[p.x_off + pixel * p.x_stride + u32(r.z)], ok);
+  let v = select(vec4<f32>(0.0), x[p.x_off + pixel * p.x_stride + u32(r.z)], ok);
+  return select(v * p.x_slope, v, v > vec4<f32>(0.0));
 }
 
 // One step further: additions and carries in place of divisions.
@@ -84,7 +91,10 @@ struct BCol {
 fn b_begin(t: vec2<u32>, o: Outer, col: u32, block: u32) -> BCol { return BCol(p.g_off + min(col, p.cols - 1u), 4u * block); }
 
 // Beyond the last pixel A is 0; B must only be finite.
-fn b_load(at: BCol, k: u32) -> vec4<f32> { return g[min(at.pixel + k, p.pixels - 1u) * p.g_stride + at.col]; }
+fn b_load(at: BCol, k: u32) -> vec4<f32> {
+  let v = g[min(at.pixel + k, p.pixels - 1u) * p.g_stride + at.col];
+  return select(v * p.g_slope, v, v > vec4<f32>(0.0));
+}
 
 fn b_step(at: BCol, blocks: u32) -> BCol { return BCol(at.col, at.pixel + 4u * blocks); }
 
@@ -96,13 +106,13 @@ fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: v
   if (row >= p.rows || col >= p.cols) { return; }
   let group = divmod(row / 4u, p.groups);
   if (TRANS_OUT == 0u) {
-    let at = group.x * p.dw_tap + 4u * group.y * p.dw_width + col;
+    let at = o.slice * p.dw_slice + group.x * p.dw_tap + 4u * group.y * p.dw_width + col;
     put(at, v0);
     put(at + p.dw_width, v1);
     put(at + 2u * p.dw_width, v2);
     put(at + 3u * p.dw_width, v3);
   } else {
-    let at = group.x * p.dw_tap + 4u * col * p.dw_width + group.y;
+    let at = o.slice * p.dw_slice + group.x * p.dw_tap + 4u * col * p.dw_width + group.y;
     put(at, vec4<f32>(v0.x, v1.x, v2.x, v3.x));
     put(at + p.dw_width, vec4<f32>(v0.y, v1.y, v2.y, v3.y));
     put(at + 2u * p.dw_width, vec4<f32>(v0.z, v1.z, v2.z, v3.z));

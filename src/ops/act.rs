@@ -27,12 +27,33 @@ impl Act {
         }
     }
 
-    fn slope(self) -> f32 {
+    /// Factor of negative values, for the (leaky) ReLU.
+    pub(super) fn slope(self) -> f32 {
         if let Act::LeakyRelu(slope) = self { slope } else { 0.0 }
     }
 }
 
+/// An activation as others see it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ActPass {
+    /// `y = f(x)`.
+    Forward(Act),
+    /// `dx = f'(.) dy` from (saved, dy).
+    Backward(Act),
+}
+
+impl Act {
+    /// Whether it is a (leaky) ReLU: cheap, and its derivative follows from the sign of its operand.
+    pub fn is_rectifier(self) -> bool {
+        self.kind() == 0
+    }
+}
+
 impl Op for Act {
+    fn activation(&self) -> Option<ActPass> {
+        Some(ActPass::Forward(*self))
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Act::LeakyRelu(_) => "leaky_relu",
@@ -73,6 +94,10 @@ impl Op for Act {
 pub struct ActBackward(pub Act);
 
 impl Op for ActBackward {
+    fn activation(&self) -> Option<ActPass> {
+        Some(ActPass::Backward(self.0))
+    }
+
     fn name(&self) -> &'static str {
         "act_bwd"
     }

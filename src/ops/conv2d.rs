@@ -1,8 +1,8 @@
 //! conv2d: `y[n, oy, ox, co] = bias[co] + sum x[n, oy s - p + ky, ox s - p + kx, ci] w[ky k + kx][ci][co]` (cross-correlation, zero
 //! padding). x `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y `[n, ho, wo, co]` with `ho = floor((hi + 2 p - k) / s) + 1`.
 
-use super::implicit_gemm::{self as gemm, Data};
-use super::{ChannelSum, Cost, Dispatch, Lowering, Op};
+use super::implicit_gemm::{self as gemm, Pass};
+use super::{ChannelSum, ConvPass, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::{Conv, Shape};
 use crate::tape::{Backward, Tape, Tensor};
@@ -24,13 +24,23 @@ pub struct Conv2dBackwardW {
     pub accumulate: bool,
 }
 
+impl Conv2d {
+    fn pass(&self) -> ConvPass {
+        ConvPass::new(Pass::Conv, self.0, false)
+    }
+}
+
 impl Op for Conv2d {
     fn name(&self) -> &'static str {
         "conv2d"
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        gemm::data(node, self.0, Data::Convolve)
+        ConvPass { bias: node.inputs.len() > 2, ..self.pass() }.dispatches(node)
+    }
+
+    fn convolution(&self) -> Option<ConvPass> {
+        Some(self.pass())
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -54,13 +64,23 @@ impl Op for Conv2d {
     }
 }
 
+impl Conv2dBackwardX {
+    fn pass(&self) -> ConvPass {
+        ConvPass::new(Pass::ConvX, self.0, false)
+    }
+}
+
 impl Op for Conv2dBackwardX {
     fn name(&self) -> &'static str {
         "conv2d_bwd_x"
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        gemm::data(node, self.0, Data::SpreadTransposed)
+        self.pass().dispatches(node)
+    }
+
+    fn convolution(&self) -> Option<ConvPass> {
+        Some(self.pass())
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -82,13 +102,23 @@ impl Op for Conv2dBackwardX {
     }
 }
 
+impl Conv2dBackwardW {
+    fn pass(&self) -> ConvPass {
+        ConvPass::new(Pass::ConvW, self.conv, self.accumulate)
+    }
+}
+
 impl Op for Conv2dBackwardW {
     fn name(&self) -> &'static str {
         "conv2d_bwd_w"
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        gemm::weights(node, self.conv, 0, 1, false, self.accumulate)
+        self.pass().dispatches(node)
+    }
+
+    fn convolution(&self) -> Option<ConvPass> {
+        Some(self.pass())
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {

@@ -2,8 +2,8 @@
 //! x `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y `[n, ho, wo, co]` with `ho = (hi - 1) s - 2 p + k + output_pad`. Runs by output
 //! phases (s s of them), each a dense stride-1 convolution with its own share of the taps.
 
-use super::implicit_gemm::{self as gemm, Data};
-use super::{ChannelSum, Cost, Dispatch, Lowering, Op};
+use super::implicit_gemm::{self as gemm, Pass};
+use super::{ChannelSum, ConvPass, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::{Conv, Shape};
 use crate::tape::{Backward, Tape, Tensor};
@@ -25,13 +25,23 @@ pub struct ConvTranspose2dBackwardW {
     pub accumulate: bool,
 }
 
+impl ConvTranspose2d {
+    fn pass(&self) -> ConvPass {
+        ConvPass::new(Pass::Transposed, self.0, false)
+    }
+}
+
 impl Op for ConvTranspose2d {
     fn name(&self) -> &'static str {
         "conv_transpose2d"
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        gemm::data(node, self.0, Data::Spread)
+        ConvPass { bias: node.inputs.len() > 2, ..self.pass() }.dispatches(node)
+    }
+
+    fn convolution(&self) -> Option<ConvPass> {
+        Some(self.pass())
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -55,13 +65,23 @@ impl Op for ConvTranspose2d {
     }
 }
 
+impl ConvTranspose2dBackwardX {
+    fn pass(&self) -> ConvPass {
+        ConvPass::new(Pass::TransposedX, self.0, false)
+    }
+}
+
 impl Op for ConvTranspose2dBackwardX {
     fn name(&self) -> &'static str {
         "conv_transpose2d_bwd_x"
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        gemm::data(node, self.0, Data::ConvolveTransposed)
+        self.pass().dispatches(node)
+    }
+
+    fn convolution(&self) -> Option<ConvPass> {
+        Some(self.pass())
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -82,13 +102,23 @@ impl Op for ConvTranspose2dBackwardX {
     }
 }
 
+impl ConvTranspose2dBackwardW {
+    fn pass(&self) -> ConvPass {
+        ConvPass::new(Pass::TransposedW, self.conv, self.accumulate)
+    }
+}
+
 impl Op for ConvTranspose2dBackwardW {
     fn name(&self) -> &'static str {
         "conv_transpose2d_bwd_w"
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        gemm::weights(node, self.conv, 1, 0, true, self.accumulate)
+        self.pass().dispatches(node)
+    }
+
+    fn convolution(&self) -> Option<ConvPass> {
+        Some(self.pass())
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What an operation asks the device to do: a kernel, its bindings, its parameters, a grid.
 
+use super::Variant;
 use crate::gpu::{Access, Binding, Kernel};
 use crate::shape::Shape;
 
@@ -48,6 +49,15 @@ pub enum Bind {
     Out(usize),
     /// An output that an earlier dispatch of the node wrote, read.
     Again(usize),
+    /// Memory of the node's own, gone when it is done: number `at` of `bytes` bytes (the same at every use).
+    Scratch {
+        /// Which.
+        at: usize,
+        /// Its size.
+        bytes: u64,
+        /// Whether this dispatch writes it.
+        write: bool,
+    },
 }
 
 /// One dispatch of a node.
@@ -61,12 +71,14 @@ pub struct Dispatch {
     pub params: Vec<(String, Value)>,
     /// Workgroups.
     pub groups: [u32; 3],
+    /// Of the first dispatch of a convolution: the variant it belongs to.
+    pub variant: Option<Variant>,
 }
 
 impl Dispatch {
     /// A dispatch of an entry point of a shader file.
     pub fn new(file: &'static str, entry: &'static str) -> Self {
-        Dispatch { kernel: Kernel::new(file, entry, &[]), binds: Vec::new(), params: Vec::new(), groups: [1, 1, 1] }
+        Dispatch { kernel: Kernel::new(file, entry, &[]), binds: Vec::new(), params: Vec::new(), groups: [1, 1, 1], variant: None }
     }
 
     /// Gives a `// tune` constant another value.
@@ -77,7 +89,7 @@ impl Dispatch {
 
     /// Binds a tensor as the next storage binding.
     pub fn bind(mut self, name: &'static str, bind: Bind) -> Self {
-        let access = if matches!(bind, Bind::Out(_)) { Access::Write } else { Access::Read };
+        let access = if matches!(bind, Bind::Out(_) | Bind::Scratch { write: true, .. }) { Access::Write } else { Access::Read };
         let binding: Binding = (name, access);
         self.kernel.bindings.push(binding);
         self.binds.push(bind);

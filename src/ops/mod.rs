@@ -7,6 +7,7 @@ mod batch_norm;
 mod channel_sum;
 mod concat;
 mod conv2d;
+mod conv_pass;
 mod conv_transpose2d;
 mod copy;
 mod dispatch;
@@ -20,7 +21,7 @@ mod registry;
 mod scale;
 mod sum;
 
-pub use act::{Act, ActBackward};
+pub use act::{Act, ActBackward, ActPass};
 pub use adam::Adam;
 pub use add::Add;
 pub use batch_norm::{BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, NormMode, Running};
@@ -32,6 +33,7 @@ pub use copy::Copy;
 pub use dispatch::{Bind, Dispatch, Operand, Value, WORKGROUP};
 pub use dropout::Dropout;
 pub use fill::Fill;
+pub use implicit_gemm::{Fused, Method, Pass, Problem, Tile, Tuning, Variant, Wish};
 pub use init::{Init, InitNormal};
 pub use loss::{Loss, LossBackward, LossKind};
 pub use picture::{PictureToTensor, TensorToPicture};
@@ -40,9 +42,9 @@ pub use scale::{Scale, ScaleBy};
 pub use sum::{Broadcast, Sum};
 
 use crate::error::Result;
-use crate::gpu::Family;
 use crate::shape::Shape;
 use crate::tape::Backward;
+pub use conv_pass::ConvPass;
 use std::fmt;
 
 /// Arithmetic and traffic of one node.
@@ -57,8 +59,8 @@ pub struct Cost {
 /// A node as an operation sees it when it says which dispatches to make.
 #[derive(Debug)]
 pub struct Lowering<'a> {
-    /// The tile that convolutions use.
-    pub family: Family,
+    /// Which variant convolutions take.
+    pub tuning: &'a Tuning,
     /// Where the operands lie.
     pub inputs: &'a [Operand],
     /// Where the results go.
@@ -100,6 +102,16 @@ pub trait Op: fmt::Debug + Send + Sync {
     /// Whether it merely arranges tensors.
     fn view(&self) -> View {
         View::None
+    }
+
+    /// What it is, if it is a pass of a convolution.
+    fn convolution(&self) -> Option<ConvPass> {
+        None
+    }
+
+    /// What it is, if it is an activation or the derivative of one.
+    fn activation(&self) -> Option<ActPass> {
+        None
     }
 
     /// Whether it reads what its outputs held before (sums onto them, updates them).

@@ -2,10 +2,9 @@
 
 use super::{
     Act, ActBackward, BatchNorm, Broadcast, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dispatch, Lowering, NormMode,
-    Operand, Running, Slice, View,
+    Operand, Running, Slice, Tuning, View,
 };
 use crate::error::Result;
-use crate::gpu::Family;
 use crate::shape::{Channels, Conv, Shape};
 use crate::store::{Layout, Store};
 use crate::tape::{Tape, Tensor};
@@ -268,12 +267,12 @@ fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Result<()> {
     Ok(())
 }
 
-/// Every dispatch of the samples of [`OPS`], lowered for each of the families, under the label of its node: what a test
+/// Every dispatch of the samples of [`OPS`], lowered with each of the tunings, under the label of its node: what a test
 /// needs to see each kernel in each variant with its parameters.
 ///
 /// # Errors
 /// What recording a sample returns.
-pub fn sample_kernels(families: &[Family]) -> Result<Vec<(String, Dispatch)>> {
+pub fn sample_kernels(tunings: &[Tuning]) -> Result<Vec<(String, Dispatch)>> {
     let mut all = Vec::new();
     for info in OPS {
         let (mut tape, mut store) = (Tape::new(), Store::new());
@@ -282,16 +281,16 @@ pub fn sample_kernels(families: &[Family]) -> Result<Vec<(String, Dispatch)>> {
         for (number, node) in (0..).zip(tape.nodes()) {
             let dense = |tensors: &[Tensor]| -> Vec<Operand> { tensors.iter().map(|&t| Operand::dense(tape.shape(t), t.index() as u32)).collect() };
             let (inputs, outputs) = (dense(&node.inputs), dense(&node.outputs));
-            let mut lower = |family, inputs: &[Operand]| {
-                let dispatches = node.op.lower(&Lowering { family, inputs, outputs: &outputs, number });
+            let mut lower = |tuning: &Tuning, inputs: &[Operand]| {
+                let dispatches = node.op.lower(&Lowering { tuning, inputs, outputs: &outputs, number });
                 all.extend(dispatches.into_iter().map(|d| (node.label.clone(), d)));
             };
-            for &family in families {
-                lower(family, &inputs);
+            for tuning in tunings {
+                lower(tuning, &inputs);
                 if node.op.view() != View::None {
                     // Also with operands elsewhere in the buffer of the result.
                     let moved: Vec<Operand> = inputs.iter().map(|i| Operand { offset: 1 << 20, root: outputs[0].root, ..*i }).collect();
-                    lower(family, &moved);
+                    lower(tuning, &moved);
                 }
             }
         }
@@ -323,8 +322,8 @@ mod tests {
 
     #[test]
     fn every_parameter_block_fits_its_page() {
-        let families = [Family::Subgroup(8), Family::Register, Family::Workgroup];
-        for (label, dispatch) in sample_kernels(&families).unwrap() {
+        let tunings = Tuning::samples();
+        for (label, dispatch) in sample_kernels(&tunings).unwrap() {
             assert!(dispatch.param_bytes().len() <= 256 && dispatch.binds.len() <= 8, "{label}");
             assert!(dispatch.groups.iter().all(|&g| (1..=65_535).contains(&g)), "{label}: {:?}", dispatch.groups);
         }

@@ -39,12 +39,40 @@ impl Program {
                 }
                 before.push(words);
             }
+            self.poison_scratch(node).await?;
             self.submit(self.ranges[at].clone())?;
+            self.check_scratch(node).await?;
             // Nodes may write only part of a scratch tensor or of another output's neighbourhood, so places are pooled by buffer.
             for (&output, before) in node.outputs.iter().zip(before) {
                 let (buffer, offset, bytes) = self.memory_of(output);
                 let after = self.words(output, buffer, offset, bytes).await?;
                 self.check_output(output, node, &before, &after).map_err(|message| Error::Check { node: node.number, label: node.label.clone(), message })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills a node's scratch memory, guard words and all, with a NaN.
+    async fn poison_scratch(&self, node: &PlanNode) -> Result<()> {
+        for &root in &node.scratch {
+            let (buffer, offset, bytes) = self.memory_of_root(root);
+            self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&vec![POISON; bytes as usize / 4]));
+        }
+        Ok(())
+    }
+
+    /// What lies behind a node's scratch memory must still be as it was: scratch tensors are written whole and nothing else is.
+    async fn check_scratch(&self, node: &PlanNode) -> Result<()> {
+        for (number, &root) in node.scratch.iter().enumerate() {
+            let (buffer, offset, bytes) = self.memory_of_root(root);
+            let own = self.plan.roots[root].bytes as usize / 4;
+            let words: Vec<u32> = bytemuck::pod_collect_to_vec(&read_buffer(&self.gpu, buffer, offset, bytes, &node.label).await?);
+            let wrong = match words[..own].iter().position(|w| *w == POISON) {
+                Some(word) => Some(format!("scratch {number}: word {word} was never written")),
+                None => words[own..].iter().position(|w| *w != POISON).map(|word| format!("scratch {number}: word {word} behind its end was overwritten")),
+            };
+            if let Some(message) = wrong {
+                return Err(Error::Check { node: node.number, label: node.label.clone(), message });
             }
         }
         Ok(())

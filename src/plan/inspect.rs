@@ -20,8 +20,8 @@ pub enum Region {
 /// A storage binding of a dispatch.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// The tensor.
-    pub tensor: Tensor,
+    /// The tensor; `None` for a node's own scratch memory.
+    pub tensor: Option<Tensor>,
     /// The buffer.
     pub region: Region,
     /// Which run of [`Plan::lives`] it belongs to, if it lies in a slot.
@@ -63,6 +63,12 @@ impl Plan {
                 Bind::In(at) => (node.inputs[at], Access::Read),
                 Bind::Out(at) => (node.outputs[at], Access::Write),
                 Bind::Again(at) => (node.outputs[at], Access::Read),
+                Bind::Scratch { at, bytes, write } => {
+                    let root = node.scratch[at];
+                    let vec4s = (bytes / 16) as u32;
+                    let access = if write { Access::Write } else { Access::Read };
+                    return Bound { tensor: None, region: Region::Slot(self.roots[root].slot), life: Some(root), lanes: [0, vec4s, vec4s], access };
+                }
             };
             let place = self.places[tensor.index()].expect("live tensors are placed");
             let (region, life) = match place.root {
@@ -71,7 +77,7 @@ impl Plan {
                 Root::Host(host) => (Region::Host(host), None),
             };
             let lanes = [place.offset, self.shapes[tensor.index()].c.vec4s(), place.stride];
-            Bound { tensor, region, life, lanes, access }
+            Bound { tensor: Some(tensor), region, life, lanes, access }
         };
         node.dispatches.iter().map(|d| d.binds.iter().map(bound).collect()).collect()
     }

@@ -1,5 +1,6 @@
 //! Where tensors lie: slices are views, and the parts of a concatenation are written straight into it where that is possible.
 
+use super::graph::GraphNode;
 use super::{Place, Root};
 use crate::ops::{Operand, View};
 use crate::shape::Shape;
@@ -36,13 +37,12 @@ impl Layout {
 /// A part of a concatenation that lies inside it: the concatenation and the first vec4 of a pixel.
 type Joined = HashMap<Tensor, (Tensor, u32)>;
 
-pub(super) fn lay_out(tape: &Tape, live: &[usize]) -> Layout {
+pub(super) fn lay_out(tape: &Tape, live: &[GraphNode<'_>]) -> Layout {
     let mut joined = join_parts(tape, live);
     loop {
         let layout = place_all(tape, live, &joined);
         // A dispatch must not read and write one buffer: a part written from its neighbour keeps a buffer of its own.
-        let conflict = live.iter().flat_map(|&n| {
-            let node = &tape.nodes()[n];
+        let conflict = live.iter().flat_map(|node| {
             let layout = &layout;
             node.outputs.iter().filter(move |o| {
                 let written = layout.place(**o).root;
@@ -60,12 +60,11 @@ pub(super) fn lay_out(tape: &Tape, live: &[usize]) -> Layout {
     }
 }
 
-fn join_parts(tape: &Tape, live: &[usize]) -> Joined {
-    let computed: HashSet<Tensor> =
-        live.iter().map(|&n| &tape.nodes()[n]).filter(|n| !matches!(n.op.view(), View::Slice(_))).flat_map(|n| n.outputs.iter().copied()).collect();
+fn join_parts(tape: &Tape, live: &[GraphNode<'_>]) -> Joined {
+    let computed: HashSet<Tensor> = live.iter().filter(|n| !matches!(n.op.view(), View::Slice(_))).flat_map(|n| n.outputs.iter().copied()).collect();
     let mut joined = Joined::new();
     // The last concatenation first: an inner one then lies in the outer.
-    for node in live.iter().rev().map(|&n| &tape.nodes()[n]).filter(|n| n.op.view() == View::Concat) {
+    for node in live.iter().rev().filter(|n| n.op.view() == View::Concat) {
         let mut start = 0;
         for &part in &node.inputs {
             if computed.contains(&part) && tape.info(part).source == Source::Node && !joined.contains_key(&part) {
@@ -77,10 +76,9 @@ fn join_parts(tape: &Tape, live: &[usize]) -> Joined {
     joined
 }
 
-fn place_all(tape: &Tape, live: &[usize], joined: &Joined) -> Layout {
+fn place_all(tape: &Tape, live: &[GraphNode<'_>], joined: &Joined) -> Layout {
     let mut layout = Layout { places: vec![None; tape.infos().len()], roots: Vec::new() };
-    for &number in live {
-        let node = &tape.nodes()[number];
+    for node in live {
         for &tensor in node.inputs.iter().chain(&node.outputs) {
             place(tape, &mut layout, joined, tensor);
         }

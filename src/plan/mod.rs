@@ -4,6 +4,8 @@
 //! only writes the step uniform and encodes.
 
 mod check;
+mod fuse;
+mod graph;
 mod inspect;
 mod layout;
 mod program;
@@ -19,11 +21,12 @@ pub use ring::Scalars;
 
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
-use crate::ops::{Cost, Dispatch, Lowering, Operand};
+use crate::ops::{ConvPass, Cost, Dispatch, Lowering, Operand, Tuning, Variant};
 use crate::shape::Shape;
 use crate::store::{Store, StoreId};
 use crate::tape::{Source, Tape, Tensor};
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 /// Choices made when a plan is built.
 #[derive(Clone, Debug)]
@@ -34,11 +37,15 @@ pub struct PlanOptions {
     pub memory_limit: Option<u64>,
     /// Put guard words behind every buffer, so that [`Program::run_checked`] sees writes outside.
     pub guards: bool,
+    /// Let convolutions take over the activations beside them.
+    pub fuse: bool,
+    /// Which variants convolutions take; `None`: the built-in rule of the device's family.
+    pub tuning: Option<Arc<Tuning>>,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { reuse: true, memory_limit: None, guards: false }
+        PlanOptions { reuse: true, memory_limit: None, guards: false, fuse: true, tuning: None }
     }
 }
 
@@ -86,6 +93,10 @@ pub struct PlanNode {
     pub cost: Cost,
     pub(crate) inputs: Vec<Tensor>,
     pub(crate) outputs: Vec<Tensor>,
+    /// Of a convolution: which pass, and what is fused into it.
+    pub convolution: Option<ConvPass>,
+    /// Roots of its scratch tensors.
+    pub(crate) scratch: Vec<usize>,
     pub(crate) in_place: bool,
     pub(crate) dispatches: Vec<Dispatch>,
 }
@@ -112,30 +123,38 @@ impl Plan {
     /// # Errors
     /// [`Error::MemoryLimit`] if more bytes are planned than allowed, [`Error::Limit`] if one tensor exceeds what can be bound.
     pub fn new(tape: &Tape, store: &Store, keep: &[Tensor], family: Family, options: PlanOptions) -> Result<Plan> {
-        let live = live_nodes(tape, keep);
+        let tuning = match &options.tuning {
+            Some(tuning) => tuning.clone(),
+            None => Arc::new(Tuning::new(family)?),
+        };
+        let mut live = graph::live(tape, keep);
+        if options.fuse {
+            fuse::activations(tape, &mut live, keep);
+        }
         let mut layout = layout::lay_out(tape, &live);
         let kept: HashSet<Tensor> = keep.iter().copied().collect();
-        let mut roots = slots::lifetimes(tape, &live, &layout, &kept);
-        let slots = slots::assign(&mut roots, live.len(), options.reuse);
+        let mut roots = slots::lifetimes(&live, &layout, &kept);
         let mut nodes = Vec::with_capacity(live.len());
-        for &number in &live {
-            let node = &tape.nodes()[number];
+        for node in &live {
             let operands = |tensors: &[Tensor]| -> Vec<Operand> { tensors.iter().map(|t| layout.operand(tape, *t)).collect() };
             let (inputs, outputs) = (operands(&node.inputs), operands(&node.outputs));
-            let dispatches = node.op.lower(&Lowering { family, inputs: &inputs, outputs: &outputs, number: number as u32 });
+            let dispatches = node.op.lower(&Lowering { tuning: &tuning, inputs: &inputs, outputs: &outputs, number: node.number as u32 });
             let shapes = |tensors: &[Tensor]| -> Vec<Shape> { tensors.iter().map(|t| tape.shape(*t)).collect() };
             let cost = if dispatches.is_empty() { Cost::default() } else { node.op.cost(&shapes(&node.inputs), &shapes(&node.outputs)) };
             nodes.push(PlanNode {
-                number,
-                label: node.label.clone(),
+                number: node.number,
+                label: node.label.into(),
                 op: node.op.name(),
                 cost,
                 inputs: node.inputs.clone(),
                 outputs: node.outputs.clone(),
+                convolution: node.op.convolution(),
+                scratch: slots::scratch(&mut roots, nodes.len(), node.label, &dispatches),
                 in_place: node.op.in_place(),
                 dispatches,
             });
         }
+        let slots = slots::assign(&mut roots, live.len(), options.reuse);
         let places = std::mem::take(&mut layout.places);
         let hosts: BTreeSet<Tensor> = nodes.iter().flat_map(|n| &n.inputs).copied().filter(|t| tape.info(*t).source == Source::Host).collect();
         let mut plan = Plan {
@@ -207,17 +226,9 @@ impl Plan {
     }
 }
 
-/// Numbers of the nodes that `keep` or a stored tensor depend on, in recorded order.
-fn live_nodes(tape: &Tape, keep: &[Tensor]) -> Vec<usize> {
-    let mut wanted: HashSet<Tensor> = keep.iter().copied().collect();
-    let mut live = Vec::new();
-    for (number, node) in tape.nodes().iter().enumerate().rev() {
-        let writes_store = node.outputs.iter().any(|o| matches!(tape.info(*o).source, Source::Stored(_)));
-        if writes_store || node.outputs.iter().any(|o| wanted.contains(o)) {
-            wanted.extend(&node.inputs);
-            live.push(number);
-        }
+impl PlanNode {
+    /// The variant that a convolution takes.
+    pub fn variant(&self) -> Option<Variant> {
+        self.dispatches.iter().find_map(|d| d.variant)
     }
-    live.reverse();
-    live
 }

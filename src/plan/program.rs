@@ -174,11 +174,7 @@ impl Program {
     pub(super) fn memory_of(&self, tensor: Tensor) -> (&wgpu::Buffer, u64, u64) {
         let place = self.plan.places[tensor.index()].expect("live tensors are placed");
         match place.root {
-            Root::Temporary(at) => {
-                let root = &self.plan.roots[at];
-                let buffer = &self.slots[root.slot];
-                (buffer, 0, if self.plan.options.guards { buffer.size() } else { root.bytes })
-            }
+            Root::Temporary(at) => self.memory_of_root(at),
             Root::Stored(_) => {
                 let (buffer, offset, bytes) = &self.stored[&tensor];
                 (buffer, *offset, *bytes)
@@ -188,15 +184,22 @@ impl Program {
         }
     }
 
+    /// The same for what lies in a slot.
+    pub(super) fn memory_of_root(&self, at: usize) -> (&wgpu::Buffer, u64, u64) {
+        let root = &self.plan.roots[at];
+        let buffer = &self.slots[root.slot];
+        (buffer, 0, if self.plan.options.guards { buffer.size() } else { root.bytes })
+    }
+
     fn bind(&self, node: &super::PlanNode, dispatch: &crate::ops::Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
             .zip(&dispatch.binds)
             .map(|(binding, bind)| {
-                let tensor = match *bind {
-                    Bind::In(at) => node.inputs[at],
-                    Bind::Out(at) | Bind::Again(at) => node.outputs[at],
+                let (buffer, offset, bytes) = match *bind {
+                    Bind::In(at) => self.memory_of(node.inputs[at]),
+                    Bind::Out(at) | Bind::Again(at) => self.memory_of(node.outputs[at]),
+                    Bind::Scratch { at, .. } => self.memory_of_root(node.scratch[at]),
                 };
-                let (buffer, offset, bytes) = self.memory_of(tensor);
                 let range = wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) };
                 wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(range) }
             })

@@ -1,12 +1,14 @@
 //! Lifetimes coloured onto whole buffers ("slots").
 
+use super::graph::GraphNode;
 use super::layout::Layout;
 use super::{Root, TemporaryRoot};
-use crate::tape::{Tape, Tensor};
-use std::collections::HashSet;
+use crate::ops::{Bind, Dispatch};
+use crate::tape::Tensor;
+use std::collections::{BTreeMap, HashSet};
 
 /// First and last use of every temporary root.
-pub(super) fn lifetimes(tape: &Tape, live: &[usize], layout: &Layout, kept: &HashSet<Tensor>) -> Vec<TemporaryRoot> {
+pub(super) fn lifetimes(live: &[GraphNode<'_>], layout: &Layout, kept: &HashSet<Tensor>) -> Vec<TemporaryRoot> {
     let fresh = |(shape, label): &(crate::Shape, String)| TemporaryRoot {
         bytes: shape.bytes(),
         label: format!("{label} {shape}"),
@@ -15,8 +17,7 @@ pub(super) fn lifetimes(tape: &Tape, live: &[usize], layout: &Layout, kept: &Has
         slot: usize::MAX,
     };
     let mut roots: Vec<TemporaryRoot> = layout.roots.iter().map(fresh).collect();
-    for (at, &number) in live.iter().enumerate() {
-        let node = &tape.nodes()[number];
+    for (at, node) in live.iter().enumerate() {
         for tensor in node.inputs.iter().chain(&node.outputs) {
             if let Root::Temporary(root) = layout.place(*tensor).root {
                 let root = &mut roots[root];
@@ -26,6 +27,26 @@ pub(super) fn lifetimes(tape: &Tape, live: &[usize], layout: &Layout, kept: &Has
         }
     }
     roots
+}
+
+/// Adds roots for the scratch tensors of a node at place `at`, in the order of their numbers.
+pub(super) fn scratch(roots: &mut Vec<TemporaryRoot>, at: usize, label: &str, dispatches: &[Dispatch]) -> Vec<usize> {
+    let mut sizes = BTreeMap::new();
+    for bind in dispatches.iter().flat_map(|d| &d.binds) {
+        if let Bind::Scratch { at, bytes, .. } = *bind {
+            assert_eq!(*sizes.entry(at).or_insert(bytes), bytes, "{label}: one scratch tensor, two sizes");
+        }
+    }
+    assert!(sizes.keys().copied().eq(0..sizes.len()), "{label}: scratch tensors are numbered from 0");
+    let first = roots.len();
+    roots.extend(sizes.iter().map(|(number, &bytes)| TemporaryRoot {
+        bytes,
+        label: format!("{label} scratch {number}"),
+        life: (at, at),
+        kept: false,
+        slot: usize::MAX,
+    }));
+    (first..roots.len()).collect()
 }
 
 /// Gives every root a slot and returns the slots' sizes in bytes. With `reuse` off every root has one of its own.

@@ -1,0 +1,10 @@
+// use: index, epilogue, winograd_5, winograd
+// Minimal filtering F(2x2, 4x4) of the k4 s1 layers: 25 products in place of 64.
+
+const TILE: u32 = 2u;
+const TAPS: u32 = 4u;
+
+fn spread_taps(g: array<vec4<f32>, 4>) -> array<vec4<f32>, 5> { return spread4(g); }
+fn spread_tile(g: array<vec4<f32>, 2>) -> array<vec4<f32>, 5> { return spread2(g); }
+fn gather_tile(m: array<vec4<f32>, 5>) -> array<vec4<f32>, 2> { return gather2(m); }
+fn gather_taps(m: array<vec4<f32>, 5>) -> array<vec4<f32>, 4> { return gather4(m); }

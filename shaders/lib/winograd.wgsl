@@ -1,0 +1,275 @@
+// Transforms of minimal filtering in two dimensions, for k4 s1 layers and for the phases of k4 s2 layers: TILE x TILE results of
+// TAPS x TAPS taps become N x N points, and what is left is a matrix product a point (gemm.wgsl).
+//   forward and input gradient:  result = gather_tile(sum over channels of data(x) * spread_taps(w))
+//   weight gradient:             dw     = gather_taps(sum over tiles    of data(x) * spread_tile(g))
+// An invocation makes the N x N points (or the results) of one vec4 of channels.
+
+struct Params {
+  invocations: u32,
+  width: u32, // vec4s of channels of the map, or of a row of the weight
+  phases: u32, // in each direction: 2 where the layer is strided
+  tiles: u32,
+  tiles_h: u32,
+  tiles_w: u32,
+  h: u32, // of the map that is read or written
+  w: u32,
+  step: u32, // pixels from one place of a tile to the next
+  shift: u32, // pixels from one phase to the next; 0 if phases are no matter here
+  pad: i32,
+  map_off: u32,
+  map_stride: u32,
+  slope: f32, // of a (leaky) ReLU that the map passes as it is loaded; 1: as it is
+  point: u32, // vec4s from one point to the next, from one phase to the next, from one tile (weight: row) to the next
+  phase: u32,
+  line: u32,
+  rows: u32, // of the weight, by tap
+  kernel: u32,
+  tap_first: i32, // tap = first + phase * by_phase + place * by_place
+  tap_phase: i32,
+  tap_place: i32,
+  accumulate: u32,
+  has_bias: u32,
+  has_mask: u32,
+  mask_off: u32,
+  mask_stride: u32,
+  mask_slope: f32,
+}
+@group(1) @binding(0) var<uniform> p: Params;
+
+// What an invocation works on: its vec4 of channels, its tile (of a weight: row), its phase as a number and in each direction.
+struct At {
+  col: u32,
+  line: u32,
+  number: u32,
+  phase: vec2<u32>,
+}
+
+fn locate(i: u32, lines: u32) -> At {
+  let column = divmod(i, p.width);
+  let line = divmod(column.x, lines);
+  return At(column.y, line.y, line.x, vec2<u32>(line.x / p.phases, line.x % p.phases));
+}
+
+// Picture and first place (y, x) of a tile.
+fn tile_origin(tile: u32) -> vec3<u32> {
+  let image = divmod(tile, p.tiles_h * p.tiles_w);
+  return vec3<u32>(image.x, TILE * divmod(image.y, p.tiles_w));
+}
+
+fn points_at(at: At) -> u32 { return at.number * p.phase + at.line * p.line + at.col; }
+
+@group(0) @binding(0) var<storage, read> map: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> points_out: array<vec4<f32>>;
+
+// A pixel of the map, 0 outside.
+fn load_map(image: u32, y: i32, x: i32, col: u32) -> vec4<f32> {
+  let ok = (y >= 0) & (x >= 0) & (y < i32(p.h)) & (x < i32(p.w));
+  let pixel = select(0u, (image * p.h + u32(y)) * p.w + u32(x), ok);
+  let v = select(vec4<f32>(0.0), map[p.map_off + pixel * p.map_stride + col], ok);
+  return select(v * p.slope, v, v > vec4<f32>(0.0));
+}
+
+// The N x N pixels under a tile and its taps. Tiles past the last are zero: weight gradients sum over them.
+@compute @workgroup_size(WORKGROUP)
+fn wino_data(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.invocations) { return; }
+  let at = locate(i, (p.tiles + 3u) / 4u * 4u);
+  let inside = at.line < p.tiles;
+  let origin = tile_origin(min(at.line, p.tiles - 1u));
+  let first = vec2<i32>(origin.yz * p.step + at.phase * p.shift) - p.pad;
+  var v: array<vec4<f32>, N * N>;
+  //@unroll
+  for (var j = 0u; j < N; j++) {
+    var line: array<vec4<f32>, N>;
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      line[k] = load_map(origin.x, first.x + i32(k * p.step), first.y + i32(j * p.step), at.col);
+    }
+    let done = data_1d(line);
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      v[k * N + j] = done[k];
+    }
+  }
+  let to = points_at(at);
+  //@unroll
+  for (var j = 0u; j < N; j++) {
+    var line: array<vec4<f32>, N>;
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      line[k] = v[j * N + k];
+    }
+    let done = data_1d(line);
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      points_out[(j * N + k) * p.point + to] = select(vec4<f32>(0.0), done[k], inside);
+    }
+  }
+}
+
+// The TAPS x TAPS taps of a phase of the weight [tap][ci][co].
+@compute @workgroup_size(WORKGROUP)
+fn wino_taps(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.invocations) { return; }
+  let at = locate(i, p.rows);
+  let first = vec2<i32>(p.tap_first) + vec2<i32>(at.phase) * p.tap_phase;
+  var v: array<vec4<f32>, N * TAPS>;
+  //@unroll
+  for (var j = 0u; j < TAPS; j++) {
+    var line: array<vec4<f32>, TAPS>;
+    //@unroll
+    for (var k = 0u; k < TAPS; k++) {
+      let tap = first + vec2<i32>(i32(k), i32(j)) * p.tap_place;
+      line[k] = map[(u32(tap.x) * p.kernel + u32(tap.y)) * p.rows * p.width + at.line * p.width + at.col];
+    }
+    let done = spread_taps(line);
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      v[k * TAPS + j] = done[k];
+    }
+  }
+  let to = points_at(at);
+  //@unroll
+  for (var j = 0u; j < N; j++) {
+    var line: array<vec4<f32>, TAPS>;
+    //@unroll
+    for (var k = 0u; k < TAPS; k++) {
+      line[k] = v[j * TAPS + k];
+    }
+    let done = spread_taps(line);
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      points_out[(j * N + k) * p.point + to] = done[k];
+    }
+  }
+}
+
+// The TILE x TILE pixels of a tile of the map that a weight gradient is anchored at.
+@compute @workgroup_size(WORKGROUP)
+fn wino_tile(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.invocations) { return; }
+  let at = locate(i, (p.tiles + 3u) / 4u * 4u);
+  let inside = at.line < p.tiles;
+  let origin = tile_origin(min(at.line, p.tiles - 1u));
+  var v: array<vec4<f32>, N * TILE>;
+  //@unroll
+  for (var j = 0u; j < TILE; j++) {
+    var line: array<vec4<f32>, TILE>;
+    //@unroll
+    for (var k = 0u; k < TILE; k++) {
+      line[k] = load_map(origin.x, i32(origin.y + k), i32(origin.z + j), at.col);
+    }
+    let done = spread_tile(line);
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      v[k * TILE + j] = done[k];
+    }
+  }
+  let to = points_at(at);
+  //@unroll
+  for (var j = 0u; j < N; j++) {
+    var line: array<vec4<f32>, TILE>;
+    //@unroll
+    for (var k = 0u; k < TILE; k++) {
+      line[k] = v[j * TILE + k];
+    }
+    let done = spread_tile(line);
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      points_out[(j * N + k) * p.point + to] = select(vec4<f32>(0.0), done[k], inside);
+    }
+  }
+}
+
+@group(0) @binding(0) var<storage, read> points: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> mask: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+// The results of a tile.
+@compute @workgroup_size(WORKGROUP)
+fn wino_result(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.invocations) { return; }
+  let at = locate(i, p.tiles);
+  let source = points_at(at);
+  var v: array<vec4<f32>, TILE * N>;
+  //@unroll
+  for (var j = 0u; j < N; j++) {
+    var line: array<vec4<f32>, N>;
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      line[k] = points[(k * N + j) * p.point + source];
+    }
+    let done = gather_tile(line);
+    //@unroll
+    for (var k = 0u; k < TILE; k++) {
+      v[k * N + j] = done[k];
+    }
+  }
+  let origin = tile_origin(at.line);
+  //@unroll
+  for (var j = 0u; j < TILE; j++) {
+    var line: array<vec4<f32>, N>;
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      line[k] = v[j * N + k];
+    }
+    let done = gather_tile(line);
+    let oy = (origin.y + j) * p.step + at.phase.x * p.shift;
+    //@unroll
+    for (var k = 0u; k < TILE; k++) {
+      let ox = (origin.z + k) * p.step + at.phase.y * p.shift;
+      if (oy < p.h && ox < p.w) {
+        let pixel = (origin.x * p.h + oy) * p.w + ox;
+        y[p.map_off + pixel * p.map_stride + at.col] = finish(done[k], pixel, at.col);
+      }
+    }
+  }
+}
+
+@group(0) @binding(1) var<storage, read_write> dw: array<vec4<f32>>;
+
+// The taps of a phase of the weight's gradient.
+@compute @workgroup_size(WORKGROUP)
+fn wino_dw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.invocations) { return; }
+  let at = locate(i, p.rows);
+  let source = points_at(at);
+  var v: array<vec4<f32>, TAPS * N>;
+  //@unroll
+  for (var j = 0u; j < N; j++) {
+    var line: array<vec4<f32>, N>;
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      line[k] = points[(k * N + j) * p.point + source];
+    }
+    let done = gather_taps(line);
+    //@unroll
+    for (var k = 0u; k < TAPS; k++) {
+      v[k * N + j] = done[k];
+    }
+  }
+  let first = vec2<i32>(p.tap_first) + vec2<i32>(at.phase) * p.tap_phase;
+  //@unroll
+  for (var j = 0u; j < TAPS; j++) {
+    var line: array<vec4<f32>, N>;
+    //@unroll
+    for (var k = 0u; k < N; k++) {
+      line[k] = v[j * N + k];
+    }
+    let done = gather_taps(line);
+    //@unroll
+    for (var k = 0u; k < TAPS; k++) {
+      let tap = first + vec2<i32>(i32(j), i32(k)) * p.tap_place;
+      let to = (u32(tap.x) * p.kernel + u32(tap.y)) * p.rows * p.width + at.line * p.width + at.col;
+      var r = done[k];
+      if (p.accumulate != 0u) { r = r + dw[to]; }
+      dw[to] = r;
+    }
+  }
+}

@@ -1,0 +1,130 @@
+//! Convolutions as matrix products: one family of kernels for conv2d, conv_transpose2d and all their gradients.
+//!
+//! Data side: rows are output pixels, columns output channels, summed over taps and input channels; the adjoint of a strided
+//! layer runs by phases (see `shaders/lib/conv_operands.wgsl`). Weight side: rows are taps and channels of one map, columns
+//! channels of the other, summed over pixels (`shaders/lib/wgrad_operands.wgsl`). [`Tuning`] chooses among the variants.
+
+mod direct;
+mod tile;
+mod variant;
+mod winograd;
+
+pub use variant::{Method, Pass, Problem, Tile, Tuning, Variant, Wish};
+
+use super::{Act, Bind, Cost, Dispatch, Lowering, Operand};
+use crate::shape::{Channels, Conv, Shape};
+use variant::Product;
+
+/// What a pass does beside the product itself: fused neighbours.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Fused {
+    /// A (leaky) ReLU that each operand passes as it is loaded.
+    pub load: [Option<Act>; 2],
+    /// The derivative of a (leaky) ReLU that the result is multiplied by; the operand of that activation is the last input.
+    pub mask: Option<Act>,
+}
+
+/// The factor of negative values of an activation on load: 1 leaves them as they are.
+fn slope(act: Option<Act>) -> f32 {
+    act.map_or(1.0, Act::slope)
+}
+
+/// A pass to lower: the problem and how its operands lie.
+struct Task<'a> {
+    problem: Problem,
+    node: &'a Lowering<'a>,
+    fused: Fused,
+    /// Which input is the bias, the operand of the mask.
+    bias: Option<usize>,
+    mask: Option<usize>,
+    accumulate: bool,
+}
+
+impl Task<'_> {
+    fn input(&self, at: usize) -> &Operand {
+        &self.node.inputs[at]
+    }
+
+    fn output(&self) -> &Operand {
+        &self.node.outputs[0]
+    }
+
+    /// Binds the bias and the mask of `lib/epilogue.wgsl`. What is missing must be bound all the same: `instead`, which is not read.
+    fn bind_epilogue(&self, d: Dispatch, instead: Bind) -> Dispatch {
+        d.bind("bias", self.bias.map_or(instead, Bind::In)).bind("mask", self.mask.map_or(instead, Bind::In))
+    }
+
+    /// Their parameters. Without `on` there is no bias and no mask.
+    fn epilogue(&self, d: Dispatch, on: bool) -> Dispatch {
+        let mask = self.mask.filter(|_| on);
+        let operand = mask.map_or(*self.output(), |m| *self.input(m));
+        d.u("has_bias", u32::from(on && self.bias.is_some()))
+            .u("has_mask", u32::from(mask.is_some()))
+            .view("mask", &operand)
+            .f("mask_slope", self.fused.mask.map_or(0.0, Act::slope))
+    }
+}
+
+/// The dispatches of a pass. Inputs: the two operands, then the bias if `bias`, then the operand of the fused mask if there is one.
+pub(super) fn lower(node: &Lowering<'_>, pass: Pass, conv: Conv, bias: bool, accumulate: bool, fused: Fused) -> Vec<Dispatch> {
+    let problem = Problem { pass, inputs: [node.inputs[0].shape, node.inputs[1].shape], output: node.outputs[0].shape, conv };
+    let mask = fused.mask.is_some().then(|| 2 + usize::from(bias));
+    let task = Task { problem, node, fused, bias: bias.then_some(2), mask, accumulate };
+    let variant = node.tuning.choose(&problem);
+    let mut dispatches = match (variant.method, pass.is_weights()) {
+        (Method::Direct, false) => direct::data(&task, variant),
+        (Method::Direct, true) => direct::weights(&task, variant),
+        (_, false) => winograd::data(&task, variant),
+        (_, true) => winograd::weights(&task, variant),
+    };
+    dispatches[0].variant = Some(variant);
+    dispatches
+}
+
+/// Multiply-adds counted at the pixels of the strided side's smaller map: what the layer really needs.
+pub(super) fn cost(anchor: &Shape, ci: u32, co: u32, conv: Conv, touched: &[&Shape]) -> Cost {
+    Cost { flop: 2 * u64::from(anchor.pixels()) * u64::from(ci) * u64::from(co) * u64::from(conv.taps()), bytes: touched.iter().map(|s| s.bytes()).sum() }
+}
+
+/// The operand that a data pass reads must have the channels that the weight was laid out for.
+pub(super) fn check_weight(x: &Shape, w: &Shape, rows: Option<Channels>, conv: Conv, bias: Option<&Shape>) -> Result<(), String> {
+    if w.n != conv.taps() {
+        return Err(format!("w has {} taps, the kernel {}x{} has {} (w {w})", w.n, conv.kernel, conv.kernel, conv.taps()));
+    }
+    if w.w != x.c.physical() {
+        return Err(format!(
+            "x has {} channels in {} places but w expects {} (x {x} NHWC, w {w} [tap, 1, ci, co]); a weight is laid out by the channels of its input",
+            x.c.logical(),
+            x.c.physical(),
+            w.w
+        ));
+    }
+    if let Some(rows) = rows.filter(|rows| *rows != x.c) {
+        return Err(format!("x has channels {} and w was laid out for {rows} (x {x} NHWC); make the weight with the Channels of its input", x.c));
+    }
+    match bias {
+        Some(bias) if bias.c != w.c => Err(format!("the bias {bias} does not match the output channels of w {w}")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Layout;
+    use crate::{Conv, Shape, Store, Tape};
+
+    #[test]
+    fn a_weight_laid_out_for_other_parts_is_refused() {
+        // 6 channels and 3|3 both take 8 places, but not the same ones.
+        let mut store = Store::new();
+        let param = store.param("net", "w", Layout::Conv { ci: 6.into(), co: 4, kernel: 1 });
+        let mut tape = Tape::new();
+        let (a, b) = (tape.input("a", Shape::new(1, 2, 2, 3)), tape.input("b", Shape::new(1, 2, 2, 3)));
+        let pair = tape.concat(&[a, b]).unwrap();
+        let w = tape.param(&store, &param);
+        let error = tape.conv2d(pair, w, None, Conv::new(1, 1, 0)).unwrap_err().to_string();
+        assert!(error.contains("3|3") && error.contains("laid out for 6"), "{error}");
+        let whole = tape.input("x", Shape::new(1, 2, 2, 6));
+        assert!(tape.conv2d(whole, w, None, Conv::new(1, 1, 0)).is_ok());
+    }
+}

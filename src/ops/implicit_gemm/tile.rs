@@ -1,0 +1,63 @@
+//! Tiles as dispatches: which shader file, which constants, which grid.
+
+use super::{Product, Tile};
+use crate::ops::Dispatch;
+
+/// Rows of an output tile of the register family.
+const REGISTER_ROWS: u32 = 8;
+/// Invocations of a workgroup of the subgroup and register families.
+const INVOCATIONS: u32 = 64;
+/// Columns of a workgroup of the gemv tile.
+const GEMV_COLUMNS: u32 = 32;
+
+/// Shader files of one kind of operands: subgroup, register, workgroup, gemv.
+pub(super) type Files = [&'static str; 4];
+
+impl Tile {
+    /// The kernel with its grid; `slices` of the sum lie in z beside the phases.
+    pub(super) fn dispatch(self, files: Files, product: &Product, slices: u32) -> Dispatch {
+        let Product { rows, cols, phases, .. } = *product;
+        let z = phases * slices;
+        match self {
+            Tile::Subgroup { lanes, rows: high } => {
+                let row_groups = self.row_groups(rows);
+                let column_groups = INVOCATIONS / lanes / row_groups;
+                let x = cols.div_ceil(lanes).div_ceil(column_groups);
+                let y = rows.div_ceil(high).div_ceil(row_groups);
+                Dispatch::new(files[0], "main").tune("SG", lanes).tune("ROWS", high).groups([x, y, z])
+            }
+            Tile::Register { columns } => {
+                let y = rows.div_ceil(INVOCATIONS * REGISTER_ROWS);
+                Dispatch::new(files[1], "main").tune("TN", columns).groups([cols.div_ceil(columns), y, z])
+            }
+            Tile::Workgroup { side } => {
+                // The large tile keeps 8 x 8 results an invocation, the others 4 x 4.
+                let (grid, t, blocks) = match side {
+                    128 => (16, 2, 2),
+                    64 => (16, 1, 4),
+                    _ => (8, 1, 4),
+                };
+                let d = Dispatch::new(files[2], "main").tune("GRID", grid).tune("TM", t).tune("TN", t).tune("KB", blocks);
+                d.groups([cols.div_ceil(grid * t), rows.div_ceil(4 * grid * t), z])
+            }
+            Tile::Gemv { rows: high } => Dispatch::new(files[3], "main").tune("ROWS", high).groups([cols.div_ceil(GEMV_COLUMNS), rows.div_ceil(high), z]),
+        }
+    }
+
+    /// How many subgroups of a workgroup lie along the rows; the others lie along the columns.
+    pub(super) fn row_groups(self, rows: u32) -> u32 {
+        match self {
+            Tile::Subgroup { lanes, rows: high } => rows.div_ceil(high).next_power_of_two().min(INVOCATIONS / lanes),
+            _ => 1,
+        }
+    }
+
+    /// Steps of 4 k that the weight side advances by.
+    pub(super) fn blocks_a_step(self) -> u32 {
+        match self {
+            Tile::Workgroup { side: 128 } => 2,
+            Tile::Workgroup { .. } => 4,
+            _ => 1,
+        }
+    }
+}
