@@ -5,6 +5,7 @@
 //! channels of the other, summed over pixels (`shaders/lib/wgrad_operands.wgsl`). [`Tuning`] chooses among the variants.
 
 mod direct;
+mod rule;
 mod tile;
 mod variant;
 mod winograd;

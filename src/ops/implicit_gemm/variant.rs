@@ -3,6 +3,7 @@
 //! A [`Variant`] is a method (directly, or by minimal filtering), a tile, and a number of slices that the sum is cut into. All give
 //! the same result up to rounding. [`Tuning`] knows the choice: forced, from a table that was measured, or by the built-in rule.
 
+use super::rule;
 use crate::error::{Error, Result};
 use crate::gpu::Family;
 use crate::shape::{Conv, Shape};
@@ -301,7 +302,7 @@ impl Tuning {
     /// The choice for a problem.
     pub fn choose(&self, problem: &Problem) -> Variant {
         let listed = self.table.get(&problem.to_string()).copied();
-        let mut variant = listed.unwrap_or_else(|| rule(self.family, problem));
+        let mut variant = listed.unwrap_or_else(|| rule::choose(self.family, problem));
         let Wish { method, tile, split } = self.forced;
         if let Some(method) = method.filter(|m| problem.allows(*m)) {
             variant.method = method;
@@ -319,7 +320,9 @@ impl Tuning {
 impl Variant {
     /// The nearest variant that the problem and the device's family allow.
     fn valid_for(mut self, problem: &Problem, family: Family) -> Variant {
-        if !problem.allows(self.method) || (self.method != Method::Direct && super::winograd::scratch_bytes(problem, self.method) > crate::gpu::MAX_BINDING) {
+        if !problem.allows(self.method)
+            || (self.method != Method::Direct && super::winograd::scratch(problem, self.method).iter().any(|b| *b > crate::gpu::MAX_BINDING))
+        {
             self.method = Method::Direct;
         }
         let product = problem.direct();
@@ -327,8 +330,8 @@ impl Variant {
         match (self.tile, family) {
             // A subgroup's size is a fact of the device.
             (Tile::Subgroup { rows, .. }, Family::Subgroup(lanes)) => self.tile = Tile::Subgroup { lanes, rows: rows.max(lanes) },
-            (Tile::Subgroup { .. }, _) => self.tile = plain_tile(family, &product),
-            (Tile::Gemv { .. }, _) if !gemv_fits => self.tile = plain_tile(family, &product),
+            (Tile::Subgroup { .. }, _) => self.tile = rule::tile(family, problem, self.method, &product),
+            (Tile::Gemv { .. }, _) if !gemv_fits => self.tile = rule::tile(family, problem, self.method, &product),
             _ => {}
         }
         if self.method != Method::Direct {
@@ -371,29 +374,6 @@ impl Variant {
         }
         all
     }
-}
-
-/// The tile that suits a direct product on a device nobody has measured.
-fn plain_tile(family: Family, product: &Product) -> Tile {
-    let Product { rows, cols, .. } = *product;
-    // Thin outputs (RGB, one logit) would leave most lanes or columns of the wide tiles idle.
-    if cols < 2 {
-        return Tile::Register { columns: 1 };
-    }
-    match family {
-        Family::Subgroup(lanes) => Tile::Subgroup { lanes, rows: 16 },
-        Family::Register => Tile::Register { columns: if cols < 4 { 2 } else { 4 } },
-        // The large tile does twice the arithmetic a load; it wants enough tiles to fill a GPU all the same.
-        Family::Workgroup if rows.div_ceil(128) * cols.div_ceil(32) * product.phases >= 128 => Tile::Workgroup { side: 128 },
-        Family::Workgroup => Tile::Workgroup { side: 64 },
-    }
-}
-
-/// The built-in choice.
-fn rule(family: Family, problem: &Problem) -> Variant {
-    let product = problem.direct();
-    let tile = plain_tile(family, &product);
-    Variant { method: Method::Direct, tile, split: 1 }
 }
 
 #[cfg(test)]

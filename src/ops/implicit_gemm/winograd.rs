@@ -122,9 +122,26 @@ impl<'a> Block<'a> {
     }
 }
 
-/// The largest scratch tensor.
-pub(super) fn scratch_bytes(problem: &Problem, method: Method) -> u64 {
-    Filter::new(problem, method).scratch(problem).into_iter().max().expect("three of them")
+/// Bytes of the scratch tensors.
+pub(super) fn scratch(problem: &Problem, method: Method) -> [u64; 3] {
+    Filter::new(problem, method).scratch(problem)
+}
+
+/// Sizes of the matrix products, one a point (and phase of the result).
+pub(super) fn product(problem: &Problem, method: Method) -> Product {
+    let filter = Filter::new(problem, method);
+    let [a, b] = problem.inputs.map(|s| s.c.vec4s());
+    let squared = filter.squared();
+    let weights = |rows, cols| Product { rows, cols, blocks: filter.padded() / 4, taps: 1, phases: filter.points() };
+    // Phases of the operand are summed over, phases of the result are products of their own.
+    let data = |summed, apart| Product { rows: filter.tiles, cols: problem.output.c.vec4s(), blocks: a, taps: summed, phases: filter.points() * apart };
+    match problem.pass {
+        Pass::Conv | Pass::TransposedX => data(squared, 1),
+        Pass::ConvX | Pass::Transposed => data(1, squared),
+        // Rows are input channels: of x of conv2d with their phases, of x of conv_transpose2d.
+        Pass::ConvW => weights(4 * squared * a, b),
+        Pass::TransposedW => weights(4 * a, squared * b),
+    }
 }
 
 /// Parameters and bindings of the matrix products.
@@ -188,10 +205,10 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let gathers = matches!(pass, Pass::Conv | Pass::TransposedX);
     let over_co = matches!(pass, Pass::ConvX | Pass::TransposedX);
     let strided = filter.phases == 2;
-    let (blocks, cols) = (x.shape.c.vec4s(), y.shape.c.vec4s());
+    let product = product(problem, variant.method);
+    let (blocks, cols, summed) = (product.blocks, product.cols, product.taps);
     let (ci, co4) = (w.shape.w, w.shape.c.vec4s());
-    // Phases of the operand are summed over, phases of the result are products of their own.
-    let (summed, apart) = if gathers { (filter.squared(), 1) } else { (1, filter.squared()) };
+    let apart = product.phases / filter.points();
     let (pad, kernel) = (problem.conv.pad as i32, 4);
 
     let line = summed * blocks;
@@ -218,7 +235,6 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let d = to_points(filter.file, "wino_taps", 1, OTHER, taps_bytes);
     let of_w = without_epilogue(task, filter.finish(d, co4, ci, filter.phases, &block));
 
-    let product = Product { rows: filter.tiles, cols, blocks, taps: summed, phases: filter.points() * apart };
     let (b_step, b_col) = if over_co { (1, 4 * co4) } else { (4 * co4, 1) };
     let gemm = Gemm {
         product,
@@ -267,10 +283,9 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let block = Block { slope: slope(task.fused.load[other]), ..Block::new(g, filter.padded() * g4, 0, g4) };
     let of_g = filter.finish(to_points("wino_tile", other, OTHER, tile_bytes), g4, filter.padded(), 1, &block);
 
-    // Rows are input channels: of x of conv2d with their phases, of x of conv_transpose2d.
     let of = |at, bytes, width: u32| ((at, bytes), filter.padded() * width, width);
     let (a, b) = if swap { (of(OTHER, tile_bytes, g4), of(DATA, data_bytes, line)) } else { (of(DATA, data_bytes, line), of(OTHER, tile_bytes, g4)) };
-    let product = Product { rows: 4 * a.2, cols: b.2, blocks: filter.padded() / 4, taps: 1, phases: filter.points() };
+    let product = product(problem, variant.method);
     let gemm = Gemm {
         product,
         by_k: true,
