@@ -99,7 +99,10 @@ fn b_load(at: BCol, k: u32) -> vec4<f32> {
 fn b_step(at: BCol, blocks: u32) -> BCol { return BCol(at.col, at.pixel + 4u * blocks); }
 
 fn put(at: u32, v: vec4<f32>) {
-  dw[at] = select(v, v + dw[at], p.accumulate != 0u);
+  // Not a select: that would read what is there every time.
+  var r = v;
+  if (p.accumulate != 0u) { r = r + dw[at]; }
+  dw[at] = r;
 }
 
 fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {

@@ -154,7 +154,7 @@ impl Plan {
                 dispatches,
             });
         }
-        let slots = slots::assign(&mut roots, live.len(), options.reuse);
+        let slots = slots::assign(&mut roots, options.reuse);
         let places = std::mem::take(&mut layout.places);
         let hosts: BTreeSet<Tensor> = nodes.iter().flat_map(|n| &n.inputs).copied().filter(|t| tape.info(*t).source == Source::Host).collect();
         let mut plan = Plan {

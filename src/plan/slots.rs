@@ -50,38 +50,30 @@ pub(super) fn scratch(roots: &mut Vec<TemporaryRoot>, at: usize, label: &str, di
 }
 
 /// Gives every root a slot and returns the slots' sizes in bytes. With `reuse` off every root has one of its own.
-pub(super) fn assign(roots: &mut [TemporaryRoot], nodes: usize, reuse: bool) -> Vec<u64> {
+///
+/// The largest first, each into the first slot where nothing else lives at the same time: a slot is as large as the first that
+/// went in, so none is larger than it must be. Lives are closed intervals of nodes: what a node reads is never what it writes.
+pub(super) fn assign(roots: &mut [TemporaryRoot], reuse: bool) -> Vec<u64> {
+    let mut order: Vec<usize> = (0..roots.len()).collect();
+    // Ties by first use, so that the order does not hang on how roots were numbered.
+    order.sort_by_key(|&at| (std::cmp::Reverse(roots[at].bytes), roots[at].life));
     let mut slots: Vec<u64> = Vec::new();
-    let mut free: Vec<usize> = Vec::new();
-    let mut begin = vec![Vec::new(); nodes];
-    let mut end = vec![Vec::new(); nodes];
-    for (at, root) in roots.iter().enumerate() {
-        begin[root.life.0].push(at);
-        if !root.kept && reuse {
-            end[root.life.1].push(at);
+    // Lives by slot; `None` for slots that are not shared.
+    let mut lives: Vec<Option<Vec<(usize, usize)>>> = Vec::new();
+    for at in order {
+        let TemporaryRoot { bytes, life, kept, .. } = roots[at];
+        let shared = reuse && !kept;
+        let apart = |other: &(usize, usize)| other.1 < life.0 || life.1 < other.0;
+        let found = lives.iter().position(|of| shared && of.as_ref().is_some_and(|of| of.iter().all(apart)));
+        let slot = found.unwrap_or_else(|| {
+            slots.push(bytes);
+            lives.push(shared.then(Vec::new));
+            slots.len() - 1
+        });
+        if let Some(of) = &mut lives[slot] {
+            of.push(life);
         }
-    }
-    for node in 0..nodes {
-        for &at in &begin[node] {
-            let need = roots[at].bytes;
-            // Best fit; else the largest free slot grows, which costs less than another slot. What the host reads shares nothing.
-            let fits = |slot: &&usize| slots[**slot] >= need;
-            let best = free.iter().filter(fits).min_by_key(|s| slots[**s]).or_else(|| free.iter().max_by_key(|s| slots[**s])).copied();
-            let slot = match best.filter(|_| !roots[at].kept) {
-                Some(slot) => {
-                    free.retain(|s| *s != slot);
-                    slots[slot] = slots[slot].max(need);
-                    slot
-                }
-                None => {
-                    slots.push(need);
-                    slots.len() - 1
-                }
-            };
-            roots[at].slot = slot;
-        }
-        // Freed only now: what a node reads is never what it writes.
-        free.extend(end[node].iter().map(|&at| roots[at].slot));
+        roots[at].slot = slot;
     }
     slots
 }
