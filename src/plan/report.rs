@@ -101,7 +101,7 @@ impl fmt::Display for Plan {
             cost.bytes as f64 / 1e6
         )?;
         writeln!(f, "{}", self.memory)?;
-        writeln!(f, "{:>5}  {:<44} {:<24} {:>10}  {:>5}", "node", "label", "output", "MFLOP", "slot")?;
+        writeln!(f, "{:>5}  {:<44} {:<24} {:>10}  {:>5}  variant", "node", "label", "output", "MFLOP", "slot")?;
         for node in &self.nodes {
             let output = node.outputs.first();
             let shape = output.map(|t| self.shapes[t.index()].to_string()).unwrap_or_default();
@@ -110,8 +110,12 @@ impl fmt::Display for Plan {
                 Some(Root::Stored(_)) => "store".into(),
                 _ => "host".into(),
             };
-            let arranged = if node.dispatches.is_empty() { " (planned away)" } else { "" };
-            writeln!(f, "{:>5}  {:<44} {:<24} {:>10.2}  {:>5}{arranged}", node.number, node.label, shape, node.cost.flop as f64 / 1e6, slot)?;
+            let variant = match node.variant() {
+                Some(variant) => format!("  {variant}"),
+                None if node.dispatches.is_empty() => "  (planned away)".into(),
+                None => String::new(),
+            };
+            writeln!(f, "{:>5}  {:<44} {:<24} {:>10.2}  {:>5}{variant}", node.number, node.label, shape, node.cost.flop as f64 / 1e6, slot)?;
         }
         write!(
             f,
