@@ -4,6 +4,7 @@ mod adapters;
 mod kernel;
 mod memory;
 mod probe;
+mod turn;
 
 pub use adapters::{AdapterReport, Request, adapters};
 pub use kernel::{Access, Binding, Kernel, Pipeline};
@@ -181,6 +182,17 @@ impl Gpu {
         self.inner.pipelines.lock().unwrap().len()
     }
 
+    /// Makes wgpu calls, on GL when no other thread makes any: see `turn.rs`. Whatever may touch the context belongs in here, letting go of
+    /// buffers included.
+    pub(crate) fn in_turn<T>(&self, call: impl FnOnce() -> T) -> T {
+        if self.is_gl() { turn::take(call) } else { call() }
+    }
+
+    /// Whether one context serves all threads.
+    fn is_gl(&self) -> bool {
+        self.inner.info.backend == wgpu::Backend::Gl
+    }
+
     /// Runs wgpu calls and turns what they report (validation, memory, internal) into an error that names `label`.
     ///
     /// In the browser errors surface later, so there the call's own result is all there is.
@@ -195,19 +207,24 @@ impl Gpu {
         }
         #[cfg(not(target_arch = "wasm32"))]
         {
-            let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
-            let guards: Vec<_> = filters.into_iter().map(|f| self.device().push_error_scope(f)).collect();
-            let value = call();
-            // Scopes end in the reverse order of their beginning.
-            let errors: Vec<wgpu::Error> = guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
-            self.lost(label)?;
-            match errors.into_iter().next() {
-                None => Ok(value),
-                Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory { label: label.into(), message: source.to_string() }),
-                // What a lost device makes is invalid, and using it is refused.
-                Some(other) if !self.is_alive() => Err(Error::DeviceLost { label: label.into(), message: one_line(&other.to_string()) }),
-                Some(other) => Err(Error::Validation { label: label.into(), message: one_line(&other.to_string()) }),
-            }
+            self.in_turn(|| self.scoped_in_turn(label, call))
+        }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn scoped_in_turn<T>(&self, label: &str, call: impl FnOnce() -> T) -> Result<T> {
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+        let guards: Vec<_> = filters.into_iter().map(|f| self.device().push_error_scope(f)).collect();
+        let value = call();
+        // Scopes end in the reverse order of their beginning.
+        let errors: Vec<wgpu::Error> = guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
+        self.lost(label)?;
+        match errors.into_iter().next() {
+            None => Ok(value),
+            Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory { label: label.into(), message: source.to_string() }),
+            // What a lost device makes is invalid, and using it is refused.
+            Some(other) if !self.is_alive() => Err(Error::DeviceLost { label: label.into(), message: one_line(&other.to_string()) }),
+            Some(other) => Err(Error::Validation { label: label.into(), message: one_line(&other.to_string()) }),
         }
     }
 
@@ -238,7 +255,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn wait(&self, label: &str) -> Result<()> {
-        let polled = self.device().poll(wgpu::PollType::wait_indefinitely());
+        let polled = self.in_turn(|| self.device().poll(wgpu::PollType::wait_indefinitely()));
         self.lost(label)?;
         polled.map(|_| ()).map_err(|e| Error::DeviceLost { label: label.into(), message: e.to_string() })
     }

@@ -218,7 +218,7 @@ impl Program {
 
     /// Writes the step uniform; takes effect before whatever is submitted next.
     pub fn set_step(&self, values: &StepValues) {
-        self.gpu.queue().write_buffer(&self.step, 0, &values.bytes());
+        self.gpu.in_turn(|| self.gpu.queue().write_buffer(&self.step, 0, &values.bytes()));
     }
 
     /// Appends dispatches to a host's encoder, in one compute pass. The host submits.
@@ -360,5 +360,17 @@ impl Program {
     /// [`Error::OutOfMemory`].
     pub fn scalars(&self, tensors: &[Tensor], depth: usize) -> Result<Scalars> {
         Scalars::new(self, tensors, depth)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let Program { gpu, slots, hosts, stored, dispatches, .. } = self;
+        gpu.in_turn(|| {
+            dispatches.clear();
+            slots.clear();
+            hosts.clear();
+            stored.clear();
+        });
     }
 }
