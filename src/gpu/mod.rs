@@ -1,6 +1,7 @@
 //! The device: found by [`Gpu::request`], or handed over by a host to [`Gpu::from_parts`].
 
 mod adapters;
+mod compile;
 mod kernel;
 mod memory;
 mod probe;
@@ -14,7 +15,7 @@ pub use memory::read_buffer;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The largest page of parameters and the largest binding that is counted on: WebGPU's default, 128 MiB.
 pub const MAX_BINDING: u64 = 128 << 20;
@@ -53,6 +54,7 @@ struct Inner {
     family: Mutex<Family>,
     checked: bool,
     pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
+    cache: OnceLock<wgpu::PipelineCache>,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -121,7 +123,8 @@ impl Gpu {
             _ => Family::Workgroup,
         };
         let checked = checked || std::env::var_os("PIXTAPE_CHECKED").is_some();
-        let gpu = Gpu { inner: Arc::new(Inner { device, queue, info, family: Mutex::new(first), checked, pipelines: Mutex::default(), lost }) };
+        let (family_now, pipelines, cache) = (Mutex::new(first), Mutex::default(), OnceLock::new());
+        let gpu = Gpu { inner: Arc::new(Inner { device, queue, info, family: family_now, checked, pipelines, cache, lost }) };
         let family = match family {
             Some(Family::Subgroup(_)) => probe::subgroup_lanes(&gpu)?
                 .map(Family::Subgroup)
@@ -162,24 +165,6 @@ impl Gpu {
     /// The tile that convolutions use on this device.
     pub fn family(&self) -> Family {
         *self.inner.family.lock().unwrap()
-    }
-
-    /// The pipeline of a kernel, compiled at the first call and shared by every node that uses it.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] with file and line if the shader is refused, [`Error::Limit`] if it needs more than the device has.
-    pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
-        if let Some(found) = self.inner.pipelines.lock().unwrap().get(kernel) {
-            return Ok(found.clone());
-        }
-        let made = Arc::new(Pipeline::new(self, kernel, !self.inner.checked)?);
-        self.inner.pipelines.lock().unwrap().insert(kernel.clone(), made.clone());
-        Ok(made)
-    }
-
-    /// Number of pipelines compiled so far.
-    pub fn pipeline_count(&self) -> usize {
-        self.inner.pipelines.lock().unwrap().len()
     }
 
     /// Makes wgpu calls, on GL when no other thread makes any: see `turn.rs`. Whatever may touch the context belongs in here, letting go of
