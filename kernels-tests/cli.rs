@@ -10,7 +10,12 @@ use tempfile::TempDir;
 const TINY: &[&str] = &["--netG", "unet_32", "--ngf", "4", "--ndf", "4", "--load_size", "36", "--crop_size", "32"];
 
 fn pixtape(words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pixtape")).args(words).output().expect("the program starts")
+    pixtape_keeping(Path::new(""), words)
+}
+
+/// With a folder for what is kept from run to run; none by default.
+fn pixtape_keeping(cache: &Path, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pixtape")).env("PIXTAPE_CACHE_DIR", cache).args(words).output().expect("the program starts")
 }
 
 fn text(path: &Path) -> &str {
@@ -249,4 +254,54 @@ fn upstreams_other_flags_are_taken_with_a_note() {
     refused(&output, &["/nonexistent"]);
     let help = ok(pixtape(&["train", "--help"]));
     assert!(help.contains("--lambda_L1") && help.contains("pix2pix"));
+}
+
+#[test]
+fn compiled_pipelines_are_kept_and_nothing_wrong_with_them_is_a_failure() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (cache, root) = (dir.path().join("deep/cache"), dir.path().join("data"));
+    pairs(&root, 1);
+    let runs = dir.path().join("runs");
+    let words = |name: &'static str| {
+        let words = ["train", "--dataroot", text(&root), "--checkpoints_dir", text(&runs), "--name", name, "--max_steps", "1"];
+        [&words, TINY].concat().into_iter().map(String::from).collect::<Vec<_>>()
+    };
+    let run = |cache: &Path, name: &'static str| {
+        let words = words(name);
+        let output = pixtape_keeping(cache, &words.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(output.status.success() && errors(&output).is_empty(), "{name}: {}", errors(&output));
+    };
+    let files = || std::fs::read_dir(&cache).into_iter().flatten().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    run(&cache, "first");
+    let Some(file) = files().pop() else {
+        // Only Vulkan has one.
+        println!("SKIPPED (no pipeline cache on this device)");
+        return;
+    };
+    let whole = std::fs::read(&file).unwrap();
+    run(&cache, "again");
+    assert_identical(&runs.join("first"), &runs.join("again"));
+    for (name, bytes) in [("truncated", &whole[..whole.len() / 2]), ("garbage", b"garbage"), ("empty", b"")] {
+        std::fs::write(&file, bytes).unwrap();
+        run(&cache, name);
+        assert_eq!(files(), std::slice::from_ref(&file), "{name}: one file, and nothing beside it");
+        assert!(std::fs::read(&file).unwrap().len() > whole.len() / 2, "{name}: written anew");
+        assert_identical(&runs.join("first"), &runs.join(name));
+    }
+    // A folder that cannot be: part of its path is a file. And one that cannot be written to (which does not stop root).
+    run(&file.join("below"), "nowhere");
+    let mut rights = std::fs::metadata(&cache).unwrap().permissions();
+    rights.set_readonly(true);
+    std::fs::set_permissions(&cache, rights.clone()).unwrap();
+    std::fs::remove_file(&file).ok();
+    run(&cache, "readonly");
+    #[cfg(unix)]
+    std::os::unix::fs::PermissionsExt::set_mode(&mut rights, 0o755);
+    #[cfg(not(unix))]
+    #[expect(clippy::permissions_set_readonly_false)]
+    rights.set_readonly(false);
+    std::fs::set_permissions(&cache, rights).unwrap();
 }

@@ -75,8 +75,12 @@ struct Ready {
 }
 
 fn ready(gpu: &Gpu) -> Ready {
+    ready_by(gpu, |plan, store| plan.prepare(gpu, store))
+}
+
+fn ready_by(gpu: &Gpu, prepare: impl FnOnce(Plan, &Store) -> pixtape::Result<Program>) -> Ready {
     let Net { store, param, gamma, x, loss, plan } = net(gpu);
-    let program = plan.prepare(gpu, &store).unwrap();
+    let program = prepare(plan, &store).unwrap();
     program.write(x, &support::reals(16 * 16 * 3, 1, -1.0, 1.0)).unwrap();
     store.write(gpu, param.value, &param.layout, &support::reals(param.layout.elements(), 2, -0.5, 0.5)).unwrap();
     store.write(gpu, gamma.value, &gamma.layout, &[1.0; 8]).unwrap();
@@ -138,6 +142,76 @@ fn a_host_encodes_steps_on_its_own_device_among_its_own_work() {
     assert_eq!(uncaptured.load(Ordering::SeqCst), 0);
     let _ = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 1 << 62, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
     assert_eq!(uncaptured.load(Ordering::SeqCst), 1);
+}
+
+/// Losses of three steps and the bits of the weights after them.
+fn three_steps(r: &Ready) -> (Vec<u32>, Vec<u32>) {
+    let losses = (1..=3).map(|step| {
+        r.program.step(&step_values(step)).unwrap();
+        r.loss().to_bits()
+    });
+    (losses.collect(), r.weights().into_iter().map(f32::to_bits).collect())
+}
+
+/// A net made ready by way of `prepare_with`, and what was reported meanwhile.
+fn reported(gpu: &Gpu) -> (Ready, Vec<(usize, usize)>) {
+    let mut calls = Vec::new();
+    let ready = ready_by(gpu, |plan, store| plan.prepare_with(gpu, store, &mut |done, total| calls.push((done, total))));
+    (ready, calls)
+}
+
+#[test]
+fn preparation_reports_every_kernel_once_and_changes_no_result() {
+    let Some((device, queue)) = stranger() else { return };
+    let gpu = Gpu::from_parts(device, queue).unwrap();
+    let before = gpu.pipeline_count();
+    let (with, calls) = reported(&gpu);
+    let made = gpu.pipeline_count() - before;
+    assert!(made > 1, "{made} kernels");
+    assert_eq!(calls, (1..=made).map(|done| (done, made)).collect::<Vec<_>>());
+    assert_eq!(reported(&gpu).1, [], "what is there is not compiled again");
+
+    let Some((device, queue)) = stranger() else { return };
+    let without = ready(&Gpu::from_parts(device, queue).unwrap());
+    assert_eq!(three_steps(&with), three_steps(&without), "the same bits, however it was prepared");
+}
+
+#[test]
+fn pipelines_go_out_as_bytes_and_come_back_in_and_bytes_that_are_none_do_no_harm() {
+    let fresh = || pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap();
+    if support::gpu().is_none() {
+        return;
+    }
+    let first = fresh();
+    // SAFETY: no data.
+    unsafe { first.open_pipeline_cache(None) }.unwrap();
+    let expected = three_steps(&ready(&first));
+    let data = first.pipeline_cache_data();
+    assert_eq!(data.is_some(), first.pipeline_cache_key().is_some(), "{}", first.name());
+    let Some(data) = data else {
+        eprintln!("SKIPPED (no pipeline cache on {})", first.name());
+        return;
+    };
+    // wgpu looks at its own header first, so these never reach the driver.
+    for data in [&data[..], &data[..data.len() / 2], &data[..3], b"garbage", b""] {
+        let next = fresh();
+        // SAFETY: what the device gave, or what its header gives away.
+        unsafe { next.open_pipeline_cache(Some(data)) }.unwrap();
+        assert_eq!(three_steps(&ready(&next)), expected, "{} bytes", data.len());
+        assert!(next.pipeline_cache_data().is_some());
+    }
+}
+
+#[test]
+fn two_threads_share_a_device() {
+    let Some((device, queue)) = stranger() else { return };
+    let gpu = Gpu::from_parts(device, queue).unwrap();
+    let run = || (0..3).map(|_| three_steps(&ready(&gpu))).collect::<Vec<_>>();
+    let results = std::thread::scope(|scope| {
+        let threads = [scope.spawn(run), scope.spawn(run)];
+        threads.map(|t| t.join().expect("no panic"))
+    });
+    assert!(results.iter().flatten().all(|r| *r == results[0][0]), "{results:?}");
 }
 
 #[test]

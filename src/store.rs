@@ -139,7 +139,15 @@ struct PageBuffer {
     label: String,
     role: Role,
     bytes: u64,
-    device: OnceLock<wgpu::Buffer>,
+    device: OnceLock<(wgpu::Buffer, Gpu)>,
+}
+
+impl Drop for PageBuffer {
+    fn drop(&mut self) {
+        if let Some((buffer, gpu)) = self.device.take() {
+            gpu.in_turn(move || drop(buffer));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -275,7 +283,7 @@ impl Store {
     pub fn on_device(&self, gpu: &Gpu, id: StoreId) -> Result<(wgpu::Buffer, u64)> {
         let entry = &self.entries[id.0 as usize];
         let page = &self.buffers[entry.buffer];
-        if let Some(buffer) = page.device.get() {
+        if let Some((buffer, _)) = page.device.get() {
             return Ok((buffer.clone(), entry.offset));
         }
         let made = gpu.scoped(&page.label, || {
@@ -286,7 +294,7 @@ impl Store {
                 mapped_at_creation: false,
             })
         })?;
-        Ok((page.device.get_or_init(|| made).clone(), entry.offset))
+        Ok((page.device.get_or_init(|| (made, gpu.clone())).0.clone(), entry.offset))
     }
 
     /// Writes a tensor's values, given in public order.

@@ -3,6 +3,7 @@
 use super::demo_draw::facade_pair;
 use super::demo_page::{self, DemoPage};
 use super::flags::DemoArgs;
+use super::starting::Starting;
 use super::train::peak_memory;
 use super::translate::mode;
 use crate::error::{Error, Result};
@@ -91,8 +92,10 @@ struct Shot {
 
 impl Demo {
     fn new(gpu: &Gpu, seed: u64, steps: u64) -> Result<Demo> {
-        let trainer = Pix2Pix::new(gpu, config(seed), PlanOptions::default())?;
-        let translator = Translator::new(gpu, trainer.store(), trainer.generator(), SIDE, SIDE, mode("batch", false), PlanOptions::default())?;
+        let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
+        let trainer = Pix2Pix::with_progress(gpu, config(seed), options.clone(), &mut |done, total| starting.show(done, total))?;
+        let translator = Translator::new(gpu, trainer.store(), trainer.generator(), SIDE, SIDE, mode("batch", false), options)?;
+        drop(starting);
         let pairs = (0..PAIRS).map(|i| facade_pair(seed, i, SIDE)).collect();
         let held_out = (0..HELD_OUT).map(|i| facade_pair(seed, FIRST_HELD_OUT + i, SIDE)).collect();
         Ok(Demo { gpu: gpu.clone(), trainer, translator, pairs, held_out, steps, seed })

@@ -1,6 +1,7 @@
 //! `pixtape eval`: how near results are to their targets.
 
 use super::flags::EvalArgs;
+use super::starting::Starting;
 use super::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, AlignedOptions, Picture, list_pictures, metrics};
@@ -62,7 +63,9 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
     let (width, height) = dataset.image_size();
-    let translator = generator.translator((width, height), mode(&args.norm_mode, false), None)?;
+    let mut starting = Starting::new(&gpu);
+    let translator = generator.translator((width, height), mode(&args.norm_mode, false), None, &mut |done, total| starting.show(done, total))?;
+    drop(starting);
     let bar = progress(dataset.len() as u64);
     let mut rows = Vec::with_capacity(dataset.len());
     for index in 0..dataset.len() {

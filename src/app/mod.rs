@@ -7,8 +7,10 @@ mod demo_page;
 mod devices;
 mod eval;
 mod flags;
+mod pipelines;
 mod run_folder;
 mod samples;
+mod starting;
 mod train;
 mod translate;
 

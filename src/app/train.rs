@@ -3,6 +3,7 @@
 use super::flags::TrainArgs;
 use super::run_folder::{RunFolder, State};
 use super::samples::Samples;
+use super::starting::Starting;
 use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
 use crate::io::{AlignedDataset, AlignedOptions, Loader};
@@ -46,7 +47,8 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
 
     let gpu = super::gpu(args.adapter.as_deref())?;
     let plan_options = PlanOptions { memory_limit: args.memory_limit, reuse: !args.no_reuse, ..PlanOptions::default() };
-    let mut trainer = Pix2Pix::new(&gpu, config, plan_options)?;
+    let mut starting = Starting::new(&gpu);
+    let mut trainer = Pix2Pix::with_progress(&gpu, config, plan_options, &mut |done, total| starting.show(done, total))?;
     for (at, file) in &init {
         file.load_into(&gpu, trainer.store(), trainer.networks()[*at].1)?;
     }
@@ -57,7 +59,8 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
         }
         None => RunFolder::create(&args.folder(), args.overwrite, &serde_json::to_value(&args).map_err(|e| Error::Internal(e.to_string()))?)?,
     };
-    let samples = Samples::new(&trainer, &args, &options)?;
+    let samples = Samples::new(&trainer, &args, &options, &mut |done, total| starting.show(done, total))?;
+    drop(starting);
     println!("{} on {} ({} kernels), {} pairs", args.net_g, gpu.name(), gpu.family(), dataset.len());
     println!("plan: {}", trainer.program().plan().memory());
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.

@@ -2,6 +2,7 @@
 
 use super::flags::TranslateArgs;
 use super::run_folder::RunFolder;
+use super::starting::Starting;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
@@ -9,7 +10,7 @@ use crate::io::picture::is_picture;
 use crate::io::{Picture, create_dir, list_pictures};
 use crate::nets::{Mode, Unet, UnetConfig};
 use crate::ops::NormMode;
-use crate::plan::PlanOptions;
+use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
 use crate::train::Translator;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -111,9 +112,9 @@ impl Generator {
     }
 
     /// Makes it ready for pictures of one size.
-    pub fn translator(&self, (width, height): (u32, u32), mode: Mode, memory_limit: Option<u64>) -> Result<Translator> {
+    pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, progress: Progress<'_>) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        Translator::new(&self.gpu, &self.store, &self.unet, width, height, mode, options)
+        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, options, progress)
     }
 }
 
@@ -148,7 +149,9 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let started = Instant::now();
     let mode = mode(&args.norm_mode, args.dropout == "on");
     for (size, jobs) in groups {
-        let translator = generator.translator(size, mode, args.memory_limit)?;
+        let mut starting = Starting::new(&gpu);
+        let translator = bar.suspend(|| generator.translator(size, mode, args.memory_limit, &mut |done, total| starting.show(done, total)))?;
+        drop(starting);
         for job in jobs {
             let input = Picture::load(&job.from, checkpoint.config.input_nc)?;
             if (input.width, input.height) != size {

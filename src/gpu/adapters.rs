@@ -34,7 +34,8 @@ pub struct AdapterReport {
 
 /// Features that are used where they exist. None is needed.
 pub(super) fn wanted_features() -> wgpu::Features {
-    wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
+    use wgpu::Features as F;
+    F::SUBGROUP | F::TIMESTAMP_QUERY | F::TIMESTAMP_QUERY_INSIDE_PASSES | F::PIPELINE_CACHE
 }
 
 /// Backend and name, the text that `--adapter` is held against.

@@ -3,6 +3,7 @@
 use super::Gpu;
 use crate::error::{Error, Result};
 use crate::shader::{self, Tune};
+use std::sync::atomic::AtomicBool;
 
 /// How a kernel uses a storage buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -53,6 +54,8 @@ impl Kernel {
 pub struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) storage: wgpu::BindGroupLayout,
+    /// Whether a driver that compiles at the first dispatch has been made to.
+    pub(crate) warm: AtomicBool,
 }
 
 /// Bytes of a parameter block: one dynamic-offset step of the uniform page.
@@ -112,9 +115,9 @@ impl Pipeline {
                     zero_initialize_workgroup_memory: !trusted,
                     ..Default::default()
                 },
-                cache: None,
+                cache: gpu.pipeline_cache(),
             });
-            Pipeline { pipeline, storage }
+            Pipeline { pipeline, storage, warm: AtomicBool::new(false) }
         });
         made.map_err(|e| match e {
             Error::Validation { label, message } => {

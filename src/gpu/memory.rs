@@ -24,7 +24,9 @@ pub async fn read_buffer(gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, bytes: u
         gpu.queue().submit([encoder.finish()]);
         staging
     })?;
-    map_read(gpu, &staging, label).await
+    let bytes = map_read(gpu, &staging, label).await;
+    gpu.in_turn(move || drop(staging));
+    bytes
 }
 
 /// Maps a staging buffer, copies its bytes out and unmaps it.
@@ -58,7 +60,9 @@ pub(crate) async fn map_read(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> 
     gpu.lost(label)?;
     let lost = |message: String| Error::DeviceLost { label: label.into(), message };
     mapped.map_err(|e| lost(e.to_string()))?;
-    let bytes = staging.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?.to_vec();
-    staging.unmap();
-    Ok(bytes)
+    gpu.in_turn(|| {
+        let bytes = staging.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?.to_vec();
+        staging.unmap();
+        Ok(bytes)
+    })
 }

@@ -1,9 +1,11 @@
 //! The device: found by [`Gpu::request`], or handed over by a host to [`Gpu::from_parts`].
 
 mod adapters;
+mod compile;
 mod kernel;
 mod memory;
 mod probe;
+mod turn;
 
 pub use adapters::{AdapterReport, Request, adapters};
 pub use kernel::{Access, Binding, Kernel, Pipeline};
@@ -13,7 +15,7 @@ pub use memory::read_buffer;
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The largest page of parameters and the largest binding that is counted on: WebGPU's default, 128 MiB.
 pub const MAX_BINDING: u64 = 128 << 20;
@@ -52,6 +54,7 @@ struct Inner {
     family: Mutex<Family>,
     checked: bool,
     pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
+    cache: OnceLock<wgpu::PipelineCache>,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -120,7 +123,8 @@ impl Gpu {
             _ => Family::Workgroup,
         };
         let checked = checked || std::env::var_os("PIXTAPE_CHECKED").is_some();
-        let gpu = Gpu { inner: Arc::new(Inner { device, queue, info, family: Mutex::new(first), checked, pipelines: Mutex::default(), lost }) };
+        let (family_now, pipelines, cache) = (Mutex::new(first), Mutex::default(), OnceLock::new());
+        let gpu = Gpu { inner: Arc::new(Inner { device, queue, info, family: family_now, checked, pipelines, cache, lost }) };
         let family = match family {
             Some(Family::Subgroup(_)) => probe::subgroup_lanes(&gpu)?
                 .map(Family::Subgroup)
@@ -163,22 +167,15 @@ impl Gpu {
         *self.inner.family.lock().unwrap()
     }
 
-    /// The pipeline of a kernel, compiled at the first call and shared by every node that uses it.
-    ///
-    /// # Errors
-    /// [`Error::Validation`] with file and line if the shader is refused, [`Error::Limit`] if it needs more than the device has.
-    pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
-        if let Some(found) = self.inner.pipelines.lock().unwrap().get(kernel) {
-            return Ok(found.clone());
-        }
-        let made = Arc::new(Pipeline::new(self, kernel, !self.inner.checked)?);
-        self.inner.pipelines.lock().unwrap().insert(kernel.clone(), made.clone());
-        Ok(made)
+    /// Makes wgpu calls, on GL when no other thread makes any: see `turn.rs`. Whatever may touch the context belongs in here, letting go of
+    /// buffers included.
+    pub(crate) fn in_turn<T>(&self, call: impl FnOnce() -> T) -> T {
+        if self.is_gl() { turn::take(call) } else { call() }
     }
 
-    /// Number of pipelines compiled so far.
-    pub fn pipeline_count(&self) -> usize {
-        self.inner.pipelines.lock().unwrap().len()
+    /// Whether one context serves all threads.
+    fn is_gl(&self) -> bool {
+        self.inner.info.backend == wgpu::Backend::Gl
     }
 
     /// Runs wgpu calls and turns what they report (validation, memory, internal) into an error that names `label`.
@@ -195,19 +192,24 @@ impl Gpu {
         }
         #[cfg(not(target_arch = "wasm32"))]
         {
-            let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
-            let guards: Vec<_> = filters.into_iter().map(|f| self.device().push_error_scope(f)).collect();
-            let value = call();
-            // Scopes end in the reverse order of their beginning.
-            let errors: Vec<wgpu::Error> = guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
-            self.lost(label)?;
-            match errors.into_iter().next() {
-                None => Ok(value),
-                Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory { label: label.into(), message: source.to_string() }),
-                // What a lost device makes is invalid, and using it is refused.
-                Some(other) if !self.is_alive() => Err(Error::DeviceLost { label: label.into(), message: one_line(&other.to_string()) }),
-                Some(other) => Err(Error::Validation { label: label.into(), message: one_line(&other.to_string()) }),
-            }
+            self.in_turn(|| self.scoped_in_turn(label, call))
+        }
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn scoped_in_turn<T>(&self, label: &str, call: impl FnOnce() -> T) -> Result<T> {
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+        let guards: Vec<_> = filters.into_iter().map(|f| self.device().push_error_scope(f)).collect();
+        let value = call();
+        // Scopes end in the reverse order of their beginning.
+        let errors: Vec<wgpu::Error> = guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
+        self.lost(label)?;
+        match errors.into_iter().next() {
+            None => Ok(value),
+            Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory { label: label.into(), message: source.to_string() }),
+            // What a lost device makes is invalid, and using it is refused.
+            Some(other) if !self.is_alive() => Err(Error::DeviceLost { label: label.into(), message: one_line(&other.to_string()) }),
+            Some(other) => Err(Error::Validation { label: label.into(), message: one_line(&other.to_string()) }),
         }
     }
 
@@ -238,7 +240,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`].
     pub fn wait(&self, label: &str) -> Result<()> {
-        let polled = self.device().poll(wgpu::PollType::wait_indefinitely());
+        let polled = self.in_turn(|| self.device().poll(wgpu::PollType::wait_indefinitely()));
         self.lost(label)?;
         polled.map(|_| ()).map_err(|e| Error::DeviceLost { label: label.into(), message: e.to_string() })
     }

@@ -35,7 +35,7 @@ impl Program {
                             self.for_places(input, |place, _| words[place] = written[place]);
                         }
                     }
-                    self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&words));
+                    self.gpu.in_turn(|| self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&words)));
                 }
                 before.push(words);
             }

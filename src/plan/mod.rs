@@ -28,6 +28,9 @@ use crate::tape::{Source, Tape, Tensor};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+/// Hears how many kernels are ready, and of how many.
+pub type Progress<'a> = &'a mut dyn FnMut(usize, usize);
+
 /// Choices made when a plan is built.
 #[derive(Clone, Debug)]
 pub struct PlanOptions {
@@ -217,7 +220,19 @@ impl Plan {
     /// # Errors
     /// [`Error::OutOfMemory`], [`Error::Limit`] or [`Error::Validation`], naming the node or buffer.
     pub fn prepare(self, gpu: &Gpu, store: &Store) -> Result<Program> {
-        Program::new(self, gpu, store)
+        Program::new(self, gpu, store, None)
+    }
+
+    /// Like [`Plan::prepare`], and says how far it has come: `progress(done, total)` is called in this thread after each kernel that had to
+    /// be compiled.
+    ///
+    /// A software driver compiles at a kernel's first dispatch. To have it done here, an empty dispatch of each kernel is submitted there
+    /// and waited for.
+    ///
+    /// # Errors
+    /// As [`Plan::prepare`].
+    pub fn prepare_with(self, gpu: &Gpu, store: &Store, progress: Progress<'_>) -> Result<Program> {
+        Program::new(self, gpu, store, Some(progress))
     }
 
     /// A label for a tensor in messages.

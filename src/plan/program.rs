@@ -2,14 +2,15 @@
 
 use super::ring::Scalars;
 use super::segments::Segments;
-use super::{Plan, Root};
+use super::{Plan, PlanNode, Progress, Root};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Gpu, Pipeline};
-use crate::ops::{Bind, Cost};
+use crate::gpu::{self, Gpu, Kernel, Pipeline};
+use crate::ops::{Bind, Cost, Dispatch};
 use crate::store::Store;
 use crate::tape::Tensor;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -90,9 +91,9 @@ impl std::fmt::Debug for Program {
 }
 
 impl Program {
-    pub(super) fn new(plan: Plan, gpu: &Gpu, store: &Store) -> Result<Program> {
+    pub(super) fn new(plan: Plan, gpu: &Gpu, store: &Store, progress: Option<Progress<'_>>) -> Result<Program> {
+        check_grids(&plan, gpu)?;
         let device = gpu.device();
-        let limits = device.limits();
         let guard = if plan.options.guards { GUARD_BYTES } else { 0 };
         let storage_use = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
         let make = |label: &str, size: u64, usage| {
@@ -141,20 +142,13 @@ impl Program {
             ranges: Vec::new(),
             segments: Mutex::new(Segments::new(&[], true)),
         };
+        program.compile(progress)?;
         let mut blocks = Vec::with_capacity(count * gpu::PARAMS_BYTES as usize);
         let mut costs = Vec::with_capacity(count);
         for node in &program.plan.nodes {
             let first = program.dispatches.len();
             for dispatch in &node.dispatches {
                 let pipeline = gpu.pipeline(&dispatch.kernel)?;
-                if dispatch.groups.iter().any(|g| *g > limits.max_compute_workgroups_per_dimension) {
-                    return Err(Error::Limit {
-                        what: node.label.clone(),
-                        needed: format!("a grid of {:?} workgroups", dispatch.groups),
-                        available: format!("{} a dimension", limits.max_compute_workgroups_per_dimension),
-                        hint: "lower --batch_size or --crop_size".into(),
-                    });
-                }
                 let storage = program.bind(node, dispatch, &pipeline)?;
                 blocks.extend(dispatch.param_bytes());
                 blocks.resize((program.dispatches.len() + 1) * gpu::PARAMS_BYTES as usize, 0);
@@ -168,6 +162,45 @@ impl Program {
         gpu.scoped("params", || gpu.queue().write_buffer(&page, 0, &blocks))?;
         program.segments = Mutex::new(Segments::new(&costs, gpu.is_software()));
         Ok(program)
+    }
+
+    /// Compiles the kernels of the plan that are not there yet; with a listener, those that the driver would leave to the first step too.
+    fn compile(&self, progress: Option<Progress<'_>>) -> Result<()> {
+        let warms = progress.is_some() && self.gpu.compiles_late();
+        let mut seen = HashSet::new();
+        let mut firsts: Vec<(&PlanNode, &Dispatch)> = self.plan.nodes.iter().flat_map(|n| n.dispatches.iter().map(move |d| (n, d))).collect();
+        firsts.retain(|(_, d)| seen.insert(&d.kernel) && !self.gpu.is_compiled(&d.kernel, warms));
+        let kernels: Vec<&Kernel> = firsts.iter().map(|(_, d)| &d.kernel).collect();
+        let (mut done, mut nobody) = (0, |_, _| ());
+        let progress = progress.unwrap_or(&mut nobody);
+        self.gpu.compile(&kernels, |at, pipeline| {
+            let (node, dispatch) = firsts[at];
+            if warms {
+                self.warm(node, dispatch, pipeline)?;
+            }
+            done += 1;
+            progress(done, kernels.len());
+            Ok(())
+        })
+    }
+
+    /// Dispatches no workgroup of a kernel: that is enough for a driver to compile it.
+    fn warm(&self, node: &PlanNode, dispatch: &Dispatch, pipeline: &Pipeline) -> Result<()> {
+        let storage = self.bind(node, dispatch, pipeline)?;
+        self.gpu.scoped(&node.label, || {
+            let mut encoder = self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("warm up") });
+            {
+                let mut pass = encoder.begin_compute_pass(&Default::default());
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, &storage, &[]);
+                pass.set_bind_group(1, &self.uniforms, &[0]);
+                pass.dispatch_workgroups(0, 0, 0);
+            }
+            self.gpu.queue().submit([encoder.finish()]);
+        })?;
+        self.gpu.wait(&node.label)?;
+        pipeline.warm.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The buffer, offset and length in bytes that a tensor's binding covers.
@@ -191,7 +224,7 @@ impl Program {
         (buffer, 0, if self.plan.options.guards { buffer.size() } else { root.bytes })
     }
 
-    fn bind(&self, node: &super::PlanNode, dispatch: &crate::ops::Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {
+    fn bind(&self, node: &PlanNode, dispatch: &Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
             .zip(&dispatch.binds)
             .map(|(binding, bind)| {
@@ -221,7 +254,7 @@ impl Program {
 
     /// Writes the step uniform; takes effect before whatever is submitted next.
     pub fn set_step(&self, values: &StepValues) {
-        self.gpu.queue().write_buffer(&self.step, 0, &values.bytes());
+        self.gpu.in_turn(|| self.gpu.queue().write_buffer(&self.step, 0, &values.bytes()));
     }
 
     /// Appends dispatches to a host's encoder, in one compute pass. The host submits.
@@ -363,5 +396,33 @@ impl Program {
     /// [`Error::OutOfMemory`].
     pub fn scalars(&self, tensors: &[Tensor], depth: usize) -> Result<Scalars> {
         Scalars::new(self, tensors, depth)
+    }
+}
+
+/// Refuses grids that the device does not take, before anything is made for them.
+fn check_grids(plan: &Plan, gpu: &Gpu) -> Result<()> {
+    let most = gpu.device().limits().max_compute_workgroups_per_dimension;
+    for node in &plan.nodes {
+        if let Some(dispatch) = node.dispatches.iter().find(|d| d.groups.iter().any(|g| *g > most)) {
+            return Err(Error::Limit {
+                what: node.label.clone(),
+                needed: format!("a grid of {:?} workgroups", dispatch.groups),
+                available: format!("{most} a dimension"),
+                hint: "lower --batch_size or --crop_size".into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let Program { gpu, slots, hosts, stored, dispatches, .. } = self;
+        gpu.in_turn(|| {
+            dispatches.clear();
+            slots.clear();
+            hosts.clear();
+            stored.clear();
+        });
     }
 }

@@ -82,7 +82,7 @@ impl Scalars {
         if all && !self.flying.is_empty() {
             self.gpu.wait("losses")?;
         } else {
-            let _ = self.gpu.device().poll(wgpu::PollType::Poll);
+            let _ = self.gpu.in_turn(|| self.gpu.device().poll(wgpu::PollType::Poll));
         }
         self.gpu.lost("losses")?;
         let mut done = Vec::new();
@@ -96,15 +96,29 @@ impl Scalars {
                     if !ok {
                         return Err(lost("the losses could not be read back".into()));
                     }
-                    let view = staging.buffer.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?;
-                    let words: Vec<f32> = bytemuck::pod_collect_to_vec(&view);
-                    drop(view);
-                    staging.buffer.unmap();
+                    let words = self.gpu.in_turn(|| -> Result<Vec<f32>> {
+                        let view = staging.buffer.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?;
+                        let words = bytemuck::pod_collect_to_vec(&view);
+                        drop(view);
+                        staging.buffer.unmap();
+                        Ok(words)
+                    })?;
                     self.idle.push(staging.buffer);
                     done.push((tag, words.chunks(4).map(|w| w[0]).take(self.sources.len()).collect()));
                 }
             }
         }
         Ok(done)
+    }
+}
+
+impl Drop for Scalars {
+    fn drop(&mut self) {
+        let Scalars { gpu, sources, idle, flying } = self;
+        gpu.in_turn(|| {
+            sources.clear();
+            idle.clear();
+            flying.clear();
+        });
     }
 }

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, InitType, Mode, Unet, UnetConfig, Weights};
-use crate::plan::{GROUPS, Plan, PlanOptions, Program, Rate, Scalars, StepValues};
+use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, StepValues};
 use crate::shape::{Channels, Shape};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
@@ -188,9 +188,21 @@ impl Pix2Pix {
     /// [`Error::Usage`] or [`Error::Shape`] for sizes that do not pass, [`Error::MemoryLimit`] before anything is allocated, and
     /// what the device reports.
     pub fn new(gpu: &Gpu, config: Pix2PixConfig, options: PlanOptions) -> Result<Pix2Pix> {
+        Self::make(config, gpu, options, |plan, store| plan.prepare(gpu, store))
+    }
+
+    /// Like [`Pix2Pix::new`], by way of [`Plan::prepare_with`].
+    ///
+    /// # Errors
+    /// As [`Pix2Pix::new`].
+    pub fn with_progress(gpu: &Gpu, config: Pix2PixConfig, options: PlanOptions, progress: Progress<'_>) -> Result<Pix2Pix> {
+        Self::make(config, gpu, options, |plan, store| plan.prepare_with(gpu, store, progress))
+    }
+
+    fn make(config: Pix2PixConfig, gpu: &Gpu, options: PlanOptions, prepare: impl FnOnce(Plan, &Store) -> Result<Program>) -> Result<Pix2Pix> {
         let (store, tape, recorded, generator, discriminator) = Self::record(&config)?;
         let plan = Plan::new(&tape, &store, &recorded.losses, gpu.family(), options)?;
-        let program = plan.prepare(gpu, &store)?;
+        let program = prepare(plan, &store)?;
         let scalars = program.scalars(&recorded.losses, LOSSES_IN_FLIGHT)?;
         let trainer = Pix2Pix { config, store, generator, discriminator, program, pictures: recorded.pictures, scalars, steps: 0 };
         trainer.init()?;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::nets::{Mode, Unet};
-use crate::plan::{Plan, PlanOptions, Program, StepValues};
+use crate::plan::{Plan, PlanOptions, Program, Progress, StepValues};
 use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
@@ -23,6 +23,33 @@ impl Translator {
     /// # Errors
     /// [`crate::Error::Usage`] for sizes that do not pass the halvings, and what the device reports.
     pub fn new(gpu: &Gpu, store: &Store, generator: &Unet, width: u32, height: u32, mode: Mode, options: PlanOptions) -> Result<Translator> {
+        Self::make(store, generator, (width, height), mode, |tape, keep| Plan::new(tape, store, keep, gpu.family(), options)?.prepare(gpu, store))
+    }
+
+    /// Like [`Translator::new`], by way of [`Plan::prepare_with`].
+    ///
+    /// # Errors
+    /// As [`Translator::new`].
+    pub fn with_progress(
+        gpu: &Gpu,
+        store: &Store,
+        generator: &Unet,
+        (width, height): (u32, u32),
+        mode: Mode,
+        options: PlanOptions,
+        progress: Progress<'_>,
+    ) -> Result<Translator> {
+        let prepare = |tape: &Tape, keep: &[Tensor]| Plan::new(tape, store, keep, gpu.family(), options)?.prepare_with(gpu, store, progress);
+        Self::make(store, generator, (width, height), mode, prepare)
+    }
+
+    fn make(
+        store: &Store,
+        generator: &Unet,
+        (width, height): (u32, u32),
+        mode: Mode,
+        prepare: impl FnOnce(&Tape, &[Tensor]) -> Result<Program>,
+    ) -> Result<Translator> {
         let config = generator.config();
         let mut tape = Tape::new();
         tape.scope("input");
@@ -31,9 +58,8 @@ impl Translator {
         let y = generator.record(&mut tape, store, x, mode)?;
         tape.scope("output");
         let output = tape.tensor_to_picture(y);
-        let plan = Plan::new(&tape, store, &[output], gpu.family(), options)?;
         let shape = Shape::new(1, height, width, config.output_nc);
-        Ok(Translator { program: plan.prepare(gpu, store)?, input, output, shape })
+        Ok(Translator { program: prepare(&tape, &[output])?, input, output, shape })
     }
 
     /// The program.

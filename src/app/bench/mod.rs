@@ -5,6 +5,7 @@ mod probe;
 mod step;
 
 use super::flags::BenchArgs;
+use super::starting::Starting;
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu, Request};
 use crate::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
@@ -79,7 +80,9 @@ const LR: f64 = 2e-4;
 /// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every buffer holds plausible values.
 fn warm_trainer(gpu: &Gpu, config: Pix2PixConfig) -> Result<(Pix2Pix, [Vec<u8>; 2])> {
     let pictures = noise(&config);
-    let mut trainer = Pix2Pix::new(gpu, config, crate::PlanOptions::default())?;
+    let mut starting = Starting::new(gpu);
+    let mut trainer = Pix2Pix::with_progress(gpu, config, crate::PlanOptions::default(), &mut |done, total| starting.show(done, total))?;
+    drop(starting);
     for _ in 0..2 {
         trainer.step(&pictures[0], &pictures[1], LR)?;
         gpu.wait("warm-up")?;
