@@ -9,7 +9,6 @@ struct Params {
   y_stride: u32,
   accumulate: u32,
   has_bias: u32,
-  has_mask: u32,
   mask_off: u32,
   mask_stride: u32,
   mask_slope: f32,
@@ -28,7 +27,7 @@ fn split_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) g
   let at = divmod(i, p.width);
   var total = partial[i];
   for (var s = 1u; s < p.slices; s++) { total = total + partial[s * p.vec4s + i]; }
-  total = finish(total, at.x, at.y);
+  total = finish(total + bias_of(at.y), at.x, at.y);
   let to = p.y_off + at.x * p.y_stride + at.y;
   if (p.accumulate != 0u) { total = total + y[to]; }
   y[to] = total;

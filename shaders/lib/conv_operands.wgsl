@@ -39,7 +39,6 @@ struct Params {
   slice: u32, // k steps of a tap that a slice takes
   x_slope: f32, // 1: x as it is
   has_bias: u32,
-  has_mask: u32,
   mask_off: u32,
   mask_stride: u32,
   mask_slope: f32,
@@ -109,20 +108,24 @@ fn b_load(at: u32, k: u32) -> vec4<f32> { return w[at + k * p.b_row]; }
 
 fn b_step(at: u32, blocks: u32) -> u32 { return at + blocks * p.b_step; }
 
-// Stores rows 4 * block .. 4 * block + 3 of a column.
-fn store_row(row: u32, col: u32, o: Outer, v: vec4<f32>) {
+fn store_with(row: u32, col: u32, o: Outer, v: vec4<f32>, b: vec4<f32>) {
   if (row >= p.rows || col >= p.cols) { return; }
   let image = divmod(row, p.qh * p.qw);
   let q = divmod(image.y, p.qw) * p.stride_out + o.phase;
   // Phases of an odd size differ in length: the last pixels of the shorter ones are not there.
   if (q.x >= p.ho || q.y >= p.wo) { return; }
   let pixel = (image.x * p.ho + q.x) * p.wo + q.y;
-  y[p.y_off + o.slice * p.y_slice + pixel * p.y_stride + col] = finish(v, pixel, col);
+  y[p.y_off + o.slice * p.y_slice + pixel * p.y_stride + col] = finish(v + b, pixel, col);
 }
 
 fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {
-  store_row(row, col, o, v0);
-  store_row(row + 1u, col, o, v1);
-  store_row(row + 2u, col, o, v2);
-  store_row(row + 3u, col, o, v3);
+  let b = bias_of(min(col, p.cols - 1u));
+  store_with(row, col, o, v0, b);
+  store_with(row + 1u, col, o, v1, b);
+  store_with(row + 2u, col, o, v2, b);
+  store_with(row + 3u, col, o, v3, b);
+}
+
+fn store_row(row: u32, col: u32, o: Outer, v: vec4<f32>) {
+  store_with(row, col, o, v, bias_of(min(col, p.cols - 1u)));
 }

@@ -4,6 +4,8 @@
 // dy; for conv_transpose2d it is dy and G is x, and blocks are transposed on their way to [tap][ci][co].
 
 const TRANS_OUT: u32 = 0u; // tune
+// 1: dW is added to what is there. A constant: a branch for every row of a tile takes one driver seconds to compile.
+const ACCUMULATE: u32 = 0u; // tune
 // Blocks of A are 4 rows by 4 k (pixels), one vec4 a pixel.
 const A_BY_K: u32 = 1u;
 const TRANS_B: u32 = 0u;
@@ -33,7 +35,6 @@ struct Params {
   slice: u32, // k steps that a slice takes
   x_slope: f32, // of a (leaky) ReLU that x or g passes as it is loaded; 1: as it is
   g_slope: f32,
-  accumulate: u32,
   row_groups: u32,
 }
 @group(1) @binding(0) var<uniform> p: Params;
@@ -99,10 +100,11 @@ fn b_load(at: BCol, k: u32) -> vec4<f32> {
 fn b_step(at: BCol, blocks: u32) -> BCol { return BCol(at.col, at.pixel + 4u * blocks); }
 
 fn put(at: u32, v: vec4<f32>) {
-  // Not a select: that would read what is there every time.
-  var r = v;
-  if (p.accumulate != 0u) { r = r + dw[at]; }
-  dw[at] = r;
+  if (ACCUMULATE == 0u) {
+    dw[at] = v;
+  } else {
+    dw[at] = v + dw[at];
+  }
 }
 
 fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {

@@ -4,6 +4,9 @@
 //   weight gradient:             dw     = gather_taps(sum over tiles    of data(x) * spread_tile(g))
 // An invocation makes the N x N points (or the results) of one vec4 of channels.
 
+// 1: a weight's gradient is added to what is there.
+const ACCUMULATE: u32 = 0u; // tune
+
 struct Params {
   invocations: u32,
   width: u32, // vec4s of channels of the map, or of a row of the weight
@@ -27,9 +30,7 @@ struct Params {
   tap_first: i32, // tap = first + phase * by_phase + place * by_place
   tap_phase: i32,
   tap_place: i32,
-  accumulate: u32,
   has_bias: u32,
-  has_mask: u32,
   mask_off: u32,
   mask_stride: u32,
   mask_slope: f32,
@@ -211,6 +212,7 @@ fn wino_result(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     }
   }
   let origin = tile_origin(at.line);
+  let b = bias_of(at.col);
   //@unroll
   for (var j = 0u; j < TILE; j++) {
     var line: array<vec4<f32>, N>;
@@ -225,7 +227,7 @@ fn wino_result(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
       let ox = (origin.z + k) * p.step + at.phase.y * p.shift;
       if (oy < p.h && ox < p.w) {
         let pixel = (origin.x * p.h + oy) * p.w + ox;
-        y[p.map_off + pixel * p.map_stride + at.col] = finish(done[k], pixel, at.col);
+        y[p.map_off + pixel * p.map_stride + at.col] = finish(done[k] + b, pixel, at.col);
       }
     }
   }
@@ -267,9 +269,11 @@ fn wino_dw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     for (var k = 0u; k < TAPS; k++) {
       let tap = first + vec2<i32>(i32(j), i32(k)) * p.tap_place;
       let to = (u32(tap.x) * p.kernel + u32(tap.y)) * p.rows * p.width + at.line * p.width + at.col;
-      var r = done[k];
-      if (p.accumulate != 0u) { r = r + dw[to]; }
-      dw[to] = r;
+      if (ACCUMULATE == 0u) {
+        dw[to] = done[k];
+      } else {
+        dw[to] = done[k] + dw[to];
+      }
     }
   }
 }

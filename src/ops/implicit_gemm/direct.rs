@@ -98,8 +98,8 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
         .u("slice", slice)
         .f("x_slope", slope(task.fused.load[gathered]))
         .f("g_slope", slope(task.fused.load[other]))
-        .u("accumulate", u32::from(task.accumulate && !partial))
-        .u("row_groups", variant.tile.row_groups(product.rows));
+        .u("row_groups", variant.tile.row_groups(product.rows))
+        .tune("ACCUMULATE", u32::from(task.accumulate && !partial));
     if partial { vec![d, sum(task, slices)] } else { vec![d] }
 }
 

@@ -55,14 +55,14 @@ impl Task<'_> {
         d.bind("bias", self.bias.map_or(instead, Bind::In)).bind("mask", self.mask.map_or(instead, Bind::In))
     }
 
-    /// Their parameters. Without `on` there is no bias and no mask.
+    /// Their parameters, and the constant that says whether there is a mask. Without `on` there is no bias and no mask.
     fn epilogue(&self, d: Dispatch, on: bool) -> Dispatch {
         let mask = self.mask.filter(|_| on);
         let operand = mask.map_or(*self.output(), |m| *self.input(m));
         d.u("has_bias", u32::from(on && self.bias.is_some()))
-            .u("has_mask", u32::from(mask.is_some()))
             .view("mask", &operand)
             .f("mask_slope", self.fused.mask.map_or(0.0, Act::slope))
+            .tune("MASK", u32::from(mask.is_some()))
     }
 }
 

@@ -260,7 +260,7 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     }
     let d = task.bind_epilogue(Dispatch::new(filter.file, "wino_result").bind("points", points), points).bind("y", Bind::Out(0));
     let phases = if gathers { 1 } else { filter.phases };
-    let back = filter.finish(d, cols, filter.tiles, phases, &block).u("accumulate", 0);
+    let back = filter.finish(d, cols, filter.tiles, phases, &block);
     vec![of_x, of_w, gemm.dispatch(variant, result_bytes), task.epilogue(back, true)]
 }
 
@@ -308,13 +308,13 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let taps = if filter.phases == 2 { [0, 1, 2] } else { [0, 0, 1] };
     let block = Block { rows, taps, ..Block::new(dw, product.rows * product.cols, phase, line) };
     let d = Dispatch::new(filter.file, "wino_dw").bind("points", Bind::Scratch { at: RESULT, bytes: result_bytes, write: false }).bind("dw", Bind::Out(0));
-    let back = filter.finish(d, width, rows, filter.phases, &block).u("accumulate", u32::from(task.accumulate));
+    let back = filter.finish(d, width, rows, filter.phases, &block).tune("ACCUMULATE", u32::from(task.accumulate));
     vec![without_epilogue(task, of_x), without_epilogue(task, of_g), gemm.dispatch(variant, result_bytes), task.epilogue(back, false)]
 }
 
 /// The end of the parameter block of transforms that write points.
 fn without_epilogue(task: &Task<'_>, d: Dispatch) -> Dispatch {
-    task.epilogue(d.u("accumulate", 0), false)
+    task.epilogue(d, false)
 }
 
 #[cfg(test)]
