@@ -106,7 +106,7 @@ fn encode(c: &mut Criterion) {
     let dispatches = program.dispatch_count() as u32;
     println!("a step of {dispatches} dispatches on {}; times are a dispatch's", gpu.name());
     c.bench_function("encode, never submitted", |b| {
-        let mut round = || {
+        let round = || {
             let start = Instant::now();
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             program.encode(&mut encoder, 0..dispatches as usize);

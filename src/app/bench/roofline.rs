@@ -33,6 +33,9 @@ fn kind(op: &str) -> usize {
     }
 }
 
+/// Rows of less arithmetic are launches and copies: scalars would take up half of the plot.
+const LEAST_FLOP: u64 = 10_000;
+
 /// A row in the plot.
 #[derive(Clone, Copy, Debug)]
 struct Point {
@@ -54,7 +57,7 @@ struct Plot {
     copy: f64,
     points: Vec<Point>,
     batches: Vec<u32>,
-    /// Rows that do no arithmetic have no place here.
+    /// Rows that do hardly any arithmetic have no place here.
     left_out: usize,
 }
 
@@ -82,7 +85,7 @@ pub(super) fn write(path: &Path, gpu: &Gpu, ceilings: Ceilings, rows: &[Row]) ->
         gflops: row.rates().0 / 1e9,
         share: row.share.unwrap_or_default(),
     };
-    let points: Vec<Point> = rows.iter().map(point).filter(|p| p.gflops > 0.0 && p.intensity.is_finite()).collect();
+    let points: Vec<Point> = rows.iter().filter(|r| r.measured.cost.flop >= LEAST_FLOP).map(point).collect();
     let info = gpu.info();
     let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
     let plot = Plot {
@@ -184,7 +187,7 @@ impl Plot {
         }
         lines.push(("area: share of a training step".into(), None));
         if self.left_out > 0 {
-            lines.push((format!("not drawn: {} rows that only move data", self.left_out), None));
+            lines.push((format!("not drawn: {} rows of less than 10 kFLOP", self.left_out), None));
         }
         let (width, height) = (290, 22 * lines.len() as i32 + 14);
         let (left, top) = (SIZE.0 as i32 - width - 44, SIZE.1 as i32 - height - 86);
