@@ -51,11 +51,11 @@ impl Program {
 
     /// Seconds that the device takes for each of some ranges of dispatches, run one after the other, `repeats` times each.
     ///
-    /// Where there are timestamps every range is a pass in one submit (or in as many as a step goes out in). Software drivers
-    /// compute when they get round to it, which need not be where they take the time; lavapipe and llvmpipe's GL flush before each
-    /// timestamp, and theirs agree with the wall clock. So timestamps are believed, on any adapter, unless their sum is nothing, or
-    /// more than the host waited, or (on a software adapter, whose work is all there is to wait for) less than half of it. Else, and
-    /// without timestamps, each range is submitted and waited for.
+    /// Where there are timestamps every range is a pass in one submit (or in as many as a step goes out in). Software drivers may
+    /// take the time elsewhere than they compute; lavapipe and llvmpipe's GL flush before each timestamp, and theirs agree with the
+    /// wall clock. So timestamps are believed, on any adapter, unless their sum is nothing, or more than the host waited, or (on a
+    /// software adapter, where there is nothing else to wait for) a small part of it. Else, and without timestamps, each range is
+    /// submitted and waited for.
     ///
     /// # Errors
     /// What the device reports.
@@ -126,8 +126,8 @@ impl Program {
 
 /// Whether timestamps that sum up to `stamped` can be true of work that the host waited `waited` seconds for.
 fn plausible(stamped: f64, waited: f64, software: bool) -> bool {
-    // The two clocks may run at slightly different speeds.
-    stamped > 0.0 && stamped < 1.02 * waited && (!software || waited < TELLING || stamped > 0.5 * waited)
+    // The two clocks may run at slightly different speeds; between passes a busy machine may let others run.
+    stamped > 0.0 && stamped < 1.02 * waited && (!software || waited < TELLING || stamped > 0.1 * waited)
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ impl WhereTo {
             Clock::Timestamps => "by the device's timestamps, a pass a node",
             Clock::Wall => "by the wall clock: each node is waited for, which adds its own cost",
         };
-        println!("\nwhere the time goes: {:.3} ms node by node, {how}", 1e3 * total);
+        println!("\nwhere the time goes: {:.3} ms node by node (the least of {ROUNDS} rounds each), {how}", 1e3 * total);
         for (title, parts, most) in
             [("operation", &self.operations, usize::MAX), ("part of the step", &self.parts, usize::MAX), ("layer", &self.layers, LAYERS)]
         {
