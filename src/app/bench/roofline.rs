@@ -110,11 +110,11 @@ type Area<'a, C = Shift> = DrawingArea<SVGBackend<'a>, C>;
 type Axes = Cartesian2d<LogCoord<f64>, LogCoord<f64>>;
 type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// From the power of ten below the least to the one above the largest.
+/// From the power of ten below the least to the one above the largest, and a hair more: so that the ends have their labels.
 fn decades(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     let least = values.clone().fold(f64::INFINITY, f64::min);
     let most = values.fold(0.0, f64::max);
-    10f64.powf(least.log10().floor())..10f64.powf(most.log10().ceil())
+    0.999 * 10f64.powf(least.log10().floor())..1.001 * 10f64.powf(most.log10().ceil())
 }
 
 impl Plot {
