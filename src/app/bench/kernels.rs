@@ -73,6 +73,8 @@ pub(super) fn run(args: &KernelsArgs) -> Result<()> {
     for group in groups {
         rows.extend(measure(&gpu, args.seconds, group, &bar, &mut skipped)?);
     }
+    bar.set_message("ceilings");
+    let ceilings = ceilings.or(Ceilings::measure(&gpu, args.seconds)?);
     bar.finish_and_clear();
     let mut report = table::json(&gpu, &args.batch_size, ceilings, &rows, &skipped);
     let comparison = old.map(|old| old.against(&report));

@@ -172,7 +172,10 @@ impl Plot {
         area.draw(&PathElement::new(line.to_vec(), INK.stroke_width(2)))?;
         let right = font.clone().pos(Pos::new(HPos::Right, VPos::Bottom));
         let above = |v: f64| v * 1.06;
-        area.draw(&Text::new(format!("multiply-adds, measured: {:.0} GFLOP/s", self.peak), (x.end * 0.95, above(self.peak)), right.clone()))?;
+        // Behind the ridge, where few marks are; at the right end where there is no room.
+        let (at, side) = if ridge * 30.0 < x.end { (ridge * 1.1, HPos::Left) } else { (x.end * 0.95, HPos::Right) };
+        let text = format!("multiply-adds, measured: {:.0} GFLOP/s", self.peak);
+        area.draw(&Text::new(text, (at, above(self.peak)), font.clone().pos(Pos::new(side, VPos::Bottom))))?;
         // On the slope's left side, somewhat below its middle.
         let at = (from * ridge).sqrt();
         area.draw(&Text::new(format!("copying, measured: {:.1} GB/s", self.copy), (at * 0.93, above(at * self.copy)), right))?;
