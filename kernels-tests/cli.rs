@@ -235,6 +235,81 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
 }
 
 #[test]
+fn kernels_are_measured_plotted_and_compared() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (plot, old) = (dir.path().join("plot.svg"), dir.path().join("old.json"));
+    let one = |more: &[&str]| pixtape(&[&["bench", "kernels", "--seconds", "0.02", "--only", "^conv2d_bwd_w 64->128"], more].concat());
+    let report = ok(one(&["--json"]));
+    std::fs::write(&old, &report).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{report}");
+    assert!(rows[0]["checked"] == true && rows[0]["gflops"].as_f64().unwrap() > 0.0 && rows[0]["variant"].as_str().unwrap().starts_with("conv2d_bwd_w_"));
+    assert!(report["fma_gflops"].as_f64().unwrap() > 0.0 && report["copy_gbs"].as_f64().unwrap() > 0.0, "{report}");
+
+    let table = ok(one(&["--svg", text(&plot), "--compare", text(&old)]));
+    assert!(table.contains("worst first; geometric mean of 1 rows") && table.contains("conv2d_bwd_w 64->128 k4 s2 @128"), "{table}");
+    assert!(std::fs::read_to_string(&plot).unwrap().starts_with("<svg"));
+    // What does not fit is named, and is no failure.
+    let table = ok(pixtape(&["bench", "kernels", "--seconds", "0.02", "--only", "^adam", "--batch_size", "1,2", "--memory_limit", "1MiB"]));
+    assert_eq!(table.lines().filter(|l| l.starts_with("skipped: pix2pix-") && l.contains("1048576")).count(), 4, "{table}");
+
+    // Mistakes cost one line and no measuring, and leave nothing.
+    let nowhere = dir.path().join("none/plot.svg");
+    refused(&one(&["--svg", text(&nowhere)]), &["plot.svg", "no folder"]);
+    assert!(!nowhere.exists());
+    std::fs::write(&old, "{}").unwrap();
+    let fresh = dir.path().join("fresh.svg");
+    refused(&one(&["--compare", text(&old), "--svg", text(&fresh)]), &["old.json", "bench kernels --json"]);
+    refused(&one(&["--compare", text(&dir.path().join("none.json"))]), &["none.json", "cannot be read"]);
+    assert!(!fresh.exists());
+    refused(&pixtape(&["bench", "kernels", "--only", "no such row"]), &["no such row", "leave it out"]);
+    refused(&pixtape(&["bench", "kernels", "--only", "("]), &["no regular expression"]);
+    refused(&one(&["--batch_size", "0"]), &["--batch_size", "0"]);
+}
+
+/// Flags of a step of a net of that size.
+const TINY_STEP: &[&str] = &["bench", "step", "--netG", "unet_32", "--ngf", "4", "--ndf", "4", "--load_size", "36", "--crop_size", "32", "--seconds", "0.02"];
+
+#[test]
+fn a_step_is_measured_told_apart_and_held_against_another() {
+    if !adapter() {
+        return;
+    }
+    let step = |more: &[&str]| pixtape(&[TINY_STEP, more].concat());
+    let report: serde_json::Value = serde_json::from_str(&ok(step(&["--json", "--batch-size", "2"]))).unwrap();
+    assert_eq!((report["size"].as_str(), report["width"].as_u64(), report["batch_size"].as_u64()), (Some("train"), Some(32), Some(2)));
+    let sum = |table: &str| report[table].as_array().unwrap().iter().map(|r| r["nodes"].as_u64().unwrap()).sum::<u64>();
+    assert!(sum("operations") == sum("layers") && sum("operations") == sum("parts") && sum("parts") > 100, "{report}");
+    let names: Vec<&str> = report["parts"].as_array().unwrap().iter().map(|r| r["part"].as_str().unwrap()).collect();
+    for name in ["G forward", "G backward", "G update", "fake D forward", "real D backward", "again D forward", "D update"] {
+        assert!(names.contains(&name), "{name} is not in {names:?}");
+    }
+    assert!((1.0..3.0).contains(&report["activations_ratio"].as_f64().unwrap()), "{report}");
+    assert!(report["data_wait_ms"].as_f64().unwrap() >= 0.0 && report["data"].as_str().unwrap().contains("drawn pairs"), "{report}");
+
+    let table = ok(step(&[]));
+    for part in ["data wait", "lower bound", "launch share", "G/down1 backward", "more"] {
+        assert!(table.contains(part), "{part} is not in {table}");
+    }
+    let pair: serde_json::Value = serde_json::from_str(&ok(step(&["--json", "--against", "--no-reuse --family register"]))).unwrap();
+    assert!(pair["ratio"].as_f64().unwrap() > 0.0 && pair["what"]["rounds"].as_u64().unwrap() >= 5, "{pair}");
+    assert!(pair["b"]["planned_bytes"].as_u64() > pair["a"]["planned_bytes"].as_u64() && pair["b"]["about"]["family"] == "register", "{pair}");
+
+    let help = ok(pixtape(&["bench", "step", "--help"]));
+    assert!(help.contains("--against") && help.contains("--netG") && !help.contains("--save_epoch_freq"), "{help}");
+    refused(&step(&["--dataroot", "/nonexistent"]), &["/nonexistent", "no such folder"]);
+    refused(&step(&["--crop_size", "33"]), &["33", "32"]);
+    refused(&step(&["--batch_sise", "2"]), &["--batch_sise", "--batch_size"]);
+    refused(&step(&["--against", "--ngff 3"]), &["--ngff"]);
+    refused(&step(&["--seconds", "0"]), &["--seconds 0"]);
+    refused(&pixtape(&["bench", "step", "--preset", "huge"]), &["huge", "pix2pix-256"]);
+}
+
+#[test]
 fn without_an_adapter_the_line_names_the_package_to_install() {
     let output = Command::new(env!("CARGO_BIN_EXE_pixtape"))
         .arg("devices")

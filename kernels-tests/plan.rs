@@ -681,3 +681,27 @@ fn inference_keeps_no_activations_for_a_backward_pass() {
     assert_eq!((plan.memory().gradients, plan.memory().moments), (0, 0));
     assert!(2 * plan.memory().activations < training.memory().activations, "{} and {}", plan.memory(), training.memory());
 }
+
+#[test]
+fn every_node_that_runs_takes_time_and_timing_changes_no_result() {
+    let Some(gpu) = support::gpu() else { return };
+    let mut tape = Tape::new();
+    let x = tape.input("x", Shape::new(1, 64, 64, 8));
+    let (a, b) = (tape.act(x, Act::Tanh), tape.act(x, Act::Sigmoid));
+    // Planned away: its parts lie there already.
+    let y = tape.concat(&[a, b]).unwrap();
+    let store = Store::new();
+    let program = Plan::new(&tape, &store, &[y], gpu.family(), PlanOptions::default()).unwrap().prepare(gpu, &store).unwrap();
+    program.write(x, &vec![0.5; 64 * 64 * 8]).unwrap();
+    program.step(&StepValues::default()).unwrap();
+    let before = pollster::block_on(program.read(y)).unwrap();
+    let times = program.time_nodes().unwrap();
+    let runs: Vec<bool> = program.node_ranges().iter().map(|r| !r.is_empty()).collect();
+    assert_eq!((runs.len(), runs.iter().filter(|r| **r).count()), (3, 2));
+    for (seconds, runs) in times.seconds.iter().zip(&runs) {
+        assert!(if *runs { (0.0..10.0).contains(seconds) } else { *seconds == 0.0 }, "{times:?}");
+    }
+    let twice = program.time(program.node_ranges(), 2).unwrap();
+    assert!(twice.seconds.len() == 3 && twice.seconds.iter().sum::<f64>() > 0.0, "{twice:?}");
+    assert_eq!(pollster::block_on(program.read(y)).unwrap(), before);
+}

@@ -30,7 +30,7 @@ pub(super) enum Command {
     /// List adapters and what they offer.
     Devices(DevicesArgs),
     /// Measure kernels, or a training step.
-    Bench(BenchArgs),
+    Bench(super::bench::BenchArgs),
     /// Train a small net on pictures drawn on the spot, and show how it goes.
     Demo(DemoArgs),
     /// Tools for people who work on pixtape.
@@ -282,36 +282,6 @@ pub(super) struct DevicesArgs {
     pub adapter: Option<String>,
 }
 
-/// Flags of `bench`.
-#[derive(Args, Clone, Debug)]
-#[command(rename_all = "snake_case")]
-pub(super) struct BenchArgs {
-    /// kernels, or step.
-    #[arg(value_parser = ["kernels", "step"])]
-    pub what: String,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-    /// Rows whose name matches this regular expression (kernels).
-    #[arg(long)]
-    pub only: Option<String>,
-    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32).
-    #[arg(long, default_value = "small", value_parser = ["pix2pix-256", "pix2pix-128", "small"])]
-    pub preset: String,
-    /// Pictures a step.
-    #[arg(long, default_value_t = 1)]
-    pub batch_size: u32,
-    /// Seconds to measure each row for, at most.
-    #[arg(long, default_value_t = 1.0)]
-    pub seconds: f64,
-    /// Convolution tile: subgroup, register, workgroup; the device's own by default.
-    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
-    pub family: Option<String>,
-    /// Adapter: an index of `pixtape devices`, or part of a name.
-    #[arg(long)]
-    pub adapter: Option<String>,
-}
-
 /// Flags of `demo`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DemoArgs {
@@ -375,7 +345,7 @@ fn channels(text: &str) -> std::result::Result<u32, String> {
     }
 }
 
-fn bytes(text: &str) -> std::result::Result<u64, String> {
+pub(super) fn bytes(text: &str) -> std::result::Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
@@ -408,12 +378,12 @@ const IGNORED: &[(&str, bool)] = &[
     ("epoch_count", true),
 ];
 
-/// Takes `-` and `_` alike in flag names, and drops upstream's flags that have no meaning here, with a note for each.
+/// Takes `-` and `_` alike in flag names (a word with blanks is no flag: `bench step --against` takes such), and drops upstream's flags that have no meaning here, with a note for each.
 pub(super) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
     let (mut kept, mut notes) = (Vec::new(), Vec::new());
     let mut words = words.peekable();
     while let Some(word) = words.next() {
-        let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty()) else {
+        let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty() && !f.contains(' ')) else {
             kept.push(word);
             continue;
         };

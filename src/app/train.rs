@@ -122,7 +122,7 @@ fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<TrainArgs> {
     })
 }
 
-fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions> {
+pub(super) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions> {
     Ok(AlignedOptions {
         root: args.dataroot()?.into(),
         phase: args.phase.clone(),

@@ -13,11 +13,15 @@ mod report;
 mod ring;
 mod segments;
 mod slots;
+#[cfg(not(target_arch = "wasm32"))]
+mod timing;
 
 pub use inspect::{Bound, Life, Region};
 pub use program::{GROUPS, Program, Rate, StepValues};
 pub use report::Memory;
 pub use ring::Scalars;
+#[cfg(not(target_arch = "wasm32"))]
+pub use timing::{Clock, Times};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};

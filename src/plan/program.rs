@@ -81,7 +81,7 @@ pub struct Program {
     dispatches: Vec<Prepared>,
     /// Dispatches of each node.
     pub(super) ranges: Vec<Range<usize>>,
-    segments: Mutex<Segments>,
+    pub(super) segments: Mutex<Segments>,
 }
 
 impl std::fmt::Debug for Program {
@@ -259,7 +259,11 @@ impl Program {
 
     /// Appends dispatches to a host's encoder, in one compute pass. The host submits.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, dispatches: Range<usize>) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("pixtape"), timestamp_writes: None });
+        self.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("pixtape"), timestamp_writes: None }), dispatches);
+    }
+
+    /// Appends dispatches to a pass.
+    pub(super) fn record(&self, pass: &mut wgpu::ComputePass<'_>, dispatches: Range<usize>) {
         let mut current: *const Pipeline = std::ptr::null();
         for d in &self.dispatches[dispatches] {
             if !std::ptr::eq(current, Arc::as_ptr(&d.pipeline)) {

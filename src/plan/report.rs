@@ -24,6 +24,8 @@ pub struct Memory {
     pub uniforms: u64,
     /// What the activations would take without re-use.
     pub activations_without_reuse: u64,
+    /// The most activations alive at one node: what no assignment of buffers can go below in this order of nodes.
+    pub activations_lower_bound: u64,
 }
 
 impl Memory {
@@ -31,12 +33,18 @@ impl Memory {
     pub fn total(&self) -> u64 {
         self.parameters + self.gradients + self.moments + self.running + self.activations + self.inputs + self.uniforms
     }
+
+    /// Planned activations over their lower bound: what sharing whole buffers costs.
+    pub fn activations_ratio(&self) -> f64 {
+        self.activations as f64 / self.activations_lower_bound.max(1) as f64
+    }
 }
 
 pub(super) fn memory(plan: &Plan, store: &Store) -> Memory {
     let mut memory = Memory {
         activations: plan.slots.iter().sum(),
         activations_without_reuse: plan.roots.iter().map(|r| r.bytes).sum(),
+        activations_lower_bound: super::slots::lower_bound(&plan.roots, plan.nodes.len()),
         inputs: plan.hosts.iter().map(|t| plan.shapes[t.index()].bytes()).sum(),
         uniforms: 256 * (plan.dispatches() as u64 + 1),
         ..Memory::default()
@@ -76,7 +84,7 @@ impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} MiB: parameters {:.1}, gradients {:.1}, moments {:.1}, running statistics {:.2}, activations {:.1} ({:.1} without re-use), inputs {:.2}",
+            "{:.1} MiB: parameters {:.1}, gradients {:.1}, moments {:.1}, running statistics {:.2}, activations {:.1} ({:.1} without re-use, lower bound {:.1}), inputs {:.2}",
             mib(self.total()),
             mib(self.parameters),
             mib(self.gradients),
@@ -84,6 +92,7 @@ impl fmt::Display for Memory {
             mib(self.running),
             mib(self.activations),
             mib(self.activations_without_reuse),
+            mib(self.activations_lower_bound),
             mib(self.inputs),
         )
     }

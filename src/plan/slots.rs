@@ -77,3 +77,43 @@ pub(super) fn assign(roots: &mut [TemporaryRoot], reuse: bool) -> Vec<u64> {
     }
     slots
 }
+
+/// The most bytes of roots alive at one node. What the host reads after the step lives until its end.
+pub(super) fn lower_bound(roots: &[TemporaryRoot], nodes: usize) -> u64 {
+    let (mut begin, mut end) = (vec![0u64; nodes], vec![0u64; nodes]);
+    for root in roots.iter().filter(|r| r.life.0 < nodes) {
+        begin[root.life.0] += root.bytes;
+        if !root.kept {
+            end[root.life.1] += root.bytes;
+        }
+    }
+    let (mut alive, mut most) = (0, 0);
+    for (begin, end) in begin.iter().zip(&end) {
+        alive += begin;
+        most = most.max(alive);
+        alive -= end;
+    }
+    most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(bytes: u64, life: (usize, usize), kept: bool) -> TemporaryRoot {
+        TemporaryRoot { bytes, label: String::new(), life, kept, slot: usize::MAX }
+    }
+
+    #[test]
+    fn the_lower_bound_is_what_is_alive_at_the_fullest_node() {
+        // A chain 10, 20, 5: two at a time. The last is read by the host.
+        let mut roots = vec![root(10, (0, 1), false), root(20, (1, 2), false), root(5, (2, 2), true)];
+        assert_eq!(lower_bound(&roots, 4), 30);
+        // Kept ones stay, whatever their last node.
+        roots.push(root(28, (3, 3), false));
+        assert_eq!(lower_bound(&roots, 4), 33);
+        let slots = assign(&mut roots, true);
+        assert!(slots.iter().sum::<u64>() >= 33);
+        assert_eq!(lower_bound(&[], 0), 0);
+    }
+}

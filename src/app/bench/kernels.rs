@@ -1,156 +1,220 @@
-//! `pixtape bench kernels`: every operation at the real layers of the nets, and one fixed layer whose results are checked first.
+//! `pixtape bench kernels`: every operation at the real layers of the nets, and one fixed layer that figures are quoted for.
 
+use super::compare::Old;
 use super::probe::Ceilings;
-use super::{Timing, about, preset, round, time, warm_trainer};
-use crate::app::flags::BenchArgs;
+use super::problem::{Measured, Pass, Problem, dense, variant};
+use super::roofline;
+use super::table::{self, Row, Skipped};
+use super::{Device, check_seconds, flags::KernelsArgs, preset, time, warm_trainer};
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
-use crate::ops::{Conv2dBackwardW, Conv2dBackwardX, Cost, Value as Word};
+use crate::gpu::{Gpu, MAX_BINDING};
 use crate::plan::{Plan, PlanNode, PlanOptions};
 use crate::shape::{Conv, Shape};
-use crate::store::Store;
-use crate::tape::Tape;
 use crate::train::Pix2Pix;
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Nets whose layers make the rows.
+/// Nets whose training steps make rows.
 const NETS: [&str; 2] = ["pix2pix-256", "pix2pix-128"];
+/// The net of which there is no step here yet: its generator's convolutions.
+const CYCLEGAN: &str = "cyclegan-256";
 
-/// A measured row.
-struct Row {
-    name: String,
-    cost: Cost,
-    timing: Timing,
-    /// Times in a step of the net, and share of that step.
-    uses: Option<(&'static str, usize, f64)>,
+/// Convolutions of CycleGAN's generator of nine blocks at 256x256: transposed, convolution, side and channels of the input, channels
+/// of the output, how many. Zero padding stands for the reflected one.
+const CYCLEGAN_LAYERS: [(bool, Conv, u32, u32, u32, usize); 7] = [
+    (false, Conv::new(7, 1, 3), 256, 3, 64, 1),
+    (false, Conv::new(3, 2, 1), 256, 64, 128, 1),
+    (false, Conv::new(3, 2, 1), 128, 128, 256, 1),
+    (false, Conv::new(3, 1, 1), 64, 256, 256, 18),
+    (true, Conv::new(3, 2, 1).with_output_pad(1), 64, 256, 128, 1),
+    (true, Conv::new(3, 2, 1).with_output_pad(1), 128, 128, 64, 1),
+    (false, Conv::new(7, 1, 3), 256, 64, 3, 1),
+];
+
+/// Rows that are wanted, before anything is measured.
+struct Group {
+    net: Option<&'static str>,
+    batch: u32,
+    /// Convolutions with their names, and how often a step has them.
+    problems: Vec<(String, Problem, usize)>,
+    /// Other nodes of the net's plan.
+    nodes: BTreeMap<usize, (String, usize)>,
 }
 
 /// Measures.
-pub(super) fn run(gpu: &Gpu, args: &BenchArgs) -> Result<()> {
+pub(super) fn run(args: &KernelsArgs) -> Result<()> {
+    check_seconds(args.seconds)?;
     let only = args
         .only
         .as_deref()
         .map(|text| Regex::new(text).map_err(|e| Error::Usage(format!("--only {text}: no regular expression: {e}").replace('\n', " "))))
         .transpose()?;
-    let wanted = |name: &str| only.as_ref().is_none_or(|r| r.is_match(name));
-    let fixed: Vec<Fixed> = Fixed::ALL.into_iter().filter(|f| wanted(f.name())).collect();
-    let mut layers = Vec::new();
-    for net in NETS {
-        let plan = Pix2Pix::plan(&preset(net, args.batch_size)?, gpu.family(), PlanOptions::default())?;
-        let found: BTreeMap<usize, (String, usize)> = distinct(&plan).into_iter().filter(|(_, (name, _))| wanted(name)).collect();
-        layers.push((net, found));
+    let wanted = |net: Option<&str>, name: &str| only.as_ref().is_none_or(|r| r.is_match(name) || net.is_some_and(|net| r.is_match(&format!("{net} {name}"))));
+    // What can be found wrong before minutes of measuring is.
+    if let Some(path) = &args.svg {
+        roofline::check_path(path)?;
     }
-    let count = fixed.len() + layers.iter().map(|(_, l)| l.len()).sum::<usize>();
-    if count == 0 {
+    let mut old = args.compare.as_deref().map(Old::read).transpose()?;
+    if let Some(old) = &mut old {
+        old.retain(|key| wanted(None, key) || key.split_once(' ').is_some_and(|(_, name)| wanted(None, name)));
+    }
+    let gpu = Device { adapter: args.adapter.clone(), family: args.family.clone() }.open()?;
+    let (groups, mut skipped) = groups(&gpu, args, &wanted)?;
+    let count: usize = groups.iter().map(|g| g.problems.len() + g.nodes.len()).sum();
+    if count == 0 && skipped.is_empty() {
         return Err(Error::Usage(format!("--only {}: no row has such a name; leave it out to see them all", args.only.as_deref().unwrap_or_default())));
     }
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}").expect("a valid template");
     let bar = ProgressBar::new(count as u64).with_style(style);
     bar.set_message("ceilings");
-    let ceilings = Ceilings::measure(gpu, args.seconds)?;
+    let ceilings = Ceilings::measure(&gpu, args.seconds)?;
     let mut rows = Vec::new();
-    for row in fixed {
-        bar.set_message(row.name());
-        rows.push(row.measure(gpu, args.seconds)?);
-        bar.inc(1);
+    for group in groups {
+        rows.extend(measure(&gpu, args.seconds, group, &bar, &mut skipped)?);
     }
-    for (net, layers) in layers.into_iter().filter(|(_, l)| !l.is_empty()) {
-        bar.set_message(format!("{net}: preparing"));
-        let (trainer, _) = warm_trainer(gpu, preset(net, args.batch_size)?)?;
-        let program = trainer.program();
-        let step = time(program, &(0..program.dispatch_count()), args.seconds)?.median;
-        let mut of_net = Vec::new();
-        for (node, (name, uses)) in layers {
-            bar.set_message(name.clone());
-            let timing = time(program, &program.node_ranges()[node], args.seconds)?;
-            let share = uses as f64 * timing.median / step;
-            of_net.push(Row { name, cost: program.plan().nodes()[node].cost, timing, uses: Some((net, uses, share)) });
-            bar.inc(1);
-        }
-        of_net.sort_by(|a, b| b.uses.map(|u| u.2).unwrap_or_default().total_cmp(&a.uses.map(|u| u.2).unwrap_or_default()));
-        rows.extend(of_net);
-    }
+    bar.set_message("ceilings");
+    let ceilings = ceilings.or(Ceilings::measure(&gpu, args.seconds)?);
     bar.finish_and_clear();
+    let mut report = table::json(&gpu, &args.batch_size, ceilings, &rows, &skipped);
+    let comparison = old.map(|old| old.against(&report));
     if args.json {
-        println!("{:#}", json(gpu, args, ceilings, &rows));
+        if let Some(comparison) = &comparison {
+            report["compared"] = comparison.json();
+        }
+        println!("{report:#}");
     } else {
-        print(gpu, ceilings, &rows);
+        table::print(&gpu, ceilings, &rows, &skipped);
+        comparison.inspect(|c| c.print());
+    }
+    if let Some(path) = &args.svg {
+        roofline::write(path, &gpu, ceilings, &rows)?;
     }
     Ok(())
 }
 
-fn rates(row: &Row) -> (f64, f64) {
-    (row.cost.flop as f64 / row.timing.median, row.cost.bytes as f64 / row.timing.median)
-}
-
-fn print(gpu: &Gpu, ceilings: Ceilings, rows: &[Row]) {
-    println!(
-        "{} ({} kernels): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s copying (bytes read and written)",
-        gpu.name(),
-        gpu.family(),
-        ceilings.flops / 1e9,
-        ceilings.bytes / 1e9
-    );
-    let mut net = Some("");
-    for row in rows {
-        let now = row.uses.map(|u| u.0);
-        if now != net {
-            println!("\n{}", now.map_or("fixed layer, results checked".into(), |n| format!("layers of {n}; share: of a step, all layers of that shape")));
-            println!(
-                "{:>10} {:>10} {:>9} {:>6} {:>8} {:>6} {:>7} {:>5}  operation",
-                "median ms", "best ms", "GFLOP/s", "% peak", "GB/s", "% copy", "% step", "times"
-            );
-            net = now;
-        }
-        let (flops, bytes) = rates(row);
-        let (share, times) = row.uses.map_or((String::new(), String::new()), |(_, n, share)| (format!("{:.1}", 100.0 * share), n.to_string()));
-        println!(
-            "{:>10.4} {:>10.4} {:>9.1} {:>6.1} {:>8.2} {:>6.1} {share:>7} {times:>5}  {}",
-            1e3 * row.timing.median,
-            1e3 * row.timing.min,
-            flops / 1e9,
-            100.0 * flops / ceilings.flops,
-            bytes / 1e9,
-            100.0 * bytes / ceilings.bytes,
-            row.name
-        );
-    }
-}
-
-fn json(gpu: &Gpu, args: &BenchArgs, ceilings: Ceilings, rows: &[Row]) -> Value {
-    let row = |row: &Row| {
-        let (flops, bytes) = rates(row);
-        let mut value = json!({
-            "name": row.name,
-            "median_ms": round(1e3 * row.timing.median),
-            "min_ms": round(1e3 * row.timing.min),
-            "flop": row.cost.flop,
-            "bytes": row.cost.bytes,
-            "gflops": round(flops / 1e9),
-            "of_peak": round(flops / ceilings.flops),
-            "gbs": round(bytes / 1e9),
-            "of_copy": round(bytes / ceilings.bytes),
-        });
-        match row.uses {
-            None => value["checked"] = true.into(),
-            Some((net, uses, share)) => {
-                value["net"] = net.into();
-                value["uses"] = uses.into();
-                value["share"] = round(share).into();
+/// The rows of every net and batch that are wanted and fit, and what does not fit.
+fn groups(gpu: &Gpu, args: &KernelsArgs, wanted: &dyn Fn(Option<&str>, &str) -> bool) -> Result<(Vec<Group>, Vec<Skipped>)> {
+    let limit = args.memory_limit.or_else(|| gpu.is_software().then(free_memory).flatten());
+    let options = PlanOptions { memory_limit: limit, ..PlanOptions::default() };
+    let (mut groups, mut skipped) = (vec![Group { net: None, batch: 1, problems: fixed(wanted), nodes: BTreeMap::new() }], Vec::new());
+    for &batch in &args.batch_size {
+        for net in NETS {
+            let plan = match Pix2Pix::plan(&preset(net, batch)?, gpu.family(), options.clone()) {
+                Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) => {
+                    skipped.push(Skipped { what: format!("{net}, batch {batch}"), why: e.to_string() });
+                    continue;
+                }
+                plan => plan?,
+            };
+            let mut group = Group { net: Some(net), batch, problems: Vec::new(), nodes: BTreeMap::new() };
+            for (at, (name, uses)) in distinct(&plan).into_iter().filter(|(_, (name, _))| wanted(Some(net), name)) {
+                match Problem::of(&plan, &plan.nodes()[at]) {
+                    Some(problem) => group.problems.push((name, problem, uses)),
+                    None => drop(group.nodes.insert(at, (name, uses))),
+                }
             }
+            groups.push(group);
         }
-        value
+        let problems = cyclegan(batch).into_iter().filter(|(name, ..)| wanted(Some(CYCLEGAN), name)).collect();
+        groups.push(Group { net: Some(CYCLEGAN), batch, problems, nodes: BTreeMap::new() });
+    }
+    for group in &mut groups {
+        group.problems.retain(|(name, problem, _)| {
+            let (all, largest) = problem.bytes();
+            let why = match limit {
+                _ if largest > MAX_BINDING => format!("a tensor of {largest} bytes; {MAX_BINDING} can be bound on every adapter"),
+                Some(limit) if all > limit => format!("needs {all} bytes, the limit is {limit}"),
+                _ => return true,
+            };
+            skipped.push(Skipped { what: name.clone(), why });
+            false
+        });
+    }
+    Ok((groups, skipped))
+}
+
+/// Memory that the system would give, where it tells: a software adapter says nothing of how much it has.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib: u64 = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?.split_whitespace().next()?.parse().ok()?;
+    // Pictures, staging and the program itself want some as well.
+    Some((kib << 10) / 10 * 9)
+}
+
+fn fixed(wanted: &dyn Fn(Option<&str>, &str) -> bool) -> Vec<(String, Problem, usize)> {
+    let (x, y) = (Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128));
+    let problem = |pass| Problem { transposed: false, pass, conv: Conv::new(4, 2, 1), x, y };
+    let named = Pass::ALL.map(problem).map(|p| (format!("{} 64->128 k4 s2 @128", p.op()), p, 1));
+    named.into_iter().filter(|(name, ..)| wanted(None, name)).collect()
+}
+
+fn cyclegan(batch: u32) -> Vec<(String, Problem, usize)> {
+    let layer = |(transposed, conv, side, ci, co, uses): (bool, Conv, u32, u32, u32, usize)| {
+        let to = if transposed { conv.transposed_out(side) } else { conv.out(side) }.expect("the layers fit");
+        let (x, y) = (Shape::new(batch, side, side, ci), Shape::new(batch, to, to, co));
+        Pass::ALL.map(|pass| Problem { transposed, pass, conv, x, y }).map(|p| (p.name(), p, uses))
     };
-    json!({
-        "about": about(gpu),
-        "batch_size": args.batch_size,
-        "fma_gflops": round(ceilings.flops / 1e9),
-        "copy_gbs": round(ceilings.bytes / 1e9),
-        "rows": rows.iter().map(row).collect::<Vec<_>>(),
-    })
+    CYCLEGAN_LAYERS.into_iter().flat_map(layer).collect()
+}
+
+/// Measures a group. What the device has no memory for is skipped with its reason.
+fn measure(gpu: &Gpu, seconds: f64, group: Group, bar: &ProgressBar, skipped: &mut Vec<Skipped>) -> Result<Vec<Row>> {
+    let Group { net, batch, problems, nodes } = group;
+    let mut rows = Vec::new();
+    let mut shares = BTreeMap::new();
+    if let Some(net) = net.filter(|net| NETS.contains(net) && !(problems.is_empty() && nodes.is_empty())) {
+        bar.set_message(format!("{net}, batch {batch}: preparing"));
+        match of_step(gpu, seconds, (net, batch), nodes, bar) {
+            Ok((found, all)) => (rows, shares) = (found, all),
+            Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => {
+                skipped.push(Skipped { what: format!("the step of {net}, batch {batch}, and what of it is no convolution"), why: e.to_string() });
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    for (name, problem, uses) in problems {
+        bar.set_message(name.clone());
+        match problem.measure(gpu, seconds) {
+            Ok(measured) => rows.push(Row { net, batch, op: problem.op(), share: shares.get(&name).copied(), name, checked: true, uses, measured }),
+            Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => skipped.push(Skipped { what: name, why: e.to_string() }),
+            Err(e) => return Err(e),
+        }
+        bar.inc(1);
+    }
+    if net.is_some() {
+        let time = |row: &Row| row.uses as f64 * row.measured.timing.median;
+        rows.sort_by(|a, b| b.share.unwrap_or_default().total_cmp(&a.share.unwrap_or_default()).then(time(b).total_cmp(&time(a))));
+    }
+    Ok(rows)
+}
+
+/// Measures nodes where they stand in a training step, and every name's share of the step.
+fn of_step(
+    gpu: &Gpu,
+    seconds: f64,
+    (net, batch): (&'static str, u32),
+    nodes: BTreeMap<usize, (String, usize)>,
+    bar: &ProgressBar,
+) -> Result<(Vec<Row>, BTreeMap<String, f64>)> {
+    let (trainer, _) = warm_trainer(gpu, preset(net, batch)?, PlanOptions::default())?;
+    let program = trainer.program();
+    let plan = program.plan();
+    let times = program.time_nodes()?.seconds;
+    let step: f64 = times.iter().sum();
+    let mut shares: BTreeMap<String, f64> = BTreeMap::new();
+    for (node, seconds) in plan.nodes().iter().zip(&times).filter(|(n, _)| !n.dispatches.is_empty()) {
+        *shares.entry(name(plan, node)).or_default() += seconds / step;
+    }
+    let mut rows = Vec::new();
+    for (at, (name, uses)) in nodes {
+        bar.set_message(name.clone());
+        let node = &plan.nodes()[at];
+        let measured = Measured { timing: time(program, &program.node_ranges()[at], seconds)?, cost: node.cost, variant: variant(node) };
+        rows.push(Row { net: Some(net), batch, op: node.op, share: shares.get(&name).copied(), name, checked: false, uses, measured });
+        bar.inc(1);
+    }
+    Ok((rows, shares))
 }
 
 /// The first node of every operation and shape that computes something, with its row's name and how often there is one like it.
@@ -165,140 +229,14 @@ fn distinct(plan: &Plan) -> BTreeMap<usize, (String, usize)> {
     rows
 }
 
-/// `conv2d [1,128,128,64] -> [1,64,64,128] k4 s2 p1`: what goes in but the weights, and what comes out.
+/// What goes in and what comes out; of a convolution all but the weights.
 fn name(plan: &Plan, node: &PlanNode) -> String {
-    let shape = |t: &crate::Tensor| plan.shapes[t.index()].to_string().replace(' ', "");
-    let gradient = node.op.ends_with("_bwd_w");
-    let inputs: Vec<String> = node.inputs.iter().take(if gradient { 2 } else { 1 }).map(shape).collect();
-    let output = node.outputs.first().map(shape).unwrap_or_default();
-    let words = |name: &str| {
-        node.dispatches[0].params.iter().filter(|(n, _)| n.starts_with(name)).filter_map(|(_, v)| if let Word::U(v) = v { Some(*v) } else { None }).max()
-    };
-    // The data side names its strides by direction, and one of them is 1.
-    let conv = match (words("kernel"), words("stride"), words("pad")) {
-        (Some(k), Some(s), Some(p)) => format!(" k{k} s{s} p{p}"),
-        _ => String::new(),
-    };
-    format!("{} {} -> {output}{conv}", node.op, inputs.join(" ")).replace("  ", " ")
-}
-
-/// The layer that figures are quoted for: 64 to 128 channels, kernel 4, stride 2, from 128 x 128.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum Fixed {
-    Forward,
-    BackwardX,
-    BackwardW,
-}
-
-const CONV: Conv = Conv::new(4, 2, 1);
-const CI: u32 = 64;
-const CO: u32 = 128;
-const SIDE: u32 = 128;
-
-impl Fixed {
-    const ALL: [Fixed; 3] = [Fixed::Forward, Fixed::BackwardX, Fixed::BackwardW];
-
-    fn name(self) -> &'static str {
-        match self {
-            Fixed::Forward => "conv2d 64->128 k4 s2 @128",
-            Fixed::BackwardX => "conv2d_bwd_x 64->128 k4 s2 @128",
-            Fixed::BackwardW => "conv2d_bwd_w 64->128 k4 s2 @128",
-        }
+    if let Some(problem) = Problem::of(plan, node) {
+        return problem.name();
     }
-
-    fn measure(self, gpu: &Gpu, seconds: f64) -> Result<Row> {
-        let x = Shape::new(1, SIDE, SIDE, CI);
-        let y = Shape::new(1, SIDE / 2, SIDE / 2, CO);
-        let w = Shape::new(CONV.taps(), 1, CI, CO);
-        // The two operands and the result; the operands' numbers as everywhere: x, w, dy.
-        let (operands, result) = match self {
-            Fixed::Forward => ([(x, 0), (w, 1)], y),
-            Fixed::BackwardX => ([(y, 2), (w, 1)], x),
-            Fixed::BackwardW => ([(x, 0), (y, 2)], w),
-        };
-        let mut tape = Tape::new();
-        let inputs = operands.map(|(shape, _)| tape.input("operand", shape));
-        let output = match self {
-            Fixed::Forward => tape.conv2d(inputs[0], inputs[1], None, CONV)?,
-            Fixed::BackwardX => tape.push_one(Conv2dBackwardX(CONV), &inputs, result),
-            Fixed::BackwardW => tape.push_one(Conv2dBackwardW { conv: CONV, accumulate: false }, &inputs, result),
-        };
-        let store = Store::new();
-        let program = Plan::new(&tape, &store, &[output], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)?;
-        let values = operands.map(|(shape, stream)| {
-            let value = |i| crate::rng::random(i, stream, 0, 0)[0] as i32 as f32 / 2_147_483_648.0;
-            (0..shape.elements() as u32).map(value).collect::<Vec<f32>>()
-        });
-        for (tensor, values) in inputs.iter().zip(&values) {
-            program.write(*tensor, values)?;
-        }
-        program.submit(0..program.dispatch_count())?;
-        let got = pollster::block_on(program.read(output))?;
-        self.check(&got, &values)?;
-        let timing = time(&program, &(0..program.dispatch_count()), seconds)?;
-        Ok(Row { name: self.name().into(), cost: program.plan().nodes()[0].cost, timing, uses: None })
-    }
-
-    /// Holds a few hundred results against sums in f64.
-    fn check(self, got: &[f32], values: &[Vec<f32>; 2]) -> Result<()> {
-        const STEP: usize = 1009;
-        let terms = match self {
-            Fixed::Forward => CONV.taps() * CI,
-            Fixed::BackwardX => 4 * CO,
-            Fixed::BackwardW => SIDE * SIDE / 4,
-        };
-        // Terms are products of two numbers uniform in -1 to 1.
-        let allowed = 8.0 / 16_777_216.0 * f64::from(terms);
-        for (at, value) in got.iter().enumerate().step_by(STEP) {
-            let want = self.reference(at, values);
-            let off = (f64::from(*value) - want).abs();
-            // NaN is not within.
-            if off.partial_cmp(&allowed).is_none_or(std::cmp::Ordering::is_gt) {
-                return Err(Error::Internal(format!(
-                    "{}: element {at} is {value}, not {want} (allowed {allowed:.1e}); pixtape devices --check says more",
-                    self.name()
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn reference(self, at: usize, values: &[Vec<f32>; 2]) -> f64 {
-        let (ci, co, side, out) = (CI as usize, CO as usize, SIDE as usize, SIDE as usize / 2);
-        // The pixel of x under a tap of a pixel of y.
-        let under = |y: usize, tap: usize| (2 * y + tap).checked_sub(1).filter(|p| *p < side);
-        let product = |i: usize, j: usize| f64::from(values[0][i]) * f64::from(values[1][j]);
-        let taps = || (0..16).map(|tap| (tap / 4, tap % 4, tap));
-        let mut sum = 0.0;
-        match self {
-            Fixed::Forward => {
-                let (oy, ox, o) = (at / co / out, at / co % out, at % co);
-                for (ky, kx, tap) in taps() {
-                    if let (Some(y), Some(x)) = (under(oy, ky), under(ox, kx)) {
-                        sum += (0..ci).map(|i| product((y * side + x) * ci + i, (tap * ci + i) * co + o)).sum::<f64>();
-                    }
-                }
-            }
-            Fixed::BackwardX => {
-                let (y, x, i) = (at / ci / side, at / ci % side, at % ci);
-                for (ky, kx, tap) in taps() {
-                    let over = |p: usize, k: usize| (p + 1).checked_sub(k).filter(|d| d % 2 == 0 && d / 2 < out).map(|d| d / 2);
-                    if let (Some(oy), Some(ox)) = (over(y, ky), over(x, kx)) {
-                        sum += (0..co).map(|o| product((oy * out + ox) * co + o, (tap * ci + i) * co + o)).sum::<f64>();
-                    }
-                }
-            }
-            Fixed::BackwardW => {
-                let (tap, i, o) = (at / co / ci, at / co % ci, at % co);
-                for (oy, ox) in (0..out * out).map(|p| (p / out, p % out)) {
-                    if let (Some(y), Some(x)) = (under(oy, tap / 4), under(ox, tap % 4)) {
-                        sum += product((y * side + x) * ci + i, (oy * out + ox) * co + o);
-                    }
-                }
-            }
-        }
-        sum
-    }
+    let shape = |t: Option<&crate::Tensor>| t.map(|t| dense(&plan.shapes[t.index()])).unwrap_or_default();
+    let dense = format!("{} {} -> {}", node.op, shape(node.inputs.first()), shape(node.outputs.first()));
+    dense.replace("  ", " ")
 }
 
 #[cfg(test)]
@@ -323,5 +261,14 @@ mod tests {
             assert_eq!(rows.values().map(|(_, n)| n).sum::<usize>(), all);
             assert!(rows.len() < all);
         }
+    }
+
+    #[test]
+    fn cyclegans_layers_fit_each_other() {
+        let rows = cyclegan(4);
+        let forward: Vec<&Problem> = rows.iter().map(|(_, p, _)| p).filter(|p| p.pass == Pass::Forward).collect();
+        assert_eq!((rows.len(), forward.len()), (21, 7));
+        assert!(forward.windows(2).all(|w| w[0].y == w[1].x), "{forward:#?}");
+        assert_eq!(rows[12].0, "conv_transpose2d [4,64,64,256] -> [4,128,128,128] k3 s2 p1 op1");
     }
 }

@@ -1,70 +1,68 @@
 //! `pixtape bench`: what the kernels, and a whole training step, do on the device at hand.
 
+mod against;
+mod compare;
+mod data;
+mod flags;
 mod kernels;
+mod options;
 mod probe;
+mod problem;
+mod roofline;
 mod step;
+mod table;
+mod whereto;
 
-use super::flags::BenchArgs;
+pub(super) use flags::BenchArgs;
+pub(super) use options::preset;
+
 use super::starting::Starting;
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu, Request};
-use crate::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
-use crate::plan::Program;
-use crate::train::{GanMode, Pix2Pix, Pix2PixConfig};
+use crate::plan::{Clock, PlanOptions, Program};
+use crate::train::{Pix2Pix, Pix2PixConfig};
+use flags::What;
 use serde_json::{Value, json};
 use std::ops::Range;
 use std::time::Instant;
 
 /// Measures kernels or a step.
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
-    if !(args.seconds > 0.0 && args.seconds.is_finite()) {
-        return Err(Error::Usage(format!("--seconds {}: a time above 0 is wanted", args.seconds)));
-    }
-    if args.batch_size == 0 {
-        return Err(Error::Usage("--batch_size 0: at least one picture a step".into()));
-    }
-    let family = match args.family.as_deref() {
-        // The number of lanes is the device's own.
-        Some("subgroup") => Some(Family::Subgroup(0)),
-        Some("register") => Some(Family::Register),
-        Some("workgroup") => Some(Family::Workgroup),
-        _ => None,
-    };
-    let gpu = pollster::block_on(Gpu::request(&Request { adapter: args.adapter.clone(), family, ..Request::default() }))?;
     if cfg!(debug_assertions) {
         eprintln!("note: a debug build; host times mean little");
     }
-    match args.what.as_str() {
-        "step" => step::run(&gpu, args),
-        _ => kernels::run(&gpu, args),
+    match &args.what {
+        What::Kernels(args) => kernels::run(args),
+        What::Step(words) => step::run(&words.words),
     }
 }
 
-/// The training step that a preset stands for.
-///
-/// # Errors
-/// [`Error::Usage`] for an unknown name.
-pub(super) fn preset(name: &str, batch_size: u32) -> Result<Pix2PixConfig> {
-    let (side, channels) = match name {
-        "pix2pix-256" => (256u32, 64),
-        "pix2pix-128" => (128, 32),
-        "small" => (64, 32),
-        _ => return Err(Error::Usage(format!("preset {name:?}: choose pix2pix-256, pix2pix-128 or small"))),
-    };
-    Ok(Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: channels, downs: side.ilog2(), norm: NormKind::Batch, dropout: true },
-        discriminator: DiscriminatorKind::Patch { n_layers: 3 },
-        ndf: channels,
-        batch_size,
-        width: side,
-        height: side,
-        gan_mode: GanMode::Vanilla,
-        lambda_l1: 100.0,
-        beta1: 0.5,
-        init_type: InitType::Normal,
-        init_gain: 0.02,
-        seed: 0,
-    })
+/// Where to measure.
+#[derive(Clone, PartialEq, Debug)]
+struct Device {
+    adapter: Option<String>,
+    family: Option<String>,
+}
+
+impl Device {
+    fn open(&self) -> Result<Gpu> {
+        let family = match self.family.as_deref() {
+            // The number of lanes is the device's own.
+            Some("subgroup") => Some(Family::Subgroup(0)),
+            Some("register") => Some(Family::Register),
+            Some("workgroup") => Some(Family::Workgroup),
+            _ => None,
+        };
+        pollster::block_on(Gpu::request(&Request { adapter: self.adapter.clone(), family, ..Request::default() }))
+    }
+}
+
+/// Refuses a time to measure for that is none.
+fn check_seconds(seconds: f64) -> Result<()> {
+    if seconds > 0.0 && seconds.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("--seconds {seconds}: a time above 0 is wanted")))
 }
 
 /// Pictures of noise for a step: input and target.
@@ -78,10 +76,10 @@ fn noise(config: &Pix2PixConfig) -> [Vec<u8>; 2] {
 const LR: f64 = 2e-4;
 
 /// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every buffer holds plausible values.
-fn warm_trainer(gpu: &Gpu, config: Pix2PixConfig) -> Result<(Pix2Pix, [Vec<u8>; 2])> {
+fn warm_trainer(gpu: &Gpu, config: Pix2PixConfig, options: PlanOptions) -> Result<(Pix2Pix, [Vec<u8>; 2])> {
     let pictures = noise(&config);
     let mut starting = Starting::new(gpu);
-    let mut trainer = Pix2Pix::with_progress(gpu, config, crate::PlanOptions::default(), &mut |done, total| starting.show(done, total))?;
+    let mut trainer = Pix2Pix::with_progress(gpu, config, options, &mut |done, total| starting.show(done, total))?;
     drop(starting);
     for _ in 0..2 {
         trainer.step(&pictures[0], &pictures[1], LR)?;
@@ -95,13 +93,19 @@ fn warm_trainer(gpu: &Gpu, config: Pix2PixConfig) -> Result<(Pix2Pix, [Vec<u8>; 
 struct Timing {
     median: f64,
     min: f64,
+    clock: Clock,
 }
 
 impl Timing {
     /// Median and least of some measurements.
-    fn of(mut seconds: Vec<f64>) -> Timing {
+    fn of(mut seconds: Vec<f64>, clock: Clock) -> Timing {
         seconds.sort_by(f64::total_cmp);
-        Timing { median: seconds[seconds.len() / 2], min: seconds[0] }
+        Timing { median: seconds[seconds.len() / 2], min: seconds[0], clock }
+    }
+
+    /// For JSON, in milliseconds.
+    fn json(self) -> Value {
+        json!({ "median": round(1e3 * self.median), "min": round(1e3 * self.min) })
     }
 }
 
@@ -110,17 +114,13 @@ const BATCH: f64 = 0.02;
 /// More batches than this say nothing new.
 const BATCHES: usize = 25;
 
-/// Measures some dispatches: batches of repetitions by the wall clock, for at most about `seconds`.
+/// Measures some dispatches: batches of repetitions, for at most about `seconds`.
 fn time(program: &Program, dispatches: &Range<usize>, seconds: f64) -> Result<Timing> {
-    let batch = |repeats: usize| -> Result<f64> {
-        let start = Instant::now();
-        program.gpu().scoped("bench", || {
-            let mut encoder = program.gpu().device().create_command_encoder(&Default::default());
-            (0..repeats).for_each(|_| program.encode(&mut encoder, dispatches.clone()));
-            program.gpu().queue().submit([encoder.finish()]);
-        })?;
-        program.gpu().wait("bench")?;
-        Ok(start.elapsed().as_secs_f64() / repeats as f64)
+    let mut clock = Clock::Wall;
+    let mut batch = |repeats: usize| -> Result<f64> {
+        let times = program.time(std::slice::from_ref(dispatches), repeats)?;
+        clock = times.clock;
+        Ok(times.seconds[0] / repeats as f64)
     };
     // The first run may compile; from then on the count doubles until a batch is long enough to be believed.
     let (started, mut repeats) = (Instant::now(), 1);
@@ -134,7 +134,7 @@ fn time(program: &Program, dispatches: &Range<usize>, seconds: f64) -> Result<Ti
     while all.len() < BATCHES && started.elapsed().as_secs_f64() < seconds {
         all.push(batch(repeats)?);
     }
-    Ok(Timing::of(all))
+    Ok(Timing::of(all, clock))
 }
 
 /// Device, driver and kernels: what a figure means nothing without.
@@ -163,18 +163,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn presets_plan_without_a_device() {
-        for (name, parameters) in [("pix2pix-256", 54_413_955), ("pix2pix-128", 0), ("small", 0)] {
-            let config = preset(name, 1).unwrap();
-            let plan = Pix2Pix::plan(&config, Family::Workgroup, crate::PlanOptions::default()).unwrap();
-            assert!(plan.memory().parameters > 4 * parameters && plan.cost().flop > 0, "{name}");
-        }
-        assert!(preset("pix2pix-1", 1).is_err());
-    }
-
-    #[test]
     fn medians_and_rounding() {
-        let t = Timing::of(vec![3.0, 1.0, 2.0]);
+        let t = Timing::of(vec![3.0, 1.0, 2.0], Clock::Wall);
         assert_eq!((t.median, t.min), (2.0, 1.0));
         assert_eq!((round(0.0), round(123_456.7), round(0.001_234_567)), (0.0, 123_460.0, 0.001_234_6));
     }

@@ -1,0 +1,191 @@
+//! Which step `bench step` measures: a preset, training flags laid over it, and perhaps a second set of options.
+
+use super::Device;
+use crate::app::flags::{TrainArgs, normalise};
+use crate::error::{Error, Result};
+use crate::plan::PlanOptions;
+use crate::train::Pix2PixConfig;
+use clap::parser::ValueSource;
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser};
+use std::path::PathBuf;
+
+/// Everything behind `bench step`. It is parsed apart ([`StepArgs`]), since a preset stands for flags that come before the others.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct StepWords {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
+    pub words: Vec<String>,
+}
+
+/// Flags of `bench step`. It takes those of train as well.
+#[derive(Parser, Clone, Debug)]
+#[command(
+    name = "pixtape bench step",
+    no_binary_name = true,
+    args_override_self = true,
+    rename_all = "snake_case",
+    about = "Measures a training step: how long it takes, and where the time goes. Takes the flags of train; those that say nothing about a step are ignored."
+)]
+pub(super) struct StepArgs {
+    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32); flags change it from there. Without it: small,
+    /// or train's own defaults where a flag says how large a net or a picture is.
+    #[arg(long, value_parser = PRESETS)]
+    pub preset: Option<String>,
+    /// Measure against the same step with these flags as well, interleaved: --against "--no_reuse", --against "--adapter gl".
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub against: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Seconds to measure for, about.
+    #[arg(long, default_value_t = 1.0)]
+    pub seconds: f64,
+    /// Convolution tile: subgroup, register, workgroup; the device's own by default.
+    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
+    pub family: Option<String>,
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
+/// Names of the presets.
+pub(super) const PRESETS: [&str; 3] = ["pix2pix-256", "pix2pix-128", "small"];
+
+/// The training flags that a preset stands for.
+fn flags_of(preset: &str) -> Result<&'static [&'static str]> {
+    match preset {
+        "pix2pix-256" => Ok(&[]),
+        "pix2pix-128" => Ok(&["--netG", "unet_128", "--ngf", "32", "--ndf", "32", "--load_size", "143", "--crop_size", "128"]),
+        "small" => Ok(&["--netG", "unet_64", "--ngf", "32", "--ndf", "32", "--load_size", "72", "--crop_size", "64"]),
+        _ => Err(Error::Usage(format!("preset {preset:?}: choose {}", PRESETS.join(", ")))),
+    }
+}
+
+/// The step that a preset stands for.
+///
+/// # Errors
+/// [`Error::Usage`] for an unknown name.
+pub(in crate::app) fn preset(name: &str, batch_size: u32) -> Result<Pix2PixConfig> {
+    let words: Vec<String> = flags_of(name)?.iter().map(|w| w.to_string()).collect();
+    let args = parse(&words).map_err(|e| Error::Internal(e.to_string()))?.0.train;
+    args.config((args.crop_size, args.crop_size)).map(|config| Pix2PixConfig { batch_size, ..config })
+}
+
+/// Flags that say how large a step is: with one of them and no preset, train's defaults hold.
+const SIZES: [&str; 7] = ["net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
+/// Flags of train that decide nothing about a step: they are taken, since command lines get copied, and not listed.
+const UNLISTED: [&str; 16] = [
+    "name",
+    "checkpoints_dir",
+    "model",
+    "max_steps",
+    "continue_train",
+    "overwrite",
+    "save_epoch_freq",
+    "save_latest_freq",
+    "print_freq",
+    "init_g",
+    "init_d",
+    "n_epochs",
+    "n_epochs_decay",
+    "lr",
+    "lr_policy",
+    "lr_decay_iters",
+];
+
+fn parse(words: &[String]) -> Result<(StepArgs, clap::ArgMatches), clap::Error> {
+    let dataroot = |_: Arg| {
+        let help = "Folder of pairs for the loader that is waited for; drawn ones without it";
+        Arg::new("dataroot").long("dataroot").value_name("DATAROOT").value_parser(clap::value_parser!(PathBuf)).help(help)
+    };
+    let command = UNLISTED.iter().fold(StepArgs::command(), |c, id| c.mut_arg(id, |a| a.hide(true)));
+    let matches = command.mut_arg("dataroot", dataroot).try_get_matches_from(words)?;
+    Ok((StepArgs::from_arg_matches(&matches)?, matches))
+}
+
+/// One set of options, read.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub args: StepArgs,
+    /// The preset or, without one, `train`.
+    pub size: String,
+    /// What was written on the command line.
+    pub words: Vec<String>,
+}
+
+impl Options {
+    /// Reads the words of a command line. Prints help, or what is wrong with a flag, and ends the program as flags elsewhere do.
+    pub fn read(words: &[String]) -> Options {
+        Options::try_read(words).unwrap_or_else(|e| {
+            let _ = e.print();
+            std::process::exit(i32::from(e.use_stderr()))
+        })
+    }
+
+    fn try_read(words: &[String]) -> Result<Options, clap::Error> {
+        let (args, matches) = parse(words)?;
+        let sized = SIZES.iter().any(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
+        let size = args.preset.unwrap_or_else(|| if sized { "train" } else { "small" }.into());
+        let before = flags_of(&size).unwrap_or_default();
+        let all: Vec<String> = before.iter().map(|w| w.to_string()).chain(words.iter().cloned()).collect();
+        Ok(Options { args: parse(&all)?.0, size, words: words.to_vec() })
+    }
+
+    /// The same with further flags behind.
+    pub fn with(&self, flags: &str) -> Options {
+        let (more, _) = normalise(flags.split_whitespace().map(String::from));
+        let words: Vec<String> = self.words.iter().cloned().chain(more).collect();
+        Options::read(&words)
+    }
+
+    pub fn device(&self) -> Device {
+        Device { adapter: self.args.train.adapter.clone(), family: self.args.family.clone() }
+    }
+
+    pub fn plan(&self) -> PlanOptions {
+        PlanOptions { memory_limit: self.args.train.memory_limit, reuse: !self.args.train.no_reuse, ..PlanOptions::default() }
+    }
+
+    /// The step for pictures of a size.
+    pub fn config(&self, size: (u32, u32)) -> Result<Pix2PixConfig> {
+        self.args.train.config(size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::Family;
+    use crate::train::Pix2Pix;
+
+    fn read(words: &str) -> Options {
+        Options::read(&words.split_whitespace().map(String::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn presets_plan_without_a_device() {
+        for (name, parameters) in [("pix2pix-256", 54_413_955), ("pix2pix-128", 0), ("small", 0)] {
+            let config = preset(name, 1).unwrap();
+            let plan = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default()).unwrap();
+            let memory = plan.memory();
+            assert!(memory.parameters > 4 * parameters && plan.cost().flop > 0, "{name}");
+            assert!((1.0..2.0).contains(&memory.activations_ratio()), "{name}: {memory}");
+        }
+        assert!(preset("pix2pix-1", 1).is_err());
+    }
+
+    #[test]
+    fn flags_change_a_preset_and_without_one_train_has_the_say() {
+        let small = read("--json");
+        assert_eq!((small.size.as_str(), small.args.train.crop_size, small.args.train.ngf), ("small", 64, 32));
+        let wide = read("--preset pix2pix-128 --ngf 48 --name copied --batch_size 4");
+        assert_eq!((wide.args.train.crop_size, wide.args.train.ngf, wide.args.train.batch_size), (128, 48, 4));
+        let own = read("--ndf 16");
+        assert_eq!((own.size.as_str(), own.args.train.net_g.as_str(), own.args.train.ndf), ("train", "unet_256", 16));
+        let other = small.with("--no-reuse --ngf 8");
+        assert!(!other.plan().reuse && small.plan().reuse && other.args.train.ngf == 8);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        StepArgs::command().debug_assert();
+    }
+}
