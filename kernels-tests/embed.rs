@@ -318,7 +318,9 @@ fn running_out_of_memory_names_the_buffer() {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).ok()?;
         Gpu::from_parts(device, queue).ok()
     };
-    let gpu = (1..=100).find_map(within).expect("a device within the whole budget");
+    // A little more than the least: other processes' memory counts too, and theirs comes and goes.
+    let least = (1..=100).find(|percent| within(*percent).is_some()).expect("a device within the whole budget");
+    let gpu = within((least + 5).min(100)).expect("a device within more than it needs");
 
     // Pages as large as this device makes buffers, up to 2 GiB: far beyond what may be bound, but the budget comes first.
     let values = (gpu.device().limits().max_buffer_size.min(1 << 31) / 4 - 64) as u32;
