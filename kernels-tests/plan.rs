@@ -196,7 +196,7 @@ fn planning_is_deterministic_and_the_plan_of_pix2pix_256_is_the_recorded_one() {
 
 #[test]
 fn a_memory_limit_is_refused_with_the_numbers_that_matter() {
-    let limited = |limit| Pix2Pix::plan(&pix2pix_256(), Family::Workgroup, PlanOptions { memory_limit: Some(limit), ..PlanOptions::default() });
+    let limited = |limit| Pix2Pix::plan(&pix2pix_256(), Family::Workgroup, PlanOptions { memory_limit: Some(limit), ..ruled() });
     let total = limited(u64::MAX).unwrap().memory().total();
     assert!(limited(total).is_ok());
     let error = limited(total - 1).unwrap_err();
