@@ -514,6 +514,7 @@ fn a_training_step_gives_the_same_bits_however_it_is_run() {
     let first = Run::new(gpu, tiny(), PlanOptions::default()).steps(3);
     same("same seed again", &first, &Run::new(gpu, tiny(), PlanOptions::default()).steps(3));
     same("no shared slots", &first, &Run::new(gpu, tiny(), PlanOptions { reuse: false, ..PlanOptions::default() }).steps(3));
+    same("nothing fused", &first, &Run::new(gpu, tiny(), PlanOptions { fuse: false, ..PlanOptions::default() }).steps(3));
     let other = Run::new(gpu, Pix2PixConfig { seed: 8, ..tiny() }, PlanOptions::default()).steps(3);
     assert_ne!(first.losses, other.losses, "the seed matters");
 

@@ -26,7 +26,8 @@ pub struct Bound {
     pub region: Region,
     /// Which run of [`Plan::lives`] it belongs to, if it lies in a slot.
     pub life: Option<usize>,
-    /// First vec4 of each pixel, vec4s of each pixel that belong to the tensor, and vec4s from one pixel to the next.
+    /// First vec4 of each pixel, vec4s of each pixel that belong to the tensor, and vec4s from one pixel to the next; scratch memory is
+    /// written and read whole and counts as one vec4.
     pub lanes: [u32; 3],
     /// Read, or written.
     pub access: Access,
@@ -63,11 +64,10 @@ impl Plan {
                 Bind::In(at) => (node.inputs[at], Access::Read),
                 Bind::Out(at) => (node.outputs[at], Access::Write),
                 Bind::Again(at) => (node.outputs[at], Access::Read),
-                Bind::Scratch { at, bytes, write } => {
+                Bind::Scratch { at, write, .. } => {
                     let root = node.scratch[at];
-                    let vec4s = (bytes / 16) as u32;
                     let access = if write { Access::Write } else { Access::Read };
-                    return Bound { tensor: None, region: Region::Slot(self.roots[root].slot), life: Some(root), lanes: [0, vec4s, vec4s], access };
+                    return Bound { tensor: None, region: Region::Slot(self.roots[root].slot), life: Some(root), lanes: [0, 1, 1], access };
                 }
             };
             let place = self.places[tensor.index()].expect("live tensors are placed");
