@@ -19,12 +19,7 @@ fn conv(from: usize, to: usize, stride: usize, bias: bool, device: &Device) -> C
 }
 
 fn conv_transpose(from: usize, to: usize, bias: bool, device: &Device) -> ConvTranspose2d {
-    ConvTranspose2dConfig::new([from, to], [4, 4])
-        .with_stride([2, 2])
-        .with_padding([1, 1])
-        .with_bias(bias)
-        .with_initializer(WEIGHTS)
-        .init(device)
+    ConvTranspose2dConfig::new([from, to], [4, 4]).with_stride([2, 2]).with_padding([1, 1]).with_bias(bias).with_initializer(WEIGHTS).init(device)
 }
 
 fn batch_norm(channels: usize, device: &Device) -> BatchNorm {

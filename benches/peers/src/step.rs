@@ -38,13 +38,7 @@ impl ModuleVisitor for Count {
 impl Trainer {
     pub fn new(depth: usize, ngf: usize, device: Device) -> Trainer {
         let adam = || AdamConfig::new().with_beta_1(0.5).with_beta_2(0.999).with_epsilon(1e-8).init();
-        Trainer {
-            generator: Unet::new(ngf, depth, &device),
-            discriminator: PatchGan::new(ngf, &device),
-            adam_g: adam(),
-            adam_d: adam(),
-            device,
-        }
+        Trainer { generator: Unet::new(ngf, depth, &device), discriminator: PatchGan::new(ngf, &device), adam_g: adam(), adam_d: adam(), device }
     }
 
     /// Trainable numbers: generator, discriminator.
