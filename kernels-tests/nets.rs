@@ -247,11 +247,14 @@ mod golden {
     /// How often further from f64 than PyTorch's own f32 a value may be. That one run is a sample of one of an error that every
     /// order of summation draws anew, and `worst` is its maximum over a whole tensor: four of them leave room for bad luck alone.
     const TIMES: f64 = 4.0;
+    /// Minimal filtering on five points errs three times as far as the direct sum (see the table in support/compare.rs). No net here
+    /// is large enough for the rule to choose it: this is for runs that force it.
+    const TIMES_WINOGRAD5: f64 = 3.0 * TIMES;
     /// Where PyTorch's f32 happens to hit: 16 roundings of the largest values at hand.
     const FLOOR: f64 = 16.0 / 16_777_216.0;
 
     /// Panics unless `got` (public order) is what the golden file says. Everything is written so that NaN fails.
-    fn compare(what: &str, got: &[f32], golden: &Value) {
+    fn compare(what: &str, times: f64, got: &[f32], golden: &Value) {
         let samples = numbers(&golden["samples"]);
         assert!(!samples.is_empty() && samples.len() <= got.len(), "{what}: {} samples of {} values", samples.len(), got.len());
         let number = |name: &str| golden[name].as_f64().unwrap_or_else(|| panic!("{what}: no {name} in the golden file"));
@@ -261,16 +264,16 @@ mod golden {
         for (at, want) in samples.iter().enumerate() {
             let index = at * got.len() / samples.len();
             let off = (f64::from(got[index]) - want).abs();
-            let allowed = TIMES * worst + FLOOR * want.abs().max(rms);
+            let allowed = times * worst + FLOOR * want.abs().max(rms);
             assert!(off <= allowed, "{what}: element {index} is {}, not {want} (off {off:.3e}, allowed {allowed:.3e})", got[index]);
         }
         let found = got.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        let allowed = TIMES * error + FLOOR * norm;
+        let allowed = times * error + FLOOR * norm;
         assert!((found - norm).abs() <= allowed, "{what}: norm {found}, not {norm} (allowed {allowed:.3e})");
         // Sees every element: an error vector of this norm has this dot product with random signs, give or take.
         let dot: f64 = got.iter().zip(draw(got.len(), DOT, 2.0, 0.0)).map(|(a, b)| f64::from(*a) * f64::from(b)).sum();
         let off = (dot - number("dot")).abs();
-        assert!(off <= TIMES * allowed, "{what}: dot {dot}, not {} (off {off:.3e}, allowed {:.3e})", number("dot"), TIMES * allowed);
+        assert!(off <= times * allowed, "{what}: dot {dot}, not {} (off {off:.3e}, allowed {:.3e})", number("dot"), times * allowed);
     }
 
     /// Runs a net on the golden input under the checks, backward included, and holds everything against PyTorch.
@@ -289,19 +292,20 @@ mod golden {
         let done = case.prepare(gpu, &[y, dx]);
         fill(gpu, &done.store, &weights, first, 0.25);
         done.step(&pixtape::StepValues { step: 1, seed: 1, ..Default::default() });
+        let times = if done.filtered().is_some() { TIMES_WINOGRAD5 } else { TIMES };
 
-        compare(&format!("{name}: y"), &moved(&done.read(y), dims(out), false), &golden["y"]);
-        compare(&format!("{name}: dx"), &moved(&done.read(dx), dims(shape), false), &golden["gradients"]["x"]);
+        compare(&format!("{name}: y"), times, &moved(&done.read(y), dims(out), false), &golden["y"]);
+        compare(&format!("{name}: dx"), times, &moved(&done.read(dx), dims(shape), false), &golden["gradients"]["x"]);
         let mut held = 1;
         for param in weights.params() {
             let read = |id| pollster::block_on(done.store.read(gpu, id, &param.layout)).unwrap();
             match param.gradient {
                 Some(id) => {
-                    compare(&format!("{name}: gradient of {}", param.name), &read(id), &golden["gradients"][&param.name]);
+                    compare(&format!("{name}: gradient of {}", param.name), times, &read(id), &golden["gradients"][&param.name]);
                     held += 1;
                 }
                 None if golden["running"][&param.name].is_object() => {
-                    compare(&format!("{name}: {}", param.name), &read(param.value), &golden["running"][&param.name])
+                    compare(&format!("{name}: {}", param.name), times, &read(param.value), &golden["running"][&param.name])
                 }
                 None => assert!(golden["running"].as_object().is_some_and(|r| r.is_empty()), "{name}: {} is not in the golden file", param.name),
             }

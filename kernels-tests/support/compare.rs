@@ -9,7 +9,7 @@ const FACTOR: f64 = 8.0;
 
 /// Exceptions, each with its reason. Tests cannot give a factor of their own.
 const TOLERANCES: &[(&str, f64, &str)] =
-    &[("winograd5", 16.0, "five points: factors up to 8 and sixths; its worst element here is off by 9 where the direct sum's is by 2")];
+    &[("winograd5", 24.0, "five points: factors up to 8 and sixths; the worst element of all cases is off by 21 where the direct sum's is by 7")];
 
 const ULP: f64 = 1.0 / 16_777_216.0;
 

@@ -9,11 +9,26 @@ const THREADS: u32 = GRID * GRID;
 const A_LINES: u32 = 4u * GRID * TM;
 const B_COLS: u32 = GRID * TN;
 const B_LINES: u32 = 4u * B_COLS;
+// Two vec4s between the blocks, so that lanes that store into different ones meet in no bank.
+const A_STRIDE: u32 = A_LINES + 2u;
+const B_STRIDE: u32 = B_LINES + 2u;
 const A_LOADS: u32 = A_LINES * KB / THREADS;
 const B_LOADS: u32 = B_LINES * KB / THREADS;
 
-var<workgroup> staged_a: array<vec4<f32>, A_LINES * KB>;
-var<workgroup> staged_b: array<vec4<f32>, B_LINES * KB>;
+var<workgroup> staged_a: array<vec4<f32>, A_STRIDE * KB>;
+var<workgroup> staged_b: array<vec4<f32>, B_STRIDE * KB>;
+
+// Which block (x) and line of it (y) an invocation fetches: neighbours fetch what lies side by side in memory, which is a row's
+// steps of k where rows are stored whole, and a block's lines otherwise.
+fn share_a(line: u32) -> vec2<u32> {
+  if (A_BY_K == 0u) { return vec2<u32>(line % KB, line / KB); }
+  return vec2<u32>(line / A_LINES, line % A_LINES);
+}
+
+fn share_b(line: u32) -> vec2<u32> {
+  if (TRANS_B != 0u) { return vec2<u32>(line % KB, line / KB); }
+  return vec2<u32>(line / B_LINES, line % B_LINES);
+}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -26,8 +41,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   var moving: array<vec4<u32>, A_LOADS>;
   //@unroll
   for (var j = 0u; j < A_LOADS; j++) {
-    // Flat line within a block: the row, or pixel + 4 * row group (A_BY_K).
-    rows[j] = a_row(row + (local + THREADS * j) % A_LINES, o);
+    // A line within a block is a row, or pixel + 4 * row group (A_BY_K).
+    rows[j] = a_row(row + share_a(local + THREADS * j).y, o);
   }
   var acc: array<vec4<f32>, 4u * TM * TN>;
   //@unroll
@@ -39,22 +54,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       let t = vec2<u32>(ty, tx);
       //@unroll
       for (var j = 0u; j < A_LOADS; j++) {
-        moving[j] = a_tap(rows[j], t, o.range.x + (local + THREADS * j) / A_LINES);
+        moving[j] = a_tap(rows[j], t, o.range.x + share_a(local + THREADS * j).x);
       }
       for (var c = o.range.x; c < o.range.y; c = c + KB) {
         //@unroll
         for (var j = 0u; j < A_LOADS; j++) {
-          let line = local + THREADS * j;
+          let share = share_a(local + THREADS * j);
+          let line = share.x * A_STRIDE + share.y;
           staged_a[line] = vec4<f32>(0.0);
-          if (c + line / A_LINES < o.range.y) { staged_a[line] = a_load(rows[j], moving[j]); }
+          if (c + share.x < o.range.y) { staged_a[line] = a_load(rows[j], moving[j]); }
           moving[j] = a_step(moving[j], KB);
         }
         //@unroll
         for (var j = 0u; j < B_LOADS; j++) {
-          let line = local + THREADS * j;
-          let block = c + line / B_LINES;
+          let share = share_b(local + THREADS * j);
+          let block = c + share.x;
+          let line = share.x * B_STRIDE + share.y;
           staged_b[line] = vec4<f32>(0.0);
-          if (block < o.range.y) { staged_b[line] = b_load(b_begin(t, o, col + line % B_COLS, block), line % B_LINES / B_COLS); }
+          if (block < o.range.y) { staged_b[line] = b_load(b_begin(t, o, col + share.y % B_COLS, block), share.y / B_COLS); }
         }
         workgroupBarrier();
         //@unroll
@@ -64,15 +81,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
           for (var m = 0u; m < TM; m++) {
             //@unroll
             for (var i = 0u; i < 4u; i++) {
-              a[4u * m + i] = staged_a[kb * A_LINES + 4u * GRID * m + 4u * my_row + i];
+              a[4u * m + i] = staged_a[kb * A_STRIDE + 4u * GRID * m + 4u * my_row + i];
             }
           }
           //@unroll
           for (var n = 0u; n < TN; n++) {
-            let l0 = staged_b[kb * B_LINES + GRID * n + my_col];
-            let l1 = staged_b[kb * B_LINES + B_COLS + GRID * n + my_col];
-            let l2 = staged_b[kb * B_LINES + 2u * B_COLS + GRID * n + my_col];
-            let l3 = staged_b[kb * B_LINES + 3u * B_COLS + GRID * n + my_col];
+            let l0 = staged_b[kb * B_STRIDE + GRID * n + my_col];
+            let l1 = staged_b[kb * B_STRIDE + B_COLS + GRID * n + my_col];
+            let l2 = staged_b[kb * B_STRIDE + 2u * B_COLS + GRID * n + my_col];
+            let l3 = staged_b[kb * B_STRIDE + 3u * B_COLS + GRID * n + my_col];
             var b: array<vec4<f32>, 4>;
             if (TRANS_B == 0u) {
               b[0] = l0; b[1] = l1; b[2] = l2; b[3] = l3;
