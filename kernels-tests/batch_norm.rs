@@ -3,7 +3,7 @@
 use crate::support::{self, Case, Lay, Parameter, close, directional, dot, exact, fill, parts, wide};
 use pixtape::ops::{BatchNorm, NormMode, Running};
 use pixtape::store::Layout;
-use pixtape::{Channels, Shape};
+use pixtape::{Channels, Gpu, Shape};
 
 const EPS: f64 = 1e-5;
 
@@ -74,6 +74,11 @@ fn shapes() -> Vec<Shape> {
     vec![shape(2, 3, 3, &[1]), shape(1, 5, 7, &[3]), shape(2, 4, 9, &[3, 3]), shape(2, 17, 19, &[6]), shape(3, 5, 11, &[9, 5]), shape(1, 33, 6, &[16])]
 }
 
+/// More than one chunk of pixels, and workgroups of one to eight columns.
+fn large() -> Vec<Shape> {
+    vec![Shape::new(2, 65, 66, 3), Shape::new(1, 47, 49, parts(&[3, 3])), Shape::new(2, 31, 37, 12), Shape::new(1, 27, 41, 33)]
+}
+
 /// Two pixels make a derivative of nearly nothing out of large terms, so there are more of them; small gradients besides.
 struct Sample {
     x: Vec<f32>,
@@ -106,11 +111,14 @@ fn running(case: &mut Case, c: Channels, s: &Sample) -> ([Parameter; 2], Running
 
 #[test]
 fn every_mode_matches_the_reference_forward_and_backward() {
-    let Some(gpu) = support::gpu() else { return };
+    support::reducers().into_iter().for_each(every_mode);
+}
+
+fn every_mode(gpu: &Gpu) {
     for (mode, with_running) in [(NormMode::Batch, false), (NormMode::Batch, true), (NormMode::Instance, false), (NormMode::Running, true)] {
-        for shape in shapes() {
+        for shape in shapes().into_iter().chain(large()) {
             for lay in [Lay::Dense, Lay::Strided] {
-                let what = format!("batch_norm {mode:?} {shape} {lay:?}{}", if with_running { " running" } else { "" });
+                let what = format!("batch_norm {mode:?} {shape} {lay:?}{} on {}", if with_running { " running" } else { "" }, gpu.family());
                 let (s, c) = (Sample::new(shape), shape.c.logical() as usize);
                 let mut case = Case::new();
                 let (tx, tdy) = (case.operand("x", shape, &s.x, lay), case.operand("dy", shape, &s.dy, lay));
@@ -152,9 +160,9 @@ fn every_mode_matches_the_reference_forward_and_backward() {
 
 #[test]
 fn a_large_mean_does_not_cost_the_variance() {
-    let Some(gpu) = support::gpu() else { return };
     // Deviation 1, mean 1000: a sum of squares would keep no digit of the variance beyond the second.
-    for shape in [Shape::new(2, 3, 5, 6), Shape::new(2, 17, 19, 5), Shape::new(1, 128, 130, 3)] {
+    let shapes = [Shape::new(2, 3, 5, 6), Shape::new(2, 17, 19, 5), Shape::new(1, 128, 130, 3), Shape::new(1, 40, 41, 32)];
+    for (gpu, shape) in support::reducers().into_iter().flat_map(|gpu| shapes.map(|shape| (gpu, shape))) {
         let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
         let x: Vec<f32> = fill::normals(len, 1).iter().map(|v| v + 1000.0).collect();
         let mut case = Case::new();
@@ -165,7 +173,7 @@ fn a_large_mean_does_not_cost_the_variance() {
         let want = Norm::of(&wide(&x), 1, c).forward(&wide(&x), &vec![1.0; c], &vec![0.0; c]);
         // The mean itself is rounded to f32, once: half an ulp of 1000 is 3.1e-5. All else together must be less than a third of that.
         let worst = done.read(y).iter().zip(&want).map(|(y, want)| (f64::from(*y) - want).abs()).fold(0.0, f64::max);
-        assert!(worst < 4e-5, "{shape}: {worst}");
+        assert!(worst < 4e-5, "{shape} on {}: {worst}", gpu.family());
         let y = wide(&done.read(y));
         let again = Norm::of(&y, 1, c);
         assert!(again.var.iter().all(|v| (v - 1.0).abs() < 1e-4) && again.mean.iter().all(|m| m.abs() < 1e-4), "{:?} {:?}", again.mean, again.var);
@@ -174,7 +182,10 @@ fn a_large_mean_does_not_cost_the_variance() {
 
 #[test]
 fn one_value_a_channel_gives_beta_and_no_gradient() {
-    let Some(gpu) = support::gpu() else { return };
+    support::reducers().into_iter().for_each(one_value);
+}
+
+fn one_value(gpu: &Gpu) {
     let shape = Shape::new(1, 1, 1, 6);
     let mut case = Case::new();
     let s = Sample::new(shape);
@@ -191,9 +202,8 @@ fn one_value_a_channel_gives_beta_and_no_gradient() {
 
 #[test]
 fn parameters_used_twice_get_the_sum_of_both_gradients() {
-    let Some(gpu) = support::gpu() else { return };
-    for mode in [NormMode::Batch, NormMode::Instance] {
-        let shape = Shape::new(2, 5, 7, 6);
+    let cases = [NormMode::Batch, NormMode::Instance].map(|mode| [Shape::new(2, 3, 3, 6), Shape::new(2, 48, 47, 6)].map(|shape| (mode, shape)));
+    for (gpu, (mode, shape)) in support::reducers().into_iter().flat_map(|gpu| cases.concat().into_iter().map(move |case| (gpu, case))) {
         let s = Sample::new(shape);
         let other: Vec<f32> = fill::normals(s.x.len(), 9);
         let mut case = Case::new();
@@ -210,7 +220,7 @@ fn parameters_used_twice_get_the_sum_of_both_gradients() {
         let each = [&s.x, &other].map(|x| Norm::of(&wide(x), groups, 6).backward(&wide(x), &wide(&s.gamma), &wide(&s.dy)));
         for (name, parameter, at) in [("dgamma", &gamma, 1), ("dbeta", &beta, 2)] {
             let want: Vec<f64> = each[0][at].iter().zip(&each[1][at]).map(|(a, b)| a + b).collect();
-            close("batch_norm", &format!("{mode:?} {name}"), 2 * shape.pixels() as usize, &done.gradient(parameter), &want);
+            close("batch_norm", &format!("{mode:?} {shape} {name} on {}", gpu.family()), 2 * shape.pixels() as usize, &done.gradient(parameter), &want);
         }
     }
 }

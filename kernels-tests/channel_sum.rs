@@ -3,7 +3,7 @@
 use crate::support::{self, Case, Lay, close, directional, dot, each, exact, fill, parts, wide};
 use pixtape::ops::ChannelSum;
 use pixtape::store::Layout;
-use pixtape::{Shape, Tensor};
+use pixtape::{Gpu, Shape, Tensor};
 
 pub fn reference(x: &[f64], c: usize) -> Vec<f64> {
     (0..c).map(|k| x.iter().skip(k).step_by(c).sum()).collect()
@@ -15,7 +15,10 @@ fn sum(case: &mut Case, x: Tensor) -> Tensor {
 
 #[test]
 fn sums_of_integers_are_exact_and_sums_of_reals_close() {
-    let Some(gpu) = support::gpu() else { return };
+    support::reducers().into_iter().for_each(sums);
+}
+
+fn sums(gpu: &Gpu) {
     let mut check = |shape: Shape, lay, what: &str| {
         let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
         for (kind, values) in [("integers", fill::integers(len, 1, 9)), ("reals", fill::reals(len, 2, -1.0, 1.5))] {
@@ -25,7 +28,7 @@ fn sums_of_integers_are_exact_and_sums_of_reals_close() {
             let keep = [case.result(y, lay)];
             let done = case.run(gpu, &keep);
             let want = reference(&wide(&values), c);
-            let what = format!("{what} {kind}");
+            let what = format!("{what} {kind} on {}", gpu.family());
             match kind {
                 "integers" => exact(&what, &done.read(y), &want),
                 _ => close("channel_sum", &what, shape.pixels() as usize, &done.read(y), &want),
@@ -33,8 +36,10 @@ fn sums_of_integers_are_exact_and_sums_of_reals_close() {
         }
     };
     each("channel_sum", &mut check);
-    // Two stages of many chunks.
-    check(Shape::new(1, 64, 65, parts(&[3, 3])), Lay::Strided, "channel_sum [1, 64, 65, 3|3]");
+    // Two stages, and workgroups of one to eight columns.
+    for shape in [Shape::new(1, 70, 71, 1), Shape::new(1, 64, 65, parts(&[3, 3])), Shape::new(3, 21, 23, 12), Shape::new(1, 27, 41, 33)] {
+        check(shape, Lay::Strided, &format!("channel_sum {shape}"));
+    }
 }
 
 #[test]
@@ -47,19 +52,19 @@ fn it_is_the_adjoint_of_adding_a_bias() {
 
 #[test]
 fn stored_gradients_are_written_first_and_added_to_then() {
-    let Some(gpu) = support::gpu() else { return };
-    for shape in [Shape::new(2, 3, 5, 6), Shape::new(1, 40, 41, 6)] {
+    let shapes = [Shape::new(2, 3, 5, 6), Shape::new(1, 40, 41, 6), Shape::new(1, 64, 65, 6)];
+    for (gpu, shape) in support::reducers().into_iter().flat_map(|gpu| shapes.map(|shape| (gpu, shape))) {
         let [a, b] = [1, 2].map(|stream| fill::integers(shape.elements() as usize, stream, 9));
         let mut case = Case::new();
         let bias = case.param("bias", Layout::Vector(6.into()), &[0.0; 6]);
         let gradient = case.tape.stored(&case.store, bias.param.gradient.unwrap(), "gradient");
         for (values, accumulate) in [(&a, false), (&b, true)] {
             let x = case.input("x", shape, values);
-            case.tape.push_into(ChannelSum { accumulate }, &[x], &[gradient], &ChannelSum::scratch(shape));
+            case.tape.push_into(ChannelSum { accumulate }, &[x], &[gradient], &[]);
         }
         let done = case.run(gpu, &[]);
         let both: Vec<f64> = wide(&a).iter().zip(wide(&b)).map(|(a, b)| a + b).collect();
-        exact(&format!("{shape}"), &done.gradient(&bias), &reference(&both, 6));
+        exact(&format!("{shape} on {}", gpu.family()), &done.gradient(&bias), &reference(&both, 6));
         assert!(done.padding_is_zero(&bias));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{self, Case, Lay, close, directional, each, fill, parts, wide};
 use pixtape::ops::LossKind;
-use pixtape::{Shape, Tensor};
+use pixtape::{Gpu, Shape, Tensor};
 
 fn value(kind: LossKind, x: f64, t: f64) -> f64 {
     match kind {
@@ -46,8 +46,12 @@ const FORMS: [(LossKind, Option<f32>); 6] = [
 
 #[test]
 fn values_and_gradients_match_the_reference() {
-    let Some(gpu) = support::gpu() else { return };
+    support::reducers().into_iter().for_each(values_and_gradients);
+}
+
+fn values_and_gradients(gpu: &Gpu) {
     let mut check = |shape: Shape, lay, what: &str| {
+        let what = &format!("{what} on {}", gpu.family());
         let len = shape.elements() as usize;
         let (x, y) = (fill::reals(len, 1, -4.0, 4.0), fill::reals(len, 2, -1.0, 1.0));
         let mut case = Case::new();

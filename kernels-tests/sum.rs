@@ -1,12 +1,16 @@
 //! sum: `y = scale * sum of x`, and broadcast: every element gets `scale * x`.
 
 use crate::support::{self, Case, Lay, close, each, exact, fill, parts, wide};
-use pixtape::Shape;
+use pixtape::{Gpu, Shape};
 
 #[test]
 fn sums_and_means_match_and_their_gradients_are_constants() {
-    let Some(gpu) = support::gpu() else { return };
+    support::reducers().into_iter().for_each(sums_and_means);
+}
+
+fn sums_and_means(gpu: &Gpu) {
     let mut check = |shape: Shape, lay, what: &str| {
+        let what = &format!("{what} on {}", gpu.family());
         let len = shape.elements() as usize;
         let (whole, real) = (fill::integers(len, 1, 9), fill::reals(len, 2, -1.0, 2.0));
         let mut case = Case::new();

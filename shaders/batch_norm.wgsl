@@ -1,11 +1,12 @@
-// use: index
+// use: index, rows
 // Normalisation over the pixels of a group: the whole batch (one group) or one image (a group each).
 //
-// Statistics and sums have two rows a group, 2g and 2g + 1. Reductions have two stages: a chunk of pixels and a vec4 column an
-// invocation, then a group and a column an invocation, chunks joined in order.
+// Statistics and sums have two rows a group, 2g and 2g + 1. Reductions have two stages: chunks of pixels, a chunk and a vec4 a
+// column of the grid (lib/rows.wgsl), into partial results of two rows a chunk; then the chunks, a group and a vec4 a column. Where
+// a group is one chunk, the first stage writes the result (entries bn_whole).
 
 struct Params {
-  invocations: u32,
+  tasks: u32, // columns of a reduction, invocations of the rest
   width: u32,
   groups: u32,
   pixels: u32,
@@ -54,23 +55,85 @@ fn partials_at(g: u32, k: u32, q: u32) -> u32 {
   return p.partials_off + 2u * (g * p.chunks + k) * p.partials_stride + q;
 }
 
-// ---- statistics ----
+// What a column of the first stage reduces. Columns without work go through it with count 0: all have to reach the barriers.
+struct Chunk {
+  group: u32,
+  number: u32,
+  q: u32,
+  first: u32, // pixel of the batch
+  count: u32,
+}
 
-@group(0) @binding(1) var<storage, read_write> moments_out: array<vec4<f32>>;
-
-// Mean and sum of squared distances from it, of a chunk. Welford's way, four pixels at a time: a plain sum of squares would lose
-// the variance of channels whose mean is large. Pixels are taken relative to the first one, so that such a mean is rounded once.
-@compute @workgroup_size(WORKGROUP)
-fn bn_moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
-  let at = divmod(i, p.width);
+fn chunk_of(s: Seat) -> Chunk {
+  let at = divmod(min(s.column, p.tasks - 1u), p.width);
   let chunk = divmod(at.x, p.chunks);
   let first = chunk.y * p.length;
-  let count = min(p.length, p.pixels - first);
-  let step = p.x_stride;
-  var source = p.x_off + (chunk.x * p.pixels + first) * step + at.y;
+  let count = select(0u, min(p.length, p.pixels - first), s.column < p.tasks);
+  return Chunk(chunk.x, chunk.y, at.y, chunk.x * p.pixels + first, count);
+}
+
+// What a column of the second stage joins: the chunks of a group.
+struct Chunks {
+  group: u32,
+  q: u32,
+  count: u32,
+}
+
+fn chunks_of(s: Seat) -> Chunks {
+  let at = divmod(min(s.column, p.tasks - 1u), p.width);
+  return Chunks(at.x, at.y, select(0u, p.chunks, s.column < p.tasks));
+}
+
+fn writes(s: Seat) -> bool {
+  return s.row == 0u && s.column < p.tasks;
+}
+
+// ---- statistics ----
+
+struct Moments {
+  count: f32,
+  mean: vec4<f32>,
+  m2: vec4<f32>, // sum of squared distances from the mean
+}
+
+// Of both together (Chan's formula).
+fn join(a: Moments, b: Moments) -> Moments {
+  let count = a.count + b.count;
+  let share = b.count / max(count, 1.0);
+  let delta = b.mean - a.mean;
+  return Moments(count, a.mean + delta * share, a.m2 + (b.m2 + delta * delta * (a.count * share)));
+}
+
+var<workgroup> rows_count: array<f32, INVOCATIONS>;
+
+// As add_rows.
+fn join_rows(m: Moments, local: u32) -> Moments {
+  if (ROWS == 1u) { return m; }
+  var all = m;
+  rows_count[local] = m.count;
+  rows_a[local] = m.mean;
+  rows_b[local] = m.m2;
+  for (var span = INVOCATIONS / 2u; span >= COLUMNS; span = span / 2u) {
+    workgroupBarrier();
+    if (local < span) {
+      let other = local + span;
+      all = join(all, Moments(rows_count[other], rows_a[other], rows_b[other]));
+      rows_count[local] = all.count;
+      rows_a[local] = all.mean;
+      rows_b[local] = all.m2;
+    }
+  }
+  return all;
+}
+
+// Moments of a chunk, in row 0. Welford's way, four pixels at a time: a plain sum of squares would lose the variance of channels
+// whose mean is large. Pixels are taken relative to the chunk's first one, so that such a mean is rounded once.
+fn chunk_moments(chunk: Chunk, row: u32, local: u32) -> Moments {
+  let count = share_of(chunk.count, row);
+  var source = p.x_off + chunk.first * p.x_stride + chunk.q;
   let origin = x[source];
+  source = source + row * p.x_stride;
+  let step = ROWS * p.x_stride;
   var mean = vec4<f32>(0.0);
   var m2 = vec4<f32>(0.0);
   let turns = count >> 2u;
@@ -80,7 +143,7 @@ fn bn_moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
     let c = x[source + 2u * step] - origin;
     let d = x[source + 3u * step] - origin;
     source = source + 4u * step;
-    // The four on their own, then joined to the t fours before (Chan's formula).
+    // The four on their own, then joined to the t fours before.
     let here = 0.25 * ((a + b) + (c + d));
     let da = a - here;
     let db = b - here;
@@ -98,52 +161,36 @@ fn bn_moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
     mean = mean + delta * (1.0 / f32(n + 1u));
     m2 = m2 + delta * (v - mean);
   }
-  let to = partials_at(chunk.x, chunk.y, at.y);
-  moments_out[to] = origin + mean;
-  moments_out[to + p.partials_stride] = m2;
+  let all = join_rows(Moments(f32(count), mean, m2), local);
+  return Moments(all.count, origin + all.mean, all.m2);
 }
 
-struct Moments {
-  mean: vec4<f32>,
-  m2: vec4<f32>,
-}
-
-// Joins chunk k to the chunks before it (Chan's formula).
-fn join(m: Moments, k: u32, mean: vec4<f32>, m2: vec4<f32>) -> Moments {
-  let before = f32(k * p.length);
-  let here = f32(min(p.length, p.pixels - k * p.length));
-  let share = here / (before + here);
-  let delta = mean - m.mean;
-  return Moments(m.mean + delta * share, m.m2 + (m2 + delta * delta * (before * share)));
-}
-
-fn moments(g: u32, q: u32) -> Moments {
-  let step = p.partials_stride;
-  var source = partials_at(g, 0u, q);
-  // Here too relative to the first.
-  let origin = partials[source];
-  var m = Moments(vec4<f32>(0.0), vec4<f32>(0.0));
-  var k = 0u;
-  for (; k + 4u <= p.chunks; k = k + 4u) {
-    let mean0 = partials[source] - origin;
-    let m20 = partials[source + step];
-    let mean1 = partials[source + 2u * step] - origin;
-    let m21 = partials[source + 3u * step];
-    let mean2 = partials[source + 4u * step] - origin;
-    let m22 = partials[source + 5u * step];
-    let mean3 = partials[source + 6u * step] - origin;
-    let m23 = partials[source + 7u * step];
-    source = source + 8u * step;
-    m = join(m, k, mean0, m20);
-    m = join(m, k + 1u, mean1, m21);
-    m = join(m, k + 2u, mean2, m22);
-    m = join(m, k + 3u, mean3, m23);
+// Moments of a group from those of its chunks, in row 0. Here too relative to the first.
+fn group_moments(chunks: Chunks, row: u32, local: u32) -> Moments {
+  let origin = partials[partials_at(chunks.group, 0u, chunks.q)];
+  var source = partials_at(chunks.group, row, chunks.q);
+  var m = Moments(0.0, vec4<f32>(0.0), vec4<f32>(0.0));
+  for (var k = row; k < chunks.count; k = k + ROWS) {
+    let count = f32(min(p.length, p.pixels - k * p.length));
+    m = join(m, Moments(count, partials[source] - origin, partials[source + p.partials_stride]));
+    source = source + 2u * ROWS * p.partials_stride;
   }
-  for (; k < p.chunks; k = k + 1u) {
-    m = join(m, k, partials[source] - origin, partials[source + step]);
-    source = source + 2u * step;
+  m = join_rows(m, local);
+  return Moments(m.count, origin + m.mean, m.m2);
+}
+
+@group(0) @binding(1) var<storage, read_write> moments_out: array<vec4<f32>>;
+
+@compute @workgroup_size(INVOCATIONS)
+fn bn_moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let m = chunk_moments(chunk, s.row, local);
+  if (writes(s)) {
+    let to = partials_at(chunk.group, chunk.number, chunk.q);
+    moments_out[to] = m.mean;
+    moments_out[to + p.partials_stride] = m.m2;
   }
-  return Moments(origin + m.mean, m.m2);
 }
 
 @group(0) @binding(1) var<storage, read_write> stats_out: array<vec4<f32>>;
@@ -155,27 +202,52 @@ fn write_stats(m: Moments, g: u32, q: u32) {
   stats_out[to + p.stats_stride] = only_channels(1.0 / sqrt(m.m2 * p.inv_count + p.eps), q);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn bn_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
-  let at = divmod(i, p.width);
-  write_stats(moments(at.x, at.y), at.x, at.y);
-}
-
 @group(0) @binding(2) var<storage, read_write> mean_out: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> var_out: array<vec4<f32>>;
 
-// One group; the running statistics move towards its own.
-@compute @workgroup_size(WORKGROUP)
-fn bn_stats_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let q = linear_id(group, groups, local);
-  if (q >= p.invocations) { return; }
-  let m = moments(0u, q);
-  write_stats(m, 0u, q);
+// The running statistics move towards those of the one group.
+fn update_running(m: Moments, q: u32) {
   let keep = 1.0 - p.momentum;
   mean_out[p.mean_off + q] = keep * mean_out[p.mean_off + q] + p.momentum * m.mean;
   var_out[p.var_off + q] = keep * var_out[p.var_off + q] + p.momentum * (m.m2 * p.inv_unbiased);
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn bn_whole_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let m = chunk_moments(chunk, s.row, local);
+  if (writes(s)) { write_stats(m, chunk.group, chunk.q); }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn bn_whole_stats_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let m = chunk_moments(chunk, s.row, local);
+  if (writes(s)) {
+    write_stats(m, 0u, chunk.q);
+    update_running(m, chunk.q);
+  }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn bn_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunks = chunks_of(s);
+  let m = group_moments(chunks, s.row, local);
+  if (writes(s)) { write_stats(m, chunks.group, chunks.q); }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn bn_stats_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunks = chunks_of(s);
+  let m = group_moments(chunks, s.row, local);
+  if (writes(s)) {
+    write_stats(m, 0u, chunks.q);
+    update_running(m, chunks.q);
+  }
 }
 
 @group(0) @binding(0) var<storage, read> running_mean: array<vec4<f32>>;
@@ -185,7 +257,7 @@ fn bn_stats_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgro
 @compute @workgroup_size(WORKGROUP)
 fn bn_stats_running(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let q = linear_id(group, groups, local);
-  if (q >= p.invocations) { return; }
+  if (q >= p.tasks) { return; }
   let to = p.stats_off + q;
   stats_running[to] = running_mean[p.mean_off + q];
   stats_running[to + p.stats_stride] = only_channels(1.0 / sqrt(running_var[p.var_off + q] + p.eps), q);
@@ -203,7 +275,7 @@ fn bn_stats_running(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
 @compute @workgroup_size(WORKGROUP)
 fn bn_apply(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
+  if (i >= p.tasks) { return; }
   let at = divmod(i, p.width);
   let q = at.y;
   let part = divmod(at.x, p.rows);
@@ -232,22 +304,15 @@ fn bn_apply(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
 @group(0) @binding(2) var<storage, read> dy: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> products_out: array<vec4<f32>>;
 
-// Sums of dy and of dy * xhat over a chunk.
-@compute @workgroup_size(WORKGROUP)
-fn bn_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
-  let at = divmod(i, p.width);
-  let chunk = divmod(at.x, p.chunks);
-  let first = chunk.y * p.length;
-  let count = min(p.length, p.pixels - first);
-  let pixel = chunk.x * p.pixels + first;
-  let sx = p.x_stride;
-  let sg = p.dy_stride;
-  var source = p.x_off + pixel * sx + at.y;
-  var grad = p.dy_off + pixel * sg + at.y;
-  let row = p.stats_off + 2u * chunk.x * p.stats_stride + at.y;
-  let mean = stats[row];
+// Sums of dy and of dy * xhat over a chunk, in row 0.
+fn chunk_products(chunk: Chunk, row: u32, local: u32) -> Pair {
+  let count = share_of(chunk.count, row);
+  let sx = ROWS * p.x_stride;
+  let sg = ROWS * p.dy_stride;
+  var source = p.x_off + (chunk.first + row) * p.x_stride + chunk.q;
+  var grad = p.dy_off + (chunk.first + row) * p.dy_stride + chunk.q;
+  let at = p.stats_off + 2u * chunk.group * p.stats_stride + chunk.q;
+  let mean = stats[at];
   var sum = vec4<f32>(0.0);
   var product = vec4<f32>(0.0);
   var n = 0u;
@@ -272,72 +337,87 @@ fn bn_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     source = source + sx;
     grad = grad + sg;
   }
-  let to = partials_at(chunk.x, chunk.y, at.y);
-  products_out[to] = sum;
-  // 1 / sigma is common to the chunk.
-  products_out[to + p.partials_stride] = product * stats[row + p.stats_stride];
+  let all = add_pairs(Pair(sum, product), local);
+  // 1 / sigma is common to the group.
+  return Pair(all.a, all.b * stats[at + p.stats_stride]);
+}
+
+// The same over a group from those of its chunks.
+fn group_products(chunks: Chunks, row: u32, local: u32) -> Pair {
+  var source = partials_at(chunks.group, row, chunks.q);
+  var sums = Pair(vec4<f32>(0.0), vec4<f32>(0.0));
+  for (var k = row; k < chunks.count; k = k + ROWS) {
+    sums = Pair(sums.a + partials[source], sums.b + partials[source + p.partials_stride]);
+    source = source + 2u * ROWS * p.partials_stride;
+  }
+  return add_pairs(sums, local);
+}
+
+// Of a chunk; of a group that is one chunk, since the two lie alike.
+@compute @workgroup_size(INVOCATIONS)
+fn bn_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let v = chunk_products(chunk, s.row, local);
+  if (writes(s)) {
+    let to = partials_at(chunk.group, chunk.number, chunk.q);
+    products_out[to] = v.a;
+    products_out[to + p.partials_stride] = v.b;
+  }
+}
+
+@group(0) @binding(4) var<storage, read_write> dgamma_whole: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> dbeta_whole: array<vec4<f32>>;
+
+// One group: its sums are the gradients of gamma and beta. update says which are added to what is there: 1 gamma, 2 beta.
+@compute @workgroup_size(INVOCATIONS)
+fn bn_whole_sums_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let v = chunk_products(chunk, s.row, local);
+  if (writes(s)) {
+    let to = p.partials_off + chunk.q;
+    products_out[to] = v.a;
+    products_out[to + p.partials_stride] = v.b;
+    let gamma_at = p.gamma_off + chunk.q;
+    let beta_at = p.beta_off + chunk.q;
+    dgamma_whole[gamma_at] = select(v.b, v.b + dgamma_whole[gamma_at], (p.update & 1u) != 0u);
+    dbeta_whole[beta_at] = select(v.a, v.a + dbeta_whole[beta_at], (p.update & 2u) != 0u);
+  }
 }
 
 @group(0) @binding(1) var<storage, read_write> sums_out: array<vec4<f32>>;
 
-struct Products {
-  sum: vec4<f32>,
-  product: vec4<f32>,
-}
-
-fn products(g: u32, q: u32) -> Products {
-  let step = p.partials_stride;
-  var source = partials_at(g, 0u, q);
-  var sum = vec4<f32>(0.0);
-  var product = vec4<f32>(0.0);
-  var k = 0u;
-  for (; k + 4u <= p.chunks; k = k + 4u) {
-    let a = partials[source];
-    let pa = partials[source + step];
-    let b = partials[source + 2u * step];
-    let pb = partials[source + 3u * step];
-    let c = partials[source + 4u * step];
-    let pc = partials[source + 5u * step];
-    let d = partials[source + 6u * step];
-    let pd = partials[source + 7u * step];
-    source = source + 8u * step;
-    sum = sum + ((a + b) + (c + d));
-    product = product + ((pa + pb) + (pc + pd));
-  }
-  for (; k < p.chunks; k = k + 1u) {
-    sum = sum + partials[source];
-    product = product + partials[source + step];
-    source = source + 2u * step;
-  }
+fn write_sums(v: Pair, g: u32, q: u32) {
   let to = p.sums_off + 2u * g * p.sums_stride + q;
-  sums_out[to] = sum;
-  sums_out[to + p.sums_stride] = product;
-  return Products(sum, product);
+  sums_out[to] = v.a;
+  sums_out[to + p.sums_stride] = v.b;
 }
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(INVOCATIONS)
 fn bn_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
-  let at = divmod(i, p.width);
-  let unused = products(at.x, at.y);
+  let s = seat(group, groups, local);
+  let chunks = chunks_of(s);
+  let v = group_products(chunks, s.row, local);
+  if (writes(s)) { write_sums(v, chunks.group, chunks.q); }
 }
 
 @group(0) @binding(2) var<storage, read_write> dgamma: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> dbeta: array<vec4<f32>>;
 
-// One group: its sums are the gradients of gamma and beta. update says which are added to what is there: 1 gamma, 2 beta.
-@compute @workgroup_size(WORKGROUP)
+// As bn_whole_sums_parameters.
+@compute @workgroup_size(INVOCATIONS)
 fn bn_sums_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let q = linear_id(group, groups, local);
-  if (q >= p.invocations) { return; }
-  let s = products(0u, q);
-  var g = s.product;
-  var b = s.sum;
-  if ((p.update & 1u) != 0u) { g = g + dgamma[p.gamma_off + q]; }
-  if ((p.update & 2u) != 0u) { b = b + dbeta[p.beta_off + q]; }
-  dgamma[p.gamma_off + q] = g;
-  dbeta[p.beta_off + q] = b;
+  let s = seat(group, groups, local);
+  let chunks = chunks_of(s);
+  let v = group_products(chunks, s.row, local);
+  if (writes(s)) {
+    write_sums(v, 0u, chunks.q);
+    let gamma_at = p.gamma_off + chunks.q;
+    let beta_at = p.beta_off + chunks.q;
+    dgamma[gamma_at] = select(v.b, v.b + dgamma[gamma_at], (p.update & 1u) != 0u);
+    dbeta[beta_at] = select(v.a, v.a + dbeta[beta_at], (p.update & 2u) != 0u);
+  }
 }
 
 @group(0) @binding(4) var<storage, read> sums: array<vec4<f32>>;
@@ -347,7 +427,7 @@ fn bn_sums_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_work
 @compute @workgroup_size(WORKGROUP)
 fn bn_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
+  if (i >= p.tasks) { return; }
   let at = divmod(i, p.width);
   let q = at.y;
   let part = divmod(at.x, p.rows);
@@ -389,7 +469,7 @@ fn bn_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
 @compute @workgroup_size(WORKGROUP)
 fn bn_parameter(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let q = linear_id(group, groups, local);
-  if (q >= p.invocations) { return; }
+  if (q >= p.tasks) { return; }
   let to = p.y_off + q;
   var total = vec4<f32>(0.0);
   if (p.update != 0u) { total = gradient[to]; }

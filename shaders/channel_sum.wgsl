@@ -1,8 +1,9 @@
-// use: index
-// Sums over pixels. One invocation a chunk of pixels and a vec4 column; i = chunk * width + q, so neighbours read neighbours.
+// use: index, rows
+// Sums over pixels: a chunk of pixels and a vec4 a column of the grid (lib/rows.wgsl), chunk * width + q; then the same over the
+// chunks' sums.
 
 struct Params {
-  invocations: u32,
+  tasks: u32, // columns
   width: u32,
   pixels: u32,
   length: u32,
@@ -17,18 +18,18 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(INVOCATIONS)
 fn channel_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
-  let at = divmod(i, p.width);
+  let s = seat(group, groups, local);
+  // Columns without work come along with nothing to add: all have to reach the barriers.
+  let at = divmod(min(s.column, p.tasks - 1u), p.width);
   let first = at.x * p.length;
-  let end = min(first + p.length, p.pixels);
-  let step = p.x_stride;
-  var source = p.x_off + first * step + at.y;
-  var pixel = first;
+  let count = share_of(select(0u, min(p.length, p.pixels - first), s.column < p.tasks), s.row);
+  let step = ROWS * p.x_stride;
+  var source = p.x_off + (first + s.row) * p.x_stride + at.y;
   var total = vec4<f32>(0.0);
-  for (; pixel + 4u <= end; pixel = pixel + 4u) {
+  var n = 0u;
+  for (; n + 4u <= count; n = n + 4u) {
     let a = x[source];
     let b = x[source + step];
     let c = x[source + 2u * step];
@@ -36,11 +37,14 @@ fn channel_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
     total = total + ((a + b) + (c + d));
     source = source + 4u * step;
   }
-  for (; pixel < end; pixel = pixel + 1u) {
+  for (; n < count; n = n + 1u) {
     total = total + x[source];
     source = source + step;
   }
-  let to = p.y_off + at.x * p.y_stride + at.y;
-  if (p.accumulate != 0u) { total = total + y[to]; }
-  y[to] = total;
+  total = add_rows(total, local);
+  if (s.row == 0u && s.column < p.tasks) {
+    let to = p.y_off + at.x * p.y_stride + at.y;
+    if (p.accumulate != 0u) { total = total + y[to]; }
+    y[to] = total;
+  }
 }

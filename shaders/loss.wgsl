@@ -1,4 +1,4 @@
-// use: index, math
+// use: index, math, rows
 // Losses and their derivatives. Entries _value hold x against a constant, entries _pair against a tensor.
 
 const KIND: u32 = 0u; // tune
@@ -57,37 +57,47 @@ fn pair_at(i: u32) -> vec4<f32> {
   return only_channels(loss4(x[p.x_off + at.x * p.x_stride + at.y], y[p.y_off + at.x * p.y_stride + at.y]), at.y);
 }
 
+// Column i of `number` takes every number-th run of ROWS vec4s, so neighbours read neighbours; columns without work start at the end.
+fn begin(s: Seat) -> u32 {
+  return select(p.vec4s, s.column * ROWS + s.row, s.column < p.number);
+}
+
+// A single column has summed everything: its lanes are added up to the mean.
+fn result(v: vec4<f32>) -> vec4<f32> {
+  if (p.number > 1u) { return v; }
+  return vec4<f32>(p.factor * ((v.x + v.y) + (v.z + v.w)), 0.0, 0.0, 0.0);
+}
+
 @group(0) @binding(1) var<storage, read_write> sums_value: array<vec4<f32>>;
 
-// Invocation i of `number` takes vec4s i, i + number, i + 2 number ...: neighbours read neighbours.
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(INVOCATIONS)
 fn loss_value(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let first = linear_id(group, groups, local);
-  if (first >= p.number) { return; }
-  let n = p.number;
+  let s = seat(group, groups, local);
+  let n = p.number * ROWS;
   var total = vec4<f32>(0.0);
-  var i = first;
+  var i = begin(s);
   for (; i + 3u * n < p.vec4s; i = i + 4u * n) {
     total = total + ((value_at(i) + value_at(i + n)) + (value_at(i + 2u * n) + value_at(i + 3u * n)));
   }
   for (; i < p.vec4s; i = i + n) { total = total + value_at(i); }
-  sums_value[p.z_off + first * p.z_stride] = total;
+  total = add_rows(total, local);
+  if (s.row == 0u && s.column < p.number) { sums_value[p.z_off + s.column * p.z_stride] = result(total); }
 }
 
 @group(0) @binding(2) var<storage, read_write> sums_pair: array<vec4<f32>>;
 
-@compute @workgroup_size(WORKGROUP)
+@compute @workgroup_size(INVOCATIONS)
 fn loss_pair(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let first = linear_id(group, groups, local);
-  if (first >= p.number) { return; }
-  let n = p.number;
+  let s = seat(group, groups, local);
+  let n = p.number * ROWS;
   var total = vec4<f32>(0.0);
-  var i = first;
+  var i = begin(s);
   for (; i + 3u * n < p.vec4s; i = i + 4u * n) {
     total = total + ((pair_at(i) + pair_at(i + n)) + (pair_at(i + 2u * n) + pair_at(i + 3u * n)));
   }
   for (; i < p.vec4s; i = i + n) { total = total + pair_at(i); }
-  sums_pair[p.z_off + first * p.z_stride] = total;
+  total = add_rows(total, local);
+  if (s.row == 0u && s.column < p.number) { sums_pair[p.z_off + s.column * p.z_stride] = result(total); }
 }
 
 @group(0) @binding(1) var<storage, read> dloss_value: array<vec4<f32>>;

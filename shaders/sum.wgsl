@@ -1,4 +1,4 @@
-// use: index
+// use: index, rows
 // Sums over everything, and back.
 
 struct Params {
@@ -26,16 +26,17 @@ fn element(i: u32) -> vec4<f32> {
   return x[p.x_off + at.x * p.x_stride + at.y];
 }
 
-// Invocation i of `number` adds up vec4s i, i + number, i + 2 number ...: neighbours read neighbours. Lanes without a channel
-// are zero and need no mask. With `last` (one invocation) the lanes are added up too.
-@compute @workgroup_size(WORKGROUP)
+// Column i of `number` adds up every number-th run of ROWS vec4s, so neighbours read neighbours. Lanes without a channel are zero
+// and need no mask. With `last` (one column) the lanes are added up too.
+@compute @workgroup_size(INVOCATIONS)
 fn sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let first = linear_id(group, groups, local);
-  if (first >= p.number) { return; }
-  let n = p.number;
+  let s = seat(group, groups, local);
+  let here = s.column < p.number;
+  let n = p.number * ROWS;
   var total = vec4<f32>(0.0);
-  var i = first;
-  // Eight loads in flight: the second stage has one invocation, and waits for nothing else.
+  // Columns without work start at the end.
+  var i = select(p.vec4s, s.column * ROWS + s.row, here);
+  // Eight loads in flight: the second stage has one column, and waits for nothing else.
   for (; i + 7u * n < p.vec4s; i = i + 8u * n) {
     let v0 = element(i);
     let v1 = element(i + n);
@@ -48,10 +49,10 @@ fn sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups:
     total = total + (((v0 + v1) + (v2 + v3)) + ((v4 + v5) + (v6 + v7)));
   }
   for (; i < p.vec4s; i = i + n) { total = total + element(i); }
-  if (p.last != 0u) {
-    y[p.y_off] = vec4<f32>(p.scale * ((total.x + total.y) + (total.z + total.w)), 0.0, 0.0, 0.0);
-  } else {
-    y[p.y_off + first * p.y_stride] = total;
+  total = add_rows(total, local);
+  if (s.row == 0u && here) {
+    if (p.last != 0u) { total = vec4<f32>(p.scale * ((total.x + total.y) + (total.z + total.w)), 0.0, 0.0, 0.0); }
+    y[p.y_off + s.column * p.y_stride] = total;
   }
 }
 

@@ -72,6 +72,7 @@ files!(
     "lib/index",
     "lib/math",
     "lib/rng",
+    "lib/rows",
     "lib/step",
     "lib/tile_gemv",
     "lib/tile_register",

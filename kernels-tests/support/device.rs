@@ -39,6 +39,12 @@ pub fn families() -> Vec<&'static Gpu> {
     found
 }
 
+/// A device for every way of reducing that the adapter can have: an invocation a column, and rows of them in a workgroup.
+pub fn reducers() -> Vec<&'static Gpu> {
+    let Some(_) = gpu() else { return Vec::new() };
+    [Family::Register, Family::Workgroup].into_iter().filter_map(family).collect()
+}
+
 fn request(family: Option<Family>) -> Option<Gpu> {
     match pollster::block_on(Gpu::request(&Request { family, ..Request::default() })) {
         Ok(gpu) => Some(gpu),

@@ -23,7 +23,7 @@ pub mod run;
 
 pub use cases::{each, parts, shapes};
 pub use compare::{close, exact, trust};
-pub use device::{families, family, gpu};
+pub use device::{families, family, gpu, reducers};
 pub use fill::{bits, integers, normals, reals};
 pub use reference::{directional, dot, wide};
 pub use run::{Case, Done, Lay, Parameter};

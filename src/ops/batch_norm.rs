@@ -10,9 +10,10 @@
 //! dx     = gamma rstd (dy - mean of dy - xhat * mean of dy xhat)        (given statistics: dx = gamma rstd dy)
 //! ```
 
-use super::sum::chunks;
+use super::reduce::Reduction;
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
+use crate::gpu::Family;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
@@ -73,6 +74,8 @@ struct Block {
     stats: Operand,
     sums: Operand,
     partials: Operand,
+    chunks: u32,
+    length: u32,
 }
 
 impl Block {
@@ -97,7 +100,17 @@ impl Block {
             stats: x,
             sums: x,
             partials: x,
+            chunks: 1,
+            length: 1,
         }
+    }
+
+    /// Shares out the reduction of each group, and says so to its kernels.
+    fn cut(&mut self, family: Family) -> Reduction {
+        let cut = Reduction::new(family, self.groups, self.width(), self.pixels());
+        (self.chunks, self.length) = (cut.chunks, cut.length);
+        self.partials = Operand::dense(Shape::new(2 * self.groups * cut.chunks, 1, 1, self.x.shape.c), 0);
+        cut
     }
 
     fn pixels(&self) -> u32 {
@@ -108,22 +121,17 @@ impl Block {
         self.x.shape.c.vec4s()
     }
 
-    /// An invocation a chunk and column.
-    fn by_chunk(&self, d: Dispatch) -> Dispatch {
-        self.finish(d, self.groups * chunks(self.pixels()).number * self.width())
+    /// A column a chunk and vec4, or in the second stage a group and vec4.
+    fn reduce(&self, d: Dispatch, stage: &Reduction) -> Dispatch {
+        stage.dispatch(self.params(d, stage.tasks()))
     }
 
-    /// An invocation a group and column.
-    fn by_group(&self, d: Dispatch) -> Dispatch {
-        self.finish(d, self.groups * self.width())
-    }
-
-    /// An invocation a column.
+    /// An invocation a vec4 of channels.
     fn by_column(&self, d: Dispatch) -> Dispatch {
         self.finish(d, self.width())
     }
 
-    /// An invocation [`TURN`] pixels and a column.
+    /// An invocation [`TURN`] pixels and a vec4.
     fn by_pixels(&self, d: Dispatch) -> Dispatch {
         self.finish(d, self.groups * self.rows() * self.width())
     }
@@ -133,13 +141,16 @@ impl Block {
     }
 
     fn finish(&self, d: Dispatch, invocations: u32) -> Dispatch {
-        let chunks = chunks(self.pixels());
-        d.u("invocations", invocations)
+        self.params(d, invocations).over(u64::from(invocations))
+    }
+
+    fn params(&self, d: Dispatch, tasks: u32) -> Dispatch {
+        d.u("tasks", tasks)
             .u("width", self.width())
             .u("groups", self.groups)
             .u("pixels", self.pixels())
-            .u("chunks", chunks.number)
-            .u("length", chunks.length)
+            .u("chunks", self.chunks)
+            .u("length", self.length)
             .u("rows", self.rows())
             .u("row", self.row)
             .u("update", self.update)
@@ -158,18 +169,12 @@ impl Block {
             .view("sums", &self.sums)
             .view("partials", &self.partials)
             .parts(&self.x.shape)
-            .over(u64::from(invocations))
     }
 }
 
 /// Shape of statistics and of the sums of the derivative: two rows a group.
 fn two_rows(x: Shape, groups: u32) -> Shape {
     Shape::new(2 * groups, 1, 1, x.c)
-}
-
-/// Shape of the partial results: two rows a chunk.
-fn partials(x: Shape, groups: u32) -> Shape {
-    Shape::new(2 * groups * chunks(x.pixels() / groups).number, 1, 1, x.c)
 }
 
 fn bytes(shapes: &[Shape]) -> u64 {
@@ -179,21 +184,13 @@ fn bytes(shapes: &[Shape]) -> u64 {
 /// Statistics of `x`.
 ///
 /// Input: `x` `[n, h, w, c]`. Outputs: with `running` first the running mean and variance, updated
-/// (`running += momentum * (new - running)`, the new variance unbiased); then the statistics `[2 groups, 1, 1, c]`, then partial
-/// results. The number of groups follows from the shape of the statistics; with `running` it is one.
+/// (`running += momentum * (new - running)`, the new variance unbiased); then the statistics `[2 groups, 1, 1, c]`. The number of groups follows from the shape of the statistics; with `running` it is one.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchNormStats {
     /// `eps` and `momentum`.
     pub config: BatchNorm,
     /// Whether the first two outputs are running statistics to update.
     pub running: bool,
-}
-
-impl BatchNormStats {
-    /// Fresh outputs: the statistics of `groups` groups of `x` and the partial results.
-    pub fn shapes(x: Shape, groups: u32) -> [Shape; 2] {
-        [two_rows(x, groups), partials(x, groups)]
-    }
 }
 
 impl Op for BatchNormStats {
@@ -204,17 +201,30 @@ impl Op for BatchNormStats {
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let x = &node.inputs[0];
         let at = if self.running { 2 } else { 0 };
-        let (stats, partials) = (node.outputs[at], node.outputs[at + 1]);
-        let mut block = Block { stats, partials, eps: self.config.eps, momentum: self.config.momentum, ..Block::new(x, stats.shape.n / 2) };
-        let first = block.by_chunk(Dispatch::new("batch_norm", "bn_moments").bind("x", Bind::In(0)).bind("moments_out", Bind::Out(at + 1)));
-        if !self.running {
-            let d = Dispatch::new("batch_norm", "bn_stats").bind("partials", Bind::Again(1)).bind("stats_out", Bind::Out(0));
-            return vec![first, block.by_group(d)];
+        let stats = node.outputs[at];
+        let mut block = Block { stats, eps: self.config.eps, momentum: self.config.momentum, ..Block::new(x, stats.shape.n / 2) };
+        if self.running {
+            (block.mean, block.var) = (node.outputs[0], node.outputs[1]);
         }
-        (block.mean, block.var) = (node.outputs[0], node.outputs[1]);
-        // The two lie in one page, but their ranges do not overlap: they may be written together.
-        let d = Dispatch::new("batch_norm", "bn_stats_update").bind("partials", Bind::Again(3)).bind("stats_out", Bind::Out(2));
-        vec![first, block.by_column(d.bind("mean_out", Bind::Out(0)).bind("var_out", Bind::Out(1)))]
+        let cut = block.cut(node.tuning.family());
+        let moments = |entry| Dispatch::new("batch_norm", entry).bind("x", Bind::In(0));
+        let joined = |entry| Dispatch::new("batch_norm", entry).bind("partials", cut.partials(2, false));
+        let last = match (cut.whole(), self.running) {
+            (true, false) => moments("bn_whole_stats"),
+            (true, true) => moments("bn_whole_stats_update"),
+            (false, false) => joined("bn_stats"),
+            (false, true) => joined("bn_stats_update"),
+        };
+        let mut last = last.bind("stats_out", Bind::Out(at));
+        if self.running {
+            // The two lie in one page, but their ranges do not overlap: they may be written together.
+            last = last.bind("mean_out", Bind::Out(0)).bind("var_out", Bind::Out(1));
+        }
+        if cut.whole() {
+            return vec![block.reduce(last, &cut)];
+        }
+        let first = moments("bn_moments").bind("moments_out", cut.partials(2, true));
+        vec![block.reduce(first, &cut), block.reduce(last, &cut.second())]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -283,10 +293,10 @@ impl Op for BatchNormApply {
         let (x, stats, gamma, dy) = (b.inputs[0], b.inputs[1], b.inputs[2], b.dy());
         let shape = b.tape.shape(x);
         let groups = b.tape.shape(stats).n / 2;
-        let fresh = [two_rows(shape, groups), partials(shape, groups)];
+        let fresh = [two_rows(shape, groups)];
         let targets = [2, 3].map(|input| if b.needs(input) { b.parameter_gradient(input) } else { None });
         let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) = (groups, targets) {
-            // The usual case: the second stage of the sums writes both.
+            // The usual case: the kernel that ends the sums writes both.
             b.tape.push_into(BatchNormSums { parameters: Some([add_gamma, add_beta]) }, &[x, stats, dy], &[dgamma, dbeta], &fresh)[2]
         } else {
             let sums = b.tape.push(BatchNormSums { parameters: None }, &[x, stats, dy], &fresh)[0];
@@ -315,7 +325,7 @@ impl Op for BatchNormApply {
 /// Sums of `dy` (row `2g`) and of `dy xhat` (row `2g + 1`) over the pixels of each group.
 ///
 /// Inputs: `x`, statistics, `dy`. Outputs: with `parameters` the gradients of `gamma` and `beta` `[1, 1, 1, c]` (there is one
-/// group then, and they are its sums); the sums `[2 groups, 1, 1, c]`, partial results.
+/// group then, and they are its sums); the sums `[2 groups, 1, 1, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormSums {
     /// Whether the first two outputs are the gradients of `gamma` and `beta`, and if so, which are added to what is there.
@@ -330,16 +340,31 @@ impl Op for BatchNormSums {
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (x, stats, dy) = (node.inputs[0], node.inputs[1], node.inputs[2]);
         let at = if self.parameters.is_some() { 2 } else { 0 };
-        let (sums, partials) = (node.outputs[at], node.outputs[at + 1]);
-        let mut block = Block { stats, dy, sums, partials, ..Block::new(&x, stats.shape.n / 2) };
-        let first = Dispatch::new("batch_norm", "bn_products").bind("x", Bind::In(0)).bind("stats", Bind::In(1)).bind("dy", Bind::In(2));
-        let first = block.by_chunk(first.bind("products_out", Bind::Out(at + 1)));
-        let second = |entry| Dispatch::new("batch_norm", entry).bind("partials", Bind::Again(at + 1)).bind("sums_out", Bind::Out(at));
-        let Some([add_gamma, add_beta]) = self.parameters else {
-            return vec![first, block.by_group(second("bn_sums"))];
+        let sums = node.outputs[at];
+        let mut block = Block { stats, dy, sums, ..Block::new(&x, stats.shape.n / 2) };
+        if let Some([add_gamma, add_beta]) = self.parameters {
+            (block.gamma, block.beta, block.update) = (node.outputs[0], node.outputs[1], u32::from(add_gamma) + 2 * u32::from(add_beta));
+        }
+        let cut = block.cut(node.tuning.family());
+        let products = |entry, to| {
+            let d = Dispatch::new("batch_norm", entry).bind("x", Bind::In(0)).bind("stats", Bind::In(1)).bind("dy", Bind::In(2));
+            d.bind("products_out", to)
         };
-        (block.gamma, block.beta, block.update) = (node.outputs[0], node.outputs[1], u32::from(add_gamma) + 2 * u32::from(add_beta));
-        vec![first, block.by_column(second("bn_sums_parameters").bind("dgamma", Bind::Out(0)).bind("dbeta", Bind::Out(1)))]
+        if cut.whole() {
+            // The sums lie as the partial results of one chunk do.
+            block.partials = sums;
+            let d = match self.parameters {
+                None => products("bn_products", Bind::Out(at)),
+                Some(_) => products("bn_whole_sums_parameters", Bind::Out(at)).bind("dgamma_whole", Bind::Out(0)).bind("dbeta_whole", Bind::Out(1)),
+            };
+            return vec![block.reduce(d, &cut)];
+        }
+        let joined = |entry| Dispatch::new("batch_norm", entry).bind("partials", cut.partials(2, false)).bind("sums_out", Bind::Out(at));
+        let last = match self.parameters {
+            None => joined("bn_sums"),
+            Some(_) => joined("bn_sums_parameters").bind("dgamma", Bind::Out(0)).bind("dbeta", Bind::Out(1)),
+        };
+        vec![block.reduce(products("bn_products", cut.partials(2, true)), &cut), block.reduce(last, &cut.second())]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -347,8 +372,7 @@ impl Op for BatchNormSums {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        // The partial results are no result.
-        let written = bytes(&outputs[..outputs.len() - 1]);
+        let written = bytes(outputs);
         let read: u64 = self.parameters.iter().flatten().zip(outputs).filter(|(add, _)| **add).map(|(_, o)| o.bytes()).sum();
         Cost { flop: 4 * inputs[0].elements(), bytes: bytes(inputs) + written + read }
     }
@@ -461,11 +485,11 @@ impl Tape {
                     let why = "one value a channel has no variance to keep; use a larger --crop_size or --batch_size, or no norm in this layer";
                     return Err(self.shape_error(OP, format!("x is {shape}: {why}")));
                 }
-                self.push_into(BatchNormStats { config, running: true }, &[x], &[mean, var], &BatchNormStats::shapes(shape, 1))[2]
+                self.push_into(BatchNormStats { config, running: true }, &[x], &[mean, var], &[two_rows(shape, 1)])[2]
             }
             (NormMode::Batch | NormMode::Instance, _) => {
                 let groups = if mode == NormMode::Batch { 1 } else { shape.n };
-                self.push(BatchNormStats { config, running: false }, &[x], &BatchNormStats::shapes(shape, groups))[0]
+                self.push_one(BatchNormStats { config, running: false }, &[x], two_rows(shape, groups))
             }
         };
         Ok(self.push_one(BatchNormApply { mode }, &[x, stats, gamma, beta], shape))

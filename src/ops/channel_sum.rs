@@ -1,14 +1,12 @@
 //! Sums over pixels: `y[c] = sum over n, h, w of x[n, h, w, c]`, the gradient of a bias.
 
-use super::sum::{Chunks, chunks};
+use super::reduce::Reduction;
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// `y[c] (+)= sum over pixels of x`: `[n, h, w, c]` to `[1, 1, 1, c]`.
-///
-/// Outputs: `y` (may be a stored gradient), and where there are many pixels the partial sums ([`ChannelSum::scratch`]).
+/// `y[c] (+)= sum over pixels of x`: `[n, h, w, c]` to `[1, 1, 1, c]`; `y` may be a stored gradient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChannelSum {
     /// Whether to add to what `y` holds.
@@ -16,25 +14,16 @@ pub struct ChannelSum {
 }
 
 impl ChannelSum {
-    /// Outputs behind the first: the partial sums `[chunks, 1, 1, c]`, or nothing where one stage does.
-    pub fn scratch(x: Shape) -> Vec<Shape> {
-        let number = chunks(x.pixels()).number;
-        if number > 1 { vec![Shape::new(number, 1, 1, x.c)] } else { Vec::new() }
-    }
-
     /// Records the sum of `dy` over pixels as the gradient of the input (a bias) of the operation being differentiated.
     pub fn bias_gradient(b: &mut Backward<'_>, input: usize, dy: Tensor) {
-        let scratch = ChannelSum::scratch(b.tape.shape(dy));
-        b.emit_parameter(input, &[dy], &scratch, |accumulate| ChannelSum { accumulate });
+        b.emit_parameter(input, &[dy], &[], |accumulate| ChannelSum { accumulate });
     }
 }
 
-fn stage(x: &Operand, from: Bind, y: &Operand, to: Bind, chunks: Chunks, accumulate: bool) -> Dispatch {
-    let width = x.shape.c.vec4s();
-    let invocations = chunks.number * width;
+fn stage(cut: &Reduction, x: &Operand, from: Bind, y: &Operand, to: Bind, accumulate: bool) -> Dispatch {
     let d = Dispatch::new("channel_sum", "channel_sum").bind("x", from).bind("y", to);
-    let d = d.u("invocations", invocations).u("width", width).u("pixels", x.shape.pixels()).u("length", chunks.length);
-    d.view("x", x).view("y", y).u("accumulate", u32::from(accumulate)).over(u64::from(invocations))
+    let d = d.u("tasks", cut.tasks()).u("width", x.shape.c.vec4s()).u("pixels", x.shape.pixels()).u("length", cut.length);
+    cut.dispatch(d.view("x", x).view("y", y).u("accumulate", u32::from(accumulate)))
 }
 
 impl Op for ChannelSum {
@@ -44,15 +33,16 @@ impl Op for ChannelSum {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (x, y) = (&node.inputs[0], &node.outputs[0]);
-        let whole = |count| Chunks { length: count, number: 1 };
-        match node.outputs.get(1) {
-            None => vec![stage(x, Bind::In(0), y, Bind::Out(0), whole(x.shape.pixels()), self.accumulate)],
-            // The same kernel adds up the pixels of each chunk, then the chunks.
-            Some(partials) => vec![
-                stage(x, Bind::In(0), partials, Bind::Out(1), chunks(x.shape.pixels()), false),
-                stage(partials, Bind::Again(1), y, Bind::Out(0), whole(partials.shape.n), self.accumulate),
-            ],
+        let cut = Reduction::new(node.tuning.family(), 1, x.shape.c.vec4s(), x.shape.pixels());
+        if cut.whole() {
+            return vec![stage(&cut, x, Bind::In(0), y, Bind::Out(0), self.accumulate)];
         }
+        // The same kernel adds up the pixels of each chunk, then the chunks.
+        let partials = Operand::dense(Shape::new(cut.chunks, 1, 1, x.shape.c), 0);
+        vec![
+            stage(&cut, x, Bind::In(0), &partials, cut.partials(1, true), false),
+            stage(&cut.second(), &partials, cut.partials(1, false), y, Bind::Out(0), self.accumulate),
+        ]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -72,8 +62,7 @@ impl Op for ChannelSum {
 impl Tape {
     /// The sum of `x` over pixels: `[n, h, w, c]` to `[1, 1, 1, c]`.
     pub fn channel_sum(&mut self, x: Tensor) -> Tensor {
-        let shape = self.shape(x);
-        let shapes: Vec<Shape> = std::iter::once(Shape::vector(shape.c)).chain(ChannelSum::scratch(shape)).collect();
-        self.push(ChannelSum { accumulate: false }, &[x], &shapes)[0]
+        let shape = Shape::vector(self.shape(x).c);
+        self.push_one(ChannelSum { accumulate: false }, &[x], shape)
     }
 }

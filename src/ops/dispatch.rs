@@ -128,7 +128,12 @@ impl Dispatch {
 
     /// As many workgroups of [`WORKGROUP`] as `invocations` take, folded into two dimensions.
     pub fn over(self, invocations: u64) -> Self {
-        let groups = invocations.div_ceil(u64::from(WORKGROUP)).max(1) as u32;
+        self.workgroups(invocations.div_ceil(u64::from(WORKGROUP)))
+    }
+
+    /// That many workgroups, folded into two dimensions.
+    pub fn workgroups(self, count: u64) -> Self {
+        let groups = count.max(1) as u32;
         let x = groups.min(MAX_GROUPS);
         self.groups([x, groups.div_ceil(x), 1])
     }

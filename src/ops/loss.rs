@@ -6,7 +6,7 @@
 //! L1         |x - t|                                  d/dx  sign(x - t), 0 at 0
 //! ```
 
-use super::sum::{partials, total};
+use super::sum::{everything, partials, total};
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
 use crate::shape::Shape;
@@ -50,7 +50,7 @@ impl LossKind {
 
 /// The mean of a loss over all elements of `x`, a scalar.
 ///
-/// Inputs: `x`, and where there is no target value `y` of the same shape. Outputs: the scalar, and partial sums `[chunks, 1, 1, 4]`.
+/// Inputs: `x`, and where there is no target value `y` of the same shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Loss {
     /// What is averaged.
@@ -78,8 +78,7 @@ fn params(d: Dispatch, x: &Operand, y: &Operand, z: &Operand, number: u32, dloss
 
 impl Loss {
     fn record(self, tape: &mut Tape, inputs: &[Tensor]) -> Tensor {
-        let scratch = partials(&tape.shape(inputs[0]));
-        tape.push(self, inputs, &[Shape::scalar(), scratch])[0]
+        tape.push_one(self, inputs, Shape::scalar())
     }
 }
 
@@ -93,17 +92,16 @@ impl Op for Loss {
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        let (x, loss, sums) = (&node.inputs[0], &node.outputs[0], &node.outputs[1]);
+        let (x, loss) = (&node.inputs[0], &node.outputs[0]);
+        let cut = everything(node.tuning.family(), &x.shape);
+        let mean = inverse_count(&x.shape);
+        let (sums, to) = if cut.whole() { (*loss, Bind::Out(0)) } else { (partials(&cut), cut.partials(1, true)) };
         let (d, y) = match self.target {
-            Some(_) => (Dispatch::new("loss", "loss_value").bind("x", Bind::In(0)).bind("sums_value", Bind::Out(1)), x),
-            None => {
-                let d = Dispatch::new("loss", "loss_pair").bind("x", Bind::In(0)).bind("y", Bind::In(1)).bind("sums_pair", Bind::Out(1));
-                (d, &node.inputs[1])
-            }
+            Some(_) => (Dispatch::new("loss", "loss_value").bind("x", Bind::In(0)).bind("sums_value", to), x),
+            None => (Dispatch::new("loss", "loss_pair").bind("x", Bind::In(0)).bind("y", Bind::In(1)).bind("sums_pair", to), &node.inputs[1]),
         };
-        let number = sums.shape.n;
-        let first = params(d.tune("KIND", self.kind.kind()), x, y, sums, number, 0, self.target, 1.0).over(u64::from(number));
-        vec![first, total(sums, Bind::Again(1), loss, Bind::Out(0), inverse_count(&x.shape))]
+        let first = cut.dispatch(params(d.tune("KIND", self.kind.kind()), x, y, &sums, cut.chunks, 0, self.target, mean));
+        if cut.whole() { vec![first] } else { vec![first, total(&cut, loss, mean)] }
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -125,9 +123,7 @@ impl Op for Loss {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        // The partial sums are no result.
-        let bytes: u64 = inputs.iter().chain(&outputs[..1]).map(Shape::bytes).sum();
-        Cost { flop: (self.kind.flop() + 1) * inputs[0].elements(), bytes }
+        Cost { flop: (self.kind.flop() + 1) * inputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
     }
 }
 

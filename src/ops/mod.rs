@@ -17,6 +17,7 @@ mod implicit_gemm;
 mod init;
 mod loss;
 mod picture;
+mod reduce;
 mod registry;
 mod scale;
 mod sum;

@@ -107,8 +107,8 @@ pub const OPS: &[OpInfo] = &[
         Ok(())
     }),
     op("sum", "sum", "y = scale * sum of x; with scale 1 / elements the mean", Gradient::Op("broadcast"), |t, _| {
-        let (x, small) = (input(t), t.input("x", Shape::vector(3)));
-        for x in [x, small] {
+        for x in [Shape::vector(3), shape(), Shape::new(1, 128, 128, 3)] {
+            let x = t.input("x", x);
             let y = t.mean(x);
             t.backward(&[y], &[x])?;
         }
@@ -120,9 +120,10 @@ pub const OPS: &[OpInfo] = &[
         differentiate(t, y, &[x])
     }),
     op("channel_sum", "channel_sum", "y = sum of x over pixels", Gradient::None("it makes gradients of biases, on which no loss depends"), |t, _| {
-        let (x, large) = (input(t), t.input("x", Shape::new(1, 64, 64, 3)));
-        t.channel_sum(x);
-        t.channel_sum(large);
+        for x in reduced() {
+            let x = t.input("x", x);
+            t.channel_sum(x);
+        }
         Ok(())
     }),
     op("bce_with_logits", "loss", "y = mean of log(1 + exp(x)) - target x", Gradient::Op("bce_with_logits_bwd"), bce),
@@ -210,34 +211,53 @@ fn act_bwd(t: &mut Tape, _: &mut Store) -> Result<()> {
     differentiate(t, dx, &[dy])
 }
 
+/// A small pair and one whose loss takes two stages.
+fn pairs(t: &mut Tape) -> [[Tensor; 2]; 2] {
+    [shape(), Shape::new(1, 128, 128, 3)].map(|s| [t.input("x", s), t.input("y", s)])
+}
+
 fn bce(t: &mut Tape, _: &mut Store) -> Result<()> {
-    let x = input(t);
-    let loss = t.bce_with_logits(x, 1.0);
-    t.backward(&[loss], &[x]).map(drop)
+    for [x, _] in pairs(t) {
+        let loss = t.bce_with_logits(x, 1.0);
+        t.backward(&[loss], &[x])?;
+    }
+    Ok(())
 }
 
 fn mse(t: &mut Tape, _: &mut Store) -> Result<()> {
-    let (x, y) = (input(t), input(t));
-    let losses = [t.mse(x, 0.9), t.mse_between(x, y)?];
-    t.backward(&losses, &[x, y]).map(drop)
+    for [x, y] in pairs(t) {
+        let losses = [t.mse(x, 0.9), t.mse_between(x, y)?];
+        t.backward(&losses, &[x, y])?;
+    }
+    Ok(())
 }
 
 fn l1(t: &mut Tape, _: &mut Store) -> Result<()> {
-    let (x, y) = (input(t), input(t));
-    let loss = t.l1(x, y)?;
-    t.backward(&[loss], &[x, y]).map(drop)
+    for [x, y] in pairs(t) {
+        let loss = t.l1(x, y)?;
+        t.backward(&[loss], &[x, y])?;
+    }
+    Ok(())
+}
+
+/// Shapes that reductions over pixels treat differently: few and many pixels, one to eight columns of vec4s.
+fn reduced() -> impl Iterator<Item = Shape> {
+    let channels = [3.into(), 8.into(), channels(), 32.into()];
+    channels.into_iter().flat_map(|c| [4, 128].map(|side| Shape::new(2, side, side, c)))
 }
 
 fn batch_norm(t: &mut Tape, s: &mut Store) -> Result<()> {
-    let mut vector = |name| s.param("sample", name, Layout::Vector(channels()));
-    let (gamma, beta) = (vector("gamma"), vector("beta"));
-    let (mean, var) = (s.running("sample", "mean", channels()), s.running("sample", "var", channels()));
-    let (gamma, beta) = (t.param(s, &gamma), t.param(s, &beta));
-    let running = Some(Running { mean: t.param(s, &mean), var: t.param(s, &var) });
-    for (mode, running) in [(NormMode::Batch, running), (NormMode::Batch, None), (NormMode::Instance, None), (NormMode::Running, running)] {
-        let x = input(t);
-        let y = t.batch_norm(x, gamma, beta, running, mode, BatchNorm::default())?;
-        differentiate(t, y, &[x, gamma, beta])?;
+    for shape in reduced() {
+        let mut vector = |name| s.param("sample", name, Layout::Vector(shape.c));
+        let (gamma, beta) = (vector("gamma"), vector("beta"));
+        let (mean, var) = (s.running("sample", "mean", shape.c), s.running("sample", "var", shape.c));
+        let (gamma, beta) = (t.param(s, &gamma), t.param(s, &beta));
+        let running = Some(Running { mean: t.param(s, &mean), var: t.param(s, &var) });
+        for (mode, running) in [(NormMode::Batch, running), (NormMode::Batch, None), (NormMode::Instance, None), (NormMode::Running, running)] {
+            let x = t.input("x", shape);
+            let y = t.batch_norm(x, gamma, beta, running, mode, BatchNorm::default())?;
+            differentiate(t, y, &[x, gamma, beta])?;
+        }
     }
     Ok(())
 }

@@ -1,32 +1,25 @@
 //! Sums of everything: `y = scale * sum(x)`, and back: every element gets `scale * dy`.
 
+use super::reduce::Reduction;
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
+use crate::gpu::Family;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// How a reduction over `count` things is cut up: `number` invocations take at most `length` things each, and none is idle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Chunks {
-    pub length: u32,
-    pub number: u32,
+/// The reduction of all vec4s of a tensor to one.
+pub(super) fn everything(family: Family, x: &Shape) -> Reduction {
+    Reduction::new(family, 1, 1, x.vec4s() as u32)
 }
 
-/// Most partial results a reduction leaves for its second stage.
-const MAX_CHUNKS: u32 = 256;
-/// Up to here one invocation does it all.
-const ONE_CHUNK: u32 = 32;
-
-/// About `sqrt(count)` chunks, so that both stages take equally long: the second one has few invocations.
-pub(super) fn chunks(count: u32) -> Chunks {
-    let length = if count <= ONE_CHUNK { count.max(1) } else { (count.isqrt() + 1).next_multiple_of(4).max(count.div_ceil(MAX_CHUNKS)) };
-    Chunks { length, number: count.div_ceil(length).max(1) }
+/// The partial results of a reduction to a scalar.
+pub(super) fn partials(cut: &Reduction) -> Operand {
+    Operand::dense(Shape::new(cut.chunks, 1, 1, 4), 0)
 }
 
-/// The dispatch that adds up `x` in `number` invocations; the last one (`number == 1`) also adds up the lanes and scales.
-fn stage(x: &Operand, from: Bind, y: &Operand, to: Bind, number: u32, scale: Option<f32>) -> Dispatch {
+fn stage(cut: &Reduction, x: &Operand, from: Bind, y: &Operand, to: Bind, scale: Option<f32>) -> Dispatch {
     let d = Dispatch::new("sum", "sum").bind("x", from).bind("y", to);
-    params(d, x, y, number, scale).over(u64::from(number))
+    cut.dispatch(params(d, x, y, cut.chunks, scale))
 }
 
 fn params(d: Dispatch, x: &Operand, y: &Operand, number: u32, scale: Option<f32>) -> Dispatch {
@@ -40,19 +33,12 @@ fn params(d: Dispatch, x: &Operand, y: &Operand, number: u32, scale: Option<f32>
         .parts(&y.shape)
 }
 
-/// The second stage of a sum over everything: partial results `x` (all lanes count) to the scalar `y = scale * sum(x)`.
-pub(super) fn total(x: &Operand, from: Bind, y: &Operand, to: Bind, scale: f32) -> Dispatch {
-    stage(x, from, y, to, 1, Some(scale))
-}
-
-/// Shape of the partial results of a reduction of `x` to a scalar: `[chunks, 1, 1, 4]`.
-pub(super) fn partials(x: &Shape) -> Shape {
-    Shape::new(chunks(x.vec4s() as u32).number, 1, 1, 4)
+/// The second stage of a sum over everything: partial results (all lanes count) to the scalar `y = scale * sum`, output 0.
+pub(super) fn total(cut: &Reduction, y: &Operand, scale: f32) -> Dispatch {
+    stage(&cut.second(), &partials(cut), cut.partials(1, false), y, Bind::Out(0), Some(scale))
 }
 
 /// `y = scale * sum of x`: any shape to a scalar.
-///
-/// Outputs: the scalar, and where `x` is large the partial results (see [`Sum::scratch`]).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Sum {
     /// What the sum is multiplied by; `1 / elements` makes it a mean.
@@ -60,14 +46,8 @@ pub struct Sum {
 }
 
 impl Sum {
-    /// Outputs behind the first: the partial results `[chunks, 1, 1, 4]`, or nothing where one invocation does it all.
-    pub fn scratch(x: Shape) -> Vec<Shape> {
-        Some(partials(&x)).filter(|s| s.n > 1).into_iter().collect()
-    }
-
     fn record(self, tape: &mut Tape, x: Tensor) -> Tensor {
-        let shapes: Vec<Shape> = std::iter::once(Shape::scalar()).chain(Sum::scratch(tape.shape(x))).collect();
-        tape.push(self, &[x], &shapes)[0]
+        tape.push_one(self, &[x], Shape::scalar())
     }
 }
 
@@ -78,12 +58,11 @@ impl Op for Sum {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (x, y) = (&node.inputs[0], &node.outputs[0]);
-        match node.outputs.get(1) {
-            None => vec![total(x, Bind::In(0), y, Bind::Out(0), self.scale)],
-            Some(partials) => {
-                vec![stage(x, Bind::In(0), partials, Bind::Out(1), partials.shape.n, None), total(partials, Bind::Again(1), y, Bind::Out(0), self.scale)]
-            }
+        let cut = everything(node.tuning.family(), &x.shape);
+        if cut.whole() {
+            return vec![stage(&cut, x, Bind::In(0), y, Bind::Out(0), Some(self.scale))];
         }
+        vec![stage(&cut, x, Bind::In(0), &partials(&cut), cut.partials(1, true), None), total(&cut, y, self.scale)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -136,19 +115,5 @@ impl Tape {
     pub fn mean(&mut self, x: Tensor) -> Tensor {
         let scale = (1.0 / self.shape(x).elements() as f64) as f32;
         Sum { scale }.record(self, x)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn chunks_cover_everything_and_none_is_idle() {
-        for count in (1..5000).chain([65_536, 262_144, 1 << 23]) {
-            let Chunks { length, number } = chunks(count);
-            assert!(number <= MAX_CHUNKS && (number - 1) * length < count && count <= number * length, "{count}: {number} x {length}");
-        }
-        assert_eq!(chunks(16_384).number, 125);
     }
 }
