@@ -75,6 +75,8 @@ fn run() -> Result<(), String> {
         Ok((start.elapsed().as_secs_f64(), losses))
     };
     let (first, losses) = step()?;
+    // It can take minutes: say that something happens.
+    eprintln!("burn-step: ready after {setup_seconds:.1} s, first step {first:.1} s");
     for _ in 1..WARM_UP {
         step()?;
     }
