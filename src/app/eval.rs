@@ -62,7 +62,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
     let (width, height) = dataset.image_size();
-    let translator = generator.translator((width, height), mode(&args.norm_mode, false), None)?;
+    let translator = generator.translator((width, height), mode(&args.norm_mode, false), None, &args.tune.clone().unwrap_or_default())?;
     let bar = progress(dataset.len() as u64);
     let mut rows = Vec::with_capacity(dataset.len());
     for index in 0..dataset.len() {

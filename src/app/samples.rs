@@ -26,7 +26,7 @@ pub(super) fn plain(options: &AlignedOptions, phase: &str) -> AlignedOptions {
 
 impl Samples {
     /// Takes the first pairs of the validation folder, or of the test or training folder where there is none.
-    pub fn new(trainer: &Pix2Pix, args: &TrainArgs, options: &AlignedOptions) -> Result<Samples> {
+    pub fn new(trainer: &Pix2Pix, args: &TrainArgs, options: &AlignedOptions, plan_options: PlanOptions) -> Result<Samples> {
         let root = args.dataroot()?;
         let phase = ["val", "test"].into_iter().find(|p| root.join(p).is_dir()).unwrap_or(&args.phase);
         let c = trainer.config();
@@ -39,7 +39,7 @@ impl Samples {
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let gpu = trainer.program().gpu();
         let (width, height) = dataset.image_size();
-        let translator = Translator::new(gpu, trainer.store(), trainer.generator(), width, height, mode, PlanOptions::default())?;
+        let translator = Translator::new(gpu, trainer.store(), trainer.generator(), width, height, mode, plan_options)?;
         Ok(Samples { pairs, translator })
     }
 

@@ -1,7 +1,8 @@
 //! `pixtape translate`, and how a trained generator is found and opened.
 
-use super::flags::TranslateArgs;
+use super::flags::{TranslateArgs, Tune};
 use super::run_folder::RunFolder;
+use super::tune::resolve;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
@@ -111,9 +112,12 @@ impl Generator {
     }
 
     /// Makes it ready for pictures of one size.
-    pub fn translator(&self, (width, height): (u32, u32), mode: Mode, memory_limit: Option<u64>) -> Result<Translator> {
+    pub fn translator(&self, (width, height): (u32, u32), mode: Mode, memory_limit: Option<u64>, tune: &Tune) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        Translator::new(&self.gpu, &self.store, &self.unet, width, height, mode, options)
+        let plan = Translator::plan(&self.store, &self.unet, width, height, mode, self.gpu.family(), options.clone())?;
+        // A picture is not worth a wait.
+        let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
+        Translator::new(&self.gpu, &self.store, &self.unet, width, height, mode, tuned.options(options))
     }
 }
 
@@ -147,8 +151,9 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let bar = progress(count as u64);
     let started = Instant::now();
     let mode = mode(&args.norm_mode, args.dropout == "on");
+    let tune = args.tune.clone().unwrap_or_default();
     for (size, jobs) in groups {
-        let translator = generator.translator(size, mode, args.memory_limit)?;
+        let translator = generator.translator(size, mode, args.memory_limit, &tune)?;
         for job in jobs {
             let input = Picture::load(&job.from, checkpoint.config.input_nc)?;
             if (input.width, input.height) != size {

@@ -267,7 +267,9 @@ mod tests {
         for end in (0..text.len() - 1).filter(|e| text.is_char_boundary(*e)) {
             assert!(TuningFile::parse(&text[..end]).is_err(), "cut off at {end}");
         }
-        for (from, to) in [("workgroup64", "workgroup32"), ("123456789012", "123456789013"), ("Card", "Cord"), ("\"format_version\": 1", "\"format_version\": 2")] {
+        for (from, to) in
+            [("workgroup64", "workgroup32"), ("123456789012", "123456789013"), ("Card", "Cord"), ("\"format_version\": 1", "\"format_version\": 2")]
+        {
             assert!(text.contains(from) && TuningFile::parse(&text.replace(from, to)).is_err(), "{from} for {to}");
         }
         // Byte by byte: what still is JSON with another meaning does not fit its digest.

@@ -1,7 +1,7 @@
 //! A generator made ready for pictures of one size.
 
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::gpu::{Family, Gpu};
 use crate::nets::{Mode, Unet};
 use crate::plan::{Plan, PlanOptions, Program, StepValues};
 use crate::shape::Shape;
@@ -23,6 +23,22 @@ impl Translator {
     /// # Errors
     /// [`crate::Error::Usage`] for sizes that do not pass the halvings, and what the device reports.
     pub fn new(gpu: &Gpu, store: &Store, generator: &Unet, width: u32, height: u32, mode: Mode, options: PlanOptions) -> Result<Translator> {
+        let (tape, input, output) = Self::record(store, generator, width, height, mode)?;
+        let plan = Plan::new(&tape, store, &[output], gpu.family(), options)?;
+        let shape = Shape::new(1, height, width, generator.config().output_nc);
+        Ok(Translator { program: plan.prepare(gpu, store)?, input, output, shape })
+    }
+
+    /// Plans it without a device.
+    ///
+    /// # Errors
+    /// As [`Translator::new`], but for what needs the device.
+    pub fn plan(store: &Store, generator: &Unet, width: u32, height: u32, mode: Mode, family: Family, options: PlanOptions) -> Result<Plan> {
+        let (tape, _, output) = Self::record(store, generator, width, height, mode)?;
+        Plan::new(&tape, store, &[output], family, options)
+    }
+
+    fn record(store: &Store, generator: &Unet, width: u32, height: u32, mode: Mode) -> Result<(Tape, Tensor, Tensor)> {
         let config = generator.config();
         let mut tape = Tape::new();
         tape.scope("input");
@@ -31,9 +47,7 @@ impl Translator {
         let y = generator.record(&mut tape, store, x, mode)?;
         tape.scope("output");
         let output = tape.tensor_to_picture(y);
-        let plan = Plan::new(&tape, store, &[output], gpu.family(), options)?;
-        let shape = Shape::new(1, height, width, config.output_nc);
-        Ok(Translator { program: plan.prepare(gpu, store)?, input, output, shape })
+        Ok((tape, input, output))
     }
 
     /// The program.

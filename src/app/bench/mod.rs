@@ -6,9 +6,9 @@ mod step;
 
 use super::flags::BenchArgs;
 use crate::error::{Error, Result};
-use crate::gpu::{Family, Gpu, Request};
+use crate::gpu::Gpu;
 use crate::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
-use crate::plan::Program;
+use crate::plan::{PlanOptions, Program};
 use crate::train::{GanMode, Pix2Pix, Pix2PixConfig};
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -22,14 +22,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     if args.batch_size == 0 {
         return Err(Error::Usage("--batch_size 0: at least one picture a step".into()));
     }
-    let family = match args.family.as_deref() {
-        // The number of lanes is the device's own.
-        Some("subgroup") => Some(Family::Subgroup(0)),
-        Some("register") => Some(Family::Register),
-        Some("workgroup") => Some(Family::Workgroup),
-        _ => None,
-    };
-    let gpu = pollster::block_on(Gpu::request(&Request { adapter: args.adapter.clone(), family, ..Request::default() }))?;
+    let gpu = super::gpu_with(args.adapter.as_deref(), args.family.as_deref())?;
     if cfg!(debug_assertions) {
         eprintln!("note: a debug build; host times mean little");
     }
@@ -78,8 +71,12 @@ const LR: f64 = 2e-4;
 
 /// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every buffer holds plausible values.
 fn warm_trainer(gpu: &Gpu, config: Pix2PixConfig) -> Result<(Pix2Pix, [Vec<u8>; 2])> {
+    warm_trainer_with(gpu, config, PlanOptions::default())
+}
+
+fn warm_trainer_with(gpu: &Gpu, config: Pix2PixConfig, options: PlanOptions) -> Result<(Pix2Pix, [Vec<u8>; 2])> {
     let pictures = noise(&config);
-    let mut trainer = Pix2Pix::new(gpu, config, crate::PlanOptions::default())?;
+    let mut trainer = Pix2Pix::new(gpu, config, options)?;
     for _ in 0..2 {
         trainer.step(&pictures[0], &pictures[1], LR)?;
         gpu.wait("warm-up")?;
@@ -158,6 +155,7 @@ fn round(value: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::Family;
 
     #[test]
     fn presets_plan_without_a_device() {

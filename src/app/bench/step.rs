@@ -1,12 +1,13 @@
 //! `pixtape bench step`: a whole training step, and where its time goes.
 
-use super::{LR, Timing, about, preset, round, warm_trainer};
+use super::{LR, Timing, about, preset, round, warm_trainer_with};
 use crate::app::flags::BenchArgs;
 use crate::app::train::peak_memory;
+use crate::app::tune::resolve;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::Cost;
-use crate::plan::Program;
+use crate::plan::{PlanOptions, Program};
 use crate::train::Pix2Pix;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ struct Part {
 }
 
 struct Report {
+    /// Where the kernels' choice comes from.
+    tuning: String,
     config: crate::train::Pix2PixConfig,
     /// From planning to the end of the second step.
     prepare: f64,
@@ -43,8 +46,11 @@ const STEPS: std::ops::RangeInclusive<usize> = 3..=100;
 /// Measures.
 pub(super) fn run(gpu: &Gpu, args: &BenchArgs) -> Result<()> {
     let config = preset(&args.preset, args.batch_size)?;
+    let plan = Pix2Pix::plan(&config, gpu.family(), PlanOptions::default())?;
+    let wish = args.tune.clone().unwrap_or_default();
+    let tuned = resolve(gpu, &crate::tune::problems(&plan), &wish, true)?;
     let started = Instant::now();
-    let (mut trainer, [input, target]) = warm_trainer(gpu, config.clone())?;
+    let (mut trainer, [input, target]) = warm_trainer_with(gpu, config.clone(), tuned.options(PlanOptions::default()))?;
     let prepare = started.elapsed().as_secs_f64();
 
     let (started, mut encode, mut call, mut done) = (Instant::now(), Vec::new(), Vec::new(), Vec::new());
@@ -67,7 +73,8 @@ pub(super) fn run(gpu: &Gpu, args: &BenchArgs) -> Result<()> {
     let parts = parts(&trainer)?;
     let (encode, call, done) = (Timing::of(encode), Timing::of(call), Timing::of(done));
     let segments = trainer.program().segment_count();
-    let report = Report { config, prepare, encode, call, done, running, steps, segments, parts };
+    let tuning = tuned.to_string();
+    let report = Report { config, tuning, prepare, encode, call, done, running, steps, segments, parts };
     if args.json {
         println!("{:#}", report.json(gpu, args, &trainer));
     } else {
@@ -131,6 +138,7 @@ impl Report {
             cost.flop as f64 / 1e9,
             cost.bytes as f64 / 1e6
         );
+        println!("kernels: {}", self.tuning);
         println!("planned memory: {}", plan.memory());
         if let Some(peak) = peak_memory() {
             println!("process memory peak: {:.0} MiB", peak as f64 / f64::from(1 << 20));
