@@ -8,6 +8,7 @@
 mod check;
 #[cfg(not(target_arch = "wasm32"))]
 mod measure;
+#[cfg(not(target_arch = "wasm32"))]
 mod search;
 
 #[cfg(not(target_arch = "wasm32"))]
