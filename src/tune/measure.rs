@@ -2,7 +2,7 @@
 
 use super::Load;
 use super::check::fault;
-use super::search::{Found, Trial, search};
+use super::search::{Found, GAIN, Trial, search};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::ops::{ConvPass, Fused, Problem, Tuning, Variant};
@@ -90,10 +90,26 @@ pub fn measure(gpu: &Gpu, loads: &[Load], current: &Tuning, budget: Duration, pr
         let found = search(first, &Variant::candidates(&load.problem, gpu.family()), time, check)?;
         // What a driver keeps of freed buffers until it is polled.
         gpu.wait("tuning")?;
-        let Some(Found { variant, seconds, first: rule_seconds, tried, failed }) = found else {
+        let Some(Found { mut variant, mut seconds, first: mut rule_seconds, tried, failed }) = found else {
             report.failed.push(format!("{}: nothing runs", load.problem));
             continue;
         };
+        if variant != first
+            && let Some(rule) = rule_seconds
+        {
+            match duel(gpu, &load.problem, [variant, first], seconds.min(rule), &values) {
+                Ok([new, old, gain]) => {
+                    (seconds, rule_seconds) = (new, Some(old));
+                    if !(gain * GAIN > 1.0) {
+                        (variant, seconds) = (first, old);
+                    }
+                }
+                Err(e) => {
+                    report.failed.extend(survive(e)?.map(|why| format!("{}: {variant}: {why}", load.problem)));
+                    (variant, seconds) = (first, rule);
+                }
+            }
+        }
         report.failed.extend(failed.into_iter().map(|(variant, why)| format!("{}: {variant}: {why}", load.problem)));
         report.choices.push(Choice { load: *load, variant, seconds, rule: first, rule_seconds, tried });
     }
@@ -146,17 +162,43 @@ fn trial(gpu: &Gpu, problem: &Problem, variant: Variant, values: &[Vec<u8>], bes
     let count = if each > SLOW { SLOW_SAMPLES } else { SAMPLES };
     let mut samples = vec![each];
     while samples.len() < count {
-        // The first one is needed whatever it takes.
-        if best.is_some() && Instant::now() >= until {
-            return Ok(None);
+        if Instant::now() >= until {
+            // The first variant has been measured somehow; another one has to be better than that beyond doubt.
+            match best {
+                None => break,
+                Some(_) => return Ok(None),
+            }
         }
         samples.push(single.run(repeats)?);
         if samples.iter().all(|s| worse(*s, WORSE)) && samples.len() > 1 {
             return Ok(Some(Trial::Hopeless));
         }
     }
+    Ok(Some(Trial::Took(median(samples))))
+}
+
+/// Seconds of two variants run by turns, and how many times faster the first one is, round by round: whatever else the machine did
+/// meanwhile, it did to both.
+fn duel(gpu: &Gpu, problem: &Problem, variants: [Variant; 2], seconds: f64, values: &[Vec<u8>]) -> Result<[f64; 3]> {
+    let make = |variant| -> Result<Single> {
+        let mut tuning = Tuning::rule(gpu.family());
+        tuning.set(problem, variant);
+        let single = Single::new(gpu, problem, tuning, Fused::default(), values)?;
+        single.run(1).map(|_| single)
+    };
+    let [new, old] = [make(variants[0])?, make(variants[1])?];
+    let repeats = ((SAMPLE[usize::from(!gpu.is_software())] / seconds) as usize).clamp(1, 4096);
+    let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..SAMPLES {
+        let (a, b) = (new.run(repeats)?, old.run(repeats)?);
+        rounds.iter_mut().zip([a, b, b / a]).for_each(|(all, value)| all.push(value));
+    }
+    Ok(rounds.map(median))
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
-    Ok(Some(Trial::Took(samples[samples.len() / 2])))
+    samples[samples.len() / 2]
 }
 
 /// Bytes of operands as they lie on the device, between -1 and 1; lanes without a channel are zero.

@@ -25,7 +25,7 @@ pub(super) struct Found {
 }
 
 /// A variant must be faster than the one it replaces by this factor: a tie stays with the rule.
-const GAIN: f64 = 0.97;
+pub(super) const GAIN: f64 = 0.97;
 
 /// Looks for the fastest of `candidates` from `first` on. `time` is told the best so far; `None`: time is up. `check` says what is
 /// wrong with a variant's results. `None` if nothing could be measured.
