@@ -1,13 +1,20 @@
 //! The program as a user meets it: commands, files, errors and exit codes.
 
 use pixtape::io::Picture;
+use pixtape::io::tuning::TuningFile;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
-/// Flags of a net so small that two steps take no time.
-const TINY: &[&str] = &["--netG", "unet_32", "--ngf", "4", "--ndf", "4", "--load_size", "36", "--crop_size", "32"];
+/// Flags of a net so small that two steps take no time; nothing is measured for it.
+const TINY: &[&str] = &["--netG", "unet_32", "--ngf", "4", "--ndf", "4", "--load_size", "36", "--crop_size", "32", "--tune", "off"];
+
+fn program(cache: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixtape"));
+    command.env("PIXTAPE_CACHE_DIR", cache).env_remove("PIXTAPE_VARIANT");
+    command
+}
 
 fn pixtape(words: &[&str]) -> Output {
     pixtape_keeping(Path::new(""), words)
@@ -15,7 +22,7 @@ fn pixtape(words: &[&str]) -> Output {
 
 /// With a folder for what is kept from run to run; none by default.
 fn pixtape_keeping(cache: &Path, words: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pixtape")).env("PIXTAPE_CACHE_DIR", cache).args(words).output().expect("the program starts")
+    program(cache).args(words).output().expect("the program starts")
 }
 
 fn text(path: &Path) -> &str {
@@ -170,7 +177,7 @@ fn ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_happened() {
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     pairs(&root, 4);
     let words = ["--n_epochs", "20", "--n_epochs_decay", "0", "--save_epoch_freq", "100"];
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pixtape"))
+    let mut child = program(Path::new(""))
         .args(["train", "--dataroot", text(&root), "--checkpoints_dir", text(&runs), "--name", "stopped"])
         .args(TINY)
         .args(words)
@@ -232,6 +239,124 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
         refused(&train(&root, &wall.join("runs"), "x", &["--max_steps", "1"]), &["wall"]);
         refused(&go(&["--adapter", "no such card"]), &["no such card", "there are"]);
     }
+}
+
+/// A folder's files.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).map(|all| all.map(|e| e.unwrap().path()).collect()).unwrap_or_default()
+}
+
+/// A run's kernels, each replaced by one that no rule would choose and every device can run.
+fn odd_kernels(run: &Path) -> TuningFile {
+    let mut file = TuningFile::read(&run.join("tuning.json")).unwrap();
+    assert!(file.entries.len() > 10);
+    file.entries.values_mut().for_each(|e| e.variant = "direct register2".parse().unwrap());
+    file
+}
+
+#[test]
+fn a_run_keeps_the_kernels_it_began_with_and_a_file_gives_the_same_bits() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    let go = |name: &str, more: &[&str]| train(&root, &runs, name, more);
+    ok(go("rule", &["--max_steps", "2"]));
+    let (list, odd) = (dir.path().join("list.json"), odd_kernels(&runs.join("rule")));
+    odd.write(&list).unwrap();
+    let with = ["--tune", text(&list), "--max_steps"];
+    for name in ["a", "b"] {
+        let said = ok(go(name, &[&with[..], &["2"]].concat()));
+        assert!(said.contains("passes from the file"), "{said}");
+    }
+    assert_identical(&runs.join("a"), &runs.join("b"));
+    assert_eq!(TuningFile::read(&runs.join("a/tuning.json")).unwrap().entries, odd.entries);
+    assert!(identity(&runs.join("a")) != identity(&runs.join("rule")));
+    // Continued with another wish, and with a cache that says something else.
+    ok(go("c", &[&with[..], &["1"]].concat()));
+    let cache = dir.path().join("cache");
+    let words = ["train", "--checkpoints_dir", text(&runs), "--name", "c", "--continue_train", "--max_steps", "2", "--tune", "cache"];
+    let output = program(&cache).args(words).output().unwrap();
+    assert!(errors(&output).contains("stays with its kernels"), "{}", errors(&output));
+    assert!(ok(output).contains("from the run"));
+    assert_identical(&runs.join("a"), &runs.join("c"));
+    // A run of a version that wrote none goes on by the rule.
+    ok(go("old", &["--max_steps", "1"]));
+    std::fs::remove_file(runs.join("old/tuning.json")).unwrap();
+    ok(pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "old", "--continue_train", "--max_steps", "2"]));
+    assert_eq!(std::fs::read(runs.join("old/latest_net_G.safetensors")).unwrap(), std::fs::read(runs.join("rule/latest_net_G.safetensors")).unwrap());
+
+    refused(&go("x", &["--tune", text(&dir.path().join("none.json"))]), &["none.json", "pixtape tune --out"]);
+    let whole = std::fs::read_to_string(&list).unwrap();
+    for wrong in ["garbage", &whole[..whole.len() / 2], &whole.replacen("register2", "register4", 1)] {
+        std::fs::write(&list, wrong).unwrap();
+        refused(&go("x", &["--tune", text(&list)]), &["list.json", "no tuning file"]);
+    }
+    let mut other = odd;
+    other.identity.family = "subgroup(64)".into();
+    other.write(&list).unwrap();
+    refused(&go("x", &["--tune", text(&list)]), &["list.json", "subgroup(64)"]);
+    assert!(!runs.join("x").exists());
+}
+
+#[test]
+fn what_was_measured_is_kept_listed_used_and_cleared_and_a_bad_cache_is_no_matter() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs, cache, list) = (dir.path().join("data"), dir.path().join("runs"), dir.path().join("cache"), dir.path().join("list.json"));
+    pairs(&root, 2);
+    let tune = |cache: &Path, more: &[&str]| program(cache).arg("tune").args(TINY).args(more).output().unwrap();
+    let train = |cache: &Path, name: &str, more: &[&str]| {
+        let words = ["train", "--dataroot", text(&root), "--checkpoints_dir", text(&runs), "--name", name, "--max_steps", "1", "--overwrite"];
+        program(cache).args(words).args(TINY).args(more).output().unwrap()
+    };
+    assert!(ok(tune(&cache, &["--list"])).contains("nothing is kept"));
+    // Two at once.
+    let start = || program(&cache).arg("tune").args(TINY).args(["--seconds", "1"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let both = [start(), start()];
+    both.into_iter().for_each(|child| drop(ok(child.wait_with_output().unwrap())));
+    let said = ok(tune(&cache, &["--seconds", "1", "--out", text(&list)]));
+    assert!(said.contains("conv2d") && said.contains("written to"), "{said}");
+    let kept = TuningFile::read(&list).unwrap();
+    assert!(!kept.entries.is_empty());
+    let [file] = &files(&cache)[..] else { panic!("{:?}", files(&cache)) };
+    assert!(TuningFile::read(file).unwrap().entries.len() >= kept.entries.len());
+    let listed = ok(tune(&cache, &["--list"]));
+    assert!(listed.contains("passes") && listed.contains(&kept.identity.adapter), "{listed}");
+    let said = ok(train(&cache, "a", &["--tune", "cache"]));
+    assert!(said.contains("as measured"), "{said}");
+    let used = TuningFile::read(&runs.join("a/tuning.json")).unwrap();
+    assert!(kept.entries.iter().all(|(problem, entry)| used.entries[problem].variant == entry.variant));
+    // What the cache says is what is done.
+    let odd = odd_kernels(&runs.join("a"));
+    odd.write(file).unwrap();
+    ok(train(&cache, "a", &["--tune", "auto"]));
+    assert_eq!(TuningFile::read(&runs.join("a/tuning.json")).unwrap().entries, odd.entries);
+
+    // Not whole, no text, of another version: one line, and the rule.
+    let text_of = std::fs::read(file).unwrap();
+    for wrong in [&text_of[..text_of.len() - 9], &[0xff; 100], b"{}", b""] {
+        std::fs::write(file, wrong).unwrap();
+        let output = train(&cache, "b", &["--tune", "cache"]);
+        assert_eq!(errors(&output).lines().count(), 1, "{}", errors(&output));
+        assert!(ok(output).contains("built-in rule"));
+    }
+    // No folder can be made below a file.
+    let wall = dir.path().join("wall");
+    std::fs::write(&wall, b"").unwrap();
+    let output = tune(&wall.join("cache"), &["--seconds", "0.1"]);
+    assert!(errors(&output).contains("not kept"), "{}", errors(&output));
+    ok(output);
+    ok(train(&wall.join("cache"), "b", &["--tune", "cache"]));
+
+    assert!(ok(tune(&cache, &["--list"])).contains("broken"));
+    assert!(ok(tune(&cache, &["--clear"])).contains("1 file"));
+    assert!(files(&cache).is_empty() && ok(tune(&cache, &["--list"])).contains("nothing is kept"));
+    refused(&tune(&cache, &["--seconds", "0"]), &["--seconds"]);
 }
 
 #[test]

@@ -8,9 +8,10 @@ use pixtape::ops::{Act, BatchNorm, Bind, Dispatch, Lowering, NormMode, Op, Runni
 use pixtape::plan::{Bound, Rate, Region};
 use pixtape::store::{Layout, Param, Role, StoreId};
 use pixtape::train::{GanMode, Losses, Pix2Pix, Pix2PixConfig};
-use pixtape::{Backward, Channels, Conv, Error, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape, Tensor};
+use pixtape::{Backward, Channels, Conv, Error, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape, Tensor, tune};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 const FAMILIES: [Family; 3] = [Family::Workgroup, Family::Register, Family::Subgroup(8)];
 
@@ -710,4 +711,29 @@ fn every_node_that_runs_takes_time_and_timing_changes_no_result() {
     let twice = program.time(program.node_ranges(), 2).unwrap();
     assert!(twice.seconds.len() == 3 && twice.seconds.iter().sum::<f64>() > 0.0, "{twice:?}");
     assert_eq!(pollster::block_on(program.read(y)).unwrap(), before);
+}
+
+#[test]
+fn a_plans_problems_are_counted_and_measured_choices_are_valid() {
+    let plan = Pix2Pix::plan(&pix2pix_256(), Family::Workgroup, PlanOptions::default()).unwrap();
+    let loads = tune::problems(&plan);
+    let passes = plan.nodes().iter().filter(|n| n.convolution.is_some()).count();
+    assert_eq!((loads.iter().map(|l| l.uses).sum::<usize>(), tune::choices(&plan).len()), (passes, loads.len()));
+    assert!(loads.len() < passes);
+
+    let Some(gpu) = support::gpu() else { return };
+    let loads = tune::problems(&Pix2Pix::plan(&tiny(), gpu.family(), PlanOptions::default()).unwrap());
+    let rule = Tuning::rule(gpu.family());
+    let mut told = 0;
+    let report = tune::measure(gpu, &loads[..4], &rule, Duration::from_secs(4), &mut |done, all, _| told = done * 10 / all).unwrap();
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    assert_eq!(report.choices.len() + report.left, 4);
+    assert!(!report.choices.is_empty() && told == 10 * report.choices.len() / 4);
+    for choice in &report.choices {
+        assert!(choice.variant.fits(&choice.load.problem, gpu.family()) && choice.seconds > 0.0, "{choice:?}");
+        // Either the rule's, or it was faster when it was measured.
+        assert!(choice.variant == choice.rule || choice.rule_seconds.is_none_or(|r| choice.seconds < r), "{choice:?}");
+    }
+    // No time, no choice.
+    assert_eq!(tune::measure(gpu, &loads, &rule, Duration::ZERO, &mut |_, _, _| ()).unwrap().left, loads.len());
 }

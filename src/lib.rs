@@ -13,6 +13,7 @@ mod shape;
 pub mod store;
 mod tape;
 pub mod train;
+pub mod tune;
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -64,7 +64,10 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     let generator = Generator::new(&gpu, &checkpoint)?;
     let (width, height) = dataset.image_size();
     let mut starting = Starting::new(&gpu);
-    let translator = generator.translator((width, height), mode(&args.norm_mode, false), None, &mut |done, total| starting.show(done, total))?;
+    let translator =
+        generator.translator((width, height), mode(&args.norm_mode, false), None, &args.tune.clone().unwrap_or_default(), &mut |done, total| {
+            starting.show(done, total)
+        })?;
     drop(starting);
     let bar = progress(dataset.len() as u64);
     let mut rows = Vec::with_capacity(dataset.len());

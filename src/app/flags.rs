@@ -31,6 +31,8 @@ pub(super) enum Command {
     Devices(DevicesArgs),
     /// Measure kernels, or a training step.
     Bench(super::bench::BenchArgs),
+    /// Find the fastest kernels for a training on this device, and keep them.
+    Tune(Box<TuneArgs>),
     /// Train a small net on pictures drawn on the spot, and show how it goes.
     Demo(DemoArgs),
     /// Tools for people who work on pixtape.
@@ -43,7 +45,7 @@ pub(super) enum Command {
 #[command(rename_all = "snake_case")]
 pub(super) struct TrainArgs {
     /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right.
-    #[arg(long, required_unless_present = "continue_train")]
+    #[arg(long)]
     pub dataroot: Option<PathBuf>,
     /// Name of the run: its folder under --checkpoints_dir.
     #[arg(long, default_value = "experiment_name", help_heading = "Run")]
@@ -85,6 +87,11 @@ pub(super) struct TrainArgs {
     #[arg(long, value_parser = bytes, help_heading = "Device")]
     #[serde(skip)]
     pub memory_limit: Option<u64>,
+    /// Which kernels: auto (measured before; on a GPU what is missing is measured first), cache, now (all measured anew), off
+    /// (a built-in rule), or a file of `pixtape tune --out`. A continued run stays with its own.
+    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE", help_heading = "Device")]
+    #[serde(skip)]
+    pub tune: Option<Tune>,
     /// Give every tensor memory of its own (for finding faults).
     #[arg(long, hide = true)]
     #[serde(skip)]
@@ -193,6 +200,60 @@ pub(super) struct TrainArgs {
     pub lambda_l1: f32,
 }
 
+/// What `--tune` says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) enum Tune {
+    /// What is in the cache; before a training on a GPU what is missing is measured.
+    #[default]
+    Auto,
+    /// The built-in rule.
+    Off,
+    /// What is in the cache.
+    Cache,
+    /// Everything is measured.
+    Now,
+    /// What a file says.
+    File(PathBuf),
+}
+
+fn tune(text: &str) -> std::result::Result<Tune, String> {
+    Ok(match text {
+        "" => return Err("auto, off, cache, now, or a file".into()),
+        "auto" => Tune::Auto,
+        "off" => Tune::Off,
+        "cache" => Tune::Cache,
+        "now" => Tune::Now,
+        file => Tune::File(file.into()),
+    })
+}
+
+/// Flags of `tune`: those of a training, and a few more.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case", mut_arg("tune", |a| a.hide(true)), mut_arg("continue_train", |a| a.hide(true)))]
+pub(super) struct TuneArgs {
+    /// List what is kept.
+    #[arg(long, conflicts_with = "clear")]
+    pub list: bool,
+    /// Delete what is kept.
+    #[arg(long)]
+    pub clear: bool,
+    /// Measure what is kept as well.
+    #[arg(long)]
+    pub again: bool,
+    /// Write the choices to a file, for --tune FILE.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Seconds to measure for, at most about; by default what fits the kind of device.
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Convolution tile: subgroup, register, workgroup; the device's own by default.
+    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
+    pub family: Option<String>,
+    /// The training.
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
 /// Flags of `translate`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
@@ -218,6 +279,9 @@ pub(super) struct TranslateArgs {
     /// Seed of dropout.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
+    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
+    pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,
@@ -263,6 +327,9 @@ pub(super) struct EvalArgs {
     /// Print JSON, picture by picture.
     #[arg(long)]
     pub json: bool,
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
+    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
+    pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,

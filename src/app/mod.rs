@@ -13,9 +13,10 @@ mod samples;
 mod starting;
 mod train;
 mod translate;
+mod tune;
 
 use crate::error::Result;
-use crate::gpu::{Gpu, Request};
+use crate::gpu::{Family, Gpu, Request};
 use clap::{CommandFactory, FromArgMatches};
 use flags::{Cli, Command};
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Dev(args) => flags::dev(&args),
     });
@@ -51,5 +53,17 @@ pub fn main() -> ExitCode {
 
 /// The device that a command runs on.
 fn gpu(adapter: Option<&str>) -> Result<Gpu> {
-    pollster::block_on(Gpu::request(&Request { adapter: adapter.map(String::from), ..Request::default() }))
+    gpu_with(adapter, None)
+}
+
+/// The same with the tile that `--family` asks for.
+fn gpu_with(adapter: Option<&str>, family: Option<&str>) -> Result<Gpu> {
+    let family = match family {
+        // The number of lanes is the device's own.
+        Some("subgroup") => Some(Family::Subgroup(0)),
+        Some("register") => Some(Family::Register),
+        Some("workgroup") => Some(Family::Workgroup),
+        _ => None,
+    };
+    pollster::block_on(Gpu::request(&Request { adapter: adapter.map(String::from), family, ..Request::default() }))
 }

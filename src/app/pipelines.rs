@@ -1,8 +1,7 @@
 //! The driver's compiled pipelines, kept in the user's cache folder. Whatever is wrong with file or folder, the program goes on without.
 
 use crate::gpu::Gpu;
-use crate::io::{create_dir, write_aside};
-use etcetera::BaseStrategy;
+use crate::io::{cache_dir, create_dir, write_aside};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
@@ -22,7 +21,7 @@ pub(super) struct Kept {
 impl Kept {
     /// Has the device begin with what its file holds.
     pub fn open(gpu: &Gpu) -> Kept {
-        let path = folder().zip(gpu.pipeline_cache_key()).map(|(folder, key)| folder.join(name(&key)));
+        let path = cache_dir().zip(gpu.pipeline_cache_key()).map(|(folder, key)| folder.join(name(&key)));
         let data = path.as_deref().and_then(read);
         if path.is_some() {
             // SAFETY: the digest says that these are the bytes that were saved, for this adapter, driver and version by the file's name.
@@ -40,14 +39,6 @@ impl Kept {
         {
             let _ = create_dir(folder).and_then(|()| write_aside(path, &encode(&data)));
         }
-    }
-}
-
-/// `PIXTAPE_CACHE_DIR` (empty: nothing is kept), or the platform's place for caches.
-fn folder() -> Option<PathBuf> {
-    match std::env::var_os("PIXTAPE_CACHE_DIR") {
-        Some(folder) => (!folder.is_empty()).then(|| folder.into()),
-        None => etcetera::choose_base_strategy().ok().map(|base| base.cache_dir().join("pixtape")),
     }
 }
 

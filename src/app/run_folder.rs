@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::io::checkpoint::{TensorFile, save_moments, save_weights};
+use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
 use crate::train::{LOSS_NAMES, Losses, Pix2Pix};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub(super) struct RunFolder {
 
 const STATE: &str = "latest_state.json";
 const OPTIONS: &str = "options.json";
+const TUNING: &str = "tuning.json";
 const MOMENTS: &str = "latest_optimizer.safetensors";
 
 fn weights_name(epoch: &str, net: &str) -> String {
@@ -89,6 +91,17 @@ impl RunFolder {
             Some(v) if v <= u64::from(FORMAT) => Ok(whole["options"].take()),
             found => Err(Error::file(&file, format!("format version {found:?} is not known; this pixtape reads up to {FORMAT}"))),
         }
+    }
+
+    /// The kernels that a run uses; one of an older version does not say.
+    pub fn tuning(path: &Path) -> Result<Option<TuningFile>> {
+        let file = path.join(TUNING);
+        if file.exists() { TuningFile::read(&file).map(Some) } else { Ok(None) }
+    }
+
+    /// Writes down the kernels that this run uses.
+    pub fn save_tuning(&self, tuning: &TuningFile) -> Result<()> {
+        tuning.write(&self.path.join(TUNING))
     }
 
     /// Where the run stands, its files checked against their digests.
@@ -203,8 +216,8 @@ fn remove_run(path: &Path) -> Result<()> {
     let entries = std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours =
-            [OPTIONS, STATE, MOMENTS, "losses.jsonl", "timing.jsonl"].contains(&name.as_str()) || (name.contains("_net_") && name.ends_with(".safetensors"));
+        let ours = [OPTIONS, STATE, MOMENTS, TUNING, "losses.jsonl", "timing.jsonl"].contains(&name.as_str())
+            || (name.contains("_net_") && name.ends_with(".safetensors"));
         let gone = if name == "samples" {
             std::fs::remove_dir_all(entry.path())
         } else if ours {

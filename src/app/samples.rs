@@ -26,7 +26,7 @@ pub(super) fn plain(options: &AlignedOptions, phase: &str) -> AlignedOptions {
 
 impl Samples {
     /// Takes the first pairs of the validation folder, or of the test or training folder where there is none.
-    pub fn new(trainer: &Pix2Pix, args: &TrainArgs, options: &AlignedOptions, progress: Progress<'_>) -> Result<Samples> {
+    pub fn new(trainer: &Pix2Pix, args: &TrainArgs, options: &AlignedOptions, plan_options: PlanOptions, progress: Progress<'_>) -> Result<Samples> {
         let root = args.dataroot()?;
         let phase = ["val", "test"].into_iter().find(|p| root.join(p).is_dir()).unwrap_or(&args.phase);
         let c = trainer.config();
@@ -38,8 +38,7 @@ impl Samples {
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i).map(|s| (s.input, s.target))).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let gpu = trainer.program().gpu();
-        let options = PlanOptions::default();
-        let translator = Translator::with_progress(gpu, trainer.store(), trainer.generator(), dataset.image_size(), mode, options, progress)?;
+        let translator = Translator::with_progress(gpu, trainer.store(), trainer.generator(), dataset.image_size(), mode, plan_options, progress)?;
         Ok(Samples { pairs, translator })
     }
 

@@ -1,9 +1,10 @@
 //! `pixtape train`.
 
-use super::flags::TrainArgs;
+use super::flags::{TrainArgs, Tune};
 use super::run_folder::{RunFolder, State};
 use super::samples::Samples;
 use super::starting::Starting;
+use super::tune;
 use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
 use crate::io::{AlignedDataset, AlignedOptions, Loader};
@@ -47,8 +48,14 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
 
     let gpu = super::gpu(args.adapter.as_deref())?;
     let plan_options = PlanOptions { memory_limit: args.memory_limit, reuse: !args.no_reuse, ..PlanOptions::default() };
+    // Refuses what does not fit before anything is measured.
+    let loads = crate::tune::problems(&Pix2Pix::plan(&config, gpu.family(), plan_options.clone())?);
+    let tuned = match &state {
+        Some(_) => tune::of_run(&gpu, &loads, &args.folder(), args.tune.is_some())?,
+        None => tune::resolve(&gpu, &loads, args.tune.as_ref().unwrap_or(&Tune::Auto), true)?,
+    };
     let mut starting = Starting::new(&gpu);
-    let mut trainer = Pix2Pix::with_progress(&gpu, config, plan_options, &mut |done, total| starting.show(done, total))?;
+    let mut trainer = Pix2Pix::with_progress(&gpu, config, tuned.options(plan_options), &mut |done, total| starting.show(done, total))?;
     for (at, file) in &init {
         file.load_into(&gpu, trainer.store(), trainer.networks()[*at].1)?;
     }
@@ -57,11 +64,16 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
             RunFolder::load(&args.folder(), &mut trainer, state)?;
             RunFolder::open(&args.folder(), state.step)?
         }
-        None => RunFolder::create(&args.folder(), args.overwrite, &serde_json::to_value(&args).map_err(|e| Error::Internal(e.to_string()))?)?,
+        None => {
+            let folder = RunFolder::create(&args.folder(), args.overwrite, &serde_json::to_value(&args).map_err(|e| Error::Internal(e.to_string()))?)?;
+            folder.save_tuning(&tune::used(trainer.program()))?;
+            folder
+        }
     };
-    let samples = Samples::new(&trainer, &args, &options, &mut |done, total| starting.show(done, total))?;
+    let samples = Samples::new(&trainer, &args, &options, tuned.options(PlanOptions::default()), &mut |done, total| starting.show(done, total))?;
     drop(starting);
     println!("{} on {} ({} kernels), {} pairs", args.net_g, gpu.name(), gpu.family(), dataset.len());
+    println!("kernels: {tuned}");
     println!("plan: {}", trainer.program().plan().memory());
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
     let _ = ctrlc::set_handler(|| {
@@ -118,6 +130,7 @@ fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<TrainArgs> {
         memory_limit: args.memory_limit,
         max_steps: args.max_steps,
         no_reuse: args.no_reuse,
+        tune: args.tune,
         ..whole
     })
 }

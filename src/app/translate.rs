@@ -1,8 +1,9 @@
 //! `pixtape translate`, and how a trained generator is found and opened.
 
-use super::flags::TranslateArgs;
+use super::flags::{TranslateArgs, Tune};
 use super::run_folder::RunFolder;
 use super::starting::Starting;
+use super::tune::resolve;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
@@ -112,9 +113,12 @@ impl Generator {
     }
 
     /// Makes it ready for pictures of one size.
-    pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, progress: Progress<'_>) -> Result<Translator> {
+    pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, tune: &Tune, progress: Progress<'_>) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, options, progress)
+        let plan = Translator::plan(&self.store, &self.unet, size, mode, self.gpu.family(), options.clone())?;
+        // A picture is not worth a wait.
+        let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
+        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, tuned.options(options), progress)
     }
 }
 
@@ -148,9 +152,10 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let bar = progress(count as u64);
     let started = Instant::now();
     let mode = mode(&args.norm_mode, args.dropout == "on");
+    let tune = args.tune.clone().unwrap_or_default();
     for (size, jobs) in groups {
         let mut starting = Starting::new(&gpu);
-        let translator = bar.suspend(|| generator.translator(size, mode, args.memory_limit, &mut |done, total| starting.show(done, total)))?;
+        let translator = bar.suspend(|| generator.translator(size, mode, args.memory_limit, &tune, &mut |done, total| starting.show(done, total)))?;
         drop(starting);
         for job in jobs {
             let input = Picture::load(&job.from, checkpoint.config.input_nc)?;

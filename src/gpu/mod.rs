@@ -162,6 +162,11 @@ impl Gpu {
         self.inner.info.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// Whether naga's run-time checks stay in the shaders.
+    pub fn is_checked(&self) -> bool {
+        self.inner.checked
+    }
+
     /// The tile that convolutions use on this device.
     pub fn family(&self) -> Family {
         *self.inner.family.lock().unwrap()

@@ -4,13 +4,17 @@
 //! batch axis (NHWC). Values become floats on the device, not here.
 
 pub mod aside;
+pub mod cache_dir;
 pub mod checkpoint;
 pub mod dataset;
 pub mod loader;
 pub mod metrics;
 pub mod picture;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod tuning;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
+pub use cache_dir::cache_dir;
 pub use dataset::{AlignedDataset, AlignedOptions, Direction, Preprocess, Sample};
 pub use loader::{Batch, Loader};
 pub use picture::{Picture, list_pictures};

@@ -25,7 +25,7 @@ pub use timing::{Clock, Times};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
-use crate::ops::{ConvPass, Cost, Dispatch, Lowering, Operand, Tuning, Variant};
+use crate::ops::{ConvPass, Cost, Dispatch, Lowering, Operand, Problem, Tuning, Variant};
 use crate::shape::Shape;
 use crate::store::{Store, StoreId};
 use crate::tape::{Source, Tape, Tensor};
@@ -202,6 +202,13 @@ impl Plan {
     /// Nodes in the order they run.
     pub fn nodes(&self) -> &[PlanNode] {
         &self.nodes
+    }
+
+    /// What a node computes, if it is a pass of a convolution.
+    pub fn problem(&self, node: &PlanNode) -> Option<Problem> {
+        let ConvPass { pass, conv, .. } = node.convolution?;
+        let shape = |t: &Tensor| self.shapes[t.index()];
+        Some(Problem { pass, inputs: [shape(&node.inputs[0]), shape(&node.inputs[1])], output: shape(&node.outputs[0]), conv })
     }
 
     /// Bytes by use.

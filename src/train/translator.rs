@@ -1,7 +1,7 @@
 //! A generator made ready for pictures of one size.
 
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::gpu::{Family, Gpu};
 use crate::nets::{Mode, Unet};
 use crate::plan::{Plan, PlanOptions, Program, Progress, StepValues};
 use crate::shape::Shape;
@@ -43,6 +43,15 @@ impl Translator {
         Self::make(store, generator, (width, height), mode, prepare)
     }
 
+    /// Plans it without a device.
+    ///
+    /// # Errors
+    /// As [`Translator::new`], but for what needs the device.
+    pub fn plan(store: &Store, generator: &Unet, size: (u32, u32), mode: Mode, family: Family, options: PlanOptions) -> Result<Plan> {
+        let (tape, _, output, _) = Self::record(store, generator, size, mode)?;
+        Plan::new(&tape, store, &[output], family, options)
+    }
+
     fn make(
         store: &Store,
         generator: &Unet,
@@ -50,6 +59,11 @@ impl Translator {
         mode: Mode,
         prepare: impl FnOnce(&Tape, &[Tensor]) -> Result<Program>,
     ) -> Result<Translator> {
+        let (tape, input, output, shape) = Self::record(store, generator, (width, height), mode)?;
+        Ok(Translator { program: prepare(&tape, &[output])?, input, output, shape })
+    }
+
+    fn record(store: &Store, generator: &Unet, (width, height): (u32, u32), mode: Mode) -> Result<(Tape, Tensor, Tensor, Shape)> {
         let config = generator.config();
         let mut tape = Tape::new();
         tape.scope("input");
@@ -59,7 +73,7 @@ impl Translator {
         tape.scope("output");
         let output = tape.tensor_to_picture(y);
         let shape = Shape::new(1, height, width, config.output_nc);
-        Ok(Translator { program: prepare(&tape, &[output])?, input, output, shape })
+        Ok((tape, input, output, shape))
     }
 
     /// The program.

@@ -1,7 +1,7 @@
 //! `bench step --against`: two sets of options, step by step in turn.
 
 use super::options::Options;
-use super::{LR, Timing, about, round, warm_trainer};
+use super::{LR, Timing, about, round, tuned, warm_trainer};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::plan::Clock;
@@ -23,7 +23,9 @@ struct Side {
 impl Side {
     fn new(gpu: Gpu, options: &Options) -> Result<Side> {
         let side = options.args.train.crop_size;
-        let (trainer, pictures) = warm_trainer(&gpu, options.config((side, side))?, options.plan())?;
+        let config = options.config((side, side))?;
+        let tuned = tuned(&gpu, &config, options)?;
+        let (trainer, pictures) = warm_trainer(&gpu, config, tuned.options(options.plan()))?;
         Ok(Side { gpu, trainer, pictures, seconds: Vec::new() })
     }
 

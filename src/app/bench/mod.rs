@@ -16,7 +16,9 @@ mod whereto;
 pub(super) use flags::BenchArgs;
 pub(super) use options::preset;
 
+use super::flags::Tune;
 use super::starting::Starting;
+use super::tune::{Tuned, resolve};
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu, Request};
 use crate::plan::{Clock, PlanOptions, Program};
@@ -74,6 +76,12 @@ fn noise(config: &Pix2PixConfig) -> [Vec<u8>; 2] {
 
 /// The learning rate of measured steps: the reference's.
 const LR: f64 = 2e-4;
+
+/// The kernels that `--tune` says for a training step.
+fn tuned(gpu: &Gpu, config: &Pix2PixConfig, options: &options::Options) -> Result<Tuned> {
+    let plan = Pix2Pix::plan(config, gpu.family(), options.plan())?;
+    resolve(gpu, &crate::tune::problems(&plan), options.args.train.tune.as_ref().unwrap_or(&Tune::Auto), true)
+}
 
 /// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every buffer holds plausible values.
 fn warm_trainer(gpu: &Gpu, config: Pix2PixConfig, options: PlanOptions) -> Result<(Pix2Pix, [Vec<u8>; 2])> {

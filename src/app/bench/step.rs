@@ -3,7 +3,7 @@
 use super::data::Data;
 use super::options::Options;
 use super::whereto::WhereTo;
-use super::{LR, Timing, about, against, check_seconds, round, warm_trainer};
+use super::{LR, Timing, about, against, check_seconds, round, tuned, warm_trainer};
 use crate::app::train::peak_memory;
 use crate::error::Result;
 use crate::gpu::Gpu;
@@ -16,6 +16,8 @@ struct Report<'a> {
     gpu: &'a Gpu,
     options: &'a Options,
     trainer: Pix2Pix,
+    /// Where the kernels' choice comes from.
+    tuning: String,
     /// From planning to the end of the second step.
     prepare: f64,
     /// Encoding alone; the whole call, which submits (software drivers compute meanwhile); from the call until the device is done.
@@ -64,8 +66,9 @@ fn encoding(program: &Program) -> f64 {
 
 impl<'a> Report<'a> {
     fn measure(gpu: &'a Gpu, options: &'a Options, config: Pix2PixConfig, data: &Data) -> Result<Report<'a>> {
+        let tuned = tuned(gpu, &config, options)?;
         let started = Instant::now();
-        let (mut trainer, [input, target]) = warm_trainer(gpu, config, options.plan())?;
+        let (mut trainer, [input, target]) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
         let prepare = started.elapsed().as_secs_f64();
         let (started, mut encode, mut call, mut done) = (Instant::now(), Vec::new(), Vec::new(), Vec::new());
         while done.len() < *STEPS.start() || (started.elapsed().as_secs_f64() < options.args.seconds && done.len() < *STEPS.end()) {
@@ -87,7 +90,8 @@ impl<'a> Report<'a> {
         let data_wait = data.wait(&mut trainer, steps)?;
         let where_to = WhereTo::measure(trainer.program())?;
         let [encode, call, done] = [encode, call, done].map(|seconds| Timing::of(seconds, Clock::Wall));
-        Ok(Report { gpu, options, trainer, prepare, encode, call, done, running, steps, data_wait, data: data.describe(), where_to })
+        let tuning = tuned.to_string();
+        Ok(Report { gpu, options, trainer, tuning, prepare, encode, call, done, running, steps, data_wait, data: data.describe(), where_to })
     }
 
     fn images(&self) -> f64 {
@@ -114,6 +118,7 @@ impl<'a> Report<'a> {
             cost.flop as f64 / 1e9,
             cost.bytes as f64 / 1e6
         );
+        println!("kernels: {}", self.tuning);
         println!("planned memory: {}", plan.memory());
         println!("activations over their lower bound: {:.3}", plan.memory().activations_ratio());
         if let Some(peak) = peak_memory() {
@@ -160,6 +165,7 @@ impl<'a> Report<'a> {
             "process_peak_bytes": peak_memory(),
             "prepare_s": round(self.prepare),
             "steps": self.steps,
+            "kernels": self.tuning,
             "segments": self.trainer.program().segment_count(),
             "encode_ms": self.encode.json(),
             "call_ms": self.call.json(),

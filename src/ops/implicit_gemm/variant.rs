@@ -222,6 +222,12 @@ impl Problem {
         }
     }
 
+    /// Terms of the sum that an element of the result is, at most.
+    pub fn terms(&self) -> u64 {
+        let Product { blocks, taps, .. } = self.direct();
+        4 * u64::from(blocks) * u64::from(taps)
+    }
+
     /// Whether a method applies.
     pub fn allows(&self, method: Method) -> bool {
         let Conv { kernel, stride, pad, .. } = self.conv;
@@ -299,6 +305,11 @@ impl Tuning {
         self.family
     }
 
+    /// Whether parts of every choice are forced, so that a table says little.
+    pub fn is_forced(&self) -> bool {
+        self.forced != Wish::default()
+    }
+
     /// The choice for a problem.
     pub fn choose(&self, problem: &Problem) -> Variant {
         let listed = self.table.get(&problem.to_string()).copied();
@@ -318,6 +329,11 @@ impl Tuning {
 }
 
 impl Variant {
+    /// Whether the problem and the device's family allow it as it stands.
+    pub fn fits(self, problem: &Problem, family: Family) -> bool {
+        self.valid_for(problem, family) == self
+    }
+
     /// The nearest variant that the problem and the device's family allow.
     fn valid_for(mut self, problem: &Problem, family: Family) -> Variant {
         if !problem.allows(self.method)

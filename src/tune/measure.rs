@@ -1,0 +1,264 @@
+//! Measuring: one pass at a time, by the wall clock.
+
+use super::Load;
+use super::check::fault;
+use super::search::{Found, GAIN, Trial, search};
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::ops::{ConvPass, Fused, Problem, Tuning, Variant};
+use crate::plan::{Plan, PlanOptions, Program};
+use crate::shape::Shape;
+use crate::store::Store;
+use crate::tape::{Tape, Tensor};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What was found for a problem.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Choice {
+    /// The problem, and how often it occurs.
+    pub load: Load,
+    /// The fastest variant that passed its check.
+    pub variant: Variant,
+    /// Seconds it takes.
+    pub seconds: f64,
+    /// What would be taken without measuring.
+    pub rule: Variant,
+    /// Seconds that takes, where it runs.
+    pub rule_seconds: Option<f64>,
+    /// Variants tried.
+    pub tried: usize,
+}
+
+/// What measuring found.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Report {
+    /// Problem by problem.
+    pub choices: Vec<Choice>,
+    /// Problems that the time did not suffice for.
+    pub left: usize,
+    /// Variants that did not run or computed something else, with the reason.
+    pub failed: Vec<String>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Measures variants of each problem for at most about `budget`, in which each has a share by its cost, and returns the fastest
+/// ones. What is not reached is left to the rule. `current` says which variant the search begins at.
+///
+/// `progress` is told how many of how many problems are done, and the next one's name.
+///
+/// # Errors
+/// [`Error::DeviceLost`]. A variant that does not run is none that wins, and is named in the report.
+pub fn measure(gpu: &Gpu, loads: &[Load], current: &Tuning, budget: Duration, progress: &mut dyn FnMut(usize, usize, &str)) -> Result<Report> {
+    let started = Instant::now();
+    let mut loads = loads.to_vec();
+    loads.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+    let mut report = Report::default();
+    let mut checked: HashMap<(String, Variant), Option<String>> = HashMap::new();
+    for (at, load) in loads.iter().enumerate() {
+        let left = budget.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            report.left = loads.len() - at;
+            break;
+        }
+        progress(at, loads.len(), &load.problem.to_string());
+        // What is left is shared out among what is left.
+        let rest: f64 = loads[at..].iter().map(Load::weight).sum();
+        let until = Instant::now() + left.mul_f64((load.weight() / rest).clamp(0.0, 1.0));
+        let first = current.choose(&load.problem);
+        let values = operands(&load.problem.inputs);
+        let check = |variant: Variant| -> Result<Option<String>> {
+            let key = (super::check::crop(&load.problem, variant.split).to_string(), variant);
+            if let Some(known) = checked.get(&key) {
+                return Ok(known.clone());
+            }
+            let found = fault(gpu, &load.problem, variant).or_else(survive)?;
+            checked.insert(key, found.clone());
+            Ok(found)
+        };
+        let time = |variant: Variant, best: Option<f64>| -> Result<Option<Trial>> {
+            if best.is_some() && Instant::now() >= until {
+                return Ok(None);
+            }
+            match trial(gpu, &load.problem, variant, &values, best, until) {
+                Ok(trial) => Ok(trial),
+                Err(e) => Ok(survive(e)?.map(Trial::Failed)),
+            }
+        };
+        let found = search(first, &Variant::candidates(&load.problem, gpu.family()), time, check)?;
+        // What a driver keeps of freed buffers until it is polled.
+        gpu.wait("tuning")?;
+        let Some(Found { mut variant, mut seconds, first: mut rule_seconds, tried, failed }) = found else {
+            report.failed.push(format!("{}: nothing runs", load.problem));
+            continue;
+        };
+        if variant != first
+            && let Some(rule) = rule_seconds
+        {
+            match duel(gpu, &load.problem, [variant, first], seconds.min(rule), &values) {
+                Ok([new, old, gain]) => {
+                    (seconds, rule_seconds) = (new, Some(old));
+                    if !(gain * GAIN > 1.0) {
+                        (variant, seconds) = (first, old);
+                    }
+                }
+                Err(e) => {
+                    report.failed.extend(survive(e)?.map(|why| format!("{}: {variant}: {why}", load.problem)));
+                    (variant, seconds) = (first, rule);
+                }
+            }
+        }
+        report.failed.extend(failed.into_iter().map(|(variant, why)| format!("{}: {variant}: {why}", load.problem)));
+        report.choices.push(Choice { load: *load, variant, seconds, rule: first, rule_seconds, tried });
+    }
+    progress(loads.len() - report.left, loads.len(), "");
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// A variant that fails is a reason not to choose it; a lost device ends everything.
+fn survive(e: Error) -> Result<Option<String>> {
+    match e {
+        Error::DeviceLost { .. } => Err(e),
+        other => Ok(Some(other.to_string())),
+    }
+}
+
+/// Samples of a variant, fewer of slow ones.
+const SAMPLES: usize = 5;
+const SLOW_SAMPLES: usize = 3;
+/// Seconds from which one is slow.
+const SLOW: f64 = 0.1;
+/// Length of a sample, against what a submit and a wait take: software drivers, and GPUs.
+const SAMPLE: [f64; 2] = [0.01, 0.003];
+/// Slower than the best by these factors: not worth a second sample, not worth more of them.
+const HOPELESS: f64 = 3.0;
+const WORSE: f64 = 1.25;
+
+/// Measures a variant. `None`: time is up.
+fn trial(gpu: &Gpu, problem: &Problem, variant: Variant, values: &[Vec<u8>], best: Option<f64>, until: Instant) -> Result<Option<Trial>> {
+    let mut tuning = Tuning::rule(gpu.family());
+    tuning.set(problem, variant);
+    let pipelines = gpu.pipeline_count();
+    let single = Single::new(gpu, problem, tuning, Fused::default(), values)?;
+    let mut each = single.run(1)?;
+    // Software drivers compile at the first run.
+    if gpu.pipeline_count() > pipelines || !gpu.is_software() {
+        each = single.run(1)?;
+    }
+    let worse = |seconds: f64, factor: f64| best.is_some_and(|b| seconds > factor * b);
+    let length = SAMPLE[usize::from(!gpu.is_software())];
+    let mut repeats = 1;
+    // A single run of a GPU is mostly the way there and back: judged by a sample.
+    while each * (repeats as f64) < length / 2.0 && repeats < 4096 {
+        repeats = ((length / each) as usize).clamp(repeats + 1, 8 * repeats);
+        each = single.run(repeats)?;
+    }
+    if worse(each, HOPELESS) {
+        return Ok(Some(Trial::Hopeless));
+    }
+    let count = if each > SLOW { SLOW_SAMPLES } else { SAMPLES };
+    let mut samples = vec![each];
+    while samples.len() < count {
+        if Instant::now() >= until {
+            // The first variant has been measured somehow; another one has to be better than that beyond doubt.
+            match best {
+                None => break,
+                Some(_) => return Ok(None),
+            }
+        }
+        samples.push(single.run(repeats)?);
+        if samples.iter().all(|s| worse(*s, WORSE)) && samples.len() > 1 {
+            return Ok(Some(Trial::Hopeless));
+        }
+    }
+    Ok(Some(Trial::Took(median(samples))))
+}
+
+/// Seconds of two variants run by turns, and how many times faster the first one is, round by round: whatever else the machine did
+/// meanwhile, it did to both.
+fn duel(gpu: &Gpu, problem: &Problem, variants: [Variant; 2], seconds: f64, values: &[Vec<u8>]) -> Result<[f64; 3]> {
+    let make = |variant| -> Result<Single> {
+        let mut tuning = Tuning::rule(gpu.family());
+        tuning.set(problem, variant);
+        let single = Single::new(gpu, problem, tuning, Fused::default(), values)?;
+        single.run(1).map(|_| single)
+    };
+    let [new, old] = [make(variants[0])?, make(variants[1])?];
+    let repeats = ((SAMPLE[usize::from(!gpu.is_software())] / seconds) as usize).clamp(1, 4096);
+    let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
+    for _ in 0..SAMPLES {
+        let (a, b) = (new.run(repeats)?, old.run(repeats)?);
+        rounds.iter_mut().zip([a, b, b / a]).for_each(|(all, value)| all.push(value));
+    }
+    Ok(rounds.map(median))
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+/// Bytes of operands as they lie on the device, between -1 and 1; lanes without a channel are zero.
+pub(super) fn operands(shapes: &[Shape]) -> Vec<Vec<u8>> {
+    const TABLE: u32 = 1 << 14;
+    let bytes = |(stream, shape): (u32, &Shape)| {
+        let table: Vec<f32> = (0..TABLE).map(|i| crate::rng::random(i, stream, 0, 0)[0] as i32 as f32 / 2_147_483_648.0).collect();
+        let (width, places) = (shape.c.physical() as usize, shape.c.places().collect::<Vec<_>>());
+        let mut all = vec![0f32; shape.bytes() as usize / 4];
+        // An odd table never falls into step with the rows.
+        let mut values = table[1..].iter().cycle();
+        for pixel in all.chunks_mut(width) {
+            for place in &places {
+                pixel[*place as usize] = *values.next().expect("it cycles");
+            }
+        }
+        bytemuck::cast_slice(&all).to_vec()
+    };
+    (0..).zip(shapes).map(bytes).collect()
+}
+
+/// A program of one pass.
+pub(super) struct Single {
+    program: Program,
+    output: Tensor,
+}
+
+impl Single {
+    /// Makes it. `values` are the operands', then that of the fused mask if there is one.
+    pub fn new(gpu: &Gpu, problem: &Problem, tuning: Tuning, fused: Fused, values: &[Vec<u8>]) -> Result<Single> {
+        let Problem { pass, inputs: [a, b], output, conv } = *problem;
+        let shapes = [a, b, output];
+        let used = if fused.mask.is_some() { 3 } else { 2 };
+        let mut tape = Tape::new();
+        let inputs: Vec<Tensor> = shapes[..used].iter().map(|shape| tape.input("operand", *shape)).collect();
+        let result = tape.push_one(ConvPass { fused, ..ConvPass::new(pass, conv, false) }, &inputs, output);
+        let store = Store::new();
+        let options = PlanOptions { fuse: false, tuning: Some(Arc::new(tuning)), ..PlanOptions::default() };
+        let program = Plan::new(&tape, &store, &[result], gpu.family(), options)?.prepare(gpu, &store)?;
+        for (tensor, bytes) in inputs.iter().zip(values) {
+            program.write_bytes(*tensor, bytes)?;
+        }
+        Ok(Single { program, output: result })
+    }
+
+    /// Runs it some times over and returns the seconds that one run takes.
+    pub fn run(&self, repeats: usize) -> Result<f64> {
+        let gpu = self.program.gpu();
+        let start = Instant::now();
+        gpu.scoped("tuning", || {
+            let mut encoder = gpu.device().create_command_encoder(&Default::default());
+            (0..repeats).for_each(|_| self.program.encode(&mut encoder, 0..self.program.dispatch_count()));
+            gpu.queue().submit([encoder.finish()]);
+        })?;
+        gpu.wait("tuning")?;
+        Ok(start.elapsed().as_secs_f64() / repeats as f64)
+    }
+
+    /// What it computed.
+    pub fn result(&self) -> Result<Vec<f32>> {
+        pollster::block_on(self.program.read(self.output))
+    }
+}
