@@ -243,7 +243,9 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
 
 /// A folder's files.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    std::fs::read_dir(folder).map(|all| all.map(|e| e.unwrap().path()).collect()).unwrap_or_default()
+    let all = std::fs::read_dir(folder).map(|all| all.map(|e| e.unwrap().path()).collect::<Vec<PathBuf>>()).unwrap_or_default();
+    // The driver's pipelines are kept there too.
+    all.into_iter().filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("tuning-"))).collect()
 }
 
 /// A run's kernels, each replaced by one that no rule would choose and every device can run.
