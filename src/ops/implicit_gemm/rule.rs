@@ -17,6 +17,8 @@ fn price(family: Family) -> (f64, f64) {
     }
 }
 
+/// vec4s of channels that make filtering worth while.
+const THIN: u32 = 4;
 /// Workgroups that fill a large GPU.
 const FILL: u32 = 256;
 /// Steps of 4 k that a slice of a sum should have at least.
@@ -25,7 +27,9 @@ const SLICE: u32 = 32;
 /// The choice.
 pub(super) fn choose(family: Family, problem: &Problem) -> Variant {
     let methods = [Method::Direct, Method::Winograd3, Method::Winograd5];
-    let fits = |m: &Method| *m == Method::Direct || problem.allows(*m) && winograd::scratch(problem, *m).iter().all(|b| *b <= crate::gpu::MAX_BINDING);
+    // Maps of a few channels (RGB, one logit) are all transform and no product.
+    let thin = problem.inputs.iter().chain([&problem.output]).any(|s| s.c.vec4s() < THIN);
+    let fits = |m: &Method| *m == Method::Direct || !thin && problem.allows(*m) && winograd::scratch(problem, *m).iter().all(|b| *b <= crate::gpu::MAX_BINDING);
     let method = methods.into_iter().filter(fits).min_by(|a, b| cost(family, problem, *a).total_cmp(&cost(family, problem, *b)));
     let method = method.expect("the direct one is always there");
     let product = product(problem, method);
