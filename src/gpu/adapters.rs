@@ -38,6 +38,12 @@ pub(super) fn wanted_features() -> wgpu::Features {
     F::SUBGROUP | F::TIMESTAMP_QUERY | F::TIMESTAMP_QUERY_INSIDE_PASSES | F::PIPELINE_CACHE
 }
 
+/// A device with these features and limits.
+pub(super) fn descriptor(required_features: wgpu::Features, required_limits: wgpu::Limits) -> wgpu::DeviceDescriptor<'static> {
+    let memory_hints = wgpu::MemoryHints::MemoryUsage;
+    wgpu::DeviceDescriptor { label: Some("pixtape"), required_features, required_limits, memory_hints, ..Default::default() }
+}
+
 /// Backend and name, the text that `--adapter` is held against.
 pub(super) fn display_name(info: &wgpu::AdapterInfo) -> String {
     format!("{:?} {}", info.backend, info.name)

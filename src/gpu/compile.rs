@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 /// More threads than this gain nothing: a net has a few dozen kernels, and some drivers take gigabytes for one.
 #[cfg(not(target_arch = "wasm32"))]
-const MOST_THREADS: usize = 8;
+pub(super) const MOST_THREADS: usize = 8;
 
 impl Gpu {
     /// The pipeline of a kernel, compiled at the first call and shared by every node that uses it.
@@ -38,12 +38,11 @@ impl Gpu {
         self.inner.pipelines.lock().unwrap().get(kernel).is_some_and(|p| !warm || p.warm.load(Ordering::Relaxed))
     }
 
-    /// Compiles kernels, on several threads where the device can, and calls `ready` in this one with each place in the list as its
-    /// pipeline comes.
+    /// Compiles kernels, on several threads where the device can, and calls `ready` in this one as each pipeline comes.
     ///
     /// # Errors
-    /// As [`Gpu::pipeline`], of the first kernel in the list that fails; or what `ready` returns.
-    pub(crate) fn compile(&self, kernels: &[&Kernel], mut ready: impl FnMut(usize, &Arc<Pipeline>) -> Result<()>) -> Result<()> {
+    /// As [`Gpu::pipeline`], of the first kernel in the list that fails.
+    pub(crate) fn compile(&self, kernels: &[&Kernel], mut ready: impl FnMut()) -> Result<()> {
         #[cfg(not(target_arch = "wasm32"))]
         {
             let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS)).min(kernels.len());
@@ -51,11 +50,11 @@ impl Gpu {
                 return self.compile_on(threads, kernels, ready);
             }
         }
-        kernels.iter().enumerate().try_for_each(|(at, kernel)| ready(at, &self.pipeline(kernel)?))
+        kernels.iter().try_for_each(|kernel| self.pipeline(kernel).map(|_| ready()))
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    fn compile_on(&self, threads: usize, kernels: &[&Kernel], mut ready: impl FnMut(usize, &Arc<Pipeline>) -> Result<()>) -> Result<()> {
+    fn compile_on(&self, threads: usize, kernels: &[&Kernel], mut ready: impl FnMut()) -> Result<()> {
         use std::sync::atomic::AtomicUsize;
         let next = AtomicUsize::new(0);
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -74,14 +73,14 @@ impl Gpu {
             drop(sender);
             let mut failed = None;
             for (at, made) in receiver {
-                let done = match (&failed, made) {
-                    (Some(_), Ok(_)) => continue,
-                    (_, made) => made.and_then(|pipeline| ready(at, &pipeline)),
-                };
-                // Kernels are begun in order, so the first that fails is always among those begun.
-                if let Err(e) = done {
-                    next.store(kernels.len(), Ordering::Relaxed);
-                    failed = failed.filter(|(first, _)| *first < at).or(Some((at, e)));
+                match made {
+                    Ok(_) if failed.is_none() => ready(),
+                    Ok(_) => {}
+                    // Kernels are begun in order, so the first that fails is always among those begun.
+                    Err(e) => {
+                        next.store(kernels.len(), Ordering::Relaxed);
+                        failed = failed.filter(|(first, _)| *first < at).or(Some((at, e)));
+                    }
                 }
             }
             failed.map_or(Ok(()), |(_, e)| Err(e))

@@ -2,6 +2,8 @@
 
 mod adapters;
 mod compile;
+#[cfg(not(target_arch = "wasm32"))]
+mod jit;
 mod kernel;
 mod memory;
 mod probe;
@@ -50,6 +52,9 @@ pub struct Gpu {
 struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
+    /// Where the device is ours.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code))]
+    adapter: Option<wgpu::Adapter>,
     info: wgpu::AdapterInfo,
     family: Mutex<Family>,
     checked: bool,
@@ -77,27 +82,16 @@ impl Gpu {
         if request.portable {
             limits = wgpu::Limits::default();
         }
-        let (device, queue) = adapter
-            .request_device(&wgpu::DeviceDescriptor {
-                label: Some("pixtape"),
-                required_features: if request.portable { wgpu::Features::empty() } else { features },
-                required_limits: limits,
-                memory_hints: wgpu::MemoryHints::MemoryUsage,
-                ..Default::default()
-            })
-            .await
-            .map_err(|e| {
-                Error::Adapter(format!(
-                    "{}: no device could be made: {e}; try another one with --adapter (pixtape devices lists them)",
-                    adapter.get_info().name
-                ))
-            })?;
+        let features = if request.portable { wgpu::Features::empty() } else { features };
+        let (device, queue) = adapter.request_device(&adapters::descriptor(features, limits)).await.map_err(|e| {
+            Error::Adapter(format!("{}: no device could be made: {e}; try another one with --adapter (pixtape devices lists them)", adapter.get_info().name))
+        })?;
         let lost = Arc::new(Mutex::new(None));
         let seen = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
             *seen.lock().unwrap() = Some(format!("{reason:?} {message}"));
         });
-        Gpu::build(device, queue, adapter.get_info(), lost, request.family, request.checked)
+        Gpu::build(device, queue, Some(adapter), lost, request.family, request.checked)
     }
 
     /// Takes a host's device and queue. Requests nothing, installs no handler, submits only when asked to run something.
@@ -105,18 +99,18 @@ impl Gpu {
     /// # Errors
     /// [`Error::Limit`] if the device was made with less than WebGPU's default limits.
     pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
-        let info = device.adapter_info();
-        Gpu::build(device, queue, info, Arc::default(), None, false)
+        Gpu::build(device, queue, None, Arc::default(), None, false)
     }
 
     fn build(
         device: wgpu::Device,
         queue: wgpu::Queue,
-        info: wgpu::AdapterInfo,
+        adapter: Option<wgpu::Adapter>,
         lost: Arc<Mutex<Option<String>>>,
         family: Option<Family>,
         checked: bool,
     ) -> Result<Gpu> {
+        let info = device.adapter_info();
         adapters::require_limits(&info.name, &device.limits())?;
         let first = match info.device_type {
             wgpu::DeviceType::Cpu => Family::Register,
@@ -124,7 +118,7 @@ impl Gpu {
         };
         let checked = checked || std::env::var_os("PIXTAPE_CHECKED").is_some();
         let (family_now, pipelines, cache) = (Mutex::new(first), Mutex::default(), OnceLock::new());
-        let gpu = Gpu { inner: Arc::new(Inner { device, queue, info, family: family_now, checked, pipelines, cache, lost }) };
+        let gpu = Gpu { inner: Arc::new(Inner { device, queue, adapter, info, family: family_now, checked, pipelines, cache, lost }) };
         let family = match family {
             Some(Family::Subgroup(_)) => probe::subgroup_lanes(&gpu)?
                 .map(Family::Subgroup)

@@ -238,7 +238,7 @@ impl Plan {
     /// be compiled.
     ///
     /// A software driver compiles at a kernel's first dispatch. To have it done here, an empty dispatch of each kernel is submitted there
-    /// and waited for.
+    /// and waited for. On lavapipe other devices help for the while, one a core, if the device is our own ([`Gpu::request`]).
     ///
     /// # Errors
     /// As [`Plan::prepare`].

@@ -10,7 +10,6 @@ use crate::store::Store;
 use crate::tape::Tensor;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -166,41 +165,20 @@ impl Program {
 
     /// Compiles the kernels of the plan that are not there yet; with a listener, those that the driver would leave to the first step too.
     fn compile(&self, progress: Option<Progress<'_>>) -> Result<()> {
-        let warms = progress.is_some() && self.gpu.compiles_late();
+        let early = progress.is_some() && self.gpu.compiles_late();
         let mut seen = HashSet::new();
-        let mut firsts: Vec<(&PlanNode, &Dispatch)> = self.plan.nodes.iter().flat_map(|n| n.dispatches.iter().map(move |d| (n, d))).collect();
-        firsts.retain(|(_, d)| seen.insert(&d.kernel) && !self.gpu.is_compiled(&d.kernel, warms));
-        let kernels: Vec<&Kernel> = firsts.iter().map(|(_, d)| &d.kernel).collect();
+        let all = self.plan.nodes.iter().flat_map(|n| &n.dispatches).map(|d| &d.kernel);
+        let kernels: Vec<&Kernel> = all.filter(|&kernel| seen.insert(kernel) && !self.gpu.is_compiled(kernel, early)).collect();
         let (mut done, mut nobody) = (0, |_, _| ());
         let progress = progress.unwrap_or(&mut nobody);
-        self.gpu.compile(&kernels, |at, pipeline| {
-            let (node, dispatch) = firsts[at];
-            if warms {
-                self.warm(node, dispatch, pipeline)?;
-            }
+        #[cfg(not(target_arch = "wasm32"))]
+        if early {
+            return self.gpu.compile_early(&kernels, progress);
+        }
+        self.gpu.compile(&kernels, || {
             done += 1;
             progress(done, kernels.len());
-            Ok(())
         })
-    }
-
-    /// Dispatches no workgroup of a kernel: that is enough for a driver to compile it.
-    fn warm(&self, node: &PlanNode, dispatch: &Dispatch, pipeline: &Pipeline) -> Result<()> {
-        let storage = self.bind(node, dispatch, pipeline)?;
-        self.gpu.scoped(&node.label, || {
-            let mut encoder = self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("warm up") });
-            {
-                let mut pass = encoder.begin_compute_pass(&Default::default());
-                pass.set_pipeline(&pipeline.pipeline);
-                pass.set_bind_group(0, &storage, &[]);
-                pass.set_bind_group(1, &self.uniforms, &[0]);
-                pass.dispatch_workgroups(0, 0, 0);
-            }
-            self.gpu.queue().submit([encoder.finish()]);
-        })?;
-        self.gpu.wait(&node.label)?;
-        pipeline.warm.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     /// The buffer, offset and length in bytes that a tensor's binding covers.
