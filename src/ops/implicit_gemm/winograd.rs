@@ -73,7 +73,7 @@ impl Filter {
         [self.squared() * self.padded() * walked.vec4s(), other, result].map(|vec4s| 16 * u64::from(self.points()) * u64::from(vec4s))
     }
 
-    /// Parameters of the transforms; `start` gives invocations and vec4s of a line.
+    /// Parameters and grid of a transform: an invocation for each of `width` vec4s of `lines` lines and of the phases.
     fn finish(&self, d: Dispatch, width: u32, lines: u32, phases: u32, block: &Block<'_>) -> Dispatch {
         let invocations = width * lines * phases * phases;
         let d = d
