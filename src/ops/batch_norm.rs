@@ -184,7 +184,8 @@ fn bytes(shapes: &[Shape]) -> u64 {
 /// Statistics of `x`.
 ///
 /// Input: `x` `[n, h, w, c]`. Outputs: with `running` first the running mean and variance, updated
-/// (`running += momentum * (new - running)`, the new variance unbiased); then the statistics `[2 groups, 1, 1, c]`. The number of groups follows from the shape of the statistics; with `running` it is one.
+/// (`running += momentum * (new - running)`, the new variance unbiased); then the statistics `[2 groups, 1, 1, c]`. The number of
+/// groups follows from the shape of the statistics; with `running` it is one.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchNormStats {
     /// `eps` and `momentum`.

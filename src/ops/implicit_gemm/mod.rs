@@ -5,16 +5,20 @@
 //! channels of the other, summed over pixels (`shaders/lib/wgrad_operands.wgsl`). [`Tuning`] chooses among the variants.
 
 mod direct;
+mod problem;
 mod rule;
 mod tile;
+mod tuning;
 mod variant;
 mod winograd;
 
-pub use variant::{Method, Pass, Problem, Tile, Tuning, Variant, Wish};
+pub use problem::{Pass, Problem};
+pub use tuning::Tuning;
+pub use variant::{Method, Tile, Variant, Wish};
 
 use super::{Act, Bind, Cost, Dispatch, Lowering, Operand};
 use crate::shape::{Channels, Conv, Shape};
-use variant::Product;
+use problem::Product;
 
 /// What a pass does beside the product itself: fused neighbours.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]

@@ -3,8 +3,9 @@
 //! A method costs its multiply-adds and its traffic; what a byte costs in FLOP is a fact of the kind of device. The constants were
 //! fitted to measured layers of pix2pix-256 (docs/decisions.md); what they decide is which of three methods is least.
 
-use super::variant::{Method, Problem, Product, Tile, Variant};
+use super::problem::Product;
 use super::winograd;
+use super::{Method, Problem, Tile, Variant};
 use crate::gpu::Family;
 
 /// FLOP that a device does while it moves a byte, and while it begins a dispatch.

@@ -1,0 +1,116 @@
+//! What is to be computed: a pass of a convolution and its exact shapes, and the matrix product that it is.
+
+use super::Method;
+use crate::shape::{Conv, Shape};
+use std::fmt;
+
+/// A pass of a convolution.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Pass {
+    /// `conv2d`
+    Conv,
+    /// `conv2d_bwd_x`
+    ConvX,
+    /// `conv2d_bwd_w`
+    ConvW,
+    /// `conv_transpose2d`
+    Transposed,
+    /// `conv_transpose2d_bwd_x`
+    TransposedX,
+    /// `conv_transpose2d_bwd_w`
+    TransposedW,
+}
+
+impl Pass {
+    /// All of them.
+    pub const ALL: [Pass; 6] = [Pass::Conv, Pass::ConvX, Pass::ConvW, Pass::Transposed, Pass::TransposedX, Pass::TransposedW];
+
+    /// Name of the operation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pass::Conv => "conv2d",
+            Pass::ConvX => "conv2d_bwd_x",
+            Pass::ConvW => "conv2d_bwd_w",
+            Pass::Transposed => "conv_transpose2d",
+            Pass::TransposedX => "conv_transpose2d_bwd_x",
+            Pass::TransposedW => "conv_transpose2d_bwd_w",
+        }
+    }
+
+    /// Whether it makes a weight's gradient.
+    pub fn is_weights(self) -> bool {
+        matches!(self, Pass::ConvW | Pass::TransposedW)
+    }
+}
+
+/// What is to be computed: the pass and its exact shapes. Prints as the key of tables.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Problem {
+    /// The pass.
+    pub pass: Pass,
+    /// The two operands in the operation's order.
+    pub inputs: [Shape; 2],
+    /// The result.
+    pub output: Shape,
+    /// Kernel, stride, padding.
+    pub conv: Conv,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, y] = [self.inputs[0], self.inputs[1], self.output].map(|s| s.to_string().replace(' ', ""));
+        write!(f, "{} {a} {b} -> {y} {}", self.pass.name(), self.conv)
+    }
+}
+
+/// Sizes of the matrix product that a problem is, once for each of `phases`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Product {
+    pub rows: u32,
+    /// vec4s.
+    pub cols: u32,
+    /// Steps of 4 in a run of the sum; the sum has `taps` runs.
+    pub blocks: u32,
+    pub taps: u32,
+    pub phases: u32,
+}
+
+impl Problem {
+    /// Sizes of the direct product.
+    pub(super) fn direct(&self) -> Product {
+        let (conv, y) = (self.conv, self.output);
+        let taps = conv.taps();
+        match self.pass {
+            Pass::Conv | Pass::TransposedX => {
+                let blocks = self.inputs[0].c.vec4s();
+                Product { rows: y.pixels(), cols: y.c.vec4s(), blocks, taps, phases: 1 }
+            }
+            Pass::ConvX | Pass::Transposed => {
+                let s = conv.stride;
+                let rows = y.n * y.h.div_ceil(s) * y.w.div_ceil(s);
+                Product { rows, cols: y.c.vec4s(), blocks: self.inputs[0].c.vec4s(), taps: taps.div_ceil(s * s), phases: s * s }
+            }
+            Pass::ConvW | Pass::TransposedW => {
+                let (gathered, anchor) = if self.pass == Pass::ConvW { (0, 1) } else { (1, 0) };
+                let anchor = self.inputs[anchor];
+                Product { rows: taps * self.inputs[gathered].c.physical(), cols: anchor.c.vec4s(), blocks: anchor.pixels().div_ceil(4), taps: 1, phases: 1 }
+            }
+        }
+    }
+
+    /// Terms of the sum that an element of the result is, at most.
+    pub fn terms(&self) -> u64 {
+        let Product { blocks, taps, .. } = self.direct();
+        4 * u64::from(blocks) * u64::from(taps)
+    }
+
+    /// Whether a method applies.
+    pub fn allows(&self, method: Method) -> bool {
+        let Conv { kernel, stride, pad, .. } = self.conv;
+        match method {
+            Method::Direct => true,
+            Method::Winograd3 => kernel == 4 && stride == 2 && pad == 1,
+            Method::Winograd5 => kernel == 4 && (stride == 2 && pad == 1 || stride == 1 && pad <= 3),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which variant a problem takes: forced, from a table that was measured, or by the built-in rule.
+
+use super::{Problem, Variant, Wish, rule};
+use crate::error::{Error, Result};
+use crate::gpu::Family;
+use std::collections::BTreeMap;
+
+/// Which variant each problem takes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Tuning {
+    family: Family,
+    forced: Wish,
+    table: BTreeMap<String, Variant>,
+}
+
+impl Tuning {
+    /// The built-in rule for a family of tiles. `PIXTAPE_VARIANT` forces parts of every choice where they apply (for tests: a
+    /// method, a tile, a split, as [`Variant`] prints them).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if `PIXTAPE_VARIANT` is no variant.
+    pub fn new(family: Family) -> Result<Self> {
+        let forced = match std::env::var("PIXTAPE_VARIANT") {
+            Ok(text) => text.parse().map_err(|e| Error::Usage(format!("PIXTAPE_VARIANT: {e}")))?,
+            Err(_) => Wish::default(),
+        };
+        Ok(Tuning { family, forced, table: BTreeMap::new() })
+    }
+
+    /// The rule alone, whatever the environment says.
+    pub fn rule(family: Family) -> Self {
+        Tuning { family, forced: Wish::default(), table: BTreeMap::new() }
+    }
+
+    /// Tunings that between them use every kernel: for tests of all of them.
+    pub fn samples() -> Vec<Tuning> {
+        let mut all = Vec::new();
+        for family in [Family::Subgroup(4), Family::Subgroup(8), Family::Subgroup(16), Family::Register, Family::Workgroup] {
+            let tiles: &[&str] = match family {
+                Family::Subgroup(4) => &["subgroup4x8", "subgroup4x16", "subgroup4x32"],
+                Family::Subgroup(8) => &["subgroup8x8", "subgroup8x16", "subgroup8x32"],
+                Family::Subgroup(_) => &["subgroup16x16", "subgroup16x32"],
+                Family::Register => &["register1", "register2", "register4"],
+                Family::Workgroup => &["workgroup32", "workgroup64", "workgroup128", "gemv4", "gemv8"],
+            };
+            all.push(Tuning::rule(family));
+            for tile in tiles {
+                for method in ["direct", "direct split4", "winograd3", "winograd5"] {
+                    let wish = format!("{method} {tile}").parse().expect("a variant");
+                    all.push(Tuning::rule(family).force(wish));
+                }
+            }
+        }
+        all
+    }
+
+    /// Forces parts of every choice where they apply.
+    #[must_use]
+    pub fn force(mut self, wish: Wish) -> Self {
+        self.forced = wish;
+        self
+    }
+
+    /// Sets the choice for a problem.
+    pub fn set(&mut self, problem: &Problem, variant: Variant) {
+        self.table.insert(problem.to_string(), variant);
+    }
+
+    /// The family of tiles.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Whether parts of every choice are forced, so that a table says little.
+    pub fn is_forced(&self) -> bool {
+        self.forced != Wish::default()
+    }
+
+    /// The choice for a problem.
+    pub fn choose(&self, problem: &Problem) -> Variant {
+        let listed = self.table.get(&problem.to_string()).copied();
+        let mut variant = listed.unwrap_or_else(|| rule::choose(self.family, problem));
+        let Wish { method, tile, split } = self.forced;
+        if let Some(method) = method.filter(|m| problem.allows(*m)) {
+            variant.method = method;
+        }
+        if let Some(tile) = tile {
+            variant.tile = tile;
+        }
+        if let Some(split) = split {
+            variant.split = split;
+        }
+        variant.valid_for(problem, self.family)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Method, Pass};
+    use super::*;
+    use crate::shape::{Conv, Shape};
+
+    fn layer() -> Problem {
+        let conv = Conv::new(4, 2, 1);
+        let (x, y) = (Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128));
+        Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 64, 128)], output: y, conv }
+    }
+
+    #[test]
+    fn what_is_forced_holds_where_it_applies() {
+        let tuning = |text: &str| Tuning::rule(Family::Workgroup).force(text.parse().unwrap());
+        assert_eq!(tuning("winograd5 split4").choose(&layer()).to_string(), "winograd5 workgroup64");
+        assert_eq!(tuning("direct split4").choose(&layer()).split, 4);
+        let seven = Problem { conv: Conv::new(7, 1, 3), ..layer() };
+        assert_eq!(tuning("winograd3").choose(&seven).method, Method::Direct);
+        // A table's choice is taken as it is.
+        let mut listed = Tuning::rule(Family::Workgroup);
+        listed.set(&layer(), "direct workgroup32 split2".parse().unwrap());
+        assert_eq!(listed.choose(&layer()).to_string(), "direct workgroup32 split2");
+    }
+}
