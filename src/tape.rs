@@ -275,15 +275,14 @@ impl Backward<'_> {
     }
 
     /// Records an operation that makes the gradient of a parameter input, built by `op` from "add to what is there".
-    pub fn emit_parameter<O: Op + 'static>(&mut self, input: usize, inputs: &[Tensor], fresh: &[Shape], op: impl FnOnce(bool) -> O) {
+    pub fn emit_parameter<O: Op + 'static>(&mut self, input: usize, inputs: &[Tensor], op: impl FnOnce(bool) -> O) {
         let shape = self.tape.shape(self.inputs[input]);
         match self.parameter_gradient(input) {
             Some((target, add)) => {
-                self.tape.push_into(op(add), inputs, &[target], fresh);
+                self.tape.push_into(op(add), inputs, &[target], &[]);
             }
             None => {
-                let shapes: Vec<Shape> = std::iter::once(shape).chain(fresh.iter().copied()).collect();
-                let made = self.tape.push(op(false), inputs, &shapes)[0];
+                let made = self.tape.push_one(op(false), inputs, shape);
                 self.give(input, made);
             }
         }

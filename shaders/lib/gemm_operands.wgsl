@@ -11,8 +11,6 @@ struct Params {
   cols: u32, // vec4s
   blocks: u32,
   taps: u32,
-  products: u32, // number of z
-  slice: u32, // k steps of a tap that a slice takes
   a_z: u32, // all in vec4s
   a_row: u32,
   a_tap: u32,
@@ -24,7 +22,6 @@ struct Params {
   b_row: u32,
   c_z: u32,
   c_row: u32,
-  c_slice: u32,
   row_groups: u32,
 }
 @group(1) @binding(0) var<uniform> p: Params;
@@ -42,10 +39,7 @@ struct Outer {
 }
 
 fn outer_begin(z: u32) -> Outer {
-  let slice = z / p.products;
-  let product = z - slice * p.products;
-  let range = vec2<u32>(slice * p.slice, min(p.blocks, (slice + 1u) * p.slice));
-  return Outer(range, vec2<u32>(1u, p.taps), product * p.a_z, product * p.b_z, slice * p.c_slice + product * p.c_z);
+  return Outer(vec2<u32>(0u, p.blocks), vec2<u32>(1u, p.taps), z * p.a_z, z * p.b_z, z * p.c_z);
 }
 
 // A row of A (A_BY_K: one of the 4 k of a block, at a row group; `flat` counts k + 4 * group). Fixed: where it begins.

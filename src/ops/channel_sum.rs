@@ -16,7 +16,7 @@ pub struct ChannelSum {
 impl ChannelSum {
     /// Records the sum of `dy` over pixels as the gradient of the input (a bias) of the operation being differentiated.
     pub fn bias_gradient(b: &mut Backward<'_>, input: usize, dy: Tensor) {
-        b.emit_parameter(input, &[dy], &[], |accumulate| ChannelSum { accumulate });
+        b.emit_parameter(input, &[dy], |accumulate| ChannelSum { accumulate });
     }
 }
 

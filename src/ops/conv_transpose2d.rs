@@ -52,7 +52,7 @@ impl Op for ConvTranspose2d {
             b.give(0, dx);
         }
         if b.needs(1) {
-            b.emit_parameter(1, &[x, dy], &[], |accumulate| ConvTranspose2dBackwardW { conv, accumulate });
+            b.emit_parameter(1, &[x, dy], |accumulate| ConvTranspose2dBackwardW { conv, accumulate });
         }
         if b.needs(2) {
             ChannelSum::bias_gradient(b, 2, dy);
@@ -61,7 +61,7 @@ impl Op for ConvTranspose2d {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        gemm::cost(&inputs[0], inputs[0].c.logical(), outputs[0].c.logical(), self.0, &[&inputs[0], &inputs[1], &outputs[0]])
+        self.pass().cost(inputs, outputs)
     }
 }
 
@@ -92,13 +92,13 @@ impl Op for ConvTranspose2dBackwardX {
             b.give(0, g);
         }
         if b.needs(1) {
-            b.emit_parameter(1, &[u, dy], &[], |accumulate| ConvTranspose2dBackwardW { conv, accumulate });
+            b.emit_parameter(1, &[u, dy], |accumulate| ConvTranspose2dBackwardW { conv, accumulate });
         }
         Ok(())
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        gemm::cost(&outputs[0], outputs[0].c.logical(), inputs[0].c.logical(), self.0, &[&inputs[0], &inputs[1], &outputs[0]])
+        self.pass().cost(inputs, outputs)
     }
 }
 
@@ -137,7 +137,7 @@ impl Op for ConvTranspose2dBackwardW {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        gemm::cost(&inputs[0], inputs[0].c.logical(), inputs[1].c.logical(), self.conv, &[&inputs[0], &inputs[1], &outputs[0]])
+        self.pass().cost(inputs, outputs)
     }
 
     fn in_place(&self) -> bool {

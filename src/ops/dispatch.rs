@@ -47,8 +47,6 @@ pub enum Bind {
     In(usize),
     /// An output, written (or updated).
     Out(usize),
-    /// An output that an earlier dispatch of the node wrote, read.
-    Again(usize),
     /// Memory of the node's own, gone when it is done: number `at` of `bytes` bytes (the same at every use).
     Scratch {
         /// Which.

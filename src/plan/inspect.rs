@@ -63,7 +63,6 @@ impl Plan {
             let (tensor, access) = match *bind {
                 Bind::In(at) => (node.inputs[at], Access::Read),
                 Bind::Out(at) => (node.outputs[at], Access::Write),
-                Bind::Again(at) => (node.outputs[at], Access::Read),
                 Bind::Scratch { at, write, .. } => {
                     let root = node.scratch[at];
                     let access = if write { Access::Write } else { Access::Read };

@@ -208,7 +208,7 @@ impl Program {
             .map(|(binding, bind)| {
                 let (buffer, offset, bytes) = match *bind {
                     Bind::In(at) => self.memory_of(node.inputs[at]),
-                    Bind::Out(at) | Bind::Again(at) => self.memory_of(node.outputs[at]),
+                    Bind::Out(at) => self.memory_of(node.outputs[at]),
                     Bind::Scratch { at, .. } => self.memory_of_root(node.scratch[at]),
                 };
                 let range = wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) };

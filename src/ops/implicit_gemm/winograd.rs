@@ -178,8 +178,6 @@ impl Gemm {
             .u("cols", product.cols)
             .u("blocks", product.blocks)
             .u("taps", product.taps)
-            .u("products", product.phases)
-            .u("slice", product.blocks)
             .u("a_z", self.a_z)
             .u("a_row", self.a_row)
             .u("a_tap", self.a_tap)
@@ -191,7 +189,6 @@ impl Gemm {
             .u("b_row", self.b_row)
             .u("c_z", product.rows * product.cols)
             .u("c_row", product.cols)
-            .u("c_slice", 0)
             .u("row_groups", variant.tile.row_groups(product.rows))
     }
 }
