@@ -4,14 +4,15 @@ mod support;
 
 use pixtape::gpu::{Access, Family};
 use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, InitType, Mode, NormKind, Unet, UnetConfig};
-use pixtape::ops::{Act, BatchNorm, Bind, Dispatch, Lowering, NormMode, Op, Running, Tuning};
+use pixtape::ops::{Act, BatchNorm, Bind, Dispatch, Lowering, NormMode, Op, Tuning};
 use pixtape::plan::{Bound, Rate, Region};
 use pixtape::store::{Layout, Param, Role, StoreId};
 use pixtape::train::{GanMode, Losses, Pix2Pix, Pix2PixConfig};
 use pixtape::{Backward, Channels, Conv, Error, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape, Tensor, tune};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
+use support::random_net::random_net;
 
 const FAMILIES: [Family; 3] = [Family::Workgroup, Family::Register, Family::Subgroup(8)];
 
@@ -279,146 +280,6 @@ fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
     assert!(Pix2Pix::plan(&none, Family::Workgroup, PlanOptions::default()).unwrap_err().to_string().contains("1 to 6"));
 }
 
-/// Draws from the counter-based generator.
-struct Dice(u32, u32);
-
-impl Dice {
-    fn below(&mut self, count: usize) -> usize {
-        self.1 += 1;
-        (pixtape::rng::random(self.1, 0, 0, self.0)[0] >> 8) as usize % count
-    }
-
-    fn of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())]
-    }
-}
-
-/// A random net with a loss, its derivative and Adam.
-struct Random {
-    store: Store,
-    tape: Tape,
-    inputs: Vec<Tensor>,
-    params: Vec<Param>,
-    keep: Vec<Tensor>,
-}
-
-/// Records nets that no person would: skips of skips, parts of parts, a tensor twice in a concatenation, shared weights.
-fn random_net(seed: u32) -> Random {
-    let mut dice = Dice(seed, 0);
-    let (mut store, mut tape, mut params) = (Store::with_page_limit(16 << 10), Tape::new(), Vec::new());
-    let n = 1 + dice.below(2) as u32;
-    let inputs: Vec<Tensor> = (0..2).map(|i| tape.input(&format!("x{i}"), Shape::new(n, 8, 8, dice.of(&[3, 4, 5, 8])))).collect();
-    let mut pool = inputs.clone();
-    let mut convs: HashMap<(Channels, u32), Vec<Param>> = HashMap::new();
-    for step in 0..6 + dice.below(14) {
-        tape.scope(format!("n{step}"));
-        // Mostly the latest, so that nets are deep too.
-        let x = if dice.below(2) == 0 { *pool.last().unwrap() } else { dice.of(&pool) };
-        let shape = tape.shape(x);
-        let made = match dice.below(12) {
-            0 => Ok(tape.act(x, dice.of(&[Act::Relu, Act::LeakyRelu(0.2), Act::Tanh]))),
-            1 => {
-                let same: Vec<Tensor> = pool.iter().copied().filter(|t| tape.shape(*t) == shape).collect();
-                tape.add(x, dice.of(&same))
-            }
-            2 | 3 => {
-                let fit: Vec<Tensor> = pool.iter().copied().filter(|t| tape.shape(*t).with_channels(1) == shape.with_channels(1)).collect();
-                let others: Vec<Tensor> = (0..1 + dice.below(2)).map(|_| dice.of(&fit)).chain([x]).collect();
-                tape.concat(&others)
-            }
-            4 => {
-                let first = dice.below(shape.c.vec4s() as usize) as u32;
-                tape.slice(x, first, dice.of(&[3, 4, 8]).into())
-            }
-            kind @ (5..=7) => {
-                let co = dice.of(&[3, 4, 8]);
-                // Two entries of the same kind: same padding, so that one weight can serve several places.
-                let (kernel, conv) = if kind == 5 { (3, Conv::new(3, 1, 1)) } else { (4, Conv::new(4, 2, 1)) };
-                if shape.h < 2 && kind == 6 || shape.h > 8 && kind == 7 {
-                    continue;
-                }
-                let known = convs.entry((shape.c, kind as u32)).or_default();
-                if known.is_empty() || dice.below(2) == 0 {
-                    let layout = if kind == 7 { Layout::ConvTranspose { ci: shape.c, co, kernel } } else { Layout::Conv { ci: shape.c, co, kernel } };
-                    known.push(store.param("R", &format!("w{step}"), layout));
-                    params.push(known.last().unwrap().clone());
-                }
-                let param = dice.of(&(0..known.len()).collect::<Vec<_>>());
-                let w = tape.param(&store, &known[param]);
-                let co = tape.shape(w).c;
-                let bias = (dice.below(2) == 0).then(|| {
-                    params.push(store.param("R", &format!("b{step}"), Layout::Vector(co)));
-                    tape.param(&store, params.last().unwrap())
-                });
-                if kind == 7 { tape.conv_transpose2d(x, w, bias, conv) } else { tape.conv2d(x, w, bias, conv) }
-            }
-            8 | 9 => {
-                let [gamma, beta] = ["gamma", "beta"].map(|name| {
-                    params.push(store.param("R", &format!("{name}{step}"), Layout::Vector(shape.c)));
-                    tape.param(&store, params.last().unwrap())
-                });
-                let [mean, var] = ["mean", "var"].map(|name| {
-                    params.push(store.running("R", &format!("{name}{step}"), shape.c));
-                    tape.param(&store, params.last().unwrap())
-                });
-                let mode = dice.of(&[NormMode::Batch, NormMode::Instance]);
-                tape.batch_norm(x, gamma, beta, Some(Running { mean, var }), mode, BatchNorm::default())
-            }
-            10 => tape.dropout(x, 0.5),
-            _ => Ok(if dice.below(2) == 0 { tape.copy(x) } else { tape.scale(x, -0.5) }),
-        };
-        // What does not fit is refused, and another step comes.
-        pool.extend(made.ok());
-    }
-    let last = *pool.last().unwrap();
-    let losses = [tape.mse(last, 0.25), {
-        let other = dice.of(&pool);
-        tape.mean(other)
-    }];
-    let mut wrt: Vec<Tensor> = params.iter().filter(|p| p.gradient.is_some()).map(|p| tape.param(&store, p)).collect();
-    wrt.push(inputs[0]);
-    let gradients = tape.backward(&losses, &wrt).unwrap();
-    tape.scope("R");
-    for page in store.pages("R") {
-        tape.adam(&store, &page, 0);
-    }
-    let mut keep = losses.to_vec();
-    keep.extend(gradients.last().copied().flatten());
-    keep.push(dice.of(&pool));
-    Random { store, tape, inputs, params, keep }
-}
-
-impl Random {
-    fn plan(&self, family: Family, options: PlanOptions) -> Plan {
-        Plan::new(&self.tape, &self.store, &self.keep, family, options).unwrap()
-    }
-
-    /// Runs two steps and returns all that they leave.
-    fn run(&self, gpu: &Gpu, options: PlanOptions) -> Vec<Vec<f32>> {
-        let checked = options.guards;
-        let program = self.plan(gpu.family(), options).prepare(gpu, &self.store).unwrap();
-        for (stream, input) in (0..).zip(&self.inputs) {
-            let elements = self.tape.shape(*input).elements() as usize;
-            match program.write(*input, &support::reals(elements, stream, -1.0, 1.0)) {
-                // Nothing came to depend on it.
-                Ok(()) | Err(Error::Usage(_)) => (),
-                Err(e) => panic!("{e}"),
-            }
-        }
-        for (stream, param) in (10..).zip(&self.params) {
-            let low = if param.name.starts_with("var") { 0.5 } else { -0.5 };
-            self.store.write(gpu, param.value, &param.layout, &support::reals(param.layout.elements(), stream, low, low + 1.0)).unwrap();
-        }
-        for step in 1..=2 {
-            let rate = Rate { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8, t: step };
-            let values = StepValues { step, seed: 3, rates: [rate; 4] };
-            if checked { pollster::block_on(program.run_checked(&values)).unwrap() } else { program.step(&values).unwrap() }
-        }
-        let kept = self.keep.iter().map(|t| pollster::block_on(program.read(*t)).unwrap());
-        kept.chain(self.params.iter().map(|p| pollster::block_on(self.store.read(gpu, p.value, &p.layout)).unwrap())).collect()
-    }
-}
-
 fn bits(values: &[Vec<f32>]) -> Vec<Vec<u32>> {
     values.iter().map(|v| v.iter().map(|x| x.to_bits()).collect()).collect()
 }
@@ -453,6 +314,8 @@ fn random_nets_give_the_same_bits_with_and_without_sharing_and_pass_the_checks()
         assert!(shared.iter().flatten().all(|v| v.is_finite()), "seed {seed}");
         let apart = run(PlanOptions { reuse: false, ..PlanOptions::default() });
         assert_eq!(bits(&shared), bits(&apart), "seed {seed}: sharing slots changed something");
+        let plain = run(PlanOptions { fuse: false, ..PlanOptions::default() });
+        assert_eq!(bits(&shared), bits(&plain), "seed {seed}: fusing changed something");
         let checked = run(PlanOptions { guards: true, ..PlanOptions::default() });
         assert_eq!(bits(&shared), bits(&checked), "seed {seed}: the checked run differs");
     }

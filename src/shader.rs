@@ -66,6 +66,7 @@ files!(
     "probe",
     "scale",
     "sum",
+    "lib/b_block",
     "lib/conv_operands",
     "lib/epilogue",
     "lib/gemm_operands",

@@ -18,6 +18,7 @@ pub mod compare;
 pub mod conv;
 pub mod device;
 pub mod fill;
+pub mod random_net;
 pub mod reference;
 pub mod run;
 

@@ -1,3 +1,4 @@
+// use: b_block
 // A tile of 4 * GRID * TM rows by 4 * GRID * TN columns a workgroup of GRID x GRID invocations, staged in workgroup memory KB steps
 // of 4 k at a time; 4 * TM rows by 4 * TN columns an invocation. One line of the staging arrays is a vec4, as loaded.
 
@@ -90,15 +91,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let l1 = staged_b[kb * B_STRIDE + B_COLS + GRID * n + my_col];
             let l2 = staged_b[kb * B_STRIDE + 2u * B_COLS + GRID * n + my_col];
             let l3 = staged_b[kb * B_STRIDE + 3u * B_COLS + GRID * n + my_col];
-            var b: array<vec4<f32>, 4>;
-            if (TRANS_B == 0u) {
-              b[0] = l0; b[1] = l1; b[2] = l2; b[3] = l3;
-            } else {
-              b[0] = vec4<f32>(l0.x, l1.x, l2.x, l3.x);
-              b[1] = vec4<f32>(l0.y, l1.y, l2.y, l3.y);
-              b[2] = vec4<f32>(l0.z, l1.z, l2.z, l3.z);
-              b[3] = vec4<f32>(l0.w, l1.w, l2.w, l3.w);
-            }
+            let b = b_block(l0, l1, l2, l3);
             //@unroll
             for (var m = 0u; m < TM; m++) {
               //@unroll

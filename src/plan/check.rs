@@ -39,7 +39,7 @@ impl Program {
                 }
                 before.push(words);
             }
-            self.poison_scratch(node).await?;
+            self.poison_scratch(node);
             self.submit(self.ranges[at].clone())?;
             self.check_scratch(node).await?;
             // Nodes may write only part of a scratch tensor or of another output's neighbourhood, so places are pooled by buffer.
@@ -53,12 +53,12 @@ impl Program {
     }
 
     /// Fills a node's scratch memory, guard words and all, with a NaN.
-    async fn poison_scratch(&self, node: &PlanNode) -> Result<()> {
+    fn poison_scratch(&self, node: &PlanNode) {
         for &root in &node.scratch {
             let (buffer, offset, bytes) = self.memory_of_root(root);
-            self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&vec![POISON; bytes as usize / 4]));
+            let words = vec![POISON; bytes as usize / 4];
+            self.gpu.in_turn(|| self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&words)));
         }
-        Ok(())
     }
 
     /// What lies behind a node's scratch memory must still be as it was: scratch tensors are written whole and nothing else is.

@@ -3,7 +3,7 @@
 use super::measure::{Single, operands};
 use crate::error::Result;
 use crate::gpu::Gpu;
-use crate::ops::{Act, Fused, Method, Pass, Problem, Tile, Tuning, Variant};
+use crate::ops::{Act, Fused, Method, Problem, Tile, Tuning, Variant};
 use crate::shape::{Channels, Shape};
 
 /// Rounding error of an f32.
@@ -16,14 +16,9 @@ const CHANNELS: u32 = 132;
 
 /// A smaller problem of the same pass that uses the same variant.
 pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
-    let Problem { pass, inputs: [a, b], output, conv } = *problem;
-    let (x, y) = match pass {
-        Pass::Conv | Pass::Transposed => (a, output),
-        Pass::ConvX | Pass::TransposedX => (output, a),
-        Pass::ConvW | Pass::TransposedW => (a, b),
-    };
+    let Problem { pass, conv, .. } = *problem;
+    let ([x, y], transposed) = (problem.layer(), pass.is_transposed());
     // Of x and y, a convolution's x is the larger map.
-    let transposed = matches!(pass, Pass::Transposed | Pass::TransposedX | Pass::TransposedW);
     let small = if transposed { x } else { y };
     // Slices of a weight's sum are runs of pixels, those of other sums runs of channels.
     let side = if pass.is_weights() { SIDE.max(2 * split.isqrt() * 2 + 1) } else { SIDE };
@@ -37,13 +32,7 @@ pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
         Shape { n: map.n.min(images), h: map.h - step * cut[0], w: map.w - step * cut[1], c }
     };
     let (x, y) = if transposed { (less(x, 1), less(y, conv.stride)) } else { (less(x, conv.stride), less(y, 1)) };
-    let w = Shape::new(conv.taps(), 1, x.c.physical(), y.c);
-    let (inputs, output) = match pass {
-        Pass::Conv | Pass::Transposed => ([x, w], y),
-        Pass::ConvX | Pass::TransposedX => ([y, w], x),
-        Pass::ConvW | Pass::TransposedW => ([x, y], w),
-    };
-    Problem { pass, inputs, output, conv }
+    Problem::of_layer(pass, x, y, conv)
 }
 
 /// The variant that others are held against: every product of the definition, in the simplest kernel.
@@ -99,6 +88,7 @@ fn difference(factor: f64, terms: u64, got: &[f32], want: &[f32]) -> Option<Stri
 mod tests {
     use super::*;
     use crate::gpu::Family;
+    use crate::ops::Pass;
     use crate::shape::Conv;
 
     #[test]
@@ -120,24 +110,16 @@ mod tests {
                 let Some(out) = conv.out(side) else { continue };
                 let n = if side < 8 { 64 } else { 3 };
                 let (large, small) = (Shape::new(n, side, side, ci), Shape::new(n, out, out, co));
-                let w = |x: Shape, y: Shape| Shape::new(16, 1, x.c.physical(), y.c);
                 for pass in Pass::ALL {
-                    let (inputs, output) = match pass {
-                        Pass::Conv => ([large, w(large, small)], small),
-                        Pass::ConvX => ([small, w(large, small)], large),
-                        Pass::ConvW => ([large, small], w(large, small)),
-                        Pass::Transposed => ([small, w(small, large)], large),
-                        Pass::TransposedX => ([large, w(small, large)], small),
-                        Pass::TransposedW => ([small, large], w(small, large)),
-                    };
-                    let problem = Problem { pass, inputs, output, conv };
+                    let (x, y) = if pass.is_transposed() { (small, large) } else { (large, small) };
+                    let problem = Problem::of_layer(pass, x, y, conv);
                     for family in [Family::Subgroup(8), Family::Register, Family::Workgroup] {
                         for variant in Variant::candidates(&problem, family) {
                             let cropped = crop(&problem, variant.split);
                             assert!(variant.fits(&cropped, family), "{variant} for {cropped}, from {problem}");
                             assert!(cropped.output.bytes() <= problem.output.bytes());
-                            let other = if pass.is_weights() { cropped.inputs[1] } else { cropped.output };
-                            let (a, b) = (cropped.inputs[0].h.max(other.h), cropped.inputs[0].h.min(other.h));
+                            let [x, y] = cropped.layer();
+                            let (a, b) = (x.h.max(y.h), x.h.min(y.h));
                             // With padding 3 the map that is convolved is the smaller one.
                             assert!(conv.out(a) == Some(b) || conv.out(b) == Some(a), "{cropped}");
                             assert!(b <= 26, "{cropped}");

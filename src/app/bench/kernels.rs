@@ -2,12 +2,13 @@
 
 use super::compare::Old;
 use super::probe::Ceilings;
-use super::problem::{Measured, Pass, Problem, dense, variant};
+use super::problem::{self, Measured, dense, variant};
 use super::roofline;
 use super::table::{self, Row, Skipped};
 use super::{Device, check_seconds, flags::KernelsArgs, preset, time, warm_trainer};
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, MAX_BINDING};
+use crate::ops::{Pass, Problem};
 use crate::plan::{Plan, PlanNode, PlanOptions};
 use crate::shape::{Conv, Shape};
 use crate::train::Pix2Pix;
@@ -109,7 +110,7 @@ fn groups(gpu: &Gpu, args: &KernelsArgs, wanted: &dyn Fn(Option<&str>, &str) -> 
             };
             let mut group = Group { net: Some(net), batch, problems: Vec::new(), nodes: BTreeMap::new() };
             for (at, (name, uses)) in distinct(&plan).into_iter().filter(|(_, (name, _))| wanted(Some(net), name)) {
-                match Problem::of(&plan, &plan.nodes()[at]) {
+                match plan.problem(&plan.nodes()[at]) {
                     Some(problem) => group.problems.push((name, problem, uses)),
                     None => drop(group.nodes.insert(at, (name, uses))),
                 }
@@ -121,7 +122,7 @@ fn groups(gpu: &Gpu, args: &KernelsArgs, wanted: &dyn Fn(Option<&str>, &str) -> 
     }
     for group in &mut groups {
         group.problems.retain(|(name, problem, _)| {
-            let (all, largest) = problem.bytes();
+            let (all, largest) = problem::bytes(problem);
             let why = match limit {
                 _ if largest > MAX_BINDING => format!("a tensor of {largest} bytes; {MAX_BINDING} can be bound on every adapter"),
                 Some(limit) if all > limit => format!("needs {all} bytes, the limit is {limit}"),
@@ -144,8 +145,8 @@ fn free_memory() -> Option<u64> {
 
 fn fixed(wanted: &dyn Fn(Option<&str>, &str) -> bool) -> Vec<(String, Problem, usize)> {
     let (x, y) = (Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128));
-    let problem = |pass| Problem { transposed: false, pass, conv: Conv::new(4, 2, 1), x, y };
-    let named = Pass::ALL.map(problem).map(|p| (format!("{} 64->128 k4 s2 @128", p.op()), p, 1));
+    let problem = |pass| Problem::of_layer(pass, x, y, Conv::new(4, 2, 1));
+    let named = Pass::of_layer(false).map(problem).map(|p| (format!("{} 64->128 k4 s2 @128", p.pass.name()), p, 1));
     named.into_iter().filter(|(name, ..)| wanted(None, name)).collect()
 }
 
@@ -153,7 +154,7 @@ fn cyclegan(batch: u32) -> Vec<(String, Problem, usize)> {
     let layer = |(transposed, conv, side, ci, co, uses): (bool, Conv, u32, u32, u32, usize)| {
         let to = if transposed { conv.transposed_out(side) } else { conv.out(side) }.expect("the layers fit");
         let (x, y) = (Shape::new(batch, side, side, ci), Shape::new(batch, to, to, co));
-        Pass::ALL.map(|pass| Problem { transposed, pass, conv, x, y }).map(|p| (p.name(), p, uses))
+        Pass::of_layer(transposed).map(|pass| Problem::of_layer(pass, x, y, conv)).map(|p| (problem::name(&p), p, uses))
     };
     CYCLEGAN_LAYERS.into_iter().flat_map(layer).collect()
 }
@@ -175,8 +176,8 @@ fn measure(gpu: &Gpu, seconds: f64, group: Group, bar: &ProgressBar, skipped: &m
     }
     for (name, problem, uses) in problems {
         bar.set_message(name.clone());
-        match problem.measure(gpu, seconds) {
-            Ok(measured) => rows.push(Row { net, batch, op: problem.op(), share: shares.get(&name).copied(), name, checked: true, uses, measured }),
+        match problem::measure(&problem, gpu, seconds) {
+            Ok(measured) => rows.push(Row { net, batch, op: problem.pass.name(), share: shares.get(&name).copied(), name, checked: true, uses, measured }),
             Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => skipped.push(Skipped { what: name, why: e.to_string() }),
             Err(e) => return Err(e),
         }
@@ -231,8 +232,8 @@ fn distinct(plan: &Plan) -> BTreeMap<usize, (String, usize)> {
 
 /// What goes in and what comes out; of a convolution all but the weights.
 fn name(plan: &Plan, node: &PlanNode) -> String {
-    if let Some(problem) = Problem::of(plan, node) {
-        return problem.name();
+    if let Some(problem) = plan.problem(node) {
+        return problem::name(&problem);
     }
     let shape = |t: Option<&crate::Tensor>| t.map(|t| dense(&plan.shapes[t.index()])).unwrap_or_default();
     let dense = format!("{} {} -> {}", node.op, shape(node.inputs.first()), shape(node.outputs.first()));
@@ -266,9 +267,9 @@ mod tests {
     #[test]
     fn cyclegans_layers_fit_each_other() {
         let rows = cyclegan(4);
-        let forward: Vec<&Problem> = rows.iter().map(|(_, p, _)| p).filter(|p| p.pass == Pass::Forward).collect();
+        let forward: Vec<&Problem> = rows.iter().map(|(_, p, _)| p).filter(|p| p.pass.is_forward()).collect();
         assert_eq!((rows.len(), forward.len()), (21, 7));
-        assert!(forward.windows(2).all(|w| w[0].y == w[1].x), "{forward:#?}");
+        assert!(forward.windows(2).all(|w| w[0].layer()[1] == w[1].layer()[0]), "{forward:#?}");
         assert_eq!(rows[12].0, "conv_transpose2d [4,64,64,256] -> [4,128,128,128] k3 s2 p1 op1");
     }
 }

@@ -25,6 +25,11 @@ impl Pass {
     /// All of them.
     pub const ALL: [Pass; 6] = [Pass::Conv, Pass::ConvX, Pass::ConvW, Pass::Transposed, Pass::TransposedX, Pass::TransposedW];
 
+    /// Those of a layer: output, gradient of the input, gradient of the weight.
+    pub fn of_layer(transposed: bool) -> [Pass; 3] {
+        if transposed { [Pass::Transposed, Pass::TransposedX, Pass::TransposedW] } else { [Pass::Conv, Pass::ConvX, Pass::ConvW] }
+    }
+
     /// Name of the operation.
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +40,16 @@ impl Pass {
             Pass::TransposedX => "conv_transpose2d_bwd_x",
             Pass::TransposedW => "conv_transpose2d_bwd_w",
         }
+    }
+
+    /// Whether it belongs to a transposed convolution.
+    pub fn is_transposed(self) -> bool {
+        matches!(self, Pass::Transposed | Pass::TransposedX | Pass::TransposedW)
+    }
+
+    /// Whether it makes a layer's output.
+    pub fn is_forward(self) -> bool {
+        matches!(self, Pass::Conv | Pass::Transposed)
     }
 
     /// Whether it makes a weight's gradient.
@@ -76,6 +91,27 @@ pub(super) struct Product {
 }
 
 impl Problem {
+    /// A pass of the layer from `x` `[n, hi, wi, ci]` to `y` `[n, ho, wo, co]`.
+    pub fn of_layer(pass: Pass, x: Shape, y: Shape, conv: Conv) -> Self {
+        let w = Shape::new(conv.taps(), 1, x.c.physical(), y.c);
+        let (inputs, output) = match pass {
+            Pass::Conv | Pass::Transposed => ([x, w], y),
+            Pass::ConvX | Pass::TransposedX => ([y, w], x),
+            Pass::ConvW | Pass::TransposedW => ([x, y], w),
+        };
+        Problem { pass, inputs, output, conv }
+    }
+
+    /// The layer's input and output.
+    pub fn layer(&self) -> [Shape; 2] {
+        let [a, b] = self.inputs;
+        match self.pass {
+            Pass::Conv | Pass::Transposed => [a, self.output],
+            Pass::ConvX | Pass::TransposedX => [self.output, a],
+            Pass::ConvW | Pass::TransposedW => [a, b],
+        }
+    }
+
     /// Sizes of the direct product.
     pub(super) fn direct(&self) -> Product {
         let (conv, y) = (self.conv, self.output);
@@ -112,5 +148,13 @@ impl Problem {
             Method::Winograd3 => kernel == 4 && stride == 2 && pad == 1,
             Method::Winograd5 => kernel == 4 && (stride == 2 && pad == 1 || stride == 1 && pad <= 3),
         }
+    }
+}
+
+#[cfg(test)]
+impl Problem {
+    /// 64 to 128 channels, 128 x 128 to 64 x 64, k4 s2 p1.
+    pub(super) fn sample() -> Problem {
+        Problem::of_layer(Pass::Conv, Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128), Conv::new(4, 2, 1))
     }
 }

@@ -96,26 +96,20 @@ impl Tuning {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Method, Pass};
+    use super::super::Method;
     use super::*;
-    use crate::shape::{Conv, Shape};
-
-    fn layer() -> Problem {
-        let conv = Conv::new(4, 2, 1);
-        let (x, y) = (Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128));
-        Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 64, 128)], output: y, conv }
-    }
+    use crate::shape::Conv;
 
     #[test]
     fn what_is_forced_holds_where_it_applies() {
         let tuning = |text: &str| Tuning::rule(Family::Workgroup).force(text.parse().unwrap());
-        assert_eq!(tuning("winograd5 split4").choose(&layer()).to_string(), "winograd5 workgroup64");
-        assert_eq!(tuning("direct split4").choose(&layer()).split, 4);
-        let seven = Problem { conv: Conv::new(7, 1, 3), ..layer() };
+        assert_eq!(tuning("winograd5 split4").choose(&Problem::sample()).to_string(), "winograd5 workgroup64");
+        assert_eq!(tuning("direct split4").choose(&Problem::sample()).split, 4);
+        let seven = Problem { conv: Conv::new(7, 1, 3), ..Problem::sample() };
         assert_eq!(tuning("winograd3").choose(&seven).method, Method::Direct);
         // A table's choice is taken as it is.
         let mut listed = Tuning::rule(Family::Workgroup);
-        listed.set(&layer(), "direct workgroup32 split2".parse().unwrap());
-        assert_eq!(listed.choose(&layer()).to_string(), "direct workgroup32 split2");
+        listed.set(&Problem::sample(), "direct workgroup32 split2".parse().unwrap());
+        assert_eq!(listed.choose(&Problem::sample()).to_string(), "direct workgroup32 split2");
     }
 }

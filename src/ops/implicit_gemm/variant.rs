@@ -192,20 +192,12 @@ impl Variant {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Pass;
     use super::*;
-    use crate::shape::{Conv, Shape};
-
-    fn layer() -> Problem {
-        let conv = Conv::new(4, 2, 1);
-        let (x, y) = (Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128));
-        Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 64, 128)], output: y, conv }
-    }
 
     #[test]
     fn variants_print_and_parse() {
         for family in [Family::Subgroup(8), Family::Register, Family::Workgroup] {
-            let all = Variant::candidates(&layer(), family);
+            let all = Variant::candidates(&Problem::sample(), family);
             assert!(all.len() >= 6, "{family}: {all:?}");
             for variant in all {
                 assert_eq!(variant.to_string().parse::<Variant>().unwrap(), variant);
