@@ -28,13 +28,13 @@ impl Samples {
     /// Takes the first pairs of the validation folder, or of the test or training folder where there is none.
     pub fn new(trainer: &Pix2Pix, args: &TrainArgs, options: &AlignedOptions, plan_options: PlanOptions, progress: Progress<'_>) -> Result<Samples> {
         let root = args.dataroot()?;
-        let phase = ["val", "test"].into_iter().find(|p| root.join(p).is_dir()).unwrap_or(&args.phase);
+        let phase = ["val", "test"].into_iter().find(|p| root.join(p).is_dir()).unwrap_or(&args.data.phase);
         let c = trainer.config();
         // A validation folder of other sizes is no reason not to train.
         let dataset = AlignedDataset::open(plain(options, phase))
             .ok()
             .filter(|d| d.image_size() == (c.width, c.height))
-            .map_or_else(|| AlignedDataset::open(plain(options, &args.phase)), Ok)?;
+            .map_or_else(|| AlignedDataset::open(plain(options, &args.data.phase)), Ok)?;
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i).map(|s| (s.input, s.target))).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let gpu = trainer.program().gpu();

@@ -1,6 +1,6 @@
 //! `pixtape train`.
 
-use super::flags::{TrainArgs, Tune};
+use super::flags::{RunArgs, TrainArgs, Tune};
 use super::run_folder::{RunFolder, State};
 use super::samples::Samples;
 use super::starting::Starting;
@@ -25,34 +25,34 @@ static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Trains.
 pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
-    let args = if args.continue_train { resumed(args, matches)? } else { args };
+    let args = if args.run.continue_train { resumed(args, matches)? } else { args };
     check(&args)?;
-    let state = if args.continue_train { Some(RunFolder::state(&args.folder())?) } else { None };
+    let state = if args.run.continue_train { Some(RunFolder::state(&args.folder())?) } else { None };
     let schedule = Schedule {
-        policy: args.lr_policy.parse()?,
-        lr: args.lr,
-        n_epochs: args.n_epochs,
-        n_epochs_decay: args.n_epochs_decay,
-        lr_decay_iters: args.lr_decay_iters,
+        policy: args.optim.lr_policy.parse()?,
+        lr: args.optim.lr,
+        n_epochs: args.optim.n_epochs,
+        n_epochs_decay: args.optim.n_epochs_decay,
+        lr_decay_iters: args.optim.lr_decay_iters,
     };
     let options = dataset_options(&args)?;
     let dataset = Arc::new(AlignedDataset::open(options.clone())?);
     let config = args.config(dataset.image_size())?;
-    if args.folder().join("options.json").exists() && !args.continue_train && !args.overwrite {
+    if args.folder().join("options.json").exists() && !args.run.continue_train && !args.run.overwrite {
         return Err(Error::file(args.folder(), "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
     }
-    let init: Vec<(usize, TensorFile)> = [(0, &args.init_g), (1, &args.init_d)]
+    let init: Vec<(usize, TensorFile)> = [(0, &args.nets.init_g), (1, &args.nets.init_d)]
         .into_iter()
         .filter_map(|(at, file)| file.as_ref().map(|f| TensorFile::read(f).map(|t| (at, t))))
         .collect::<Result<_>>()?;
 
-    let gpu = super::gpu(args.adapter.as_deref())?;
-    let plan_options = PlanOptions { memory_limit: args.memory_limit, reuse: !args.no_reuse, ..PlanOptions::default() };
+    let gpu = super::gpu(args.device.adapter.as_deref())?;
+    let plan_options = PlanOptions { memory_limit: args.device.memory_limit, reuse: !args.device.no_reuse, ..PlanOptions::default() };
     // Refuses what does not fit before anything is measured.
     let loads = crate::tune::problems(&Pix2Pix::plan(&config, gpu.family(), plan_options.clone())?);
     let tuned = match &state {
-        Some(_) => tune::of_run(&gpu, &loads, &args.folder(), args.tune.is_some())?,
-        None => tune::resolve(&gpu, &loads, args.tune.as_ref().unwrap_or(&Tune::Auto), true)?,
+        Some(_) => tune::of_run(&gpu, &loads, &args.folder(), args.device.tune.is_some())?,
+        None => tune::resolve(&gpu, &loads, args.device.tune.as_ref().unwrap_or(&Tune::Auto), true)?,
     };
     let mut starting = Starting::new(&gpu);
     let mut trainer = Pix2Pix::with_progress(&gpu, config, tuned.options(plan_options), &mut |done, total| starting.show(done, total))?;
@@ -65,14 +65,14 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
             RunFolder::open(&args.folder(), state.step)?
         }
         None => {
-            let folder = RunFolder::create(&args.folder(), args.overwrite, &serde_json::to_value(&args).map_err(|e| Error::Internal(e.to_string()))?)?;
+            let folder = RunFolder::create(&args.folder(), args.run.overwrite, &serde_json::to_value(&args).map_err(|e| Error::Internal(e.to_string()))?)?;
             folder.save_tuning(&tune::used(trainer.program()))?;
             folder
         }
     };
     let samples = Samples::new(&trainer, &args, &options, tuned.options(PlanOptions::default()), &mut |done, total| starting.show(done, total))?;
     drop(starting);
-    println!("{} on {} ({} kernels), {} pairs", args.net_g, gpu.name(), gpu.family(), dataset.len());
+    println!("{} on {} ({} kernels), {} pairs", args.nets.net_g, gpu.name(), gpu.family(), dataset.len());
     println!("kernels: {tuned}");
     println!("plan: {}", trainer.program().plan().memory());
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
@@ -89,20 +89,20 @@ fn check(args: &TrainArgs) -> Result<()> {
     if args.model != "pix2pix" {
         return Err(Error::Usage(format!("--model {}: this version trains pix2pix", args.model)));
     }
-    if args.dataset_mode != "aligned" {
-        return Err(Error::Usage(format!("--dataset_mode {}: pix2pix takes aligned pairs", args.dataset_mode)));
+    if args.data.dataset_mode != "aligned" {
+        return Err(Error::Usage(format!("--dataset_mode {}: pix2pix takes aligned pairs", args.data.dataset_mode)));
     }
     let positive = [
-        ("--lr", args.lr > 0.0 && args.lr.is_finite()),
-        ("--beta1", (0.0..1.0).contains(&args.beta1)),
-        ("--save_epoch_freq", args.save_epoch_freq > 0),
-        ("--save_latest_freq", args.save_latest_freq > 0),
+        ("--lr", args.optim.lr > 0.0 && args.optim.lr.is_finite()),
+        ("--beta1", (0.0..1.0).contains(&args.optim.beta1)),
+        ("--save_epoch_freq", args.run.save_epoch_freq > 0),
+        ("--save_latest_freq", args.run.save_latest_freq > 0),
     ];
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
     }
-    if args.name.is_empty() || args.name.contains(['/', '\\']) || args.name.starts_with('.') {
-        return Err(Error::Usage(format!("--name {:?}: a plain folder name is wanted; --checkpoints_dir says where it lies", args.name)));
+    if args.run.name.is_empty() || args.run.name.contains(['/', '\\']) || args.run.name.starts_with('.') {
+        return Err(Error::Usage(format!("--name {:?}: a plain folder name is wanted; --checkpoints_dir says where it lies", args.run.name)));
     }
     Ok(())
 }
@@ -122,35 +122,26 @@ fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<TrainArgs> {
     }
     let whole: TrainArgs =
         serde_json::from_value(options).map_err(|e| Error::file(args.folder().join("options.json"), format!("options of another version: {e}")))?;
-    Ok(TrainArgs {
-        checkpoints_dir: args.checkpoints_dir,
-        name: args.name,
-        continue_train: true,
-        adapter: args.adapter,
-        memory_limit: args.memory_limit,
-        max_steps: args.max_steps,
-        no_reuse: args.no_reuse,
-        tune: args.tune,
-        ..whole
-    })
+    let RunArgs { checkpoints_dir, name, max_steps, .. } = args.run;
+    Ok(TrainArgs { run: RunArgs { checkpoints_dir, name, max_steps, continue_train: true, ..whole.run }, device: args.device, ..whole })
 }
 
 pub(super) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions> {
     Ok(AlignedOptions {
         root: args.dataroot()?.into(),
-        phase: args.phase.clone(),
-        direction: args.direction.parse()?,
-        preprocess: args.preprocess.parse()?,
-        load_size: args.load_size,
-        crop_size: args.crop_size,
-        flip: !args.no_flip,
-        serial_batches: args.serial_batches,
-        batch_size: args.batch_size as usize,
-        seed: args.seed,
-        max_dataset_size: args.max_dataset_size,
-        input_nc: args.input_nc,
-        output_nc: args.output_nc,
-        multiple_of: 1 << UnetConfig::downs_of(&args.net_g)?,
+        phase: args.data.phase.clone(),
+        direction: args.data.direction.parse()?,
+        preprocess: args.data.preprocess.parse()?,
+        load_size: args.data.load_size,
+        crop_size: args.data.crop_size,
+        flip: !args.data.no_flip,
+        serial_batches: args.data.serial_batches,
+        batch_size: args.data.batch_size as usize,
+        seed: args.run.seed,
+        max_dataset_size: args.data.max_dataset_size,
+        input_nc: args.nets.input_nc,
+        output_nc: args.nets.output_nc,
+        multiple_of: 1 << UnetConfig::downs_of(&args.nets.net_g)?,
     })
 }
 
@@ -168,14 +159,14 @@ struct Session<'a> {
 impl Session<'_> {
     fn run(mut self, state: Option<&State>) -> Result<()> {
         let per_epoch = self.dataset.batches_per_epoch() as u64;
-        let last_epoch = self.args.n_epochs + self.args.n_epochs_decay;
-        let total = self.args.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(last_epoch));
+        let last_epoch = self.args.optim.n_epochs + self.args.optim.n_epochs_decay;
+        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(last_epoch));
         let (first_epoch, first_batch) = state.map_or((1, 0), |s| (s.epoch, s.batch));
         if self.trainer.steps() >= total {
             println!("nothing to do: {} of {total} steps are done; raise --n_epochs or --max_steps", self.trainer.steps());
             return Ok(());
         }
-        let mut loader = Loader::new(self.dataset.clone(), first_epoch, first_batch, self.args.num_threads)?;
+        let mut loader = Loader::new(self.dataset.clone(), first_epoch, first_batch, self.args.data.num_threads)?;
         let bar = progress(total, self.trainer.steps());
         let (started, first) = (Instant::now(), self.trainer.steps());
         let mut latest = String::new();
@@ -197,8 +188,8 @@ impl Session<'_> {
             let done = (step - first) as f64;
             bar.set_message(format!("epoch {} · {:.3} s/step · {latest}", batch.epoch, started.elapsed().as_secs_f64() / done));
             bar.set_position(step);
-            let images = u64::from(self.args.batch_size);
-            if bar.is_hidden() && (step * images) % self.args.print_freq.max(1) < images {
+            let images = u64::from(self.args.data.batch_size);
+            if bar.is_hidden() && (step * images) % self.args.run.print_freq.max(1) < images {
                 println!(
                     "(epoch: {}, step: {step}, {:.3} s/step, data: {:.3} s) {latest}",
                     batch.epoch,
@@ -212,8 +203,8 @@ impl Session<'_> {
             if epoch_ends {
                 self.end_of_epoch(batch.epoch)?;
             }
-            let save_epoch = epoch_ends && batch.epoch.is_multiple_of(self.args.save_epoch_freq);
-            if (save_epoch || since_save >= self.args.save_latest_freq) && step < total {
+            let save_epoch = epoch_ends && batch.epoch.is_multiple_of(self.args.run.save_epoch_freq);
+            if (save_epoch || since_save >= self.args.run.save_latest_freq) && step < total {
                 self.save(position)?;
                 since_save = 0;
             }
@@ -222,7 +213,7 @@ impl Session<'_> {
             latest = text;
         }
         self.save(position)?;
-        pollster::block_on(self.samples.write(self.args.output_nc, &self.folder.path().join("samples/latest.png")))?;
+        pollster::block_on(self.samples.write(self.args.nets.output_nc, &self.folder.path().join("samples/latest.png")))?;
         bar.finish_and_clear();
         self.report(started, first, data_wait, &latest, total);
         Ok(())
@@ -231,8 +222,8 @@ impl Session<'_> {
     fn end_of_epoch(&mut self, epoch: u64) -> Result<()> {
         self.drain()?;
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
-        pollster::block_on(self.samples.write(self.args.output_nc, &grid))?;
-        if epoch.is_multiple_of(self.args.save_epoch_freq) {
+        pollster::block_on(self.samples.write(self.args.nets.output_nc, &grid))?;
+        if epoch.is_multiple_of(self.args.run.save_epoch_freq) {
             pollster::block_on(self.folder.save_epoch(&self.trainer, epoch))?;
         }
         Ok(())
@@ -281,8 +272,8 @@ impl Session<'_> {
             println!(
                 "stopped at step {} of {total}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train",
                 self.trainer.steps(),
-                self.args.checkpoints_dir.display(),
-                self.args.name
+                self.args.run.checkpoints_dir.display(),
+                self.args.run.name
             );
         }
     }

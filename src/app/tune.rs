@@ -161,11 +161,11 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
     let train = &args.train;
     let size = match &train.dataroot {
         Some(_) => AlignedDataset::open(dataset_options(train)?)?.image_size(),
-        None => (train.crop_size, train.crop_size),
+        None => (train.data.crop_size, train.data.crop_size),
     };
     let config = train.config(size)?;
-    let gpu = super::gpu_with(train.adapter.as_deref(), args.family.as_deref())?;
-    let options = PlanOptions { memory_limit: train.memory_limit, ..PlanOptions::default() };
+    let gpu = super::gpu_with(train.device.adapter.as_deref(), args.family.as_deref())?;
+    let options = PlanOptions { memory_limit: train.device.memory_limit, ..PlanOptions::default() };
     let loads = problems(&Pix2Pix::plan(&config, gpu.family(), options)?);
     let rule = Tuning::rule(gpu.family());
     let mut file = cached(&gpu).unwrap_or_else(|| TuningFile::new(Identity::of(&gpu)));

@@ -22,7 +22,7 @@ struct Side {
 
 impl Side {
     fn new(gpu: Gpu, options: &Options) -> Result<Side> {
-        let side = options.args.train.crop_size;
+        let side = options.args.train.data.crop_size;
         let config = options.config((side, side))?;
         let tuned = tuned(&gpu, &config, options)?;
         let (trainer, pictures) = warm_trainer(&gpu, config, tuned.options(options.plan()))?;
@@ -72,7 +72,7 @@ pub(super) fn run(first: &Options, flags: &str) -> Result<()> {
         println!("{:#}", json!({ "what": sides, "a": a.json(), "b": b.json(), "ratio": round(ratio), "quartiles": quarters.map(round) }));
         return Ok(());
     }
-    println!("{}, batch {}; {} rounds of both in turn, each step waited for", first.size, first.args.train.batch_size, ratios.len());
+    println!("{}, batch {}; {} rounds of both in turn, each step waited for", first.size, first.args.train.data.batch_size, ratios.len());
     for (name, side, flags) in [("A", &a, "as it is"), ("B", &b, flags)] {
         let (time, memory) = (side.timing(), side.trainer.program().plan().memory().total() as f64 / f64::from(1 << 20));
         println!(

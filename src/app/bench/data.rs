@@ -34,7 +34,7 @@ impl Data {
         if let Some(folder) = &drawn {
             args.dataroot = Some(folder.path().into());
         }
-        Ok(Data { dataset: Arc::new(AlignedDataset::open(dataset_options(&args)?)?), threads: args.num_threads, drawn })
+        Ok(Data { dataset: Arc::new(AlignedDataset::open(dataset_options(&args)?)?), threads: args.data.num_threads, drawn })
     }
 
     /// Width and height of what a step sees.
@@ -72,10 +72,10 @@ impl Data {
 fn draw(args: &TrainArgs) -> Result<TempDir> {
     let failed = |e: std::io::Error| Error::file(std::env::temp_dir(), format!("no temporary folder: {e}; set TMPDIR, or give --dataroot"));
     let folder = tempfile::tempdir().map_err(failed)?;
-    let phase = folder.path().join(&args.phase);
+    let phase = folder.path().join(&args.data.phase);
     std::fs::create_dir_all(&phase).map_err(failed)?;
-    for index in 0..PAIRS.max(args.batch_size as usize) {
-        let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.crop_size);
+    for index in 0..PAIRS.max(args.data.batch_size as usize) {
+        let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.data.crop_size);
         join(&left, &right)?.save_png(&file(&phase, index))?;
     }
     Ok(folder)

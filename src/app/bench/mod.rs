@@ -80,7 +80,7 @@ const LR: f64 = 2e-4;
 /// The kernels that `--tune` says for a training step.
 fn tuned(gpu: &Gpu, config: &Pix2PixConfig, options: &options::Options) -> Result<Tuned> {
     let plan = Pix2Pix::plan(config, gpu.family(), options.plan())?;
-    resolve(gpu, &crate::tune::problems(&plan), options.args.train.tune.as_ref().unwrap_or(&Tune::Auto), true)
+    resolve(gpu, &crate::tune::problems(&plan), options.args.train.device.tune.as_ref().unwrap_or(&Tune::Auto), true)
 }
 
 /// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every buffer holds plausible values.

@@ -1,0 +1,180 @@
+//! Flags of the other commands.
+
+use super::device::{Tune, tune};
+use super::train::TrainArgs;
+use super::values::{bytes, underscored};
+use crate::error::Result;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Flags of `tune`: those of a training, and a few more.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case", mut_arg("tune", |a| a.hide(true)), mut_arg("continue_train", |a| a.hide(true)))]
+pub(in crate::app) struct TuneArgs {
+    /// List what is kept.
+    #[arg(long, conflicts_with = "clear")]
+    pub list: bool,
+    /// Delete what is kept.
+    #[arg(long)]
+    pub clear: bool,
+    /// Measure what is kept as well.
+    #[arg(long)]
+    pub again: bool,
+    /// Write the choices to a file, for --tune FILE.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Seconds to measure for, at most about; by default what fits the kind of device.
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Convolution tile: subgroup, register, workgroup; the device's own by default.
+    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
+    pub family: Option<String>,
+    /// The training.
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
+/// Flags of `translate`.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(in crate::app) struct TranslateArgs {
+    /// A run's folder, or a generator's safetensors file.
+    #[arg(long)]
+    pub checkpoint: PathBuf,
+    /// A picture, or a folder of pictures.
+    #[arg(long)]
+    pub input: PathBuf,
+    /// Folder for the results: PNGs of the same names.
+    #[arg(long)]
+    pub output: PathBuf,
+    /// Which weights of a run's folder: latest, or an epoch.
+    #[arg(long, default_value = "latest")]
+    pub epoch: String,
+    /// Statistics of the norms: batch (of each picture), running, instance.
+    #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
+    pub norm_mode: String,
+    /// Dropout: on (with --seed) or off.
+    #[arg(long, default_value = "off", value_parser = ["on", "off"])]
+    pub dropout: String,
+    /// Seed of dropout.
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
+    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
+    pub tune: Option<Tune>,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+    /// Refuse to plan more device memory than this (bytes; 500MiB and 2GiB are understood).
+    #[arg(long, value_parser = bytes)]
+    pub memory_limit: Option<u64>,
+}
+
+/// Flags of `eval`.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(in crate::app) struct EvalArgs {
+    /// A run's folder, or a generator's safetensors file, to run on --dataroot.
+    #[arg(long, requires = "dataroot", required_unless_present = "results")]
+    pub checkpoint: Option<PathBuf>,
+    /// Folder of pairs, as for train.
+    #[arg(long)]
+    pub dataroot: Option<PathBuf>,
+    /// Folder under --dataroot.
+    #[arg(long, default_value = "val")]
+    pub phase: String,
+    /// AtoB or BtoA; a run's folder knows its own.
+    #[arg(long)]
+    pub direction: Option<String>,
+    /// Side that pictures are resized to; a run's folder knows its own.
+    #[arg(long)]
+    pub crop_size: Option<u32>,
+    /// resize_and_crop, crop, scale_width, scale_width_and_crop, none; a run's folder knows its own.
+    #[arg(long, value_parser = underscored)]
+    pub preprocess: Option<String>,
+    /// Which weights of a run's folder: latest, or an epoch.
+    #[arg(long, default_value = "latest")]
+    pub epoch: String,
+    /// Statistics of the norms: batch (of each picture), running, instance.
+    #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
+    pub norm_mode: String,
+    /// Two folders of pictures with the same names: this one against --targets.
+    #[arg(long, conflicts_with = "checkpoint", requires = "targets")]
+    pub results: Option<PathBuf>,
+    /// What --results is compared with.
+    #[arg(long)]
+    pub targets: Option<PathBuf>,
+    /// Print JSON, picture by picture.
+    #[arg(long)]
+    pub json: bool,
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
+    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
+    pub tune: Option<Tune>,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+/// Flags of `devices`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct DevicesArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Run every kernel family against the CPU on each adapter (or on --adapter).
+    #[arg(long)]
+    pub check: bool,
+    /// Adapter: an index, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+/// Flags of `demo`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct DemoArgs {
+    /// Folder for the pictures and the page.
+    #[arg(long, default_value = "demo")]
+    pub out: PathBuf,
+    /// Seed of pictures and weights.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Steps to train, instead of what fits the device.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+/// Flags of `dev`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct DevArgs {
+    #[command(subcommand)]
+    what: Dev,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Dev {
+    /// Print what a shader file expands to.
+    Flatten {
+        /// File in `shaders`, without extension.
+        file: String,
+    },
+    /// Print the plan of a training step.
+    Plan {
+        /// pix2pix-256, pix2pix-128, small.
+        preset: String,
+    },
+}
+
+/// Runs `dev`.
+pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
+    match &args.what {
+        Dev::Flatten { file } => print!("{}", crate::shader::load(file, &[])?.text),
+        Dev::Plan { preset } => {
+            let config = crate::app::bench::preset(preset, 1)?;
+            println!("{}", crate::train::Pix2Pix::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions::default())?);
+        }
+    }
+    Ok(())
+}

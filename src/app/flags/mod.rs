@@ -1,0 +1,119 @@
+//! Flags: names and defaults of the reference implementation, and a few of our own.
+
+mod commands;
+mod data;
+mod device;
+mod networks;
+mod optimiser;
+mod run;
+mod train;
+mod values;
+
+pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TranslateArgs, TuneArgs, dev};
+pub(super) use device::Tune;
+pub(super) use run::RunArgs;
+pub(super) use train::TrainArgs;
+pub(super) use values::bytes;
+
+use clap::{Parser, Subcommand};
+
+/// Trains and runs pix2pix on any GPU.
+#[derive(Parser, Debug)]
+#[command(
+    name = "pixtape",
+    version,
+    about = "Trains and runs pix2pix on any GPU: hand-written WGSL kernels, no framework.",
+    arg_required_else_help = true,
+    args_override_self = true
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Train on a folder of A|B pairs.
+    Train(Box<TrainArgs>),
+    /// Run a trained generator on pictures.
+    Translate(TranslateArgs),
+    /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of pictures.
+    Eval(EvalArgs),
+    /// List adapters and what they offer.
+    Devices(DevicesArgs),
+    /// Measure kernels, or a training step.
+    Bench(super::bench::BenchArgs),
+    /// Find the fastest kernels for a training on this device, and keep them.
+    Tune(Box<TuneArgs>),
+    /// Train a small net on pictures drawn on the spot, and show how it goes.
+    Demo(DemoArgs),
+    /// Tools for people who work on pixtape.
+    #[command(hide = true)]
+    Dev(DevArgs),
+}
+
+/// Upstream's flags that have no meaning here, and whether a value follows.
+const IGNORED: &[(&str, bool)] = &[
+    ("gpu_ids", true),
+    ("display_freq", true),
+    ("display_ncols", true),
+    ("display_id", true),
+    ("display_server", true),
+    ("display_env", true),
+    ("display_port", true),
+    ("display_winsize", true),
+    ("update_html_freq", true),
+    ("no_html", false),
+    ("use_wandb", false),
+    ("wandb_project_name", true),
+    ("verbose", false),
+    ("suffix", true),
+    ("pool_size", true),
+    ("epoch_count", true),
+];
+
+/// Takes `-` and `_` alike in flag names (a word with blanks is no flag: `bench step --against` takes such), and drops upstream's flags that have no meaning here, with a note for each.
+pub(super) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
+    let (mut kept, mut notes) = (Vec::new(), Vec::new());
+    let mut words = words.peekable();
+    while let Some(word) = words.next() {
+        let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty() && !f.contains(' ')) else {
+            kept.push(word);
+            continue;
+        };
+        let (name, value) = flag.split_once('=').map_or((flag, None), |(n, v)| (n, Some(v)));
+        let name = name.replace('-', "_");
+        match IGNORED.iter().find(|(n, _)| *n == name) {
+            Some((_, takes_value)) => {
+                if *takes_value && value.is_none() {
+                    words.next_if(|w| !w.starts_with("--"));
+                }
+                notes.push(format!("--{name} has no meaning here and is ignored"));
+            }
+            None => kept.push(value.map_or_else(|| format!("--{name}"), |v| format!("--{name}={v}"))),
+        }
+    }
+    (kept, notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn dashes_and_underscores_are_the_same_and_upstreams_extras_are_dropped() {
+        let words = ["pixtape", "train", "--no-flip", "--batch-size=4", "--gpu_ids", "0,1", "--use-wandb", "--name", "a-b"];
+        let (kept, notes) = normalise(words.iter().map(|w| w.to_string()));
+        assert_eq!(kept, ["pixtape", "train", "--no_flip", "--batch_size=4", "--name", "a-b"]);
+        assert_eq!(notes.len(), 2);
+        let cli = Cli::try_parse_from(["pixtape", "train", "--dataroot", "x", "--netG", "unet-128"]).unwrap();
+        let Command::Train(args) = cli.command else { panic!() };
+        assert_eq!((args.nets.net_g.as_str(), args.nets.ngf, args.optim.lambda_l1), ("unet_128", 64, 100.0));
+    }
+}

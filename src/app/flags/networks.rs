@@ -1,0 +1,56 @@
+//! Flags of a training: the networks.
+
+use super::values::{channels, underscored};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The networks.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+#[command(rename_all = "snake_case", next_help_heading = "Networks")]
+pub(in crate::app) struct NetworkArgs {
+    /// Channels of the input.
+    #[arg(long, default_value_t = 3, value_parser = channels)]
+    pub input_nc: u32,
+    /// Channels of the output.
+    #[arg(long, default_value_t = 3, value_parser = channels)]
+    pub output_nc: u32,
+    /// Channels of the generator's first layer.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub ngf: u32,
+    /// Channels of the discriminator's first layer.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub ndf: u32,
+    /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512.
+    #[arg(long = "netG", default_value = "unet_256", value_parser = underscored)]
+    #[serde(rename = "netG")]
+    pub net_g: String,
+    /// Discriminator: basic, n_layers, pixel.
+    #[arg(long = "netD", default_value = "basic", value_parser = underscored)]
+    #[serde(rename = "netD")]
+    pub net_d: String,
+    /// Strided layers of --netD n_layers.
+    #[arg(long = "n_layers_D", default_value_t = 3)]
+    #[serde(rename = "n_layers_D")]
+    pub n_layers_d: u32,
+    /// Norm: batch, instance, none.
+    #[arg(long, default_value = "batch")]
+    pub norm: String,
+    /// How weights begin: normal, xavier, kaiming.
+    #[arg(long, default_value = "normal")]
+    pub init_type: String,
+    /// Scale of the initial weights.
+    #[arg(long, default_value_t = 0.02)]
+    pub init_gain: f32,
+    /// Leave out dropout.
+    #[arg(long)]
+    pub no_dropout: bool,
+    /// Start the generator from a safetensors file.
+    #[arg(long = "init_G", value_name = "FILE")]
+    #[serde(skip)]
+    pub init_g: Option<PathBuf>,
+    /// Start the discriminator from a safetensors file.
+    #[arg(long = "init_D", value_name = "FILE")]
+    #[serde(skip)]
+    pub init_d: Option<PathBuf>,
+}

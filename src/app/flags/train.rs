@@ -1,0 +1,83 @@
+//! Flags of `train`.
+
+use super::data::DataArgs;
+use super::device::DeviceArgs;
+use super::networks::NetworkArgs;
+use super::optimiser::OptimiserArgs;
+use super::run::RunArgs;
+use crate::error::{Error, Result};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Flags of `train`; names and defaults are the reference's where it has them.
+#[derive(Args, Clone, Debug, Serialize, Deserialize)]
+#[command(rename_all = "snake_case")]
+pub(in crate::app) struct TrainArgs {
+    /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right.
+    #[arg(long)]
+    pub dataroot: Option<PathBuf>,
+    /// pix2pix.
+    #[arg(long, default_value = "pix2pix")]
+    pub model: String,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub run: RunArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub device: DeviceArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub nets: NetworkArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub data: DataArgs,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub optim: OptimiserArgs,
+}
+
+impl TrainArgs {
+    /// The step's configuration for pictures of a size.
+    pub fn config(&self, (width, height): (u32, u32)) -> Result<crate::train::Pix2PixConfig> {
+        use crate::nets::{DiscriminatorKind, UnetConfig};
+        let discriminator = match self.nets.net_d.as_str() {
+            "basic" => DiscriminatorKind::Patch { n_layers: 3 },
+            "n_layers" => DiscriminatorKind::Patch { n_layers: self.nets.n_layers_d },
+            "pixel" => DiscriminatorKind::Pixel,
+            other => return Err(Error::Usage(format!("--netD {other}: choose basic, n_layers or pixel"))),
+        };
+        let generator = UnetConfig {
+            input_nc: self.nets.input_nc,
+            output_nc: self.nets.output_nc,
+            ngf: self.nets.ngf,
+            downs: UnetConfig::downs_of(&self.nets.net_g)?,
+            norm: self.nets.norm.parse()?,
+            dropout: !self.nets.no_dropout,
+        };
+        Ok(crate::train::Pix2PixConfig {
+            generator,
+            discriminator,
+            ndf: self.nets.ndf,
+            batch_size: self.data.batch_size,
+            width,
+            height,
+            gan_mode: self.optim.gan_mode.parse()?,
+            lambda_l1: self.optim.lambda_l1,
+            beta1: self.optim.beta1,
+            init_type: self.nets.init_type.parse()?,
+            init_gain: self.nets.init_gain,
+            seed: self.run.seed,
+        })
+    }
+
+    /// The folder of the pictures: given, or the run's own.
+    pub fn dataroot(&self) -> Result<&Path> {
+        self.dataroot.as_deref().ok_or_else(|| Error::Usage("--dataroot: which folder holds the pairs?".into()))
+    }
+
+    /// The folder of the run.
+    pub fn folder(&self) -> PathBuf {
+        self.run.checkpoints_dir.join(&self.run.name)
+    }
+}

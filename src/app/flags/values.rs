@@ -1,0 +1,38 @@
+//! Values of flags that no type of its own can refuse.
+
+/// `unet-256` is `unet_256`.
+pub(super) fn underscored(text: &str) -> std::result::Result<String, String> {
+    Ok(text.replace('-', "_"))
+}
+
+pub(super) fn channels(text: &str) -> std::result::Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("pictures have 1 or 3 channels".into()),
+    }
+}
+
+pub(in crate::app) fn bytes(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        other => return Err(format!("unknown unit {other:?}; use bytes, KiB, MiB or GiB")),
+    };
+    number.parse::<f64>().map(|n| (n * scale as f64) as u64).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!((bytes("1024"), bytes("1.5GiB"), bytes("2m")), (Ok(1024), Ok(3 << 29), Ok(2 << 20)));
+        assert!(bytes("5 parsecs").is_err());
+    }
+}
