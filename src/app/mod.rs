@@ -8,6 +8,7 @@ mod devices;
 mod eval;
 mod flags;
 mod pipelines;
+mod report;
 mod run_folder;
 mod samples;
 mod starting;
@@ -36,6 +37,8 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(*args, matches.subcommand().map(|(_, m)| m)),
         Command::Translate(args) => translate::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Compare(args) => report::run_compare(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),

@@ -9,7 +9,7 @@ mod run;
 mod train;
 mod values;
 
-pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TranslateArgs, TuneArgs, dev};
+pub(super) use commands::{CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ReportArgs, TranslateArgs, TuneArgs, dev};
 pub(super) use device::Tune;
 pub(super) use run::RunArgs;
 pub(super) use train::TrainArgs;
@@ -39,6 +39,10 @@ pub(super) enum Command {
     Translate(TranslateArgs),
     /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of pictures.
     Eval(EvalArgs),
+    /// Rewrite report.html, the page of a run, from what lies in its folder.
+    Report(ReportArgs),
+    /// Put runs side by side in one page.
+    Compare(CompareArgs),
     /// List adapters and what they offer.
     Devices(DevicesArgs),
     /// Measure kernels, or a training step.
