@@ -47,7 +47,7 @@ function nearest(sorted, wanted) {
   return at > 0 && (at === sorted.length || wanted - sorted[at - 1] < sorted[at] - wanted) ? at - 1 : at;
 }
 
-// A running mean that looks `half` places both ways, fewer at the ends; places without a value do not count.
+// A running mean that looks `half` places both ways, as far as there are any; places without a value do not count.
 function mean(values, half) {
   const sums = [0], counts = [0];
   values.forEach((v, i) => {
@@ -55,9 +55,9 @@ function mean(values, half) {
     counts.push(counts[i] + (v === null ? 0 : 1));
   });
   return values.map((_, i) => {
-    const reach = Math.min(half, i, values.length - 1 - i);
-    const n = counts[i + reach + 1] - counts[i - reach];
-    return n ? (sums[i + reach + 1] - sums[i - reach]) / n : null;
+    const from = Math.max(0, i - half), to = Math.min(values.length, i + half + 1);
+    const n = counts[to] - counts[from];
+    return n ? (sums[to] - sums[from]) / n : null;
   });
 }
 
@@ -277,14 +277,15 @@ class Chart {
     this.cursor.replaceChildren();
     const at = view.cursor ?? view.to;
     if (view.cursor !== null) this.cursor.append(svg("line", { class: "cursor", x1: this.across(at), x2: this.across(at), y1: TOP, y2: HEIGHT - BOTTOM }));
-    let shown = at;
+    let shown = null;
     for (const s of this.series) {
       const i = nearest(s.xs, at), value = s.line[i] ?? null;
-      shown = s.xs[i] ?? at;
+      if (shown === null || Math.abs(s.xs[i] - at) < Math.abs(shown - at)) shown = s.xs[i] ?? shown;
       s.value.textContent = s.line !== s.y && s.y[i] !== null ? `${say(value)} (${say(s.y[i])})` : say(value);
       if (view.cursor !== null && value !== null && this.shown.includes(s) && !(this.log && value <= 0))
         this.cursor.append(svg("circle", { cx: this.across(s.xs[i]), cy: this.up(value), r: 3.5, style: `fill:${s.colour}` }));
     }
+    shown ??= at;
     const epoch = search(data.epochs, shown + 0.5);
     this.where.textContent = `step ${Math.round(shown).toLocaleString("en")}${epoch ? ` · epoch ${epoch}` : ""}`;
   }

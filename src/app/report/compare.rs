@@ -72,8 +72,13 @@ fn losses(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String]
     for loss in losses {
         let game = !curves::is_distance(loss);
         let note = if game && chances.len() > 1 { "These runs measure it differently (--gan_mode): compare shapes, not values." } else { "" };
-        let look =
-            Look { title: curves::loss_label(loss), note: note.into(), loss: true, lines: if game { chances.clone() } else { Vec::new() }, ..Look::default() };
+        let look = Look {
+            title: curves::loss_label(loss),
+            note: note.into(),
+            loss: true,
+            lines: if loss.starts_with('D') { chances.clone() } else { Vec::new() },
+            ..Look::default()
+        };
         let curves = overlay(charts, runs, names, |run| &run.losses, loss);
         figure(html, charts, &curves, &look);
     }

@@ -10,7 +10,7 @@ const SPEED_POINTS: usize = 240;
 
 /// Charts of a page with the steps they are drawn over.
 #[derive(Debug, Default)]
-pub(in crate::app) struct Charts {
+pub(super) struct Charts {
     /// Lists of steps, each shared by several curves.
     steps: Vec<Value>,
     charts: Vec<Value>,
@@ -18,7 +18,7 @@ pub(in crate::app) struct Charts {
 
 /// One curve of a chart.
 #[derive(Debug, Clone)]
-pub(in crate::app) struct Curve {
+pub(super) struct Curve {
     name: String,
     /// Index of its list of steps.
     at: usize,
@@ -29,7 +29,7 @@ pub(in crate::app) struct Curve {
 
 /// What a chart is drawn as.
 #[derive(Debug, Clone, Default)]
-pub(in crate::app) struct Look {
+pub(super) struct Look {
     /// Heading.
     pub title: String,
     /// A sentence below it.
@@ -200,11 +200,11 @@ mod tests {
     #[test]
     fn short_curves_stay_as_they_are_and_what_is_not_finite_is_null() {
         let mut charts = Charts::default();
-        let curve = charts.thin(&[1.0, 2.0, 3.0], &[("a", &[0.123456789, f64::NAN, f64::MAX])], POINTS).remove(0);
+        let curve = charts.thin(&[1.0, 2.0, 3.0], &[("a", &[0.123456789, f64::NAN, 1.23456789e300])], POINTS).remove(0);
         assert!(curve.range.is_none());
         charts.add(&[curve], &Look::default());
         let data = charts.data(&[1.0]);
-        assert_eq!(data["charts"][0]["series"][0]["y"], json!([0.12346, null, 1.7977e308]));
+        assert_eq!(data["charts"][0]["series"][0]["y"], json!([0.12346, null, 1.2346e300]));
         assert_eq!(data["steps"][0], json!([1.0, 2.0, 3.0]));
     }
 

@@ -6,7 +6,7 @@
 mod compare;
 mod curves;
 mod folder;
-pub(super) mod html;
+mod html;
 mod options;
 mod page;
 mod pictures;
@@ -18,9 +18,6 @@ use crate::io::write_aside;
 use folder::Run;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-pub(super) use curves::{Charts, Look};
-pub(super) use page::loss_charts;
 
 const NAME: &str = "report.html";
 

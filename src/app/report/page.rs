@@ -140,7 +140,7 @@ pub(super) fn image(html: &mut String, picture: &Embedded, alt: &str) {
 }
 
 /// The slider and buttons that all curves of a page share.
-pub(in crate::app) fn tools(html: &mut String) {
+pub(super) fn tools(html: &mut String) {
     html.push_str(
         "<div class=\"tools\"><label>Smoothing <input type=\"range\" id=\"smoothing\" min=\"0\" max=\"100\" value=\"35\"> <output id=\"smoothed\" for=\"smoothing\"></output></label>\
          <label><input type=\"checkbox\" id=\"log\"> Logarithmic</label><button type=\"button\" data-whole disabled>Whole run</button>\
@@ -149,14 +149,14 @@ pub(in crate::app) fn tools(html: &mut String) {
 }
 
 /// A figure for a chart, filled by the page's script.
-pub(in crate::app) fn figure(html: &mut String, charts: &mut Charts, curves: &[Curve], look: &Look) {
+pub(super) fn figure(html: &mut String, charts: &mut Charts, curves: &[Curve], look: &Look) {
     let at = charts.add(curves, look);
     let note = if look.note.is_empty() { String::new() } else { format!("<figcaption>{}</figcaption>", escape(&look.note)) };
     put(html, format_args!("<figure data-chart=\"{at}\"><h3>{}</h3>{note}<div class=\"plot\"></div></figure>\n", escape(&look.title)));
 }
 
 /// Draws losses: distances from the target, and the game with the line of chance.
-pub(in crate::app) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Curve>, chance: Option<(f64, String)>) {
+pub(super) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Curve>, chance: Option<(f64, String)>) {
     let (distances, game): (Vec<_>, Vec<_>) = curves.into_iter().partition(|c| curves::is_distance(c.name()));
     let labelled = |curves: Vec<Curve>| -> Vec<Curve> {
         curves

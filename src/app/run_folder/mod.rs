@@ -146,11 +146,17 @@ impl RunFolder {
         line(&mut self.losses, &Value::Object(row)).map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))
     }
 
-    /// Appends a step's times, in seconds.
-    pub fn log_time(&mut self, step: u64, seconds: f64, data: f64) -> Result<()> {
+    /// Appends a step's times, in seconds, and its learning rate.
+    pub fn log_time(&mut self, step: u64, seconds: f64, data: f64, lr: f64) -> Result<()> {
         let round = |s: f64| (s * 1e6).round() / 1e6;
-        line(&mut self.timing, &json!({ "step": step, "seconds": round(seconds), "data_wait": round(data) }))
+        line(&mut self.timing, &json!({ "step": step, "seconds": round(seconds), "data_wait": round(data), "lr": lr }))
             .map_err(|e| Error::file(self.path.join("timing.jsonl"), format!("cannot be written: {e}")))
+    }
+
+    /// Makes the logs readable up to here.
+    pub fn flush(&mut self) -> Result<()> {
+        let flushed = self.losses.flush().and_then(|()| self.timing.flush());
+        flushed.map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))
     }
 
     /// Writes `<epoch>_net_*`.
@@ -164,8 +170,8 @@ impl RunFolder {
 
     /// Writes the checkpoint `latest`: weights, moments, and last the state that vouches for them.
     pub async fn save_latest(&mut self, trainer: &Pix2Pix, (epoch, batch): (u64, usize)) -> Result<()> {
-        let flushed = self.losses.flush().and_then(|()| self.timing.flush()).and_then(|()| self.losses.get_ref().sync_all());
-        flushed.map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))?;
+        self.flush()?;
+        self.losses.get_ref().sync_all().map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))?;
         let gpu = trainer.program().gpu();
         let mut digests = BTreeMap::new();
         for (net, weights, passes) in trainer.networks() {
@@ -216,7 +222,7 @@ fn remove_run(path: &Path) -> Result<()> {
     let entries = std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = [OPTIONS, STATE, MOMENTS, TUNING, "losses.jsonl", "timing.jsonl"].contains(&name.as_str())
+        let ours = [OPTIONS, STATE, MOMENTS, TUNING, "losses.jsonl", "timing.jsonl", "report.html"].contains(&name.as_str())
             || (name.contains("_net_") && name.ends_with(".safetensors"));
         let gone = if name == "samples" {
             std::fs::remove_dir_all(entry.path())

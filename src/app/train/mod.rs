@@ -85,5 +85,6 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
             std::process::exit(130);
         }
     });
-    Session { args: &args, dataset, schedule, trainer, folder, samples, epochs: BTreeMap::new() }.run(state.as_ref())
+    let page = super::report::Live::new(folder.path());
+    Session { args: &args, dataset, schedule, trainer, folder, samples, page, epochs: BTreeMap::new() }.run(state.as_ref())
 }

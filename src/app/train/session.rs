@@ -3,6 +3,7 @@
 use super::STOP;
 use super::progress::{peak_memory, progress};
 use crate::app::flags::TrainArgs;
+use crate::app::report;
 use crate::app::run_folder::{RunFolder, State};
 use crate::app::samples::Samples;
 use crate::error::{Error, Result};
@@ -21,6 +22,7 @@ pub(super) struct Session<'a> {
     pub trainer: Pix2Pix,
     pub folder: RunFolder,
     pub samples: Samples,
+    pub page: report::Live,
     /// Epoch of each step whose losses are still on their way.
     pub epochs: BTreeMap<u64, u64>,
 }
@@ -54,7 +56,7 @@ impl Session<'_> {
             if let Some(text) = self.log(&losses)? {
                 latest = text;
             }
-            self.folder.log_time(step, start.elapsed().as_secs_f64(), waited.as_secs_f64())?;
+            self.folder.log_time(step, start.elapsed().as_secs_f64(), waited.as_secs_f64(), self.schedule.at(batch.epoch))?;
             let done = (step - first) as f64;
             bar.set_message(format!("epoch {} · {:.3} s/step · {latest}", batch.epoch, started.elapsed().as_secs_f64() / done));
             bar.set_position(step);
@@ -84,6 +86,7 @@ impl Session<'_> {
         }
         self.save(position)?;
         pollster::block_on(self.samples.write(self.args.nets.output_nc, &self.folder.path().join("samples/latest.png")))?;
+        report::write(self.folder.path())?;
         bar.finish_and_clear();
         self.report(started, first, data_wait, &latest, total);
         Ok(())
@@ -96,7 +99,8 @@ impl Session<'_> {
         if epoch.is_multiple_of(self.args.run.save_epoch_freq) {
             pollster::block_on(self.folder.save_epoch(&self.trainer, epoch))?;
         }
-        Ok(())
+        self.folder.flush()?;
+        self.page.write()
     }
 
     /// Logs losses that have come back; returns the last ones as text.
