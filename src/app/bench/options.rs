@@ -33,6 +33,15 @@ pub(super) struct StepArgs {
     /// Measure against the same step with these flags as well, interleaved: --against "--no_reuse", --against "--adapter gl".
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub against: Option<String>,
+    /// Measure these sides instead, from the least to the largest, and tell what a pixel costs: 128,256,512.
+    #[arg(long, value_name = "SIDES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=8192), conflicts_with = "against")]
+    pub sizes: Vec<u32>,
+    /// The same for batch sizes: 1,2,4,8.
+    #[arg(long, value_name = "BATCHES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=4096), conflicts_with = "against")]
+    pub batches: Vec<u32>,
+    /// Draw what --sizes and --batches find into this file (SVG).
+    #[arg(long, value_name = "FILE", conflicts_with = "against")]
+    pub svg: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
