@@ -1,5 +1,8 @@
 //! The program under test, started as a user starts it.
 
+// Not every test file uses all of it.
+#![allow(dead_code)]
+
 use pixtape::io::Picture;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

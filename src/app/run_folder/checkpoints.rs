@@ -159,8 +159,9 @@ impl RunFolder {
         if done.is_err() {
             let _ = fs::remove_dir_all(&part);
         }
+        let earlier = self.path.join(STATE).exists();
         done.map_err(|e| match e {
-            Error::File { path, message } => Error::File { path, message: format!("{message}; the checkpoint before this one is whole") },
+            Error::File { path, message } if earlier => Error::File { path, message: format!("{message}; the checkpoint before this one is whole") },
             other => other,
         })
     }
