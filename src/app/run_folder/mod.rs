@@ -74,7 +74,10 @@ impl RunFolder {
     }
 
     fn with_logs(path: &Path, step: u64, about: About, lock: File) -> Result<RunFolder> {
-        ["samples", "validation"].iter().try_for_each(|name| create_dir(&path.join(name)))?;
+        for folder in [path.into(), path.join("samples"), path.join("validation")] {
+            create_dir(&folder)?;
+            sweep(&folder);
+        }
         let whole = json!({ "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"), "options": about.options });
         write_json(&path.join(OPTIONS), &whole)?;
         write_aside(&path.join(CONFIG), super::config::text(&about.options)?.as_bytes())?;
@@ -178,6 +181,16 @@ fn lock(path: &Path) -> Result<File> {
         Err(TryLockError::WouldBlock) => Err(Error::file(path, "another pixtape is training in this folder; wait for it, or choose another --name")),
         // Some file systems have no locks.
         _ => Ok(lock),
+    }
+}
+
+/// Removes what was being written aside when an earlier program was killed: nobody else writes here now.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_file() && path.extension().is_some_and(|e| e == "part") {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 

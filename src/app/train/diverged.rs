@@ -73,7 +73,7 @@ impl Session<'_> {
         }
         self.progress.say(
             "diverged",
-            &format!("diverged at step {step}: {steps} steps are run again to find where it begins (Ctrl-C skips that)"),
+            &format!("diverged at step {step}: the steps since the last checkpoint ({steps}) are run again to find where it begins (Ctrl-C skips that)"),
             json!({ "step": step }),
         );
         found.load(&mut self.trainer)?;
