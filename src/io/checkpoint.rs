@@ -3,7 +3,7 @@
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{NormKind, UnetConfig, Weights};
+use crate::nets::{NormKind, UnetConfig, Upsample, Weights};
 use crate::store::{Param, Store, StoreId};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
@@ -90,7 +90,8 @@ impl TensorFile {
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.tensors[&name].1))
     }
 
-    /// Recognises a U-Net from names and shapes; `dropout` cannot be seen in a file and is taken as on, as upstream builds it.
+    /// Recognises a U-Net or encoder-decoder from names and shapes. `dropout` cannot be seen in a file and is taken as on, as upstream builds
+    /// it; nor can how a resize convolution enlarges, which is taken as nearest.
     ///
     /// # Errors
     /// [`Error::File`] if the names are not those of a U-Net.
@@ -100,15 +101,21 @@ impl TensorFile {
         };
         let shape = |name: &str| self.tensors.get(name).map(|(s, _)| s.clone()).filter(|s| s.len() == 4).ok_or_else(no);
         let first = shape("model.model.0.weight")?;
-        let last = shape("model.model.3.weight")?;
+        // A transposed convolution, or the convolution behind enlarging and padding: [ci, co, 4, 4] or [co, ci, 3, 3].
+        let (last, upsample) = match shape("model.model.3.weight") {
+            Ok(s) => ([s[0], s[1]], Upsample::Transpose),
+            Err(_) => shape("model.model.5.weight").map(|s| ([s[1], s[0]], Upsample::Nearest))?,
+        };
         let down = |level: usize| format!("model.model.1.model{}.1.weight", ".3.model".repeat(level - 1));
         let downs = 1 + (1..).take_while(|&level| self.tensors.contains_key(&down(level))).count();
         let norm = match (self.tensors.keys().any(|n| n.ends_with("running_mean")), self.tensors.contains_key("model.model.0.bias")) {
             (true, _) => NormKind::Batch,
+            (_, true) if self.tensors.contains_key("model.model.1.model.2.weight") => NormKind::InstanceAffine,
             (_, true) => NormKind::Instance,
             _ => NormKind::None,
         };
-        Ok(UnetConfig { input_nc: first[1] as u32, output_nc: last[1] as u32, ngf: first[0] as u32, downs: downs as u32, norm, dropout: true })
+        let [input_nc, output_nc, ngf] = [first[1], last[1], first[0]].map(|c| c as u32);
+        Ok(UnetConfig { input_nc, output_nc, ngf, downs: downs as u32, norm, dropout: true, upsample, skips: last[0] == 2 * first[0] })
     }
 }
 

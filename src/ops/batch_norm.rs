@@ -173,11 +173,11 @@ impl Block {
 }
 
 /// Shape of statistics and of the sums of the derivative: two rows a group.
-fn two_rows(x: Shape, groups: u32) -> Shape {
+pub(super) fn two_rows(x: Shape, groups: u32) -> Shape {
     Shape::new(2 * groups, 1, 1, x.c)
 }
 
-fn bytes(shapes: &[Shape]) -> u64 {
+pub(super) fn bytes(shapes: &[Shape]) -> u64 {
     shapes.iter().map(Shape::bytes).sum()
 }
 
@@ -369,7 +369,7 @@ impl Op for BatchNormSums {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_sums", "the second derivative of batch_norm is not there; leave the norm out of nets that need it")
+        b.refuse("batch_norm_sums", "sums and gradients of gamma and beta have no derivative of their own: keep gamma and beta out of the first wrt")
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
@@ -405,7 +405,7 @@ impl Op for BatchNormParameter {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_parameter", "the second derivative of batch_norm is not there; leave the norm out of nets that need it")
+        b.refuse("batch_norm_parameter", "sums and gradients of gamma and beta have no derivative of their own: keep gamma and beta out of the first wrt")
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
@@ -448,7 +448,7 @@ impl Op for BatchNormBackward {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_bwd", "the second derivative of batch_norm is not there; leave the norm out of nets that need it")
+        super::batch_norm_second::record(b, self.mode)
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
