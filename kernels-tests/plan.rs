@@ -31,6 +31,8 @@ fn pix2pix_256() -> Pix2PixConfig {
         init_type: InitType::Normal,
         init_gain: 0.02,
         seed: 7,
+
+        ..Pix2PixConfig::default()
     }
 }
 

@@ -48,7 +48,7 @@ fn reflected(o: u32, side: u32) -> u32 {
   return u32(select(r, 2 * last - r, r > last));
 }
 
-fn read(row: u32, column: u32, q: u32) -> vec4<f32> {
+fn value(row: u32, column: u32, q: u32) -> vec4<f32> {
   return x[p.x_off + (row + column) * p.x_stride + q];
 }
 
@@ -62,11 +62,11 @@ fn resample2d(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
   let down = taps(reflected(picture.y, enlarged(p.small_h)), p.small_h);
   let across = taps(reflected(row.y, enlarged(p.small_w)), p.small_w);
   let top = (picture.x * p.small_h + down.first) * p.small_w;
-  var v = read(top, across.first, at.y);
+  var v = value(top, across.first, at.y);
   if (KIND == 2u) {
     let bottom = (picture.x * p.small_h + down.second) * p.small_w;
-    let upper = v * (1.0 - across.share) + read(top, across.second, at.y) * across.share;
-    let lower = read(bottom, across.first, at.y) * (1.0 - across.share) + read(bottom, across.second, at.y) * across.share;
+    let upper = v * (1.0 - across.share) + value(top, across.second, at.y) * across.share;
+    let lower = value(bottom, across.first, at.y) * (1.0 - across.share) + value(bottom, across.second, at.y) * across.share;
     v = upper * (1.0 - down.share) + lower * down.share;
   }
   y[p.y_off + at.x * p.y_stride + at.y] = v;
@@ -113,7 +113,7 @@ fn resample2d_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
         for (var across = 0u; across < 3u; across = across + 1u) {
           let ox = shown(c, sides.y, across);
           if (ox == 0xffffffffu) { continue; }
-          line = line + share * read((picture.x * p.large_h + oy) * p.large_w, ox, at.y);
+          line = line + share * value((picture.x * p.large_h + oy) * p.large_w, ox, at.y);
         }
       }
       total = total + share_in(r, picture.y, p.small_h) * line;

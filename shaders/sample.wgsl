@@ -10,6 +10,8 @@ struct Params {
   last: u32,
   x_off: u32,
   x_stride: u32,
+  b_off: u32, // mix
+  b_stride: u32,
   y_off: u32,
   y_stride: u32,
   stream: u32,
@@ -18,8 +20,6 @@ struct Params {
   part1: u32,
   part2: u32,
   part3: u32,
-  b_off: u32, // mix only
-  b_stride: u32,
 }
 @group(1) @binding(0) var<uniform> p: Params;
 @group(1) @binding(1) var<uniform> s: Step;
@@ -39,8 +39,8 @@ fn sample_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
   var i = at.x * p.each + first + place.row;
   var total = vec4<f32>(0.0);
   for (var n = 0u; n < count; n = n + 1u) {
-    let from = divmod(i, p.width);
-    total = total + x[p.x_off + from.x * p.x_stride + from.y];
+    let source = divmod(i, p.width);
+    total = total + x[p.x_off + source.x * p.x_stride + source.y];
     i = i + ROWS;
   }
   total = add_rows(total, local);
@@ -69,7 +69,7 @@ fn alpha(sample: u32) -> f32 {
 @group(0) @binding(2) var<storage, read_write> z: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
-fn mix(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn sample_mix(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);
   if (i >= p.tasks) { return; }
   let at = divmod(i, p.width);
@@ -80,7 +80,7 @@ fn mix(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups:
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn mix_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+fn sample_mix_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);
   if (i >= p.tasks) { return; }
   let at = divmod(i, p.width);

@@ -167,7 +167,7 @@ impl Unet {
             };
             let own = channels(level);
             let (before, after) = if outermost { (input_nc, output_nc) } else { (channels(level - 1), channels(level - 1)) };
-                        let bias = norm.conv_bias();
+            let bias = norm.conv_bias();
             let joined = if innermost || !skips { own.into() } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
             let norm_of = |store: &mut Store, weights: &mut Weights, at: Option<u32>, c| match at {
                 Some(at) => weights.norm(store, &format!("{prefix}.{at}"), c),

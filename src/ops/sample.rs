@@ -20,7 +20,7 @@ fn stage(cut: &Reduction, x: &Operand, from: Bind, y: &Operand, to: Bind, last: 
     let d = Dispatch::new("sample", "sample_sum").bind("x", from).bind("y", to);
     let d = d.u("tasks", cut.tasks()).u("width", x.shape.c.vec4s()).u("each", (x.shape.vec4s() / u64::from(x.shape.n)) as u32);
     let d = d.u("chunks", cut.chunks).u("length", cut.length).u("last", u32::from(last));
-    cut.dispatch(d.view("x", x).view("y", y).u("stream", 0).u("second", 0).parts(&x.shape))
+    cut.dispatch(d.view("x", x).view("b", x).view("y", y).u("stream", 0).u("second", 0).parts(&x.shape))
 }
 
 impl Op for SampleSum {
@@ -54,10 +54,10 @@ impl Op for SampleSum {
 }
 
 /// The element-wise kernels: `y` is what is written.
-fn over(entry: &'static str, binds: &[(&'static str, Bind)], x: &Operand, y: &Operand, stream: u32, second: bool) -> Dispatch {
+fn over(entry: &'static str, binds: &[(&'static str, Bind)], [x, b]: [&Operand; 2], y: &Operand, stream: u32, second: bool) -> Dispatch {
     let d = binds.iter().fold(Dispatch::new("sample", entry), |d, &(name, bind)| d.bind(name, bind));
     let d = d.u("tasks", y.shape.vec4s() as u32).u("width", y.shape.c.vec4s()).u("each", y.shape.h * y.shape.w);
-    let d = d.u("chunks", 1).u("length", 1).u("last", 0).view("x", x).view("y", y);
+    let d = d.u("chunks", 1).u("length", 1).u("last", 0).view("x", x).view("b", b).view("y", y);
     d.u("stream", stream).u("second", u32::from(second)).parts(&y.shape).over(y.shape.vec4s())
 }
 
@@ -72,7 +72,7 @@ impl Op for SampleBroadcast {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let binds = [("x", Bind::In(0)), ("y", Bind::Out(0))];
-        vec![over("sample_broadcast", &binds, &node.inputs[0], &node.outputs[0], 0, false)]
+        vec![over("sample_broadcast", &binds, [&node.inputs[0]; 2], &node.outputs[0], 0, false)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -110,8 +110,7 @@ impl Op for Mix {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let binds = [("x", Bind::In(0)), ("b", Bind::In(1)), ("z", Bind::Out(0))];
-        let d = over("mix", &binds, &node.inputs[0], &node.outputs[0], node.number, false);
-        vec![d.view("b", &node.inputs[1])]
+        vec![over("sample_mix", &binds, [&node.inputs[0], &node.inputs[1]], &node.outputs[0], node.number, false)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -138,7 +137,7 @@ impl Op for MixBackward {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let binds = [("x", Bind::In(0)), ("y", Bind::Out(0))];
-        vec![over("mix_bwd", &binds, &node.inputs[0], &node.outputs[0], self.stream, self.second)]
+        vec![over("sample_mix_bwd", &binds, [&node.inputs[0]; 2], &node.outputs[0], self.stream, self.second)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {

@@ -271,7 +271,11 @@ impl Pix2Pix {
                 halves.push(tape.scale(penalty, 0.5));
                 d_gp.push(penalty);
             }
-            if at == 0 { tape.backward(&halves, &d_wrt)? } else { tape.backward_onto(&halves, &d_wrt)? };
+            if at == 0 {
+                tape.backward(&halves, &d_wrt)?
+            } else {
+                tape.backward_onto(&halves, &d_wrt)?
+            };
             d_real.push(real_loss);
             d_fake.push(fake_loss);
             batches.push(Batch { a, b, fake, pair_fake, nodes });
@@ -305,7 +309,11 @@ impl Pix2Pix {
                 terms.push(tape.scale(tv, share * config.lambda_tv));
                 g_tv.push(terms[2]);
             }
-            if at == 0 { tape.backward(&terms, &g_wrt)? } else { tape.backward_onto(&terms, &g_wrt)? };
+            if at == 0 {
+                tape.backward(&terms, &g_wrt)?
+            } else {
+                tape.backward_onto(&terms, &g_wrt)?
+            };
             g_gan.push(gan);
             g_l1.push(l1);
         }
