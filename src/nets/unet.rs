@@ -152,6 +152,10 @@ impl Unet {
             return Err(Error::Usage(format!("a U-Net has 5 to 9 halvings and at least one channel each, not {config:?}")));
         }
         let mut weights = Weights::new(set, norm);
+        if upsample == Upsample::Bilinear {
+            // A file of a resize convolution looks the same either way, and is nearest if nothing else is said.
+            weights.about.insert("upsample".into(), upsample.to_string());
+        }
         let channels = |level: u32| ngf * (1 << level.min(3));
         let mut levels = Vec::new();
         for level in 0..downs {

@@ -5,6 +5,7 @@ use crate::ops::{BatchNorm, NormMode, Running};
 use crate::shape::{Channels, Conv, Shape};
 use crate::store::{Layout, Param, Store};
 use crate::tape::{Tape, Tensor};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -137,11 +138,13 @@ pub struct Weights {
     norm: NormKind,
     all: Vec<(Param, Part)>,
     norms: Vec<String>,
+    /// What their file says of the net beyond names and shapes.
+    pub(super) about: BTreeMap<String, String>,
 }
 
 impl Weights {
     pub(super) fn new(set: &str, norm: NormKind) -> Self {
-        Weights { set: set.into(), norm, all: Vec::new(), norms: Vec::new() }
+        Weights { set: set.into(), norm, all: Vec::new(), norms: Vec::new(), about: BTreeMap::new() }
     }
 
     /// Name of the set of pages they lie in, `G` for example.
@@ -157,6 +160,11 @@ impl Weights {
     /// Names of the batch norms (`….num_batches_tracked` in public files belongs to them).
     pub fn norms(&self) -> &[String] {
         &self.norms
+    }
+
+    /// What names and shapes do not tell of the net: the metadata of its file. Mostly nothing.
+    pub fn about(&self) -> &BTreeMap<String, String> {
+        &self.about
     }
 
     /// Trainable values.
