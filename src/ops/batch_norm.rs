@@ -296,8 +296,10 @@ impl Op for BatchNormApply {
         let groups = b.tape.shape(stats).n / 2;
         let fresh = [two_rows(shape, groups)];
         let targets = [2, 3].map(|input| if b.needs(input) { b.parameter_gradient(input) } else { None });
-        let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) = (groups, targets) {
-            // The usual case: the kernel that ends the sums writes both.
+        let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) = (groups, targets)
+            && add_gamma == add_beta
+        {
+            // The usual case: the kernel that ends the sums writes both. (A gradient of second order reaches gamma alone.)
             b.tape.push_into(BatchNormSums { parameters: Some([add_gamma, add_beta]) }, &[x, stats, dy], &[dgamma, dbeta], &fresh)[2]
         } else {
             let sums = b.tape.push(BatchNormSums { parameters: None }, &[x, stats, dy], &fresh)[0];
