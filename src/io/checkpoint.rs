@@ -3,7 +3,7 @@
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{NormKind, UnetConfig, Weights};
+use crate::nets::{NormKind, UnetConfig, Upsample, Weights};
 use crate::store::{Param, Store, StoreId};
 use safetensors::{Dtype, SafeTensors, View};
 use serde_json::Value;
@@ -53,7 +53,7 @@ impl TensorFile {
         Ok(TensorFile { path: path.into(), tensors, about })
     }
 
-    /// What the file says of itself, if it was written by a run.
+    /// What the file says of itself, if it was written here.
     pub fn about(&self) -> Option<&Value> {
         self.about.as_ref()
     }
@@ -103,7 +103,8 @@ impl TensorFile {
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.tensors[&name].1))
     }
 
-    /// Recognises a U-Net from names and shapes; `dropout` cannot be seen in a file and is taken as on, as upstream builds it.
+    /// Recognises a U-Net or encoder-decoder from names and shapes. `dropout` cannot be seen in a file and is taken as on, as upstream builds
+    /// it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
     ///
     /// # Errors
     /// [`Error::File`] if the names are not those of a U-Net.
@@ -113,15 +114,24 @@ impl TensorFile {
         };
         let shape = |name: &str| self.tensors.get(name).map(|(s, _)| s.clone()).filter(|s| s.len() == 4).ok_or_else(no);
         let first = shape("model.model.0.weight")?;
-        let last = shape("model.model.3.weight")?;
+        // A transposed convolution, or the convolution behind enlarging and padding: [ci, co, 4, 4] or [co, ci, 3, 3].
+        let (last, upsample) = match shape("model.model.3.weight") {
+            Ok(s) => ([s[0], s[1]], Upsample::Transpose),
+            Err(_) => {
+                let upsample = self.about.as_ref().and_then(|a| a["upsample"].as_str()).map_or(Ok(Upsample::Nearest), str::parse)?;
+                shape("model.model.5.weight").map(|s| ([s[1], s[0]], upsample))?
+            }
+        };
         let down = |level: usize| format!("model.model.1.model{}.1.weight", ".3.model".repeat(level - 1));
         let downs = 1 + (1..).take_while(|&level| self.tensors.contains_key(&down(level))).count();
         let norm = match (self.tensors.keys().any(|n| n.ends_with("running_mean")), self.tensors.contains_key("model.model.0.bias")) {
             (true, _) => NormKind::Batch,
+            (_, true) if self.tensors.contains_key("model.model.1.model.2.weight") => NormKind::InstanceAffine,
             (_, true) => NormKind::Instance,
             _ => NormKind::None,
         };
-        Ok(UnetConfig { input_nc: first[1] as u32, output_nc: last[1] as u32, ngf: first[0] as u32, downs: downs as u32, norm, dropout: true })
+        let [input_nc, output_nc, ngf] = [first[1], last[1], first[0]].map(|c| c as u32);
+        Ok(UnetConfig { input_nc, output_nc, ngf, downs: downs as u32, norm, dropout: true, upsample, skips: last[0] == 2 * first[0] })
     }
 }
 
@@ -169,7 +179,7 @@ fn write(path: &Path, tensors: Vec<(String, Tensor)>, about: Option<&Value>) -> 
 }
 
 /// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters, `about` into the
-/// header. Returns the file's bytes.
+/// header, with what names and shapes do not tell of the net. Returns the file's bytes.
 ///
 /// # Errors
 /// [`Error::NotFinite`] for weights that are no numbers, [`Error::File`] if it cannot be written; what was there stays then.
@@ -181,7 +191,11 @@ pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: 
     for norm in weights.norms() {
         tensors.push((format!("{norm}.{COUNTER}"), Tensor { dtype: Dtype::I64, shape: vec![], bytes: (batches as i64).to_le_bytes().to_vec() }));
     }
-    write(path, tensors, about)
+    let mut about = about.cloned();
+    for (name, value) in weights.about() {
+        about.get_or_insert_with(|| Value::Object(Default::default()))[name.as_str()] = value.as_str().into();
+    }
+    write(path, tensors, about.as_ref())
 }
 
 /// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public layouts. Returns the file's bytes.

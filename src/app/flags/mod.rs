@@ -73,7 +73,6 @@ const IGNORED: &[(&str, bool)] = &[
     ("verbose", false),
     ("suffix", true),
     ("pool_size", true),
-    ("epoch_count", true),
 ];
 
 /// Whether a flag of upstream has no meaning here.

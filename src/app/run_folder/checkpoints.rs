@@ -9,8 +9,8 @@ use super::{OPTIONS, RunFolder, State};
 use crate::error::{Error, Result};
 use crate::io::checkpoint::{TensorFile, save_moments, save_weights};
 use crate::io::write_aside;
-use crate::train::Pix2Pix;
-use serde_json::{Value, json};
+use crate::train::{Pix2Pix, ScheduleState};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,8 @@ pub(super) const MOMENTS: &str = "latest_optimizer.safetensors";
 pub(super) const FOLDER: &str = "checkpoints";
 /// What goes with a checkpoint but is not of its step: the best weights so far.
 const BEST: &str = "best";
+/// The moving average of the generator.
+const AVERAGE: &str = "G_ema";
 
 /// The file of a network's weights; `epoch`: `latest`, `best`, a number, or `iter_` and a number.
 pub(super) fn weights_name(epoch: &str, net: &str) -> String {
@@ -89,13 +91,17 @@ impl Found {
     /// Puts the checkpoint into a trainer.
     pub fn load(&self, trainer: &mut Pix2Pix) -> Result<()> {
         let gpu = trainer.program().gpu().clone();
-        for (net, weights, _) in trainer.networks() {
+        for (net, weights, _) in trainer.saved_networks() {
+            if net == AVERAGE && !self.state.has(&weights_name("latest", net)) {
+                // A run that had none so far begins one.
+                continue;
+            }
             TensorFile::read(&self.folder.join(weights_name("latest", net)))?.load_into(&gpu, trainer.store(), weights)?;
         }
         let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
         TensorFile::read(&self.folder.join(MOMENTS))?.load_moments(&gpu, trainer.store(), &networks)?;
         trainer.set_steps(self.state.step);
-        Ok(())
+        if self.state.has(&weights_name("latest", AVERAGE)) { Ok(()) } else { trainer.restart_average() }
     }
 
     /// Makes a run's `latest_*` and `best*` those of this checkpoint again.
@@ -151,7 +157,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::NotFinite`] if there is nothing worth keeping, [`Error::File`] if it cannot be written. The checkpoint before stays whole.
-    pub async fn save(&mut self, trainer: &Pix2Pix, position: (u64, usize), also: &[String], schedule: Value) -> Result<()> {
+    pub async fn save(&mut self, trainer: &Pix2Pix, position: (u64, usize), also: &[String], schedule: ScheduleState) -> Result<()> {
         self.sync()?;
         let (step, folder) = (trainer.steps(), self.path.join(FOLDER));
         let part = folder.join(format!(".step_{step}"));
@@ -166,7 +172,7 @@ impl RunFolder {
         })
     }
 
-    async fn write_checkpoint(&self, trainer: &Pix2Pix, position: (u64, usize), also: &[String], schedule: Value, part: &Path) -> Result<()> {
+    async fn write_checkpoint(&self, trainer: &Pix2Pix, position: (u64, usize), also: &[String], schedule: ScheduleState, part: &Path) -> Result<()> {
         let (gpu, step, folder) = (trainer.program().gpu(), trainer.steps(), self.path.join(FOLDER));
         let cannot = |path: &Path, e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
         // Not its parents: a run's folder that is gone stays gone.
@@ -174,7 +180,7 @@ impl RunFolder {
         sweep(&folder);
         fs::create_dir(part).map_err(|e| cannot(part, e))?;
         let mut state = State::new(step, position, trainer.config().seed, schedule);
-        for (net, weights, passes) in trainer.networks() {
+        for (net, weights, passes) in trainer.saved_networks() {
             let name = weights_name("latest", net);
             let about = self.about(&json!({ "network": net, "step": step }));
             state.vouch(&name, &save_weights(gpu, trainer.store(), weights, passes * step, Some(&about), &part.join(&name)).await?);
@@ -206,7 +212,7 @@ impl RunFolder {
 
     /// Gives the weights of a checkpoint's folder names of their own in the run's folder.
     fn name_weights(&self, trainer: &Pix2Pix, folder: &Path, epoch: &str) -> Result<()> {
-        trainer.networks().iter().try_for_each(|(net, ..)| link(&folder.join(weights_name("latest", net)), &self.path.join(weights_name(epoch, net))))
+        trainer.saved_networks().iter().try_for_each(|(net, ..)| link(&folder.join(weights_name("latest", net)), &self.path.join(weights_name(epoch, net))))
     }
 
     /// Keeps the newest checkpoints; newer ones than `step` were damaged, and the run has gone on from an older one. What cannot be removed
@@ -226,7 +232,7 @@ impl RunFolder {
     /// Keeps the weights as the best so far, with what they were measured by.
     pub async fn save_best(&self, trainer: &Pix2Pix, epoch: u64, metric: &str, value: f64) -> Result<()> {
         let (gpu, step) = (trainer.program().gpu(), trainer.steps());
-        for (net, weights, passes) in trainer.networks() {
+        for (net, weights, passes) in trainer.saved_networks() {
             let about = self.about(&json!({ "network": net, "step": step }));
             save_weights(gpu, trainer.store(), weights, passes * step, Some(&about), &self.path.join(weights_name(BEST, net))).await?;
         }

@@ -11,7 +11,7 @@ pub(super) use state::State;
 use crate::error::{Error, Result};
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
-use crate::train::{LOSS_NAMES, Losses};
+use crate::train::Losses;
 use serde_json::{Map, Value, json};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -141,8 +141,8 @@ impl RunFolder {
         let mut row = Map::new();
         row.insert("step".into(), losses.step.into());
         row.insert("epoch".into(), epoch.into());
-        for (name, value) in LOSS_NAMES.iter().zip(losses.values) {
-            row.insert((*name).into(), json!(value));
+        for (name, value) in losses.named() {
+            row.insert(name.into(), json!(value));
         }
         self.losses.line(&Value::Object(row))
     }

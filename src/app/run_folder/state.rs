@@ -1,8 +1,8 @@
 //! Where a run stands: the file that vouches for a checkpoint's other files.
 
 use crate::error::{Error, Result};
+use crate::train::ScheduleState;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub(in crate::app) struct State {
     pub batch: usize,
     /// Seed of weights, dropout and sampler; random numbers are counted by step, so this and `step` are the whole RNG state.
     pub seed: u64,
-    /// What a schedule remembers from epoch to epoch, if it remembers anything.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub schedule: Value,
+    /// What the learning rate's schedule has seen.
+    #[serde(default)]
+    pub schedule: ScheduleState,
     /// SHA-256 of the files that belong to this state.
     digests: BTreeMap<String, String>,
 }
@@ -38,13 +38,18 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 
 impl State {
     /// The state of a run at `step`; files are added with [`State::vouch`].
-    pub fn new(step: u64, (epoch, batch): (u64, usize), seed: u64, schedule: Value) -> State {
+    pub fn new(step: u64, (epoch, batch): (u64, usize), seed: u64, schedule: ScheduleState) -> State {
         State { format_version: FORMAT, digest: String::new(), step, epoch, batch, seed, schedule, digests: BTreeMap::new() }
     }
 
     /// Vouches for a file.
     pub fn vouch(&mut self, name: &str, bytes: &[u8]) {
         self.digests.insert(name.into(), digest(bytes));
+    }
+
+    /// Whether it vouches for a file.
+    pub fn has(&self, name: &str) -> bool {
+        self.digests.contains_key(name)
     }
 
     /// Names of the files.
@@ -98,7 +103,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         std::fs::write(path("weights"), [7; 50]).unwrap();
-        let mut state = State::new(17, (2, 3), 5, serde_json::json!({ "best": 0.1, "name": "\"digest\": \"\"" }));
+        let mut state = State::new(17, (2, 3), 5, ScheduleState::default());
         state.vouch("weights", &[7; 50]);
         let text = state.text().unwrap();
         let read = |text: &[u8]| {

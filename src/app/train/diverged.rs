@@ -77,6 +77,7 @@ impl Session<'_> {
             json!({ "step": step }),
         );
         found.load(&mut self.trainer)?;
+        self.schedule.state = found.state.schedule;
         let mut loader = Loader::new(self.dataset.clone(), found.state.epoch, found.state.batch, self.args.data.num_threads)?;
         while self.trainer.steps() < step {
             if STOP.load(Ordering::SeqCst) {

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::io::AlignedDataset;
 use crate::io::checkpoint::TensorFile;
 use crate::plan::PlanOptions;
-use crate::train::{GanMode, Pix2Pix, Schedule};
+use crate::train::{GanMode, Pix2Pix};
 use crate::tune::Identity;
 use clap::ArgMatches;
 use options::{COMMIT, about, check, resumed};
@@ -49,13 +49,10 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         None if args.run.continue_train => eprintln!("note: {}: no checkpoint yet, the run begins anew", path.display()),
         None => {}
     }
-    let schedule = Schedule {
-        policy: args.optim.lr_policy.parse()?,
-        lr: args.optim.lr,
-        n_epochs: args.optim.n_epochs,
-        n_epochs_decay: args.optim.n_epochs_decay,
-        lr_decay_iters: args.optim.lr_decay_iters,
-    };
+    let mut schedule = args.optim.schedule()?;
+    if let Some(found) = &found {
+        schedule.state = found.state.schedule;
+    }
     let options = dataset_options(&args)?;
     let dataset = Arc::new(AlignedDataset::open(options.clone())?);
     let config = args.config(dataset.image_size())?;
@@ -82,6 +79,7 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     for (at, file) in &init {
         file.load_into(&gpu, trainer.store(), trainer.networks()[*at].1)?;
     }
+    trainer.restart_average()?;
     let about = About { options: resolved(&args)?, files: about(&args, &gpu, dataset.image_size())?, keep: args.run.keep as usize };
     let mut folder = match &found {
         Some(found) => {
@@ -119,14 +117,15 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
             .unwrap_or_default()
     );
     progress.say("start", &text, info.clone());
-    (progress.images, progress.print_freq, progress.device_bytes, progress.chance) = (args.data.batch_size.into(), args.run.print_freq, memory.total(), chance);
+    (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =
+        (trainer.config().pictures().into(), args.run.print_freq, memory.total(), chance);
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
     });
-    let position = found.as_ref().map_or((1, 0), |f| (f.state.epoch, f.state.batch));
+    let position = found.as_ref().map_or((args.optim.epoch_count, 0), |f| (f.state.epoch, f.state.batch));
     let (watch, saved) = (watch(chance, &mut folder)?, found.map(|f| f.state.step));
     let (epochs, recent) = (BTreeMap::new(), VecDeque::new());
     let bad = None;
@@ -176,7 +175,7 @@ fn info(trainer: &Pix2Pix, dataset: &AlignedDataset) -> Value {
         },
         "data": {
             "pairs": dataset.len(), "width": dataset.image_size().0, "height": dataset.image_size().1,
-            "batch_size": trainer.config().batch_size, "batches_per_epoch": dataset.batches_per_epoch(),
+            "batch_size": trainer.config().pictures(), "batches_per_epoch": dataset.batches_per_epoch(),
         },
         "process_peak_bytes": peak_memory(),
     })

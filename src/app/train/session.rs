@@ -10,7 +10,7 @@ use crate::app::samples::Samples;
 use crate::app::tensorboard::Board;
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, Batch, Loader, Picture};
-use crate::train::{LOSS_NAMES, Losses, Pix2Pix, Schedule};
+use crate::train::{Losses, Pix2Pix, Schedule};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -63,7 +63,8 @@ impl Session<'_> {
     fn go(&mut self) -> Result<()> {
         let per_epoch = self.dataset.batches_per_epoch() as u64;
         let last_epoch = self.args.optim.n_epochs + self.args.optim.n_epochs_decay;
-        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(last_epoch));
+        let epochs = (last_epoch + 1).saturating_sub(self.args.optim.epoch_count);
+        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(epochs));
         let (started, first) = (Instant::now(), self.trainer.steps());
         if first >= total {
             let text = format!("nothing to do: {first} of {total} steps are done; raise --n_epochs or --max_steps");
@@ -137,17 +138,21 @@ impl Session<'_> {
         remark.into_iter().try_for_each(|r| self.remark(r))?;
         if let Some(board) = &mut self.board {
             board.picture(step, "samples", &grid)?;
-            board.scalars(step, &[("learning_rate", self.schedule.at(epoch))])?;
+            let rates = self.schedule.at(epoch);
+            board.scalars(step, &[("learning_rate/G", rates.g), ("learning_rate/D", rates.d)])?;
         }
+        let mut validated = None;
         if self.args.run.val_freq > 0 && epoch.is_multiple_of(self.args.run.val_freq) {
-            self.validate(epoch)?;
+            validated = self.validate(epoch)?;
         }
+        self.schedule.end_epoch(validated);
         self.folder.flush()?;
         self.board.as_mut().map_or(Ok(()), Board::flush)
     }
 
-    fn validate(&mut self, epoch: u64) -> Result<()> {
-        let Some(validation) = &mut self.validation else { return Ok(()) };
+    /// The mean L1 on `val/`, where there is one.
+    fn validate(&mut self, epoch: u64) -> Result<Option<f64>> {
+        let Some(validation) = &mut self.validation else { return Ok(None) };
         let step = self.trainer.steps();
         let (mean, better) = validation.run(&self.samples, &mut self.folder, step, epoch)?;
         if better {
@@ -156,27 +161,29 @@ impl Session<'_> {
         let best = if better { ", the best so far" } else { "" };
         let text = format!("epoch {epoch}, val/: L1 {:.5}, PSNR {:.2} dB, SSIM {:.4}{best}", mean.l1, mean.psnr, mean.ssim);
         self.progress.say("validation", &text, json!({ "step": step, "epoch": epoch, "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim, "best": better }));
-        match &mut self.board {
-            Some(board) => board.scalars(step, &[("val/L1", mean.l1), ("val/PSNR", mean.psnr), ("val/SSIM", mean.ssim)]),
-            None => Ok(()),
+        if let Some(board) = &mut self.board {
+            board.scalars(step, &[("val/L1", mean.l1), ("val/PSNR", mean.psnr), ("val/SSIM", mean.ssim)])?;
         }
+        Ok(Some(mean.l1))
     }
 
     /// Logs losses that have come back, and has the watchers look at them.
     fn log(&mut self, losses: &[Losses]) -> Result<()> {
         for row in losses {
             let epoch = self.epochs.remove(&row.step).unwrap_or(0);
-            if let Some((name, value)) = LOSS_NAMES.iter().zip(row.values).find(|(_, v)| !v.is_finite()) {
+            if let Some((name, value)) = row.named().find(|(_, v)| !v.is_finite()) {
                 self.bad = Some(row.step);
-                return Err(Error::NotFinite { name: (*name).into(), value });
+                return Err(Error::NotFinite { name: name.into(), value });
             }
+            // G_L1.
+            self.schedule.saw_step(row.values[1]);
             self.folder.log_losses(row, epoch)?;
             if let Some(board) = &mut self.board {
-                let values: Vec<(&str, f64)> = LOSS_NAMES.iter().zip(row.values).map(|(n, v)| (*n, f64::from(v))).collect();
+                let values: Vec<(&str, f64)> = row.named().map(|(n, v)| (n, f64::from(v))).collect();
                 board.scalars(row.step, &values)?;
             }
             self.progress.losses(row);
-            let seen = Seen::new(row.step, epoch, |name| LOSS_NAMES.iter().zip(row.values).find(|(n, _)| **n == name).map(|(_, v)| f64::from(v)));
+            let seen = Seen::new(row.step, epoch, |name| row.named().find(|(n, _)| *n == name).map(|(_, v)| f64::from(v)));
             self.watch.losses(seen).into_iter().try_for_each(|remark| self.remark(remark))?;
         }
         Ok(())
@@ -195,7 +202,7 @@ impl Session<'_> {
     /// Writes a checkpoint, and its weights under more names.
     fn save(&mut self, also: &[String]) -> Result<()> {
         self.drain()?;
-        pollster::block_on(self.folder.save(&self.trainer, self.position, also, Value::Null))?;
+        pollster::block_on(self.folder.save(&self.trainer, self.position, also, self.schedule.state))?;
         self.saved = Some(self.trainer.steps());
         self.info["process_peak_bytes"] = peak_memory().into();
         self.folder.save_info(&self.info)
