@@ -81,7 +81,7 @@ pub(in crate::app) fn preset(name: &str, batch_size: u32) -> Result<Pix2PixConfi
 /// Flags that say how large a step is: with one of them and no preset, train's defaults hold.
 const SIZES: [&str; 7] = ["net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
 /// Flags of train that decide nothing about a step: they are taken, since command lines get copied, and not listed.
-const UNLISTED: [&str; 16] = [
+const UNLISTED: [&str; 21] = [
     "name",
     "checkpoints_dir",
     "model",
@@ -90,6 +90,11 @@ const UNLISTED: [&str; 16] = [
     "overwrite",
     "save_epoch_freq",
     "save_latest_freq",
+    "save_by_iter",
+    "keep",
+    "val_freq",
+    "early_stop",
+    "tensorboard",
     "print_freq",
     "init_g",
     "init_d",
