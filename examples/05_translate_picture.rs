@@ -47,13 +47,13 @@ fn made_up(gpu: &Gpu) -> Result<[PathBuf; 3]> {
     pixtape::io::create_dir(&folder)?;
     let files = ["G.safetensors", "in.png", "out.png"].map(|name| folder.join(name));
 
-    let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: true };
+    let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
     let mut store = Store::new();
     let generator = Unet::new(&mut store, "G", config)?;
     let mut tape = Tape::new();
     generator.weights().record_init(&mut tape, &store, InitType::Normal, 0.02, 0);
     Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)?.step(&StepValues::default())?;
-    pollster::block_on(save_weights(gpu, &store, generator.weights(), 0, &files[0]))?;
+    pollster::block_on(save_weights(gpu, &store, generator.weights(), 0, None, &files[0]))?;
 
     stripes(&files[1])?;
     Ok(files)

@@ -72,7 +72,7 @@ fn run_folder(folder: &Path) {
         let wave = (f64::from(step) / 9.0).sin();
         let (epoch, l1) = ((step - 1) / 1000 + 1, 20.0 + wave + 20.0 * (-f64::from(step) / 500.0).exp());
         writeln!(losses, r#"{{"step":{step},"epoch":{epoch},"G_GAN":{},"G_L1":{l1},"D_real":null,"D_fake":{}}}"#, 1.0 + 0.5 * wave, 0.6 - 0.1 * wave).unwrap();
-        writeln!(timing, r#"{{"step":{step},"seconds":0.1,"data_wait":0.001,"lr":0.0002}}"#).unwrap();
+        writeln!(timing, r#"{{"step":{step},"seconds":0.1,"data_wait":0.001,"lr_G":0.0002,"lr_D":0.0002}}"#).unwrap();
     }
     write("losses.jsonl", &losses);
     write("timing.jsonl", &timing);

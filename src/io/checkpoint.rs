@@ -3,11 +3,12 @@
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{NormKind, UnetConfig, Weights};
+use crate::nets::{NormKind, UnetConfig, Upsample, Weights};
 use crate::store::{Param, Store, StoreId};
 use safetensors::{Dtype, SafeTensors, View};
+use serde_json::Value;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// A tensor of a file: shape and values.
@@ -18,7 +19,11 @@ pub type Values = (Vec<usize>, Vec<f32>);
 pub struct TensorFile {
     path: std::path::PathBuf,
     tensors: BTreeMap<String, Values>,
+    about: Option<Value>,
 }
+
+/// The name in a file's header under which it says what it is, as JSON. One name for all: a header's map has no order, files have.
+pub const ABOUT: &str = "pixtape";
 
 /// Suffix of batch norm's counter, which upstream's files have and nothing here needs.
 const COUNTER: &str = "num_batches_tracked";
@@ -42,7 +47,15 @@ impl TensorFile {
                 other => return Err(Error::file(path, format!("{name} is {other:?}; only F32 weights are read: convert with .float()"))),
             }
         }
-        Ok(TensorFile { path: path.into(), tensors })
+        // What says nothing that we understand is from elsewhere.
+        let header = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, header)| header.metadata().as_ref()?.get(ABOUT).cloned());
+        let about = header.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(TensorFile { path: path.into(), tensors, about })
+    }
+
+    /// What the file says of itself, if it was written here.
+    pub fn about(&self) -> Option<&Value> {
+        self.about.as_ref()
     }
 
     /// Tensors by name.
@@ -90,7 +103,8 @@ impl TensorFile {
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.tensors[&name].1))
     }
 
-    /// Recognises a U-Net from names and shapes; `dropout` cannot be seen in a file and is taken as on, as upstream builds it.
+    /// Recognises a U-Net or encoder-decoder from names and shapes. `dropout` cannot be seen in a file and is taken as on, as upstream builds
+    /// it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
     ///
     /// # Errors
     /// [`Error::File`] if the names are not those of a U-Net.
@@ -100,15 +114,24 @@ impl TensorFile {
         };
         let shape = |name: &str| self.tensors.get(name).map(|(s, _)| s.clone()).filter(|s| s.len() == 4).ok_or_else(no);
         let first = shape("model.model.0.weight")?;
-        let last = shape("model.model.3.weight")?;
+        // A transposed convolution, or the convolution behind enlarging and padding: [ci, co, 4, 4] or [co, ci, 3, 3].
+        let (last, upsample) = match shape("model.model.3.weight") {
+            Ok(s) => ([s[0], s[1]], Upsample::Transpose),
+            Err(_) => {
+                let upsample = self.about.as_ref().and_then(|a| a["upsample"].as_str()).map_or(Ok(Upsample::Nearest), str::parse)?;
+                shape("model.model.5.weight").map(|s| ([s[1], s[0]], upsample))?
+            }
+        };
         let down = |level: usize| format!("model.model.1.model{}.1.weight", ".3.model".repeat(level - 1));
         let downs = 1 + (1..).take_while(|&level| self.tensors.contains_key(&down(level))).count();
         let norm = match (self.tensors.keys().any(|n| n.ends_with("running_mean")), self.tensors.contains_key("model.model.0.bias")) {
             (true, _) => NormKind::Batch,
+            (_, true) if self.tensors.contains_key("model.model.1.model.2.weight") => NormKind::InstanceAffine,
             (_, true) => NormKind::Instance,
             _ => NormKind::None,
         };
-        Ok(UnetConfig { input_nc: first[1] as u32, output_nc: last[1] as u32, ngf: first[0] as u32, downs: downs as u32, norm, dropout: true })
+        let [input_nc, output_nc, ngf] = [first[1], last[1], first[0]].map(|c| c as u32);
+        Ok(UnetConfig { input_nc, output_nc, ngf, downs: downs as u32, norm, dropout: true, upsample, skips: last[0] == 2 * first[0] })
     }
 }
 
@@ -142,21 +165,25 @@ impl View for Tensor {
 
 async fn tensor(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<Tensor> {
     let values = store.read(gpu, id, &param.layout).await?;
+    if let Some(value) = values.iter().find(|v| !v.is_finite()) {
+        return Err(Error::NotFinite { name: param.name.clone(), value: *value });
+    }
     Ok(Tensor { dtype: Dtype::F32, shape: param.layout.public_shape(), bytes: bytemuck::pod_collect_to_vec(&values) })
 }
 
-fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
-    let bytes = safetensors::serialize(tensors, None).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+fn write(path: &Path, tensors: Vec<(String, Tensor)>, about: Option<&Value>) -> Result<Vec<u8>> {
+    let header = about.map(|about| HashMap::from([(ABOUT.to_string(), about.to_string())]));
+    let bytes = safetensors::serialize(tensors, header).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
     write_aside(path, &bytes)?;
     Ok(bytes)
 }
 
-/// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters.
-/// Returns the file's bytes.
+/// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters, `about` into the
+/// header, with what names and shapes do not tell of the net. Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::File`] if it cannot be written; what was there stays then.
-pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: u64, path: &Path) -> Result<Vec<u8>> {
+/// [`Error::NotFinite`] for weights that are no numbers, [`Error::File`] if it cannot be written; what was there stays then.
+pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: u64, about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
     let mut tensors = Vec::new();
     for param in weights.params() {
         tensors.push((param.name.clone(), tensor(gpu, store, param, param.value).await?));
@@ -164,19 +191,23 @@ pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: 
     for norm in weights.norms() {
         tensors.push((format!("{norm}.{COUNTER}"), Tensor { dtype: Dtype::I64, shape: vec![], bytes: (batches as i64).to_le_bytes().to_vec() }));
     }
-    write(path, tensors)
+    let mut about = about.cloned();
+    for (name, value) in weights.about() {
+        about.get_or_insert_with(|| Value::Object(Default::default()))[name.as_str()] = value.as_str().into();
+    }
+    write(path, tensors, about.as_ref())
 }
 
 /// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public layouts. Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::File`] if it cannot be written; what was there stays then.
-pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)], path: &Path) -> Result<Vec<u8>> {
+/// As [`save_weights`].
+pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)], about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
     let mut tensors = Vec::new();
     for (net, weights) in networks {
         for (name, param, id) in moments(net, weights) {
             tensors.push((name, tensor(gpu, store, param, id).await?));
         }
     }
-    write(path, tensors)
+    write(path, tensors, about)
 }

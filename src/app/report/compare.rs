@@ -76,7 +76,7 @@ fn losses(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String]
             title: curves::loss_label(loss),
             note: note.into(),
             loss: true,
-            lines: if loss.starts_with('D') { chances.clone() } else { Vec::new() },
+            lines: if ["D_real", "D_fake"].contains(&loss) { chances.clone() } else { Vec::new() },
             ..Look::default()
         };
         let curves = overlay(charts, runs, names, |run| &run.losses, loss);

@@ -74,7 +74,7 @@ impl Charts {
     /// Images a second and the share of time waited for data, in per cent, over the run.
     pub(super) fn speed(&mut self, run: &Run) -> Option<[Curve; 2]> {
         let (seconds, waits) = (run.timing.column("seconds")?, run.timing.column("data_wait")?);
-        let batch = run.number("batch_size").unwrap_or(1.0);
+        let batch = run.pictures();
         let stretch = seconds.len().div_ceil(SPEED_POINTS).max(1);
         let sums = |values: &[f64]| -> Vec<f64> { values.chunks(stretch).map(|part| part.iter().filter(|v| v.is_finite()).sum()).collect() };
         let (seconds, waits) = (sums(seconds), sums(waits));
@@ -145,7 +145,7 @@ pub(super) fn loss_label(name: &str) -> String {
         "D_real" => "discriminator on real pairs",
         "D_fake" => "discriminator on generated pairs",
         "G_TV" => "unevenness of the output, times its weight",
-        "D_GP" | "D_gp" | "GP" => "gradient penalty",
+        "D_GP" => "gradient penalty",
         _ => return name.into(),
     };
     format!("{name}: {says}")
@@ -153,13 +153,10 @@ pub(super) fn loss_label(name: &str) -> String {
 
 /// What a discriminator's loss is where it only guesses, with a name for it.
 pub(super) fn chance_level(gan_mode: &str) -> Option<(f64, String)> {
-    let (level, says) = match gan_mode {
-        "vanilla" => (std::f64::consts::LN_2, "0.693 = ln 2: guessing"),
-        "lsgan" => (0.25, "0.25: guessing"),
-        "hinge" => (1.0, "1: guessing"),
-        _ => return None,
-    };
-    Some((level, says.into()))
+    let level = crate::app::train::chance(gan_mode.parse().ok()?)?;
+    let value = format!("{level:.3}");
+    let value = value.trim_end_matches('0').trim_end_matches('.');
+    Some((level, if level == std::f64::consts::LN_2 { format!("{value} = ln 2: guessing") } else { format!("{value}: guessing") }))
 }
 
 /// Whether less is better in a metric.
@@ -222,6 +219,8 @@ mod tests {
         for (mode, loss) in guesses {
             assert!((chance_level(mode).unwrap().0 - loss).abs() < 1e-12, "{mode}");
         }
-        assert!(chance_level("wgangp").is_none());
+        assert!(chance_level("wgangp").is_none() && chance_level("").is_none());
+        let names = ["vanilla", "lsgan", "hinge"].map(|mode| chance_level(mode).unwrap().1);
+        assert_eq!(names, ["0.693 = ln 2: guessing", "0.25: guessing", "1: guessing"]);
     }
 }

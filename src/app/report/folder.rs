@@ -106,6 +106,12 @@ impl Run {
         self.options.get(name).and_then(Value::as_f64)
     }
 
+    /// Pictures of a step.
+    pub fn pictures(&self) -> f64 {
+        let told = self.info["data"]["batch_size"].as_f64();
+        told.unwrap_or_else(|| self.number("batch_size").unwrap_or(1.0) * self.number("accumulate").unwrap_or(1.0))
+    }
+
     /// Steps done.
     pub fn step(&self) -> u64 {
         self.losses.steps.last().map_or(0, |s| *s as u64)
@@ -119,8 +125,8 @@ impl Run {
             let second = self.losses.column("epoch")?.iter().position(|e| *e == 2.0)?;
             Some(self.losses.steps[second] as u64 - 1)
         };
-        let epochs = count("n_epochs")? + count("n_epochs_decay").unwrap_or(0);
-        let whole = told.or_else(seen).map(|batches| batches * epochs);
+        let epochs = (count("n_epochs")? + count("n_epochs_decay").unwrap_or(0) + 1).saturating_sub(count("epoch_count").unwrap_or(1));
+        let whole = told.or_else(seen).map(|batches| batches.saturating_mul(epochs));
         match (whole, count("max_steps")) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

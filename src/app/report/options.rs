@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 fn defaults() -> Map<String, Value> {
     let cli = Cli::try_parse_from(["pixtape", "train"]).ok().map(|cli| cli.command);
     let Some(crate::app::flags::Command::Train(args)) = cli else { return Map::new() };
-    match serde_json::to_value(&*args) {
+    match crate::app::train::resolved(&args.train) {
         Ok(Value::Object(options)) => options,
         _ => Map::new(),
     }

@@ -214,14 +214,19 @@ impl Speed {
         let total: f64 = seconds.iter().sum();
         seconds.sort_by(f64::total_cmp);
         let step = *seconds.get(seconds.len() / 2)?;
-        let batch = run.number("batch_size").unwrap_or(1.0);
+        let batch = run.pictures();
         Some(Speed { step, images: batch / step, total, waiting: 100.0 * waits.iter().sum::<f64>() / total })
     }
 }
 
 fn speed(html: &mut String, charts: &mut Charts, run: &Run) {
     html.push_str("<h2 id=\"speed\">Speed and learning rate</h2>\n");
-    let rates = charts.log(&run.timing, |name| name.starts_with("lr"));
+    let (g, d) = (run.timing.column("lr_G"), run.timing.column("lr_D"));
+    // Most runs have one rate for both networks.
+    let mut rates = charts.log(&run.timing, |name| name == "lr_G" || (name == "lr_D" && d != g));
+    if let [both] = rates.as_mut_slice() {
+        *both = both.clone().named("both networks");
+    }
     let speed = charts.speed(run);
     if speed.is_none() && rates.is_empty() {
         html.push_str("<p class=\"dim\">No times were recorded yet.</p>\n");

@@ -30,7 +30,7 @@ fn named_folder(name: &str, steps: u32, per_epoch: u32, more: Value) -> TempDir 
         let (epoch, far) = ((step - 1) / per_epoch + 1, 40.0 * (-f64::from(step) / 300.0).exp());
         let jump = f64::from(step * 7919 % 101) / 101.0;
         writeln!(losses, "{}", json!({ "step": step, "epoch": epoch, "G_GAN": 0.5 + jump, "G_L1": 10.0 + far + jump, "D_real": 0.7, "D_fake": 0.6 })).unwrap();
-        writeln!(timing, "{}", json!({ "step": step, "seconds": 0.25, "data_wait": 0.05, "lr": 0.001 })).unwrap();
+        writeln!(timing, "{}", json!({ "step": step, "seconds": 0.25, "data_wait": 0.05, "lr_G": 0.001, "lr_D": 0.001 })).unwrap();
     }
     std::fs::write(dir.path().join("losses.jsonl"), losses).unwrap();
     std::fs::write(dir.path().join("timing.jsonl"), timing).unwrap();
