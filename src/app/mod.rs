@@ -8,6 +8,7 @@ mod devices;
 mod eval;
 mod flags;
 mod pipelines;
+mod prepare;
 mod run_folder;
 mod samples;
 mod starting;
@@ -40,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
         Command::Dev(args) => flags::dev(&args),
     });
     match done {
