@@ -9,12 +9,15 @@ mod eval;
 mod flags;
 mod pipelines;
 mod prepare;
+mod readers;
 mod run_folder;
 mod samples;
 mod starting;
 mod train;
 mod translate;
 mod tune;
+
+pub use readers::READERS;
 
 use crate::error::Result;
 use crate::gpu::{Family, Gpu, Request};

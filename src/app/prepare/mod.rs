@@ -5,7 +5,7 @@ mod check;
 mod combine;
 mod edges;
 mod grayscale;
-mod palette;
+pub(super) mod palette;
 mod resize;
 mod split;
 mod tile;

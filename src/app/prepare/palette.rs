@@ -67,6 +67,12 @@ fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
     }
 }
 
+/// Reads a palette file.
+pub(in crate::app) fn read(path: &Path) -> Result<Vec<Color>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}; a text file with a colour a line is needed")))?;
+    parse(&text).map_err(|e| Error::file(path, e))
+}
+
 fn hex(color: Color) -> String {
     format!("#{:02x}{:02x}{:02x}", color[0], color[1], color[2])
 }
@@ -81,9 +87,7 @@ pub(super) fn run(args: &PaletteArgs) -> Result<()> {
         let files: Vec<&Path> = jobs.iter().map(|j| j.from[0].as_path()).collect();
         found(args, &files)?
     } else {
-        let path = Path::new(&args.palette);
-        let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}; a text file with a colour a line is needed")))?;
-        parse(&text).map_err(|e| Error::file(path, e))?
+        read(Path::new(&args.palette))?
     };
     let labels: HashMap<Color, u8> = palette.iter().enumerate().map(|(at, c)| (*c, at as u8)).collect();
     run_all(&args.common, &jobs, |_, job| {
