@@ -136,7 +136,7 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
     refused(&go(&["--preprocess", "crop", "--crop_size", "64"]), &["a.png", "64"]);
     refused(&go(&["--crop_size", "33", "--load_size", "40"]), &["33", "32"]);
     refused(&go(&["--netG", "resnet_9blocks"]), &["resnet_9blocks", "unet_256"]);
-    refused(&go(&["--gan_mode", "wgangp"]), &["wgangp", "vanilla"]);
+    refused(&go(&["--gan_mode", "wgangp"]), &["wgangp", "batch norm", "--norm_D"]);
     refused(&go(&["--name", "../up"]), &["../up"]);
     refused(&go(&["--batch_sise", "2"]), &["--batch_sise", "--batch_size"]);
     refused(&go(&["--lr", "fast"]), &["fast", "--lr"]);

@@ -38,7 +38,7 @@ impl Samples {
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i).map(|s| (s.input, s.target))).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let gpu = trainer.program().gpu();
-        let translator = Translator::with_progress(gpu, trainer.store(), trainer.generator(), dataset.image_size(), mode, plan_options, progress)?;
+        let translator = Translator::with_progress(gpu, trainer.store(), trainer.best_generator(), dataset.image_size(), mode, plan_options, progress)?;
         Ok(Samples { pairs, translator })
     }
 

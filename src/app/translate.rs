@@ -29,6 +29,9 @@ pub(super) struct RunOptions {
     input_nc: u32,
     output_nc: u32,
     norm: String,
+    /// Runs of earlier versions do not say.
+    #[serde(default)]
+    upsample: Option<String>,
     no_dropout: bool,
     /// Which half of a pair is the input.
     pub direction: String,
@@ -41,7 +44,9 @@ pub(super) struct RunOptions {
 impl RunOptions {
     fn unet(&self) -> Result<UnetConfig> {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
-        Ok(UnetConfig { input_nc, output_nc, ngf, downs: UnetConfig::downs_of(&self.net_g)?, norm: self.norm.parse()?, dropout: !no_dropout })
+        let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
+        let (downs, skips) = (UnetConfig::downs_of(&self.net_g)?, UnetConfig::skips_of(&self.net_g));
+        Ok(UnetConfig { input_nc, output_nc, ngf, downs, norm: self.norm.parse()?, dropout: !no_dropout, upsample, skips })
     }
 }
 
@@ -254,7 +259,7 @@ mod tests {
     #[test]
     fn all_sizes_are_checked_first_and_grouped() {
         let dir = tempfile::tempdir().unwrap();
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true };
+        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
         let job = |name: &str, w: u32, h: u32| {
             let from = dir.path().join(name);
             Picture::new(w, h, 1, vec![0; (w * h) as usize]).unwrap().save_png(&from).unwrap();
@@ -273,7 +278,7 @@ mod tests {
             "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
         let options: RunOptions = serde_json::from_value(options).unwrap();
         let net = options.unet().unwrap();
-        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false });
+        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() });
         assert!(picture_net(Path::new("x"), UnetConfig { input_nc: 4, ..net }).is_err());
     }
 }
