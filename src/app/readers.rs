@@ -1,8 +1,11 @@
 //! Readers of files that users bring, by name, for the test that brings broken ones.
 
+use super::config;
+use super::flags::Cli;
 use super::prepare::palette;
-use super::run_folder::RunFolder;
+use super::run_folder::{Log, RunFolder, State};
 use crate::error::Result;
+use clap::CommandFactory;
 use std::path::Path;
 
 /// The folder that a file lies in, for readers that are given the folder.
@@ -17,6 +20,10 @@ pub type Read = fn(&Path) -> Result<()>;
 pub const READERS: &[(&str, Read)] = &[
     ("palette", |file| palette::read(file).map(drop)),
     ("options", |file| RunFolder::options(folder(file)).map(drop)),
-    ("state", |file| RunFolder::state(folder(file)).map(drop)),
-    ("losses", |file| RunFolder::open(folder(file), 1).map(drop)),
+    ("state", |file| State::read(file).map(drop)),
+    ("losses", |file| Log::open(file, 1).map(drop)),
+    ("config", |file| {
+        let words = ["pixtape".into(), "train".into(), format!("--config={}", file.display())];
+        config::expand(words.into(), &Cli::command()).map(drop)
+    }),
 ];

@@ -171,9 +171,11 @@ pub fn all() -> Vec<Reader> {
         text("options", "options.json", texts(&[OPTIONS])),
         text("state", "latest_state.json", texts(&[STATE])),
         text("losses", "losses.jsonl", texts(&[LOSSES])),
+        text("config", "config.toml", texts(&[CONFIG])),
     ]
 }
 
+const CONFIG: &str = "# a run\nlr = 1e-4\nbatch-size = 2\nnetG = \"unet_128\"\nno_flip = true\n\nlambda_L1 = 50\n";
 const OPTIONS: &str = r#"{"format_version": 1, "options": {"netG": "unet_32", "ngf": 4, "input_nc": 3, "output_nc": 3, "norm": "batch", "no_dropout": false,
 "direction": "AtoB", "preprocess": "resize_and_crop", "crop_size": 32}}"#;
 const STATE: &str = r#"{"format_version": 1, "step": 30, "epoch": 2, "batch": 4, "seed": 18446744073709551615, "digests": {}}"#;
