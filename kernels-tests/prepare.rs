@@ -1,7 +1,6 @@
 //! `pixtape prepare` as a user meets it: files, refusals, and originals that stay what they are.
 
 #[path = "support/program.rs"]
-#[allow(dead_code)]
 mod program;
 
 use pixtape::io::{Picture, list_pictures};

@@ -18,8 +18,18 @@ pub struct Reader {
     pub read: fn(&Path) -> Result<()>,
     /// Most bytes of memory for a file of so many.
     pub bound: fn(u64) -> u64,
-    /// Whether a digest or the like makes every mutation a failure.
-    pub guarded: bool,
+    pub manner: Manner,
+}
+
+/// What a reader does with broken files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manner {
+    /// Refuses many, but not all.
+    Strict,
+    /// Refuses all: a digest or the like guards them.
+    Guarded,
+    /// Leaves out what it does not understand: a log whose last line is cut off is one.
+    Lenient,
 }
 
 const MIB: u64 = 1 << 20;
@@ -141,8 +151,8 @@ fn texts(all: &[&str]) -> Vec<(String, Vec<u8>)> {
 pub fn all() -> Vec<Reader> {
     use image::ImageFormat::{Bmp, Jpeg, Png, Pnm, Tiff};
     let pictures =
-        |name, kind, formats: &[_]| Reader { name, file: "picture", kind, seeds: pictures(formats), read: picture, bound: of_pictures, guarded: false };
-    let text = |name: &'static str, file, seeds| Reader { name, file, kind: Kind::Plain, seeds, read: program(name), bound: of_texts, guarded: false };
+        |name, kind, formats: &[_]| Reader { name, file: "picture", kind, seeds: pictures(formats), read: picture, bound: of_pictures, manner: Manner::Strict };
+    let text = |name: &'static str, file, seeds| Reader { name, file, kind: Kind::Plain, seeds, read: program(name), bound: of_texts, manner: Manner::Strict };
     vec![
         pictures("png", Kind::Png, &[Png]),
         pictures("jpeg", Kind::Plain, &[Jpeg]),
@@ -156,7 +166,7 @@ pub fn all() -> Vec<Reader> {
             seeds: safetensors(),
             read: weights,
             bound: |file| 40 * file + MIB,
-            guarded: false,
+            manner: Manner::Strict,
         },
         Reader {
             name: "tuning file",
@@ -165,12 +175,12 @@ pub fn all() -> Vec<Reader> {
             seeds: tuning(),
             read: |path| pixtape::io::tuning::TuningFile::read(path).map(drop),
             bound: of_texts,
-            guarded: true,
+            manner: Manner::Guarded,
         },
         text("palette", "palette.txt", texts(&["#0000aa background\n255 0 0 facade\n 1,2,3\n"])),
         text("options", "options.json", texts(&[OPTIONS])),
         text("state", "latest_state.json", texts(&[STATE])),
-        text("losses", "losses.jsonl", texts(&[LOSSES])),
+        Reader { manner: Manner::Lenient, ..text("losses", "losses.jsonl", texts(&[LOSSES])) },
         text("config", "config.toml", texts(&[CONFIG])),
     ]
 }
