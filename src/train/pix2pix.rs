@@ -8,6 +8,7 @@ use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, S
 use crate::shape::{Channels, Shape};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
+use crate::train::{PictureFormat, Values};
 use std::fmt;
 use std::str::FromStr;
 
@@ -68,6 +69,8 @@ pub struct Pix2PixConfig {
     pub width: u32,
     /// Height of the pictures.
     pub height: u32,
+    /// How pictures go up.
+    pub pictures: PictureFormat,
     /// The adversarial loss.
     pub gan_mode: GanMode,
     /// Weight of the L1 term.
@@ -141,9 +144,7 @@ impl Pix2Pix {
         let mut tape = Tape::new();
         let picture = |tape: &mut Tape, label: &str, channels: u32| -> Result<(Tensor, Tensor)> {
             tape.scope(label);
-            let raw = tape.picture_input(label, config.batch_size, config.height, config.width, channels);
-            let shape = Shape::new(config.batch_size, config.height, config.width, channels);
-            Ok((raw, tape.picture_to_tensor(raw, shape)?))
+            super::values::record_input(tape, label, Shape::new(config.batch_size, config.height, config.width, channels), config.pictures)
         };
         let (raw_a, a) = picture(&mut tape, "input", g.input_nc)?;
         let (raw_b, b) = picture(&mut tape, "target", g.output_nc)?;
@@ -261,21 +262,21 @@ impl Pix2Pix {
         StepValues { step: step as u32, seed: crate::rng::fold_seed(self.config.seed), rates: [rate; GROUPS] }
     }
 
-    /// Writes the pictures of the coming step: bytes NHWC, `batch_size * height * width * channels` each.
+    /// Writes the pictures of the coming step, NHWC, `batch_size * height * width * channels` values each, in the configured format.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are too many bytes.
-    pub fn set_pictures(&self, input: &[u8], target: &[u8]) -> Result<()> {
-        self.program.write_bytes(self.pictures[0], input)?;
-        self.program.write_bytes(self.pictures[1], target)
+    /// [`Error::Usage`] if there are too many, or they are of the other format.
+    pub fn set_pictures<'a>(&self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>) -> Result<()> {
+        self.program.write_picture(self.pictures[0], self.config.pictures, input.into())?;
+        self.program.write_picture(self.pictures[1], self.config.pictures, target.into())
     }
 
-    /// Runs a training step on a batch of pictures (bytes, NHWC) at learning rate `lr`. Does not wait for it: returns the losses of
+    /// Runs a training step on a batch of pictures (NHWC) at learning rate `lr`. Does not wait for it: returns the losses of
     /// earlier steps that have arrived.
     ///
     /// # Errors
-    /// [`Error::Usage`] for the wrong number of bytes, and what the device reports.
-    pub fn step(&mut self, input: &[u8], target: &[u8], lr: f64) -> Result<Vec<Losses>> {
+    /// [`Error::Usage`] for the wrong number or format of values, and what the device reports.
+    pub fn step<'a>(&mut self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>, lr: f64) -> Result<Vec<Losses>> {
         self.set_pictures(input, target)?;
         let step = self.steps + 1;
         self.program.step(&self.values(step, lr))?;
