@@ -7,6 +7,7 @@ mod demo_page;
 mod devices;
 mod eval;
 mod flags;
+mod loader_speed;
 mod pipelines;
 mod run_folder;
 mod samples;

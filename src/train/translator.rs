@@ -65,15 +65,7 @@ impl Translator {
     ///
     /// # Errors
     /// As [`Translator::new`], but for what needs the device.
-    pub fn plan(
-        store: &Store,
-        generator: &Unet,
-        size: (u32, u32),
-        mode: Mode,
-        format: PictureFormat,
-        family: Family,
-        options: PlanOptions,
-    ) -> Result<Plan> {
+    pub fn plan(store: &Store, generator: &Unet, size: (u32, u32), mode: Mode, format: PictureFormat, family: Family, options: PlanOptions) -> Result<Plan> {
         let (tape, _, output, _) = Self::record(store, generator, size, mode, format)?;
         Plan::new(&tape, store, &output.keep(), family, options)
     }

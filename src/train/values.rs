@@ -6,7 +6,7 @@ use crate::shape::Shape;
 use crate::tape::{Tape, Tensor};
 
 /// How pictures go up to the device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PictureFormat {
     /// 8-bit values, packed; the device makes -1 to 1 of 0 to 255. A quarter of the traffic.
     #[default]

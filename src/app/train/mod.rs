@@ -13,8 +13,8 @@ use super::samples::Samples;
 use super::starting::Starting;
 use super::tune;
 use crate::error::{Error, Result};
-use crate::io::AlignedDataset;
 use crate::io::checkpoint::TensorFile;
+use crate::io::{AlignedDataset, AlignedOptions};
 use crate::plan::PlanOptions;
 use crate::train::{Pix2Pix, Schedule};
 use clap::ArgMatches;
@@ -27,9 +27,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Set by Ctrl-C: finish the step, save, stop.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Opens the pictures, with a bar while many headers are read.
+pub(super) fn scan(options: AlignedOptions) -> Result<AlignedDataset> {
+    let bar = progress::scan();
+    let dataset = AlignedDataset::open_with(options, &|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    dataset
+}
+
+/// What a dataset's pictures are, for people.
+fn described(dataset: &AlignedDataset) -> String {
+    let ([a, b], [deep_a, deep_b], (w, h)) = (dataset.channels(), dataset.depths(), dataset.frame().content);
+    format!("{} pairs of {w}x{h}, {a} channels of {deep_a} to {b} of {deep_b}", dataset.len())
+}
+
 /// Trains.
 pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
-    let args = if args.run.continue_train { resumed(args, matches)? } else { args };
+    let mut args = if args.run.continue_train { resumed(args, matches)? } else { args };
+    if args.model == "colorization" {
+        args.data.dataset_mode = "colorization".into();
+    }
     check(&args)?;
     let state = if args.run.continue_train { Some(RunFolder::state(&args.folder())?) } else { None };
     let schedule = Schedule {
@@ -39,8 +59,9 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
         n_epochs_decay: args.optim.n_epochs_decay,
         lr_decay_iters: args.optim.lr_decay_iters,
     };
-    let options = dataset_options(&args)?;
-    let dataset = Arc::new(AlignedDataset::open(options.clone())?);
+    let dataset = Arc::new(scan(dataset_options(&args)?)?);
+    args.resolve(&dataset);
+    let args = args;
     let config = args.config(dataset.image_size())?;
     if args.folder().join("options.json").exists() && !args.run.continue_train && !args.run.overwrite {
         return Err(Error::file(args.folder(), "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
@@ -74,9 +95,11 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
             folder
         }
     };
-    let samples = Samples::new(&trainer, &args, &options, tuned.options(PlanOptions::default()), &mut |done, total| starting.show(done, total))?;
+    let samples = Samples::new(&trainer, &args, &dataset, tuned.options(PlanOptions::default()), &mut |done, total| starting.show(done, total))?;
     drop(starting);
     println!("{} on {} ({} kernels), {} pairs", args.nets.net_g, gpu.name(), gpu.family(), dataset.len());
+    println!("data: {}", described(&dataset));
+    dataset.notes().iter().for_each(|note| println!("note: {note}"));
     println!("kernels: {tuned}");
     println!("plan: {}", trainer.program().plan().memory());
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.

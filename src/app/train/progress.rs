@@ -12,6 +12,12 @@ pub(super) fn progress(total: u64, at: u64) -> ProgressBar {
     ProgressBar::new(total).with_position(at).with_style(style)
 }
 
+/// A bar for the headers of the pictures; drawn on a terminal only.
+pub(super) fn scan() -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} headers of pictures").expect("a valid template");
+    ProgressBar::no_length().with_style(style)
+}
+
 /// The most memory this process has used, in bytes, where the system tells.
 pub(in crate::app) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

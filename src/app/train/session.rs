@@ -61,10 +61,11 @@ impl Session<'_> {
             let images = u64::from(self.args.data.batch_size);
             if bar.is_hidden() && (step * images) % self.args.run.print_freq.max(1) < images {
                 println!(
-                    "(epoch: {}, step: {step}, {:.3} s/step, data: {:.3} s) {latest}",
+                    "(epoch: {}, step: {step}, {:.3} s/step, data: {:.3} s, {:.1} %) {latest}",
                     batch.epoch,
                     started.elapsed().as_secs_f64() / done,
-                    data_wait.as_secs_f64() / done
+                    data_wait.as_secs_f64() / done,
+                    100.0 * data_wait.as_secs_f64() / started.elapsed().as_secs_f64()
                 );
             }
             since_save += images;
@@ -83,7 +84,7 @@ impl Session<'_> {
             latest = text;
         }
         self.save(position)?;
-        pollster::block_on(self.samples.write(self.args.nets.output_nc, &self.folder.path().join("samples/latest.png")))?;
+        pollster::block_on(self.samples.write(&self.folder.path().join("samples/latest.png")))?;
         bar.finish_and_clear();
         self.report(started, first, data_wait, &latest, total);
         Ok(())
@@ -92,7 +93,7 @@ impl Session<'_> {
     fn end_of_epoch(&mut self, epoch: u64) -> Result<()> {
         self.drain()?;
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
-        pollster::block_on(self.samples.write(self.args.nets.output_nc, &grid))?;
+        pollster::block_on(self.samples.write(&grid))?;
         if epoch.is_multiple_of(self.args.run.save_epoch_freq) {
             pollster::block_on(self.folder.save_epoch(&self.trainer, epoch))?;
         }
@@ -129,10 +130,11 @@ impl Session<'_> {
     fn report(&self, started: Instant, first: u64, data_wait: Duration, latest: &str, total: u64) {
         let (done, seconds) = (self.trainer.steps() - first, started.elapsed().as_secs_f64());
         println!(
-            "{} steps in {seconds:.1} s: {:.3} s/step, waited {:.3} s/step for data; {latest}",
+            "{} steps in {seconds:.1} s: {:.3} s/step, waited {:.3} s/step ({:.1} %) for data; {latest}",
             done,
             seconds / done.max(1) as f64,
-            data_wait.as_secs_f64() / done.max(1) as f64
+            data_wait.as_secs_f64() / done.max(1) as f64,
+            100.0 * data_wait.as_secs_f64() / seconds
         );
         if let Some(peak) = peak_memory() {
             println!("process memory peak {:.0} MiB", peak as f64 / f64::from(1 << 20));

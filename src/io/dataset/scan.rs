@@ -91,8 +91,7 @@ fn bands(paths: &[std::path::PathBuf]) -> Result<Header, Misfit> {
     for path in &paths[1..] {
         let band = header(path)?;
         if (band.width, band.height, band.depth) != (joint.width, joint.height, joint.depth) {
-            let message =
-                format!("is {}x{} of {}, the first band {}x{} of {}", band.width, band.height, band.depth, joint.width, joint.height, joint.depth);
+            let message = format!("is {}x{} of {}, the first band {}x{} of {}", band.width, band.height, band.depth, joint.width, joint.height, joint.depth);
             return Err(Misfit::new(path, message));
         }
         joint.channels += band.channels;
@@ -116,7 +115,11 @@ pub(super) fn channels(side: usize, given: Option<u32>, entries: &[Entry], pairs
         let colors = h.colors() == 1 || h.colors() == 3;
         let fits = h.channels == wanted || (colors && matches!(wanted, 1 | 3 | 4)) || (h.alpha && h.channels == 4 && wanted == 4);
         if !fits {
-            let message = format!("has {} channels as {name} where {wanted} are wanted{}", h.channels, if given.is_some() { format!(" ({flag})") } else { String::new() });
+            let message = format!(
+                "has {} channels as {name} where {wanted} are wanted{}",
+                h.channels,
+                if given.is_some() { format!(" ({flag})") } else { String::new() }
+            );
             misfits.push(Misfit::new(entry.path(), message));
         }
     }

@@ -94,7 +94,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, String> {
     }
     let refused = |e: crate::Error| e.to_string();
     Ok(match (depth, size) {
-        (Depth::U8, _) if npy.descr == "|b1" => AnyPicture::U8(Picture::new(w, h, c, data.iter().map(|b| if *b == 0 { 0 } else { 255 }).collect()).map_err(refused)?),
+        (Depth::U8, _) if npy.descr == "|b1" => {
+            AnyPicture::U8(Picture::new(w, h, c, data.iter().map(|b| if *b == 0 { 0 } else { 255 }).collect()).map_err(refused)?)
+        }
         (Depth::U8, _) => AnyPicture::U8(Picture::new(w, h, c, data.to_vec()).map_err(refused)?),
         (Depth::U16, _) => AnyPicture::U16(Picture::new(w, h, c, numbers!(u16).collect()).map_err(refused)?),
         (Depth::F32, 8) => AnyPicture::F32(Picture::new(w, h, c, numbers!(f64).map(|v| v as f32).collect()).map_err(refused)?),

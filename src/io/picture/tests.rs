@@ -1,4 +1,7 @@
+//! Pictures by formula, against Pillow and through files.
+
 use super::*;
+use image::{ExtendedColorType, ImageEncoder};
 
 /// A picture by integer formula, the same in Rust and in the script that made the references.
 pub(crate) fn formula(width: u32, height: u32, channels: u32, k: u32) -> Picture {
@@ -145,4 +148,123 @@ fn cut_jpeg_is_an_error_and_not_a_gray_picture() {
         let message = Picture::load(&path, 3).unwrap_err().to_string();
         assert!(message.contains("cut.jpg: cannot be decoded"), "{message}");
     }
+}
+
+/// Files made by Pillow 13's `resize(size, BICUBIC)` of [`formula`]; noise, so that values overshoot.
+#[test]
+fn resizing_gives_pillows_bits() {
+    macro_rules! pil {
+        ($name:literal) => {
+            AnyPicture::decode(include_bytes!(concat!("pil/", $name, ".png")).to_vec(), Path::new($name)).unwrap()
+        };
+    }
+    let cases = [
+        (formula(40, 30, 3, 1), pil!("40x30x3_k1_to_17x23")),
+        (formula(40, 30, 3, 2), pil!("40x30x3_k2_to_57x41")),
+        (formula(40, 30, 3, 3), pil!("40x30x3_k3_to_40x11")),
+        (formula(33, 21, 1, 5), pil!("33x21x1_k5_to_9x40")),
+        (formula(25, 25, 3, 7), pil!("25x25x3_k7_to_28x28")),
+    ];
+    for (from, want) in cases {
+        let (w, h) = want.size();
+        let what = from.describe();
+        let deep = AnyPicture::U16(Picture {
+            width: from.width,
+            height: from.height,
+            channels: from.channels,
+            data: from.data.iter().map(|v| u16::from(*v) * 257).collect(),
+        });
+        let got = AnyPicture::U8(from.resize(w, h).unwrap());
+        assert!(got == want, "{what} to {w}x{h}");
+        // 16 bits round less in between.
+        let (deep, want) = (deep.resize(w, h).unwrap().to_8bit(None), want.to_8bit(None));
+        assert!(deep.data.iter().zip(&want.data).all(|(a, b)| a.abs_diff(*b) <= 2), "{what} of 16 bits to {w}x{h}");
+    }
+    // Any number of channels, each as if alone.
+    let bands = formula(12, 10, 5, 1);
+    let whole = bands.clone().resize(7, 13).unwrap();
+    assert_eq!(whole.channel(3), bands.channel(3).resize(7, 13).unwrap());
+}
+
+#[test]
+fn every_depth_survives_the_formats_that_hold_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for channels in [1, 3, 4, 5] {
+        let bytes = formula(9, 5, channels, 1);
+        let of = |scale: f32| bytes.data.iter().map(move |v| f32::from(*v) * scale);
+        let (width, height) = (9, 5);
+        let u16 = Picture { width, height, channels, data: of(257.0).map(|v| v as u16 + 7 - 7 * u16::from(v > 60000.0)).collect() };
+        let f32 = Picture { width, height, channels, data: of(-1.7).collect() };
+        for picture in [AnyPicture::U8(bytes), AnyPicture::U16(u16), AnyPicture::F32(f32)] {
+            for extension in ["png", "tiff", "exr", "npy"] {
+                let held = match extension {
+                    "npy" => true,
+                    "exr" => picture.depth() == Depth::F32 && matches!(channels, 3 | 4),
+                    "png" => picture.depth() != Depth::F32 && channels != 5,
+                    _ => channels != 5,
+                };
+                let path = dir.path().join(format!("x.{extension}"));
+                let what = format!("{} of {} as {extension}", picture.describe(), picture.depth());
+                if !held {
+                    assert!(picture.save(&path).is_err(), "{what}");
+                    continue;
+                }
+                picture.save(&path).unwrap_or_else(|e| panic!("{what}: {e}"));
+                let header = Header::read(&path).unwrap();
+                assert_eq!((header.width, header.height, header.channels, header.depth), (9, 5, channels, picture.depth()), "{what}");
+                assert_eq!(AnyPicture::load(&path).unwrap(), picture, "{what}");
+            }
+        }
+    }
+    let bad = AnyPicture::U8(formula(2, 2, 1, 1)).encode("gif").unwrap_err().to_string();
+    assert!(bad.contains("png, tiff, exr or npy"), "{bad}");
+}
+
+/// numpy.save of float64, big-endian uint16, bool and a Fortran array.
+#[test]
+fn arrays_of_numpy_are_read_or_refused_with_a_reason() {
+    let file = |descr: &str, order: &str, shape: &str, data: &[u8]| {
+        let mut text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
+        text.push('\n');
+        [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes(), data].concat()
+    };
+    let read = |bytes: Vec<u8>| AnyPicture::decode(bytes, Path::new("x.npy"));
+    let doubles: Vec<u8> = [0.5f64, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!(read(file("<f8", "False", "(1, 2)", &doubles)).unwrap(), AnyPicture::F32(Picture::new(2, 1, 1, vec![0.5, -2.0]).unwrap()));
+    assert_eq!(read(file(">u2", "False", "(1, 1, 2)", &[1, 2, 3, 4])).unwrap(), AnyPicture::U16(Picture::new(1, 1, 2, vec![258, 772]).unwrap()));
+    assert_eq!(read(file("|b1", "False", "(2, 1)", &[1, 0])).unwrap(), AnyPicture::U8(Picture::new(1, 2, 1, vec![255, 0]).unwrap()));
+    let refused = [
+        (file("<f4", "True", "(1, 1)", &[0; 4]), "Fortran"),
+        (file("<i4", "False", "(1, 1)", &[0; 4]), "uint8"),
+        (file("<f4", "False", "(4,)", &[0; 16]), "1 dimensions"),
+        (file("<f4", "False", "(4294967295, 4294967295, 4294967295)", &[0; 16]), "too large"),
+        (file("<f4", "False", "(2, 2)", &[0; 15]), "15 bytes"),
+        (file("<f4", "False", "(0, 2)", &[]), "2x0x1"),
+        (b"\x93NUMPY\x01\x00\xff".to_vec(), "cut off"),
+        (b"\x93NUMPY\x01\x00\x02\x00{}".to_vec(), "no descr"),
+    ];
+    for (bytes, part) in refused {
+        let message = read(bytes).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn values_go_to_a_net_and_back() {
+    let picture = AnyPicture::U16(Picture::new(3, 1, 1, vec![0, 32768, 65535]).unwrap());
+    let values = picture.to_values(None);
+    assert_eq!((values[0], values[2]), (-1.0, 1.0));
+    assert_eq!(AnyPicture::from_values(&values, (3, 1), 1, Depth::U16, None).unwrap(), picture);
+    assert_eq!(picture.to_values(Some([0.0, 32768.0])), [-1.0, 1.0, 1.0]);
+    let all: Vec<u16> = (0..=u16::MAX).collect();
+    let all = AnyPicture::U16(Picture::new(256, 256, 1, all).unwrap());
+    assert_eq!(AnyPicture::from_values(&all.to_values(None), (256, 256), 1, Depth::U16, None).unwrap(), all);
+}
+
+#[test]
+fn padding_reflects_again_and_again() {
+    let p = Picture::new(3, 1, 1, vec![1u8, 2, 3]).unwrap();
+    assert_eq!(p.pad_reflect(2, 0, 10, 2).unwrap().data, [3, 2, 1, 2, 3, 2, 1, 2, 3, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 2]);
+    assert_eq!(p.pad_reflect(2, 1, 6, 2).unwrap().crop(2, 1, 3, 1).unwrap(), p);
+    assert!(p.pad_reflect(2, 0, 4, 1).is_err());
 }
