@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let smoke = std::env::args().any(|a| a == "--smoke");
     let (downs, width, side) = if smoke { (6, 8, 64) } else { (8, 64, 256) };
     let config = Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() },
         discriminator: DiscriminatorKind::Patch { n_layers: 3 },
         ndf: width,
         batch_size: 1,
@@ -26,6 +26,7 @@ fn main() -> Result<()> {
         init_type: InitType::Normal,
         init_gain: 0.02,
         seed: 0,
+        ..Pix2PixConfig::default()
     };
     let plan = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default())?;
 

@@ -33,8 +33,8 @@ impl Samples {
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i)).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let gpu = trainer.program().gpu();
-        let format = trained.format();
-        let translator = Translator::with_progress(gpu, trainer.store(), trainer.generator(), trained.image_size(), mode, format, plan_options, progress)?;
+        let (format, size) = (trained.format(), trained.image_size());
+        let translator = Translator::with_progress(gpu, trainer.store(), trainer.best_generator(), size, mode, format, plan_options, progress)?;
         Ok(Samples { dataset, pairs, translator })
     }
 

@@ -29,6 +29,9 @@ pub(super) struct RunOptions {
     input_nc: u32,
     output_nc: u32,
     norm: String,
+    /// Runs of earlier versions do not say.
+    #[serde(default)]
+    upsample: Option<String>,
     no_dropout: bool,
     /// Which half of a pair is the input.
     pub direction: String,
@@ -63,7 +66,9 @@ fn aligned() -> String {
 impl RunOptions {
     fn unet(&self) -> Result<UnetConfig> {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
-        Ok(UnetConfig { input_nc, output_nc, ngf, downs: UnetConfig::downs_of(&self.net_g)?, norm: self.norm.parse()?, dropout: !no_dropout })
+        let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
+        let (downs, skips) = (UnetConfig::downs_of(&self.net_g)?, UnetConfig::skips_of(&self.net_g));
+        Ok(UnetConfig { input_nc, output_nc, ngf, downs, norm: self.norm.parse()?, dropout: !no_dropout, upsample, skips })
     }
 }
 
@@ -307,7 +312,7 @@ mod tests {
     use crate::nets::NormKind;
 
     fn checkpoint(options: Option<RunOptions>) -> Checkpoint {
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true };
+        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
         Checkpoint { weights: TensorFile::default(), config, options }
     }
 
@@ -340,6 +345,6 @@ mod tests {
             "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
         let options: RunOptions = serde_json::from_value(options).unwrap();
         let net = options.unet().unwrap();
-        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false });
+        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() });
     }
 }

@@ -3,11 +3,11 @@
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{NormKind, UnetConfig, Weights};
+use crate::nets::{NormKind, UnetConfig, Upsample, Weights};
 use crate::store::{Param, Store, StoreId};
 use safetensors::{Dtype, SafeTensors, View};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 /// A tensor of a file: shape and values.
@@ -18,6 +18,7 @@ pub type Values = (Vec<usize>, Vec<f32>);
 pub struct TensorFile {
     path: std::path::PathBuf,
     tensors: BTreeMap<String, Values>,
+    about: HashMap<String, String>,
 }
 
 /// Suffix of batch norm's counter, which upstream's files have and nothing here needs.
@@ -42,7 +43,8 @@ impl TensorFile {
                 other => return Err(Error::file(path, format!("{name} is {other:?}; only F32 weights are read: convert with .float()"))),
             }
         }
-        Ok(TensorFile { path: path.into(), tensors })
+        let about = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, m)| m.metadata().clone()).unwrap_or_default();
+        Ok(TensorFile { path: path.into(), tensors, about })
     }
 
     /// Tensors by name.
@@ -90,7 +92,8 @@ impl TensorFile {
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.tensors[&name].1))
     }
 
-    /// Recognises a U-Net from names and shapes; `dropout` cannot be seen in a file and is taken as on, as upstream builds it.
+    /// Recognises a U-Net or encoder-decoder from names and shapes. `dropout` cannot be seen in a file and is taken as on, as upstream builds
+    /// it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
     ///
     /// # Errors
     /// [`Error::File`] if the names are not those of a U-Net.
@@ -100,15 +103,24 @@ impl TensorFile {
         };
         let shape = |name: &str| self.tensors.get(name).map(|(s, _)| s.clone()).filter(|s| s.len() == 4).ok_or_else(no);
         let first = shape("model.model.0.weight")?;
-        let last = shape("model.model.3.weight")?;
+        // A transposed convolution, or the convolution behind enlarging and padding: [ci, co, 4, 4] or [co, ci, 3, 3].
+        let (last, upsample) = match shape("model.model.3.weight") {
+            Ok(s) => ([s[0], s[1]], Upsample::Transpose),
+            Err(_) => {
+                let upsample = self.about.get("upsample").map_or(Ok(Upsample::Nearest), |u| u.parse())?;
+                shape("model.model.5.weight").map(|s| ([s[1], s[0]], upsample))?
+            }
+        };
         let down = |level: usize| format!("model.model.1.model{}.1.weight", ".3.model".repeat(level - 1));
         let downs = 1 + (1..).take_while(|&level| self.tensors.contains_key(&down(level))).count();
         let norm = match (self.tensors.keys().any(|n| n.ends_with("running_mean")), self.tensors.contains_key("model.model.0.bias")) {
             (true, _) => NormKind::Batch,
+            (_, true) if self.tensors.contains_key("model.model.1.model.2.weight") => NormKind::InstanceAffine,
             (_, true) => NormKind::Instance,
             _ => NormKind::None,
         };
-        Ok(UnetConfig { input_nc: first[1] as u32, output_nc: last[1] as u32, ngf: first[0] as u32, downs: downs as u32, norm, dropout: true })
+        let [input_nc, output_nc, ngf] = [first[1], last[1], first[0]].map(|c| c as u32);
+        Ok(UnetConfig { input_nc, output_nc, ngf, downs: downs as u32, norm, dropout: true, upsample, skips: last[0] == 2 * first[0] })
     }
 }
 
@@ -145,8 +157,10 @@ async fn tensor(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<
     Ok(Tensor { dtype: Dtype::F32, shape: param.layout.public_shape(), bytes: bytemuck::pod_collect_to_vec(&values) })
 }
 
-fn write(path: &Path, tensors: Vec<(String, Tensor)>) -> Result<Vec<u8>> {
-    let bytes = safetensors::serialize(tensors, None).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+fn write(path: &Path, tensors: Vec<(String, Tensor)>, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
+    // One entry at most: more would have to be sorted, since a hash map has no order.
+    let about = (!about.is_empty()).then(|| about.clone().into_iter().collect());
+    let bytes = safetensors::serialize(tensors, about).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
     write_aside(path, &bytes)?;
     Ok(bytes)
 }
@@ -164,7 +178,7 @@ pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: 
     for norm in weights.norms() {
         tensors.push((format!("{norm}.{COUNTER}"), Tensor { dtype: Dtype::I64, shape: vec![], bytes: (batches as i64).to_le_bytes().to_vec() }));
     }
-    write(path, tensors)
+    write(path, tensors, weights.about())
 }
 
 /// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public layouts. Returns the file's bytes.
@@ -178,5 +192,5 @@ pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)
             tensors.push((name, tensor(gpu, store, param, id).await?));
         }
     }
-    write(path, tensors)
+    write(path, tensors, &BTreeMap::new())
 }

@@ -1,11 +1,12 @@
 //! The networks: parameters with the names and layouts of the public PyTorch files, and how to record them on a tape.
 
+mod orthogonal;
 mod patchgan;
 mod unet;
 mod weights;
 
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
-pub use unet::{Unet, UnetConfig};
+pub use unet::{Unet, UnetConfig, Upsample};
 pub use weights::{InitType, NormKind, Weights};
 
 use crate::ops::NormMode;

@@ -1,12 +1,48 @@
-//! The U-Net generator of pix2pix (upstream's `unet_128`, `unet_256`, and depths 5 to 9 in general).
+//! The U-Net generator of pix2pix (upstream's `unet_128`, `unet_256`, and depths 5 to 9 in general), and the encoder-decoder: the same
+//! without its skips.
 
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
 use crate::error::{Error, Result};
-use crate::ops::Act;
+use crate::ops::{Act, Enlarge};
 use crate::shape::{Channels, Conv};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
+use std::fmt;
+use std::str::FromStr;
+
+/// How the decoder doubles a picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Upsample {
+    /// Transposed convolution, kernel 4, stride 2: upstream's.
+    Transpose,
+    /// Resize convolution: nearest neighbour, reflection by 1, convolution 3x3. It leaves no checkerboard.
+    Nearest,
+    /// The same with bilinear enlarging.
+    Bilinear,
+}
+
+impl FromStr for Upsample {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "transpose" => Ok(Upsample::Transpose),
+            "nearest" => Ok(Upsample::Nearest),
+            "bilinear" => Ok(Upsample::Bilinear),
+            _ => Err(Error::Usage(format!("--upsample {s}: choose transpose, nearest or bilinear"))),
+        }
+    }
+}
+
+impl fmt::Display for Upsample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Upsample::Transpose => "transpose",
+            Upsample::Nearest => "nearest",
+            Upsample::Bilinear => "bilinear",
+        })
+    }
+}
 
 /// Size of a U-Net.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,11 +59,25 @@ pub struct UnetConfig {
     pub norm: NormKind,
     /// Whether the inner decoder layers drop out half their values.
     pub dropout: bool,
+    /// How the decoder doubles a picture.
+    pub upsample: Upsample,
+    /// Whether each decoder layer also sees what the encoder had at its size; without it is an encoder-decoder.
+    pub skips: bool,
+}
+
+impl Default for UnetConfig {
+    /// Upstream's `unet_256` for pix2pix.
+    fn default() -> Self {
+        UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true, upsample: Upsample::Transpose, skips: true }
+    }
 }
 
 /// Depths that there are.
 const DEPTHS: std::ops::RangeInclusive<u32> = 5..=9;
 const K4S2: Conv = Conv::new(4, 2, 1);
+const K3: Conv = Conv::new(3, 1, 0);
+/// Names of the encoder-decoder begin so, those of the U-Net with `unet`.
+const ENCODER_DECODER: &str = "encoder_decoder";
 
 impl UnetConfig {
     /// The side that a picture must be a multiple of: `2^downs`.
@@ -35,15 +85,21 @@ impl UnetConfig {
         1 << self.downs
     }
 
-    /// Depth of `unet_32` … `unet_512`.
+    /// Depth of `unet_32` … `unet_512` and `encoder_decoder_32` … `encoder_decoder_512`.
     ///
     /// # Errors
     /// [`Error::Usage`] for other names.
     pub fn downs_of(name: &str) -> Result<u32> {
-        let side = name.strip_prefix("unet_").and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
-        side.map(u32::ilog2)
-            .filter(|d| DEPTHS.contains(d))
-            .ok_or_else(|| Error::Usage(format!("--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512")))
+        let side = name.strip_prefix("unet_").or_else(|| name.strip_prefix(ENCODER_DECODER)?.strip_prefix('_'));
+        let side = side.and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
+        side.map(u32::ilog2).filter(|d| DEPTHS.contains(d)).ok_or_else(|| {
+            Error::Usage(format!("--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512, or encoder_decoder_32 to encoder_decoder_512"))
+        })
+    }
+
+    /// Whether a net of this name has skips.
+    pub fn skips_of(name: &str) -> bool {
+        !name.starts_with(ENCODER_DECODER)
     }
 
     /// Whether a picture of this size passes: both sides multiples of `2^downs`.
@@ -91,34 +147,43 @@ impl Unet {
     /// # Errors
     /// [`Error::Usage`] if the depth is not 5 to 9, or a channel count is 0.
     pub fn new(store: &mut Store, set: &str, config: UnetConfig) -> Result<Unet> {
-        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout } = config;
+        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout, upsample, skips } = config;
         if !DEPTHS.contains(&downs) || input_nc == 0 || output_nc == 0 || ngf == 0 {
             return Err(Error::Usage(format!("a U-Net has 5 to 9 halvings and at least one channel each, not {config:?}")));
         }
         let mut weights = Weights::new(set, norm);
+        if upsample == Upsample::Bilinear {
+            // A file of a resize convolution looks the same either way, and is nearest if nothing else is said.
+            weights.about.insert("upsample".into(), upsample.to_string());
+        }
         let channels = |level: u32| ngf * (1 << level.min(3));
         let mut levels = Vec::new();
         for level in 0..downs {
             let (outermost, innermost) = (level == 0, level == downs - 1);
             // Level 0 is `model.model`, every further one hides in the submodule of the one before.
             let prefix = if outermost { "model.model".to_string() } else { format!("model.model.1.model{}", ".3.model".repeat(level as usize - 1)) };
+            // Places in upstream's `Sequential`; enlarging and padding are modules of their own before the convolution.
+            let shift = if upsample == Upsample::Transpose { 0 } else { 2 };
             let (down, down_norm, up, up_norm) = match (outermost, innermost) {
-                (true, _) => (0, None, 3, None),
-                (_, true) => (1, None, 3, Some(4)),
-                _ => (1, Some(2), 5, Some(6)),
+                (true, _) => (0, None, 3 + shift, None),
+                (_, true) => (1, None, 3 + shift, Some(4 + shift)),
+                _ => (1, Some(2), 5 + shift, Some(6 + shift)),
             };
             let own = channels(level);
             let (before, after) = if outermost { (input_nc, output_nc) } else { (channels(level - 1), channels(level - 1)) };
-            let joined = if innermost { own } else { 2 * own };
             let bias = norm.conv_bias();
-            let skip = if innermost { Channels::new(joined) } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
+            let joined = if innermost || !skips { own.into() } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
             let norm_of = |store: &mut Store, weights: &mut Weights, at: Option<u32>, c| match at {
                 Some(at) => weights.norm(store, &format!("{prefix}.{at}"), c),
                 None => NormParams::None,
             };
             let down = weights.conv(store, &format!("{prefix}.{down}"), before.into(), own, K4S2, bias);
             let down_norm = norm_of(store, &mut weights, down_norm, own);
-            let up = weights.conv_transpose(store, &format!("{prefix}.{up}"), skip, after, K4S2, bias || outermost);
+            let up = format!("{prefix}.{up}");
+            let up = match upsample {
+                Upsample::Transpose => weights.conv_transpose(store, &up, joined, after, K4S2, bias || outermost),
+                Upsample::Nearest | Upsample::Bilinear => weights.conv(store, &up, joined, after, K3, bias || outermost),
+            };
             let up_norm = norm_of(store, &mut weights, up_norm, after);
             // Upstream drops out on the blocks between the innermost one and the four outer ones.
             let dropout = dropout && (4..downs - 1).contains(&level);
@@ -159,11 +224,16 @@ impl Unet {
         }
         for (level, part) in self.levels.iter().enumerate().rev() {
             tape.scope(format!("{set}/up{level}"));
-            if level + 1 < self.levels.len() {
+            if level + 1 < self.levels.len() && self.config.skips {
                 // Skip first, then what comes from below. The skip is kept before its activation: ReLU(LeakyReLU(x)) = ReLU(x).
                 h = tape.concat(&[skips[level], h])?;
             }
             h = tape.act(h, Act::Relu);
+            h = match self.config.upsample {
+                Upsample::Transpose => h,
+                Upsample::Nearest => tape.resample2d(h, Enlarge::Nearest, 1)?,
+                Upsample::Bilinear => tape.resample2d(h, Enlarge::Bilinear, 1)?,
+            };
             h = part.up.record(tape, store, h)?;
             h = part.up_norm.record(tape, store, h, mode)?;
             if part.dropout && mode.dropout {

@@ -64,6 +64,20 @@ pub enum Values<'a> {
     Floats(&'a [f32]),
 }
 
+impl Values<'_> {
+    /// Part `at` of `parts` of one length.
+    pub(super) fn part(&self, at: usize, parts: usize) -> Self {
+        fn of<T>(all: &[T], at: usize, parts: usize) -> &[T] {
+            let length = all.len().div_ceil(parts);
+            &all[(at * length).min(all.len())..((at + 1) * length).min(all.len())]
+        }
+        match self {
+            Values::Bytes(all) => Values::Bytes(of(all, at, parts)),
+            Values::Floats(all) => Values::Floats(of(all, at, parts)),
+        }
+    }
+}
+
 impl<'a> From<&'a PictureValues> for Values<'a> {
     fn from(values: &'a PictureValues) -> Self {
         match values {

@@ -70,7 +70,6 @@ const IGNORED: &[(&str, bool)] = &[
     ("verbose", false),
     ("suffix", true),
     ("pool_size", true),
-    ("epoch_count", true),
 ];
 
 /// Takes `-` and `_` alike in flag names (a word with blanks is no flag: `bench step --against` takes such), and drops upstream's flags that have no meaning here, with a note for each.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::io::checkpoint::{TensorFile, save_moments, save_weights};
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
-use crate::train::{LOSS_NAMES, Losses, Pix2Pix};
+use crate::train::{Losses, Pix2Pix, ScheduleState};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -27,6 +27,9 @@ pub(super) struct State {
     pub batch: usize,
     /// Seed of weights, dropout and sampler; random numbers are counted by step, so this and `step` are the whole RNG state.
     pub seed: u64,
+    /// What the learning rate's schedule has seen.
+    #[serde(default)]
+    pub schedule: ScheduleState,
     /// SHA-256 of the files that belong to this state.
     digests: BTreeMap<String, String>,
 }
@@ -39,6 +42,8 @@ pub(super) struct RunFolder {
     timing: BufWriter<File>,
 }
 
+/// The moving average of the generator.
+const AVERAGE: &str = "G_ema";
 const STATE: &str = "latest_state.json";
 const OPTIONS: &str = "options.json";
 const TUNING: &str = "tuning.json";
@@ -126,13 +131,17 @@ impl RunFolder {
     /// Puts the last checkpoint into a trainer.
     pub fn load(path: &Path, trainer: &mut Pix2Pix, state: &State) -> Result<()> {
         let gpu = trainer.program().gpu().clone();
-        for (net, weights, _) in trainer.networks() {
+        for (net, weights, _) in trainer.saved_networks() {
+            if net == AVERAGE && !state.digests.contains_key(&weights_name("latest", net)) {
+                // A run that had none so far begins one.
+                continue;
+            }
             TensorFile::read(&path.join(weights_name("latest", net)))?.load_into(&gpu, trainer.store(), weights)?;
         }
         let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
         TensorFile::read(&path.join(MOMENTS))?.load_moments(&gpu, trainer.store(), &networks)?;
         trainer.set_steps(state.step);
-        Ok(())
+        if state.digests.contains_key(&weights_name("latest", AVERAGE)) { Ok(()) } else { trainer.restart_average() }
     }
 
     /// Appends a step's losses.
@@ -140,8 +149,8 @@ impl RunFolder {
         let mut row = Map::new();
         row.insert("step".into(), losses.step.into());
         row.insert("epoch".into(), epoch.into());
-        for (name, value) in LOSS_NAMES.iter().zip(losses.values) {
-            row.insert((*name).into(), json!(value));
+        for (name, value) in losses.named() {
+            row.insert(name.into(), json!(value));
         }
         line(&mut self.losses, &Value::Object(row)).map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))
     }
@@ -156,19 +165,19 @@ impl RunFolder {
     /// Writes `<epoch>_net_*`.
     pub async fn save_epoch(&self, trainer: &Pix2Pix, epoch: u64) -> Result<()> {
         let gpu = trainer.program().gpu();
-        for (net, weights, passes) in trainer.networks() {
+        for (net, weights, passes) in trainer.saved_networks() {
             save_weights(gpu, trainer.store(), weights, passes * trainer.steps(), &self.path.join(weights_name(&epoch.to_string(), net))).await?;
         }
         Ok(())
     }
 
     /// Writes the checkpoint `latest`: weights, moments, and last the state that vouches for them.
-    pub async fn save_latest(&mut self, trainer: &Pix2Pix, (epoch, batch): (u64, usize)) -> Result<()> {
+    pub async fn save_latest(&mut self, trainer: &Pix2Pix, schedule: &ScheduleState, (epoch, batch): (u64, usize)) -> Result<()> {
         let flushed = self.losses.flush().and_then(|()| self.timing.flush()).and_then(|()| self.losses.get_ref().sync_all());
         flushed.map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))?;
         let gpu = trainer.program().gpu();
         let mut digests = BTreeMap::new();
-        for (net, weights, passes) in trainer.networks() {
+        for (net, weights, passes) in trainer.saved_networks() {
             let name = weights_name("latest", net);
             let bytes = save_weights(gpu, trainer.store(), weights, passes * trainer.steps(), &self.path.join(&name)).await?;
             digests.insert(name, digest(&bytes));
@@ -176,7 +185,7 @@ impl RunFolder {
         let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
         let bytes = save_moments(gpu, trainer.store(), &networks, &self.path.join(MOMENTS)).await?;
         digests.insert(MOMENTS.into(), digest(&bytes));
-        let state = State { format_version: FORMAT, step: trainer.steps(), epoch, batch, seed: trainer.config().seed, digests };
+        let state = State { format_version: FORMAT, step: trainer.steps(), epoch, batch, seed: trainer.config().seed, schedule: *schedule, digests };
         let state = serde_json::to_value(state).map_err(|e| Error::Internal(e.to_string()))?;
         write_json(&self.path.join(STATE), &state)
     }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
 use crate::io::{AlignedDataset, AlignedOptions};
 use crate::plan::PlanOptions;
-use crate::train::{Pix2Pix, Schedule};
+use crate::train::Pix2Pix;
 use clap::ArgMatches;
 use options::{check, resumed};
 use session::Session;
@@ -52,13 +52,10 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
     }
     check(&args)?;
     let state = if args.run.continue_train { Some(RunFolder::state(&args.folder())?) } else { None };
-    let schedule = Schedule {
-        policy: args.optim.lr_policy.parse()?,
-        lr: args.optim.lr,
-        n_epochs: args.optim.n_epochs,
-        n_epochs_decay: args.optim.n_epochs_decay,
-        lr_decay_iters: args.optim.lr_decay_iters,
-    };
+    let mut schedule = args.optim.schedule()?;
+    if let Some(state) = &state {
+        schedule.state = state.schedule;
+    }
     let dataset = Arc::new(scan(dataset_options(&args)?)?);
     args.resolve(&dataset);
     let args = args;
@@ -84,6 +81,7 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
     for (at, file) in &init {
         file.load_into(&gpu, trainer.store(), trainer.networks()[*at].1)?;
     }
+    trainer.restart_average()?;
     let folder = match &state {
         Some(state) => {
             RunFolder::load(&args.folder(), &mut trainer, state)?;

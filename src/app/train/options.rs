@@ -15,13 +15,17 @@ pub(super) fn check(args: &TrainArgs) -> Result<()> {
     }
     args.data.task()?;
     let positive = [
-        ("--lr", args.optim.lr > 0.0 && args.optim.lr.is_finite()),
+        ("--lr, --lr_G, --lr_D", [Some(args.optim.lr), args.optim.lr_g, args.optim.lr_d].into_iter().flatten().all(|lr| lr > 0.0 && lr.is_finite())),
         ("--beta1", (0.0..1.0).contains(&args.optim.beta1)),
         ("--save_epoch_freq", args.run.save_epoch_freq > 0),
         ("--save_latest_freq", args.run.save_latest_freq > 0),
     ];
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
+    }
+    let epochs = args.optim.n_epochs + args.optim.n_epochs_decay;
+    if args.optim.epoch_count > epochs {
+        return Err(Error::Usage(format!("--epoch_count {}: there are {epochs} epochs; raise --n_epochs or --n_epochs_decay", args.optim.epoch_count)));
     }
     if args.run.name.is_empty() || args.run.name.contains(['/', '\\']) || args.run.name.starts_with('.') {
         return Err(Error::Usage(format!("--name {:?}: a plain folder name is wanted; --checkpoints_dir says where it lies", args.run.name)));
@@ -37,8 +41,10 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
     // serde's names are the flags' names; clap's identifiers are the fields'.
     let fields =
         [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1"), ("bands_A", "bands_a"), ("bands_B", "bands_b")];
+    let more =
+        [("lambda_GAN", "lambda_gan"), ("lambda_TV", "lambda_tv"), ("lr_G", "lr_g"), ("lr_D", "lr_d"), ("norm_D", "norm_d"), ("condition_D", "condition_d")];
     for (name, value) in given.as_object().into_iter().flatten() {
-        let id = fields.iter().find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
+        let id = fields.iter().chain(&more).find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
         if matches.and_then(|m| m.value_source(id)) == Some(ValueSource::CommandLine) {
             options[name] = value.clone();
         }
@@ -60,7 +66,7 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         crop_size: args.data.crop_size,
         flip: !args.data.no_flip,
         serial_batches: args.data.serial_batches,
-        batch_size: args.data.batch_size as usize,
+        batch_size: (args.data.batch_size * args.optim.accumulate) as usize,
         seed: args.run.seed,
         max_dataset_size: args.data.max_dataset_size,
         input_nc: args.nets.input_nc,

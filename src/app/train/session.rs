@@ -7,7 +7,7 @@ use crate::app::run_folder::{RunFolder, State};
 use crate::app::samples::Samples;
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, Loader};
-use crate::train::{LOSS_NAMES, Losses, Pix2Pix, Schedule};
+use crate::train::{Losses, Pix2Pix, Schedule};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,8 +30,9 @@ impl Session<'_> {
     pub fn run(mut self, state: Option<&State>) -> Result<()> {
         let per_epoch = self.dataset.batches_per_epoch() as u64;
         let last_epoch = self.args.optim.n_epochs + self.args.optim.n_epochs_decay;
-        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(last_epoch));
-        let (first_epoch, first_batch) = state.map_or((1, 0), |s| (s.epoch, s.batch));
+        let epochs = (last_epoch + 1).saturating_sub(self.args.optim.epoch_count);
+        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(epochs));
+        let (first_epoch, first_batch) = state.map_or((self.args.optim.epoch_count, 0), |s| (s.epoch, s.batch));
         if self.trainer.steps() >= total {
             println!("nothing to do: {} of {total} steps are done; raise --n_epochs or --max_steps", self.trainer.steps());
             return Ok(());
@@ -58,7 +59,7 @@ impl Session<'_> {
             let done = (step - first) as f64;
             bar.set_message(format!("epoch {} · {:.3} s/step · {latest}", batch.epoch, started.elapsed().as_secs_f64() / done));
             bar.set_position(step);
-            let images = u64::from(self.args.data.batch_size);
+            let images = u64::from(self.trainer.config().pictures());
             if bar.is_hidden() && (step * images) % self.args.run.print_freq.max(1) < images {
                 println!(
                     "(epoch: {}, step: {step}, {:.3} s/step, data: {:.3} s, {:.1} %) {latest}",
@@ -92,6 +93,7 @@ impl Session<'_> {
 
     fn end_of_epoch(&mut self, epoch: u64) -> Result<()> {
         self.drain()?;
+        self.schedule.end_epoch(None);
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
         pollster::block_on(self.samples.write(&grid))?;
         if epoch.is_multiple_of(self.args.run.save_epoch_freq) {
@@ -104,16 +106,18 @@ impl Session<'_> {
     fn log(&mut self, losses: &[Losses]) -> Result<Option<String>> {
         for row in losses {
             let epoch = self.epochs.remove(&row.step).unwrap_or(0);
-            if let Some((name, value)) = LOSS_NAMES.iter().zip(row.values).find(|(_, v)| !v.is_finite()) {
+            if let Some((name, value)) = row.named().find(|(_, v)| !v.is_finite()) {
                 return Err(Error::Usage(format!(
                     "{name} is {value} at step {} of {}: training has diverged and stops here, the last checkpoint stays; lower --lr, or look at the pictures of that step",
                     row.step,
                     self.folder.path().display()
                 )));
             }
+            // G_L1.
+            self.schedule.saw_step(row.values[1]);
             self.folder.log_losses(row, epoch)?;
         }
-        let text = |row: &Losses| LOSS_NAMES.iter().zip(row.values).map(|(n, v)| format!("{n}: {v:.3}")).collect::<Vec<_>>().join(" ");
+        let text = |row: &Losses| row.named().map(|(n, v)| format!("{n}: {v:.3}")).collect::<Vec<_>>().join(" ");
         Ok(losses.last().map(text))
     }
 
@@ -124,7 +128,7 @@ impl Session<'_> {
 
     fn save(&mut self, position: (u64, usize)) -> Result<()> {
         self.drain()?;
-        pollster::block_on(self.folder.save_latest(&self.trainer, position))
+        pollster::block_on(self.folder.save_latest(&self.trainer, &self.schedule.state, position))
     }
 
     fn report(&self, started: Instant, first: u64, data_wait: Duration, latest: &str, total: u64) {
