@@ -187,7 +187,7 @@ impl Demo {
         }
         let weights = out.join("generator.safetensors");
         let generator = self.trainer.generator().weights();
-        pollster::block_on(save_weights(&self.gpu, self.trainer.store(), generator, self.trainer.steps(), &weights))?;
+        pollster::block_on(save_weights(&self.gpu, self.trainer.store(), generator, self.trainer.steps(), None, &weights))?;
         let input = out.join("label.png");
         self.held_out[0].0.save_png(&input)?;
 

@@ -1,17 +1,21 @@
 //! The command line program.
 
 mod bench;
+mod config;
 mod demo;
 mod demo_draw;
 mod demo_page;
 mod devices;
 mod eval;
 mod flags;
+mod info;
 mod loader_speed;
 mod pipelines;
 mod run_folder;
 mod samples;
+mod scores;
 mod starting;
+mod tensorboard;
 mod train;
 mod translate;
 mod tune;
@@ -26,6 +30,13 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let (words, notes) = flags::normalise(std::env::args());
     notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let words = match config::expand(words, &Cli::command()) {
+        Ok(words) => words,
+        Err(e) => {
+            eprintln!("error: {e}");
+            return ExitCode::from(e.exit_code());
+        }
+    };
     let matches = match Cli::command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(e) => {
@@ -35,6 +46,8 @@ pub fn main() -> ExitCode {
     };
     let done = Cli::from_arg_matches(&matches).map_err(|e| crate::Error::Usage(e.to_string())).and_then(|cli| match cli.command {
         Command::Train(args) => train::run(*args, matches.subcommand().map(|(_, m)| m)),
+        Command::Resume(args) => args.train().and_then(|args| train::run(args, matches.subcommand().map(|(_, m)| m))),
+        Command::Info(args) => info::run(&args),
         Command::Translate(args) => translate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -38,19 +38,29 @@ impl Samples {
         Ok(Samples { dataset, pairs, translator })
     }
 
-    /// Translates the set and writes the grid.
-    pub async fn write(&self, path: &Path) -> Result<()> {
+    /// What the generator makes of a sample of a dataset whose pictures are like those trained on.
+    pub async fn translate(&self, dataset: &AlignedDataset, sample: &Sample) -> Result<AnyPicture> {
+        made(dataset, &self.translator, sample).await
+    }
+
+    /// Translates the set and writes the grid; returns its rows: input, output, target.
+    pub async fn write(&self, path: &Path) -> Result<Vec<Vec<Picture>>> {
         let mut rows = Vec::new();
         for sample in &self.pairs {
-            let output = made(&self.dataset, &self.translator, sample).await?;
-            let visible = |picture: &AnyPicture| self.dataset.visible_output(sample, picture);
-            rows.push(vec![self.dataset.visible_input(sample), visible(&output)?, visible(&sample.target)?]);
+            let output = self.translate(&self.dataset, sample).await?;
+            rows.push(row(&self.dataset, sample, &output)?);
         }
-        Picture::grid(&rows, 4)?.save_png(path)
+        Picture::grid(&rows, 4)?.save_png(path)?;
+        Ok(rows)
     }
 }
 
 /// What a generator makes of a sample's input, without dropout: a picture that compares with its target.
 pub(super) async fn made(dataset: &AlignedDataset, translator: &Translator, sample: &Sample) -> Result<AnyPicture> {
     dataset.decode(translator.run_values(&dataset.encode(&sample.input)?, 0, 0).await?)
+}
+
+/// Input, output and target as they are shown.
+pub(super) fn row(dataset: &AlignedDataset, sample: &Sample, output: &AnyPicture) -> Result<Vec<Picture>> {
+    Ok(vec![dataset.visible_input(sample), dataset.visible_output(sample, output)?, dataset.visible_output(sample, &sample.target)?])
 }

@@ -6,6 +6,7 @@ use crate::gpu::Gpu;
 use crate::nets::{NormKind, UnetConfig, Upsample, Weights};
 use crate::store::{Param, Store, StoreId};
 use safetensors::{Dtype, SafeTensors, View};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -18,8 +19,11 @@ pub type Values = (Vec<usize>, Vec<f32>);
 pub struct TensorFile {
     path: std::path::PathBuf,
     tensors: BTreeMap<String, Values>,
-    about: HashMap<String, String>,
+    about: Option<Value>,
 }
+
+/// The name in a file's header under which it says what it is, as JSON. One name for all: a header's map has no order, files have.
+pub const ABOUT: &str = "pixtape";
 
 /// Suffix of batch norm's counter, which upstream's files have and nothing here needs.
 const COUNTER: &str = "num_batches_tracked";
@@ -43,8 +47,15 @@ impl TensorFile {
                 other => return Err(Error::file(path, format!("{name} is {other:?}; only F32 weights are read: convert with .float()"))),
             }
         }
-        let about = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, m)| m.metadata().clone()).unwrap_or_default();
+        // What says nothing that we understand is from elsewhere.
+        let header = SafeTensors::read_metadata(&bytes).ok().and_then(|(_, header)| header.metadata().as_ref()?.get(ABOUT).cloned());
+        let about = header.and_then(|text| serde_json::from_str(&text).ok());
         Ok(TensorFile { path: path.into(), tensors, about })
+    }
+
+    /// What the file says of itself, if it was written here.
+    pub fn about(&self) -> Option<&Value> {
+        self.about.as_ref()
     }
 
     /// Tensors by name.
@@ -107,7 +118,7 @@ impl TensorFile {
         let (last, upsample) = match shape("model.model.3.weight") {
             Ok(s) => ([s[0], s[1]], Upsample::Transpose),
             Err(_) => {
-                let upsample = self.about.get("upsample").map_or(Ok(Upsample::Nearest), |u| u.parse())?;
+                let upsample = self.about.as_ref().and_then(|a| a["upsample"].as_str()).map_or(Ok(Upsample::Nearest), str::parse)?;
                 shape("model.model.5.weight").map(|s| ([s[1], s[0]], upsample))?
             }
         };
@@ -154,23 +165,25 @@ impl View for Tensor {
 
 async fn tensor(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<Tensor> {
     let values = store.read(gpu, id, &param.layout).await?;
+    if let Some(value) = values.iter().find(|v| !v.is_finite()) {
+        return Err(Error::NotFinite { name: param.name.clone(), value: *value });
+    }
     Ok(Tensor { dtype: Dtype::F32, shape: param.layout.public_shape(), bytes: bytemuck::pod_collect_to_vec(&values) })
 }
 
-fn write(path: &Path, tensors: Vec<(String, Tensor)>, about: &BTreeMap<String, String>) -> Result<Vec<u8>> {
-    // One entry at most: more would have to be sorted, since a hash map has no order.
-    let about = (!about.is_empty()).then(|| about.clone().into_iter().collect());
-    let bytes = safetensors::serialize(tensors, about).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+fn write(path: &Path, tensors: Vec<(String, Tensor)>, about: Option<&Value>) -> Result<Vec<u8>> {
+    let header = about.map(|about| HashMap::from([(ABOUT.to_string(), about.to_string())]));
+    let bytes = safetensors::serialize(tensors, header).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
     write_aside(path, &bytes)?;
     Ok(bytes)
 }
 
-/// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters.
-/// Returns the file's bytes.
+/// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters, `about` into the
+/// header, with what names and shapes do not tell of the net. Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::File`] if it cannot be written; what was there stays then.
-pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: u64, path: &Path) -> Result<Vec<u8>> {
+/// [`Error::NotFinite`] for weights that are no numbers, [`Error::File`] if it cannot be written; what was there stays then.
+pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: u64, about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
     let mut tensors = Vec::new();
     for param in weights.params() {
         tensors.push((param.name.clone(), tensor(gpu, store, param, param.value).await?));
@@ -178,19 +191,23 @@ pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: 
     for norm in weights.norms() {
         tensors.push((format!("{norm}.{COUNTER}"), Tensor { dtype: Dtype::I64, shape: vec![], bytes: (batches as i64).to_le_bytes().to_vec() }));
     }
-    write(path, tensors, weights.about())
+    let mut about = about.cloned();
+    for (name, value) in weights.about() {
+        about.get_or_insert_with(|| Value::Object(Default::default()))[name.as_str()] = value.as_str().into();
+    }
+    write(path, tensors, about.as_ref())
 }
 
 /// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public layouts. Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::File`] if it cannot be written; what was there stays then.
-pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)], path: &Path) -> Result<Vec<u8>> {
+/// As [`save_weights`].
+pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)], about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
     let mut tensors = Vec::new();
     for (net, weights) in networks {
         for (name, param, id) in moments(net, weights) {
             tensors.push((name, tensor(gpu, store, param, id).await?));
         }
     }
-    write(path, tensors, &BTreeMap::new())
+    write(path, tensors, about)
 }

@@ -68,10 +68,10 @@ pub(in crate::app) struct NetworkArgs {
     pub no_dropout: bool,
     /// Start the generator from a safetensors file.
     #[arg(long = "init_G", value_name = "FILE")]
-    #[serde(skip)]
+    #[serde(default, rename = "init_G", skip_serializing_if = "Option::is_none")]
     pub init_g: Option<PathBuf>,
     /// Start the discriminator from a safetensors file.
     #[arg(long = "init_D", value_name = "FILE")]
-    #[serde(skip)]
+    #[serde(default, rename = "init_D", skip_serializing_if = "Option::is_none")]
     pub init_d: Option<PathBuf>,
 }

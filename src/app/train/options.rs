@@ -3,10 +3,13 @@
 use crate::app::flags::{RunArgs, TrainArgs};
 use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::io::AlignedOptions;
 use crate::nets::UnetConfig;
+use crate::tune::Identity;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use serde_json::{Value, json};
 
 /// Values that no flag type can refuse.
 pub(super) fn check(args: &TrainArgs) -> Result<()> {
@@ -39,10 +42,17 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
     let mut options = RunFolder::options(&args.folder())?;
     let given = serde_json::to_value(&args).map_err(internal)?;
     // serde's names are the flags' names; clap's identifiers are the fields'.
-    let fields =
-        [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1"), ("bands_A", "bands_a"), ("bands_B", "bands_b")];
-    let more =
-        [("lambda_GAN", "lambda_gan"), ("lambda_TV", "lambda_tv"), ("lr_G", "lr_g"), ("lr_D", "lr_d"), ("norm_D", "norm_d"), ("condition_D", "condition_d")];
+    let fields = [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1"), ("init_G", "init_g"), ("init_D", "init_d")];
+    let more = [
+        ("lambda_GAN", "lambda_gan"),
+        ("lambda_TV", "lambda_tv"),
+        ("lr_G", "lr_g"),
+        ("lr_D", "lr_d"),
+        ("norm_D", "norm_d"),
+        ("condition_D", "condition_d"),
+        ("bands_A", "bands_a"),
+        ("bands_B", "bands_b"),
+    ];
     for (name, value) in given.as_object().into_iter().flatten() {
         let id = fields.iter().chain(&more).find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
         if matches.and_then(|m| m.value_source(id)) == Some(ValueSource::CommandLine) {
@@ -78,3 +88,37 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         ..AlignedOptions::default()
     })
 }
+
+/// The options as they are written down.
+pub(in crate::app) fn resolved(args: &TrainArgs) -> Result<Value> {
+    // By way of text: 0.02 stays 0.02 and does not become the double next to the single.
+    let text = serde_json::to_string(args).map_err(|e| Error::Internal(e.to_string()))?;
+    serde_json::from_str(&text).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// What the files of a run say of themselves: everything that decides what they are good for, and what made them. Nothing in it depends on
+/// where a run lies or how far it is to go.
+pub(super) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) -> Result<Value> {
+    let mut options = resolved(args)?;
+    let elsewhere = serde_json::to_value(&args.run).map_err(|e| Error::Internal(e.to_string()))?;
+    if let (Some(options), Some(elsewhere)) = (options.as_object_mut(), elsewhere.as_object()) {
+        options.retain(|name, _| !elsewhere.contains_key(name) && !["dataroot", "num_threads", "init_G", "init_D"].contains(&name.as_str()));
+    }
+    let identity = Identity::of(gpu);
+    Ok(json!({
+        "format_version": 1,
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": COMMIT,
+        "adapter": identity.adapter,
+        "driver": identity.driver,
+        "kernels": identity.kernels,
+        "width": width,
+        "height": height,
+        // What the norms did in training; translate and eval do the same by default.
+        "norm_mode": "batch",
+        "options": options,
+    }))
+}
+
+/// The commit this was built from, if the build was told.
+pub(super) const COMMIT: Option<&str> = option_env!("PIXTAPE_COMMIT");
