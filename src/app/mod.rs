@@ -11,6 +11,8 @@ mod flags;
 mod info;
 mod loader_speed;
 mod pipelines;
+mod prepare;
+mod readers;
 mod run_folder;
 mod samples;
 mod scores;
@@ -19,6 +21,8 @@ mod tensorboard;
 mod train;
 mod translate;
 mod tune;
+
+pub use readers::READERS;
 
 use crate::error::Result;
 use crate::gpu::{Family, Gpu, Request};
@@ -54,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
         Command::Dev(args) => flags::dev(&args),
     });
     match done {

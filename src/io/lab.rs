@@ -90,7 +90,9 @@ mod tests {
     /// scikit-image 0.26's rgb2lab, whose constants differ from the sixth digit on; the green by the formula in f64 elsewhere.
     #[test]
     fn known_colours() {
-        for (rgb, lab) in [([255, 0, 0], [53.2408, 80.0925, 67.2032]), ([0, 0, 255], [32.2957, 79.1875, -107.8602]), ([120, 200, 40], [73.1897, -48.6725, 65.8091])] {
+        for (rgb, lab) in
+            [([255, 0, 0], [53.2408, 80.0925, 67.2032]), ([0, 0, 255], [32.2957, 79.1875, -107.8602]), ([120, 200, 40], [73.1897, -48.6725, 65.8091])]
+        {
             let got = from_rgb(rgb);
             assert!(got.iter().zip(lab).all(|(g, w)| (g - w).abs() < 0.02), "{rgb:?}: {got:?}");
         }

@@ -8,6 +8,7 @@ pub mod cache_dir;
 pub mod checkpoint;
 pub mod dataset;
 pub mod lab;
+pub mod limits;
 pub mod loader;
 pub mod metrics;
 pub mod picture;

@@ -40,6 +40,7 @@ const fn op(name: &'static str, stem: &'static str, summary: &'static str, gradi
 }
 
 const NO_OPERANDS: Gradient = Gradient::None("it has no operands");
+const NOT_TRAINED: Gradient = Gradient::None("a filter of finished pictures; nothing is trained through it");
 const OF_SUMS: Gradient = Gradient::None("those of batch_norm and batch_norm_bwd cover it");
 const THIRD: Gradient = Gradient::None("third derivatives are not needed by any loss here");
 const SECOND_LOSS: Gradient = Gradient::None("second derivatives of losses are not needed by any net here");
@@ -206,6 +207,30 @@ pub const OPS: &[OpInfo] = &[
     op("ema", "ema", "e += share (w - e), share falling to 1 - decay", Gradient::None("an average of parameters is not trained through"), |t, s| {
         let (w, e) = (s.param("sample", "w", weight(6)).value, s.param("average", "w", weight(6)).value);
         t.ema(s, w, e, 0.999)
+    }),
+    op("gaussian_blur", "blur", "y = Gaussian * x, every channel by itself, borders repeated", NOT_TRAINED, |t, _| {
+        let x = input(t);
+        t.gaussian_blur(x, 1.5).map(drop)
+    }),
+    op("luma", "canny", "y = 0.299 r + 0.587 g + 0.114 b", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 3));
+        t.luma(x).map(drop)
+    }),
+    op("sobel", "canny", "y = (dx, dy, their length) by Sobel's 3 x 3 filters", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 1));
+        t.sobel(x).map(drop)
+    }),
+    op("non_maximum", "canny", "y = 2 or 1 where the length is a maximum along the gradient and reaches high or low, else 0", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 3));
+        t.non_maximum(x, 0.1, 0.2).map(drop)
+    }),
+    op("components", "components", "y = 1 in 8-connected components of x > 0 with enough pixels that reach a level, else 0", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 1));
+        t.components(x, 2.0, 5).map(drop)
+    }),
+    op("thin", "thin", "y = x > 0 less one layer of pixels on two sides (Guo and Hall)", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 1));
+        t.thin(x, 1).map(drop)
     }),
 ];
 

@@ -52,6 +52,8 @@ pub(super) enum Command {
     Tune(Box<TuneArgs>),
     /// Train a small net on pictures drawn on the spot, and show how it goes.
     Demo(DemoArgs),
+    /// Make pictures ready for training: combine, split, edges, tiles and more.
+    Prepare(super::prepare::PrepareArgs),
     /// Tools for people who work on pixtape.
     #[command(hide = true)]
     Dev(DevArgs),

@@ -84,6 +84,10 @@ impl State {
         let state = State::parse(&text).map_err(|e| Error::file(file, e))?;
         let folder = file.parent().unwrap_or(Path::new("."));
         for (name, wanted) in &state.digests {
+            // Nothing else is opened, whatever a file that was made up says.
+            if Path::new(name).file_name() != Some(name.as_ref()) {
+                return Err(Error::file(file, format!("vouches for {name:?}, which is not in its folder")));
+            }
             let file = folder.join(name);
             let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, format!("cannot be read: {e}")))?;
             if digest(&bytes) != *wanted {
@@ -133,6 +137,11 @@ mod tests {
     fn a_state_of_the_first_version_is_read() {
         let text = "{\"format_version\":1,\"step\":4,\"epoch\":2,\"batch\":1,\"seed\":0,\"digests\":{}}";
         assert_eq!(State::parse(text).unwrap().step, 4);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for name in ["../x", "/dev/zero", "a/b", "..", ""] {
+            std::fs::write(file.path(), text.replace("{}", &format!("{{\"{name}\":\"\"}}"))).unwrap();
+            assert!(State::read(file.path()).unwrap_err().to_string().contains("not in its folder"), "{name}");
+        }
         assert!(State::parse(&text.replace("\":1,", "\":2,")).is_err() && State::parse(&text.replace("\":1,", "\":9,")).is_err());
     }
 }

@@ -9,6 +9,7 @@ use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::{SampleFormat, Tag};
 
 use super::{AnyPicture, Depth, Picture, npy};
+use crate::io::limits;
 use crate::{Error, Result};
 
 /// What a file's header says about its picture.
@@ -85,14 +86,19 @@ impl AnyPicture {
         if bytes.starts_with(npy::MAGIC) {
             return npy::decode(&bytes).map_err(|e| broken(path, e));
         }
+        let most = limits::decoded(bytes.len() as u64);
         if is_tiff(&bytes) {
-            let mut decoder = Decoder::new(Cursor::new(bytes.as_slice())).map_err(|e| broken(path, e))?;
+            let mut own = tiff::decoder::Limits::default();
+            own.decoding_buffer_size = usize::try_from(most).unwrap_or(usize::MAX);
+            let mut decoder = Decoder::new(Cursor::new(bytes.as_slice())).map_err(|e| broken(path, e))?.with_limits(own);
             if let Some(header) = Bands::of(&mut decoder).map_err(|e| broken(path, e))? {
                 return Bands::decode(&mut decoder, header).map_err(|e| broken(path, e));
             }
         }
         // Guessing reads from memory here and cannot fail for want of a file.
-        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unopened(path, &e))?;
+        let limits = limits::of_image(bytes.len() as u64);
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unopened(path, &e))?;
+        reader.limits(limits);
         let image = reader.decode().map_err(|e| broken(path, e))?;
         let (w, h, c) = (image.width(), image.height(), u32::from(image.color().channel_count()));
         Ok(match image {
