@@ -16,6 +16,11 @@ fn defaults() -> Map<String, Value> {
     }
 }
 
+/// An option as it is written on the command line; what the data told has no flag.
+fn written(name: &str) -> String {
+    if help(name).is_empty() { name.into() } else { format!("--{name}") }
+}
+
 /// What a flag's help says.
 fn help(flag: &str) -> String {
     let cli = Cli::command();
@@ -33,7 +38,7 @@ fn same(a: &Value, b: &Value) -> bool {
 pub(super) fn section(html: &mut String, run: &Run) {
     let defaults = defaults();
     let default = |name: &str| defaults.get(name).unwrap_or(&Value::Null);
-    let row = |(name, value): (&String, &Value)| vec![format!("--{name}"), plain(value), plain(default(name)), help(name)];
+    let row = |(name, value): (&String, &Value)| vec![written(name), plain(value), plain(default(name)), help(name)];
     let (changed, rest): (Vec<_>, Vec<_>) = run.options.iter().partition(|(name, value)| !same(value, default(name)));
     html.push_str("<h2 id=\"options\">Options</h2>\n");
     let head = ["option", "here", "default", "what it does"].map(String::from);
@@ -61,7 +66,7 @@ pub(super) fn differences(html: &mut String, runs: &[Run], names: &[String]) {
     for flag in flags {
         let values: Vec<String> = runs.iter().map(|run| value(run, flag)).collect();
         if values.iter().any(|v| *v != values[0]) {
-            rows.push(std::iter::once(format!("--{flag}")).chain(values).chain([help(flag)]).collect());
+            rows.push(std::iter::once(written(flag)).chain(values).chain([help(flag)]).collect());
         }
     }
     html.push_str("<h2 id=\"options\">Options that differ</h2>\n");
@@ -85,7 +90,7 @@ mod tests {
         for flag in defaults.keys() {
             assert!(!help(flag).is_empty(), "--{flag} has no help");
         }
-        assert!(help("no such flag").is_empty());
+        assert!(help("depths").is_empty() && written("depths") == "depths" && written("lr") == "--lr");
         assert!(same(&json!(0.02f32), &json!(0.02)) && same(&json!(100), &json!(100.0)) && !same(&json!(1), &json!(2)));
     }
 }
