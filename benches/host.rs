@@ -48,7 +48,7 @@ fn bytes<T>(make: impl FnOnce() -> T) -> (T, usize, usize) {
 
 fn config(side: u32, downs: u32, width: u32) -> Pix2PixConfig {
     Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() },
         discriminator: DiscriminatorKind::Patch { n_layers: 3 },
         ndf: width,
         batch_size: 1,

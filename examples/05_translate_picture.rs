@@ -47,7 +47,7 @@ fn made_up(gpu: &Gpu) -> Result<[PathBuf; 3]> {
     pixtape::io::create_dir(&folder)?;
     let files = ["G.safetensors", "in.png", "out.png"].map(|name| folder.join(name));
 
-    let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: true };
+    let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
     let mut store = Store::new();
     let generator = Unet::new(&mut store, "G", config)?;
     let mut tape = Tape::new();

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 fn unet(input_nc: u32, output_nc: u32, downs: u32, norm: NormKind) -> (Store, Unet) {
     let mut store = Store::new();
-    let unet = Unet::new(&mut store, "G", UnetConfig { input_nc, output_nc, ngf: 64, downs, norm, dropout: true }).unwrap();
+    let unet = Unet::new(&mut store, "G", UnetConfig { input_nc, output_nc, ngf: 64, downs, norm, dropout: true, ..UnetConfig::default() }).unwrap();
     (store, unet)
 }
 
@@ -314,7 +314,7 @@ mod golden {
     }
 
     fn small_unet(case: &mut Case, x: Tensor, norm: NormMode) -> (Weights, Tensor) {
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false };
+        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() };
         let net = Unet::new(&mut case.store, "G", config).unwrap();
         let mode = Mode { norm, update_running: norm == NormMode::Batch, dropout: false };
         let y = net.record(&mut case.tape, &case.store, x, mode).unwrap();
@@ -352,7 +352,7 @@ mod golden {
         let Some(gpu) = support::gpu() else { return };
         let golden = read();
         let config = Pix2PixConfig {
-            generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: false },
+            generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() },
             discriminator: patch(3),
             ndf: 8,
             batch_size: 1,

@@ -19,7 +19,7 @@ const FAMILIES: [Family; 3] = [Family::Workgroup, Family::Register, Family::Subg
 /// pix2pix as the reference implementation has it, at 256x256.
 fn pix2pix_256() -> Pix2PixConfig {
     Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() },
         discriminator: DiscriminatorKind::Patch { n_layers: 3 },
         ndf: 64,
         batch_size: 1,

@@ -39,7 +39,7 @@ fn steps_for(gpu: &Gpu) -> u64 {
 
 fn config(seed: u64) -> Pix2PixConfig {
     Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 16, downs: 5, norm: NormKind::Batch, dropout: false },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 16, downs: 5, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() },
         discriminator: DiscriminatorKind::Patch { n_layers: 2 },
         ndf: 16,
         batch_size: 1,

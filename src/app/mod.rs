@@ -6,7 +6,9 @@ mod demo_draw;
 mod demo_page;
 mod devices;
 mod eval;
+mod export;
 mod flags;
+mod import;
 mod pipelines;
 mod run_folder;
 mod samples;
@@ -36,6 +38,8 @@ pub fn main() -> ExitCode {
         Command::Train(args) => train::run(*args, matches.subcommand().map(|(_, m)| m)),
         Command::Translate(args) => translate::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),

@@ -5,7 +5,9 @@ mod unet;
 mod weights;
 
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
-pub use unet::{Unet, UnetConfig};
+#[cfg(feature = "io")]
+pub(crate) use unet::{DEPTHS, UnetNames, unet_names};
+pub use unet::{Unet, UnetConfig, UnetQuirks};
 pub use weights::{InitType, NormKind, Weights};
 
 use crate::ops::NormMode;

@@ -7,6 +7,7 @@ use crate::ops::Act;
 use crate::shape::{Channels, Conv};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
+use std::fmt;
 
 /// Size of a U-Net.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,10 +24,37 @@ pub struct UnetConfig {
     pub norm: NormKind,
     /// Whether the inner decoder layers drop out half their values.
     pub dropout: bool,
+    /// What imported nets have beside that.
+    pub quirks: UnetQuirks,
+}
+
+/// What U-Nets of other implementations have and upstream's does not. Default: none of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UnetQuirks {
+    /// Every convolution has a bias, before a batch norm too (Torch, TensorFlow).
+    pub conv_bias: bool,
+    /// A norm behind the innermost convolution (TensorFlow). At batch 1 and 1x1 pixels it leaves nothing of what comes in.
+    pub bottleneck_norm: bool,
+}
+
+impl Default for UnetConfig {
+    /// Upstream's `unet_256` for RGB pictures.
+    fn default() -> Self {
+        UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true, quirks: UnetQuirks::default() }
+    }
+}
+
+impl fmt::Display for UnetConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let UnetConfig { input_nc, output_nc, ngf, norm, .. } = self;
+        write!(f, "unet_{}, ngf {ngf}, {input_nc} to {output_nc} channels, norm {norm}", self.multiple())?;
+        f.write_str(if self.quirks.conv_bias { ", biases everywhere" } else { "" })?;
+        f.write_str(if self.quirks.bottleneck_norm { ", norm at the bottleneck" } else { "" })
+    }
 }
 
 /// Depths that there are.
-const DEPTHS: std::ops::RangeInclusive<u32> = 5..=9;
+pub(crate) const DEPTHS: std::ops::RangeInclusive<u32> = 5..=9;
 const K4S2: Conv = Conv::new(4, 2, 1);
 
 impl UnetConfig {
@@ -68,6 +96,30 @@ impl UnetConfig {
     }
 }
 
+/// Names of the parts of a U-Net's level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnetNames {
+    pub down: String,
+    pub down_norm: Option<String>,
+    pub up: String,
+    pub up_norm: Option<String>,
+}
+
+/// The parts' names in PyTorch, places in nested lists of modules; level 0 is the outermost.
+pub(crate) fn unet_names(level: u32, downs: u32, bottleneck_norm: bool) -> UnetNames {
+    // Level 0 is `model.model`, every further one hides in the submodule of the one before.
+    let prefix = if level == 0 { "model.model".to_string() } else { format!("model.model.1.model{}", ".3.model".repeat(level as usize - 1)) };
+    let (down, down_norm, up, up_norm) = match (level == 0, level == downs - 1, bottleneck_norm) {
+        (true, ..) => (0, None, 3, None),
+        (_, true, false) => (1, None, 3, Some(4)),
+        // A port that puts a norm there has it in the list like the others.
+        (_, true, true) => (1, Some(2), 4, Some(5)),
+        _ => (1, Some(2), 5, Some(6)),
+    };
+    let at = |place: u32| format!("{prefix}.{place}");
+    UnetNames { down: at(down), down_norm: down_norm.map(at), up: at(up), up_norm: up_norm.map(at) }
+}
+
 #[derive(Debug)]
 struct Level {
     down: ConvParams,
@@ -91,7 +143,7 @@ impl Unet {
     /// # Errors
     /// [`Error::Usage`] if the depth is not 5 to 9, or a channel count is 0.
     pub fn new(store: &mut Store, set: &str, config: UnetConfig) -> Result<Unet> {
-        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout } = config;
+        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout, quirks } = config;
         if !DEPTHS.contains(&downs) || input_nc == 0 || output_nc == 0 || ngf == 0 {
             return Err(Error::Usage(format!("a U-Net has 5 to 9 halvings and at least one channel each, not {config:?}")));
         }
@@ -100,26 +152,20 @@ impl Unet {
         let mut levels = Vec::new();
         for level in 0..downs {
             let (outermost, innermost) = (level == 0, level == downs - 1);
-            // Level 0 is `model.model`, every further one hides in the submodule of the one before.
-            let prefix = if outermost { "model.model".to_string() } else { format!("model.model.1.model{}", ".3.model".repeat(level as usize - 1)) };
-            let (down, down_norm, up, up_norm) = match (outermost, innermost) {
-                (true, _) => (0, None, 3, None),
-                (_, true) => (1, None, 3, Some(4)),
-                _ => (1, Some(2), 5, Some(6)),
-            };
+            let names = unet_names(level, downs, quirks.bottleneck_norm);
             let own = channels(level);
             let (before, after) = if outermost { (input_nc, output_nc) } else { (channels(level - 1), channels(level - 1)) };
             let joined = if innermost { own } else { 2 * own };
-            let bias = norm.conv_bias();
+            let bias = norm.conv_bias() || quirks.conv_bias;
             let skip = if innermost { Channels::new(joined) } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
-            let norm_of = |store: &mut Store, weights: &mut Weights, at: Option<u32>, c| match at {
-                Some(at) => weights.norm(store, &format!("{prefix}.{at}"), c),
+            let norm_of = |store: &mut Store, weights: &mut Weights, name: Option<String>, c| match name {
+                Some(name) => weights.norm(store, &name, c),
                 None => NormParams::None,
             };
-            let down = weights.conv(store, &format!("{prefix}.{down}"), before.into(), own, K4S2, bias);
-            let down_norm = norm_of(store, &mut weights, down_norm, own);
-            let up = weights.conv_transpose(store, &format!("{prefix}.{up}"), skip, after, K4S2, bias || outermost);
-            let up_norm = norm_of(store, &mut weights, up_norm, after);
+            let down = weights.conv(store, &names.down, before.into(), own, K4S2, bias);
+            let down_norm = norm_of(store, &mut weights, names.down_norm, own);
+            let up = weights.conv_transpose(store, &names.up, skip, after, K4S2, bias || outermost);
+            let up_norm = norm_of(store, &mut weights, names.up_norm, after);
             // Upstream drops out on the blocks between the innermost one and the four outer ones.
             let dropout = dropout && (4..downs - 1).contains(&level);
             levels.push(Level { down, down_norm, up, up_norm, dropout });

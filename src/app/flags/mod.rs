@@ -3,6 +3,7 @@
 mod commands;
 mod data;
 mod device;
+mod files;
 mod networks;
 mod optimiser;
 mod run;
@@ -11,6 +12,7 @@ mod values;
 
 pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TranslateArgs, TuneArgs, dev};
 pub(super) use device::Tune;
+pub(super) use files::{ExportArgs, ImportArgs};
 pub(super) use run::RunArgs;
 pub(super) use train::TrainArgs;
 pub(super) use values::bytes;
@@ -39,6 +41,10 @@ pub(super) enum Command {
     Translate(TranslateArgs),
     /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of pictures.
     Eval(EvalArgs),
+    /// Turn weights of other programs (.pth, .pict) into safetensors.
+    Import(ImportArgs),
+    /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
+    Export(ExportArgs),
     /// List adapters and what they offer.
     Devices(DevicesArgs),
     /// Measure kernels, or a training step.

@@ -54,6 +54,7 @@ impl TrainArgs {
             downs: UnetConfig::downs_of(&self.nets.net_g)?,
             norm: self.nets.norm.parse()?,
             dropout: !self.nets.no_dropout,
+            ..UnetConfig::default()
         };
         Ok(crate::train::Pix2PixConfig {
             generator,

@@ -1,136 +1,19 @@
-//! `pixtape translate`, and how a trained generator is found and opened.
+//! `pixtape translate`.
 
-use super::flags::{TranslateArgs, Tune};
-use super::run_folder::RunFolder;
+mod checkpoint;
+
+pub(super) use checkpoint::{Checkpoint, Generator, RunOptions, mode};
+
+use super::flags::TranslateArgs;
 use super::starting::Starting;
-use super::tune::resolve;
 use crate::error::{Error, Result};
-use crate::gpu::Gpu;
-use crate::io::checkpoint::TensorFile;
 use crate::io::picture::is_picture;
 use crate::io::{Picture, create_dir, list_pictures};
-use crate::nets::{Mode, Unet, UnetConfig};
-use crate::ops::NormMode;
-use crate::plan::{PlanOptions, Progress};
-use crate::store::Store;
-use crate::train::Translator;
+use crate::nets::UnetConfig;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-
-/// What a run's options say about its generator and its pictures.
-#[derive(Clone, Debug, Deserialize)]
-pub(super) struct RunOptions {
-    #[serde(rename = "netG")]
-    net_g: String,
-    ngf: u32,
-    input_nc: u32,
-    output_nc: u32,
-    norm: String,
-    no_dropout: bool,
-    /// Which half of a pair is the input.
-    pub direction: String,
-    /// How pictures are brought to one size.
-    pub preprocess: String,
-    /// Side of the pictures trained on.
-    pub crop_size: u32,
-}
-
-impl RunOptions {
-    fn unet(&self) -> Result<UnetConfig> {
-        let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
-        Ok(UnetConfig { input_nc, output_nc, ngf, downs: UnetConfig::downs_of(&self.net_g)?, norm: self.norm.parse()?, dropout: !no_dropout })
-    }
-}
-
-/// A generator's weights as they lie on the disk, and which net they are of.
-#[derive(Debug)]
-pub(super) struct Checkpoint {
-    weights: TensorFile,
-    /// The net.
-    pub config: UnetConfig,
-    /// The run's options; a bare weights file has none.
-    pub options: Option<RunOptions>,
-}
-
-impl Checkpoint {
-    /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a bare safetensors file, whose net is told
-    /// from names and shapes.
-    pub fn read(path: &Path, epoch: &str) -> Result<Checkpoint> {
-        if !path.is_dir() {
-            let weights = TensorFile::read(path)?;
-            let config = picture_net(path, weights.recognise_unet()?)?;
-            return Ok(Checkpoint { weights, config, options: None });
-        }
-        let options = RunFolder::options(path)?;
-        let options: RunOptions =
-            serde_json::from_value(options).map_err(|e| Error::file(path.join("options.json"), format!("options of another version or net: {e}")))?;
-        let file = path.join(format!("{epoch}_net_G.safetensors"));
-        if !file.exists() {
-            return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path))));
-        }
-        let config = picture_net(path, options.unet()?)?;
-        Ok(Checkpoint { weights: TensorFile::read(&file)?, config, options: Some(options) })
-    }
-}
-
-/// Refuses nets whose ends are no pictures.
-fn picture_net(path: &Path, config: UnetConfig) -> Result<UnetConfig> {
-    let UnetConfig { input_nc, output_nc, .. } = config;
-    if [input_nc, output_nc].iter().all(|c| matches!(c, 1 | 3)) {
-        return Ok(config);
-    }
-    Err(Error::file(path, format!("a net from {input_nc} to {output_nc} channels; pictures have 1 (gray) or 3 (RGB)")))
-}
-
-/// Epochs whose generators lie in a run's folder, for messages.
-fn epochs(path: &Path) -> String {
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
-    let mut found: Vec<String> = names.filter_map(|n| n.strip_suffix("_net_G.safetensors").map(String::from)).collect();
-    // Numbers by value, `latest` behind them.
-    found.sort_by_key(|e| (e.parse::<u64>().unwrap_or(u64::MAX), e.clone()));
-    if found.is_empty() { "none, the run has not saved yet".into() } else { found.join(", ") }
-}
-
-/// A trained generator on a device.
-#[derive(Debug)]
-pub(super) struct Generator {
-    gpu: Gpu,
-    store: Store,
-    unet: Unet,
-}
-
-impl Generator {
-    /// Puts a checkpoint's weights on a device.
-    pub fn new(gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Generator> {
-        let mut store = Store::new();
-        let unet = Unet::new(&mut store, "G", checkpoint.config)?;
-        checkpoint.weights.load_into(gpu, &store, unet.weights())?;
-        Ok(Generator { gpu: gpu.clone(), store, unet })
-    }
-
-    /// Makes it ready for pictures of one size.
-    pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, tune: &Tune, progress: Progress<'_>) -> Result<Translator> {
-        let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        let plan = Translator::plan(&self.store, &self.unet, size, mode, self.gpu.family(), options.clone())?;
-        // A picture is not worth a wait.
-        let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
-        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, tuned.options(options), progress)
-    }
-}
-
-/// The mode of `--norm_mode` and `--dropout`. Nothing that is run through a trained net changes it.
-pub(super) fn mode(norm: &str, dropout: bool) -> Mode {
-    let norm = match norm {
-        "running" => NormMode::Running,
-        "instance" => NormMode::Instance,
-        _ => NormMode::Batch,
-    };
-    Mode { norm, update_running: false, dropout }
-}
 
 /// A picture to translate and where the result goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +24,7 @@ struct Job {
 
 /// Translates.
 pub(super) fn run(args: &TranslateArgs) -> Result<()> {
-    let jobs = jobs(&inputs(&args.input)?, &args.output)?;
+    let jobs = jobs(&pictures(&args.input)?, &args.output)?;
     let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch)?;
     let groups = by_size(jobs, &checkpoint.config)?;
     let gpu = super::gpu(args.adapter.as_deref())?;
@@ -151,7 +34,7 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let count: usize = groups.values().map(Vec::len).sum();
     let bar = progress(count as u64);
     let started = Instant::now();
-    let mode = mode(&args.norm_mode, args.dropout == "on");
+    let mode = checkpoint.mode(&args.norm_mode, args.dropout == "on")?;
     let tune = args.tune.clone().unwrap_or_default();
     for (size, jobs) in groups {
         let mut starting = Starting::new(&gpu);
@@ -181,7 +64,7 @@ pub(super) fn progress(total: u64) -> ProgressBar {
 }
 
 /// The pictures that `--input` names.
-fn inputs(path: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         // Whatever a single file is called, its content decides.
         return if path.exists() {
@@ -254,7 +137,7 @@ mod tests {
     #[test]
     fn all_sizes_are_checked_first_and_grouped() {
         let dir = tempfile::tempdir().unwrap();
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true };
+        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
         let job = |name: &str, w: u32, h: u32| {
             let from = dir.path().join(name);
             Picture::new(w, h, 1, vec![0; (w * h) as usize]).unwrap().save_png(&from).unwrap();
@@ -265,15 +148,5 @@ mod tests {
         assert_eq!(groups.iter().map(|(size, jobs)| (*size, jobs.len())).collect::<Vec<_>>(), [((32, 64), 2), ((64, 32), 1)]);
         let message = by_size([jobs, vec![job("odd.png", 40, 32)]].concat(), &config).unwrap_err().to_string();
         assert!(message.contains("odd.png") && message.contains("40x32") && message.contains("32 or 64"), "{message}");
-    }
-
-    #[test]
-    fn options_of_a_run_say_which_net_it_is() {
-        let options = serde_json::json!({ "netG": "unet_128", "ngf": 32, "input_nc": 1, "output_nc": 3, "norm": "instance", "no_dropout": true,
-            "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
-        let options: RunOptions = serde_json::from_value(options).unwrap();
-        let net = options.unet().unwrap();
-        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false });
-        assert!(picture_net(Path::new("x"), UnetConfig { input_nc: 4, ..net }).is_err());
     }
 }

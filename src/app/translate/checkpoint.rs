@@ -1,0 +1,177 @@
+//! How a trained generator is found and opened.
+
+use super::super::flags::Tune;
+use super::super::run_folder::RunFolder;
+use super::super::tune::resolve;
+use crate::error::{Error, Result};
+use crate::gpu::Gpu;
+use crate::io::checkpoint::TensorFile;
+use crate::io::weights::WeightsFile;
+use crate::nets::{Mode, NormKind, Unet, UnetConfig};
+use crate::ops::NormMode;
+use crate::plan::{PlanOptions, Progress};
+use crate::store::Store;
+use crate::train::Translator;
+use serde::Deserialize;
+use std::path::Path;
+
+/// What a run's options say about its generator and its pictures.
+#[derive(Clone, Debug, Deserialize)]
+pub(in crate::app) struct RunOptions {
+    #[serde(rename = "netG")]
+    net_g: String,
+    ngf: u32,
+    input_nc: u32,
+    output_nc: u32,
+    norm: String,
+    no_dropout: bool,
+    /// Which half of a pair is the input.
+    pub direction: String,
+    /// How pictures are brought to one size.
+    pub preprocess: String,
+    /// Side of the pictures trained on.
+    pub crop_size: u32,
+}
+
+impl RunOptions {
+    fn unet(&self) -> Result<UnetConfig> {
+        let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
+        Ok(UnetConfig {
+            input_nc,
+            output_nc,
+            ngf,
+            downs: UnetConfig::downs_of(&self.net_g)?,
+            norm: self.norm.parse()?,
+            dropout: !no_dropout,
+            ..UnetConfig::default()
+        })
+    }
+}
+
+/// A generator's weights as they lie on the disk, and which net they are of.
+#[derive(Debug)]
+pub(in crate::app) struct Checkpoint {
+    weights: TensorFile,
+    /// The net.
+    pub config: UnetConfig,
+    /// The run's options; a bare weights file has none.
+    pub options: Option<RunOptions>,
+}
+
+impl Checkpoint {
+    /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a bare file of weights, whose net is told
+    /// from names and shapes.
+    pub fn read(path: &Path, epoch: &str) -> Result<Checkpoint> {
+        if !path.is_dir() {
+            let weights = TensorFile::read(path)?;
+            let config = picture_net(path, weights.recognise_unet()?)?;
+            return Ok(Checkpoint { weights, config, options: None });
+        }
+        let options = RunFolder::options(path)?;
+        let options: RunOptions =
+            serde_json::from_value(options).map_err(|e| Error::file(path.join("options.json"), format!("options of another version or net: {e}")))?;
+        let file = path.join(format!("{epoch}_net_G.safetensors"));
+        if !file.exists() {
+            return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path))));
+        }
+        let config = picture_net(path, options.unet()?)?;
+        Ok(Checkpoint { weights: TensorFile::read(&file)?, config, options: Some(options) })
+    }
+}
+
+impl Checkpoint {
+    /// What the generator's file holds.
+    pub fn weights(&self) -> &WeightsFile {
+        self.weights.contents()
+    }
+
+    /// The same net with other weights.
+    pub fn with(&self, weights: WeightsFile) -> TensorFile {
+        self.weights.with(weights)
+    }
+
+    /// The mode of `--norm_mode` and `--dropout`, if the file has what it takes.
+    pub fn mode(&self, norm: &str, dropout: bool) -> Result<Mode> {
+        let mode = mode(norm, dropout);
+        if mode.norm == NormMode::Running && self.config.norm == NormKind::Batch && !self.weights().has_statistics() {
+            return Err(Error::file(self.weights.path(), "holds no running statistics; use --norm_mode batch"));
+        }
+        Ok(mode)
+    }
+}
+
+/// Refuses nets whose ends are no pictures.
+fn picture_net(path: &Path, config: UnetConfig) -> Result<UnetConfig> {
+    let UnetConfig { input_nc, output_nc, .. } = config;
+    if [input_nc, output_nc].iter().all(|c| matches!(c, 1 | 3)) {
+        return Ok(config);
+    }
+    Err(Error::file(path, format!("a net from {input_nc} to {output_nc} channels; pictures have 1 (gray) or 3 (RGB)")))
+}
+
+/// Epochs whose generators lie in a run's folder, for messages.
+fn epochs(path: &Path) -> String {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
+    let mut found: Vec<String> = names.filter_map(|n| n.strip_suffix("_net_G.safetensors").map(String::from)).collect();
+    // Numbers by value, `latest` behind them.
+    found.sort_by_key(|e| (e.parse::<u64>().unwrap_or(u64::MAX), e.clone()));
+    if found.is_empty() { "none, the run has not saved yet".into() } else { found.join(", ") }
+}
+
+/// A trained generator on a device.
+#[derive(Debug)]
+pub(in crate::app) struct Generator {
+    gpu: Gpu,
+    store: Store,
+    unet: Unet,
+}
+
+impl Generator {
+    /// Puts a checkpoint's weights on a device.
+    pub fn new(gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Generator> {
+        Generator::of(gpu, checkpoint.config, &checkpoint.weights)
+    }
+
+    /// Puts weights of a net on a device.
+    pub fn of(gpu: &Gpu, config: UnetConfig, weights: &TensorFile) -> Result<Generator> {
+        let mut store = Store::new();
+        let unet = Unet::new(&mut store, "G", config)?;
+        weights.load_into(gpu, &store, unet.weights())?;
+        Ok(Generator { gpu: gpu.clone(), store, unet })
+    }
+
+    /// Makes it ready for pictures of one size.
+    pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, tune: &Tune, progress: Progress<'_>) -> Result<Translator> {
+        let options = PlanOptions { memory_limit, ..PlanOptions::default() };
+        let plan = Translator::plan(&self.store, &self.unet, size, mode, self.gpu.family(), options.clone())?;
+        // A picture is not worth a wait.
+        let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
+        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, tuned.options(options), progress)
+    }
+}
+
+/// The mode of `--norm_mode` and `--dropout`. Nothing that is run through a trained net changes it.
+pub(in crate::app) fn mode(norm: &str, dropout: bool) -> Mode {
+    let norm = match norm {
+        "running" => NormMode::Running,
+        "instance" => NormMode::Instance,
+        _ => NormMode::Batch,
+    };
+    Mode { norm, update_running: false, dropout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_a_run_say_which_net_it_is() {
+        let options = serde_json::json!({ "netG": "unet_128", "ngf": 32, "input_nc": 1, "output_nc": 3, "norm": "instance", "no_dropout": true,
+            "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
+        let options: RunOptions = serde_json::from_value(options).unwrap();
+        let net = options.unet().unwrap();
+        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() });
+        assert!(picture_net(Path::new("x"), UnetConfig { input_nc: 4, ..net }).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! Which net a file's weights are of, from names and shapes.
+
+use super::Values;
+use super::pickle::Refusal;
+use crate::nets::{DEPTHS, NormKind, UnetConfig, UnetQuirks, unet_names};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// More than any net has; a shape in a file without values may claim anything.
+const MOST_CHANNELS: usize = 1 << 16;
+
+/// A net with the names of the public files.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Net {
+    /// A U-Net generator; whether it drops out cannot be seen and is taken as upstream builds it: it does.
+    Unet(UnetConfig),
+    /// A PatchGAN discriminator.
+    Patch {
+        /// Strided layers.
+        n_layers: u32,
+        /// Channels of its input.
+        input_nc: u32,
+    },
+    /// The pixel discriminator.
+    Pixel {
+        /// Channels of its input.
+        input_nc: u32,
+    },
+}
+
+impl fmt::Display for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Net::Unet(config) => write!(f, "U-Net generator {config}"),
+            Net::Patch { n_layers, input_nc } => write!(f, "PatchGAN discriminator of {n_layers} layers on {input_nc} channels"),
+            Net::Pixel { input_nc } => write!(f, "pixel discriminator on {input_nc} channels"),
+        }
+    }
+}
+
+impl Net {
+    /// Recognises a net.
+    ///
+    /// # Errors
+    /// A line for people naming what it is instead, where that can be told.
+    pub fn recognise(tensors: &BTreeMap<String, Values>) -> Result<Net, String> {
+        let has = |name: &str| tensors.contains_key(name);
+        let shape = |name: &str| tensors.get(name).map(|(shape, _)| shape.as_slice()).filter(|s| s.len() == 4);
+        if let (Some(first), Some(last)) = (shape("model.model.0.weight"), shape("model.model.3.weight")) {
+            return unet(tensors, first, last).map(Net::Unet);
+        }
+        let number = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
+        if tensors.keys().any(|n| n.contains("conv_block")) {
+            if tensors.keys().any(|n| n.starts_with("model1_1") || n.starts_with("model.1.weight") && !has("model.26.weight") && !has("model.23.weight")) {
+                return Err("a generator of pix2pixHD; this version has no such net".into());
+            }
+            let block = |n: &str| n.strip_prefix("model.").filter(|r| r.contains("conv_block")).and_then(|r| r.split('.').next().map(String::from));
+            let blocks: std::collections::BTreeSet<String> = tensors.keys().filter_map(|n| block(n)).collect();
+            return Err(format!("a ResNet generator with {} blocks (CycleGAN's resnet_{0}blocks); this version has no such net, only U-Nets", blocks.len()));
+        }
+        if let Some(first) = shape("net.0.weight").filter(|_| has("net.5.weight")) {
+            return Ok(Net::Pixel { input_nc: number(first[1])? });
+        }
+        if let Some(first) = shape("model.0.weight").filter(|_| has("model.0.bias")) {
+            let layers = (1..=6u32).rev().find(|n| shape(&format!("model.{}.weight", 3 * n + 2)).is_some_and(|s| s[0] == 1));
+            if let Some(n_layers) = layers {
+                return Ok(Net::Patch { n_layers, input_nc: number(first[1])? });
+            }
+        }
+        Err("not the weights of a net that is known: a U-Net generator (model.model.0.weight, model.model.1.model.1.weight, …), a PatchGAN (model.0.weight, \
+             model.2.weight, …) or the pixel discriminator (net.0.weight, …)"
+            .into())
+    }
+}
+
+fn unet(tensors: &BTreeMap<String, Values>, first: &[usize], last: &[usize]) -> Refusal<UnetConfig> {
+    let has = |name: String| tensors.contains_key(&name);
+    let down = |level: u32| unet_names(level, u32::MAX, false).down;
+    // No deeper than any that exists, whatever a file claims.
+    let downs = 1 + (1..64).take_while(|&level| has(format!("{}.weight", down(level)))).count() as u32;
+    if !DEPTHS.contains(&downs) {
+        return Err(format!("a U-Net of {downs} halvings; there are nets of 5 to 9"));
+    }
+    let bottleneck_norm = has(format!("{}.weight", unet_names(downs - 1, downs, true).up));
+    let up_norm = unet_names(downs - 1, downs, bottleneck_norm).up_norm.unwrap_or_default();
+    let bias = has("model.model.0.bias".into());
+    let norm = match (has(format!("{up_norm}.weight")), bias) {
+        (true, _) => NormKind::Batch,
+        (_, true) => NormKind::Instance,
+        _ => NormKind::None,
+    };
+    let number = |n: usize| if (1..=MOST_CHANNELS).contains(&n) { Ok(n as u32) } else { Err(format!("a U-Net with a layer of {n} channels")) };
+    Ok(UnetConfig {
+        input_nc: number(first[1])?,
+        output_nc: number(last[1])?,
+        ngf: number(first[0])?,
+        downs,
+        norm,
+        dropout: true,
+        quirks: UnetQuirks { conv_bias: bias && norm == NormKind::Batch, bottleneck_norm },
+    })
+}
