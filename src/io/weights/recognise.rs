@@ -81,7 +81,8 @@ fn unet(tensors: &BTreeMap<String, Values>, first: &[usize], last: &[usize]) -> 
     if !DEPTHS.contains(&downs) {
         return Err(format!("a U-Net of {downs} halvings; there are nets of 5 to 9"));
     }
-    let bottleneck_norm = has(format!("{}.weight", unet_names(downs - 1, downs, true).up));
+    // Without a norm there the place is that of the norm behind, whose weight is a vector.
+    let bottleneck_norm = tensors.get(&format!("{}.weight", unet_names(downs - 1, downs, true).up)).is_some_and(|(shape, _)| shape.len() == 4);
     let up_norm = unet_names(downs - 1, downs, bottleneck_norm).up_norm.unwrap_or_default();
     let bias = has("model.model.0.bias".into());
     let norm = match (has(format!("{up_norm}.weight")), bias) {
