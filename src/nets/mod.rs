@@ -5,9 +5,11 @@ mod unet;
 mod weights;
 
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
+pub(crate) use unet::UnetLayer;
 #[cfg(feature = "io")]
 pub(crate) use unet::{DEPTHS, UnetNames, unet_names};
 pub use unet::{Unet, UnetConfig, UnetQuirks};
+pub(crate) use weights::NormParams;
 pub use weights::{InitType, NormKind, Weights};
 
 use crate::ops::NormMode;

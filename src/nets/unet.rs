@@ -129,6 +129,30 @@ struct Level {
     dropout: bool,
 }
 
+/// A convolution of a U-Net with what lies around it.
+#[derive(Debug)]
+pub(crate) struct UnetLayer<'a> {
+    /// `G/down3` for example.
+    pub label: String,
+    /// The layers whose results it joins, in this order; `None` is the picture.
+    pub inputs: Vec<Option<usize>>,
+    /// What comes before the convolution.
+    pub act: Option<Act>,
+    pub conv: &'a ConvParams,
+    /// What comes behind it.
+    pub norm: &'a NormParams,
+    pub dropout: bool,
+}
+
+impl UnetLayer<'_> {
+    /// Records the layer up to its convolution.
+    pub fn record(&self, tape: &mut Tape, store: &Store, inputs: &[Tensor]) -> Result<Tensor> {
+        let joined = if let [one] = *inputs { one } else { tape.concat(inputs)? };
+        let h = self.act.map_or(joined, |act| tape.act(joined, act));
+        self.conv.record(tape, store, h)
+    }
+}
+
 /// A U-Net generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in [-1, 1].
 #[derive(Debug)]
 pub struct Unet {
@@ -183,6 +207,29 @@ impl Unet {
         &self.weights
     }
 
+    /// Its layers in the order they run. The last one's result still goes through tanh.
+    pub(crate) fn layers(&self) -> Vec<UnetLayer<'_>> {
+        let (set, last) = (self.weights.set(), self.levels.len() - 1);
+        let down = self.levels.iter().enumerate().map(|(level, part)| UnetLayer {
+            label: format!("{set}/down{level}"),
+            inputs: vec![level.checked_sub(1)],
+            act: (level > 0).then_some(Act::LeakyRelu(0.2)),
+            conv: &part.down,
+            norm: &part.down_norm,
+            dropout: false,
+        });
+        let up = self.levels.iter().enumerate().rev().map(|(level, part)| UnetLayer {
+            label: format!("{set}/up{level}"),
+            // Skip first, then what comes from below. The skip is kept before its activation: ReLU(LeakyReLU(x)) = ReLU(x).
+            inputs: if level == last { vec![Some(last)] } else { vec![Some(level), Some(2 * last - level)] },
+            act: Some(Act::Relu),
+            conv: &part.up,
+            norm: &part.up_norm,
+            dropout: part.dropout,
+        });
+        down.chain(up).collect()
+    }
+
     /// Records the network on `x`, `[n, h, w, input_nc]` with h and w multiples of `2^downs`.
     ///
     /// # Errors
@@ -191,31 +238,18 @@ impl Unet {
         let shape = tape.shape(x);
         self.config.check_size(shape.w, shape.h)?;
         let before = tape.current_scope().to_string();
-        let set = self.weights.set();
-        let mut skips: Vec<Tensor> = Vec::new();
-        let mut h = x;
-        for (level, part) in self.levels.iter().enumerate() {
-            tape.scope(format!("{set}/down{level}"));
-            if level > 0 {
-                h = tape.act(h, Act::LeakyRelu(0.2));
-            }
-            h = part.down.record(tape, store, h)?;
-            h = part.down_norm.record(tape, store, h, mode)?;
-            skips.push(h);
-        }
-        for (level, part) in self.levels.iter().enumerate().rev() {
-            tape.scope(format!("{set}/up{level}"));
-            if level + 1 < self.levels.len() {
-                // Skip first, then what comes from below. The skip is kept before its activation: ReLU(LeakyReLU(x)) = ReLU(x).
-                h = tape.concat(&[skips[level], h])?;
-            }
-            h = tape.act(h, Act::Relu);
-            h = part.up.record(tape, store, h)?;
-            h = part.up_norm.record(tape, store, h, mode)?;
-            if part.dropout && mode.dropout {
+        let mut made: Vec<Tensor> = Vec::new();
+        for layer in self.layers() {
+            tape.scope(layer.label.as_str());
+            let inputs: Vec<Tensor> = layer.inputs.iter().map(|from| from.map_or(x, |at| made[at])).collect();
+            let mut h = layer.record(tape, store, &inputs)?;
+            h = layer.norm.record(tape, store, h, mode)?;
+            if layer.dropout && mode.dropout {
                 h = tape.dropout(h, 0.5)?;
             }
+            made.push(h);
         }
+        let h = *made.last().expect("a U-Net has layers");
         let y = tape.act(h, Act::Tanh);
         tape.scope(before);
         Ok(y)

@@ -8,13 +8,15 @@ mod networks;
 mod optimiser;
 mod run;
 mod train;
+mod translate;
 mod values;
 
-pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TranslateArgs, TuneArgs, dev};
+pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TuneArgs, dev};
 pub(super) use device::Tune;
 pub(super) use files::{ExportArgs, ImportArgs};
 pub(super) use run::RunArgs;
 pub(super) use train::TrainArgs;
+pub(super) use translate::TranslateArgs;
 pub(super) use values::bytes;
 
 use clap::{Parser, Subcommand};

@@ -11,7 +11,7 @@ use crate::nets::{Mode, NormKind, Unet, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
-use crate::train::Translator;
+use crate::train::{Strips, Translator};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -139,6 +139,11 @@ impl Generator {
         let unet = Unet::new(&mut store, "G", config)?;
         weights.load_into(gpu, &store, unet.weights())?;
         Ok(Generator { gpu: gpu.clone(), store, unet })
+    }
+
+    /// The same layer by layer, in strips of `rows` rows, with the built-in rule's kernels.
+    pub fn strips(&self, mode: Mode, rows: u32) -> Result<Strips<'_>> {
+        Strips::new(&self.gpu, &self.store, &self.unet, mode, rows, PlanOptions::default())
     }
 
     /// Makes it ready for pictures of one size.

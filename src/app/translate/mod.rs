@@ -1,60 +1,178 @@
 //! `pixtape translate`.
 
 mod checkpoint;
+mod frame;
+mod heat;
+mod inputs;
 
 pub(super) use checkpoint::{Checkpoint, Generator, RunOptions, mode};
+pub(super) use inputs::pictures;
 
 use super::flags::TranslateArgs;
 use super::starting::Starting;
 use crate::error::{Error, Result};
-use crate::io::picture::is_picture;
-use crate::io::{Picture, create_dir, list_pictures};
-use crate::nets::UnetConfig;
+use crate::gpu::Gpu;
+use crate::io::{Picture, create_dir, write_aside};
+use crate::train::{Statistics, Strips, Translator};
+use frame::Frame;
+use heat::{Heat, Judge};
 use indicatif::{ProgressBar, ProgressStyle};
+use inputs::{Job, STREAM, by_number, jobs};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write};
+use std::path::Path;
 use std::time::Instant;
 
-/// A picture to translate and where the result goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Job {
-    from: PathBuf,
-    to: PathBuf,
+/// A generator ready for pictures of one size.
+enum Engine<'a> {
+    Whole(Box<Translator>),
+    /// In strips; the statistics of the frames before, and how much of them is kept.
+    Strips(Strips<'a>, Option<Statistics>, Option<f64>),
+}
+
+impl<'a> Engine<'a> {
+    fn new(args: &TranslateArgs, gpu: &'a Gpu, checkpoint: &Checkpoint, generator: &'a Generator, size: (u32, u32)) -> Result<Engine<'a>> {
+        let mode = checkpoint.mode(&args.norm_mode, args.dropout == "on")?;
+        let keep = args.sequence.as_ref().map(|how| if how == "first" { 1.0 } else { args.smooth });
+        let tune = args.tune.clone().unwrap_or_default();
+        let strips = |rows| generator.strips(mode, rows);
+        match args.tile {
+            Some(rows) => return Ok(Engine::Strips(strips(rows)?, None, keep)),
+            None if keep.is_some() => return Ok(Engine::Strips(strips(size.1)?.fit(size, args.memory_limit)?, None, keep)),
+            None => {}
+        }
+        let mut starting = Starting::new(gpu);
+        match generator.translator(size, mode, args.memory_limit, &tune, &mut |done, total| starting.show(done, total)) {
+            Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
+            // What is too large goes in strips, unless a mask of dropout forbids it.
+            Err(Error::MemoryLimit { .. } | Error::Limit { .. }) if !mode.dropout => {
+                let strips = strips(size.1)?.fit(size, args.memory_limit)?;
+                eprintln!("note: {}x{} goes in strips of {} rows to fit the device's memory", size.0, size.1, strips.rows());
+                Ok(Engine::Strips(strips, None, None))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Translates a picture of the engine's size.
+    fn run(&mut self, picture: &Picture, output_nc: u32, seed: u64) -> Result<Picture> {
+        let size = (picture.width, picture.height);
+        let bytes = match self {
+            // One number for all: what dropout makes of a picture depends on --seed only, not on its neighbours in the folder.
+            Engine::Whole(translator) => pollster::block_on(translator.run(&picture.data, seed, 0))?,
+            Engine::Strips(strips, before, keep) => {
+                // As `picture_to_tensor` and `tensor_to_picture` do it.
+                let values: Vec<f32> = picture.data.iter().map(|v| (f32::from(*v) / 255.0 - 0.5) * 2.0).collect();
+                let given = before.as_ref().zip(*keep);
+                let (values, used) = pollster::block_on(strips.run(&values, size, given))?;
+                *before = Some(used);
+                values.iter().map(|v| ((v + 1.0) * 127.5 + 0.5).clamp(0.0, 255.0) as u8).collect()
+            }
+        };
+        Picture::new(size.0, size.1, output_nc, bytes)
+    }
 }
 
 /// Translates.
 pub(super) fn run(args: &TranslateArgs) -> Result<()> {
-    let jobs = jobs(&pictures(&args.input)?, &args.output)?;
+    let (from_stream, to_stream) = (args.input == Path::new(STREAM), args.output == Path::new(STREAM));
+    let mut jobs = jobs(&pictures(&args.input)?, &args.output)?;
+    // What comes in is spooled, so that it is read like any other picture.
+    let spool = if from_stream { Some(spooled()?) } else { None };
+    if let Some(spool) = &spool {
+        jobs[0].from = spool.path().into();
+    }
     let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch)?;
-    let groups = by_size(jobs, &checkpoint.config)?;
+    if args.sequence.is_some() {
+        by_number(&mut jobs);
+    }
+    let groups = by_size(jobs, checkpoint.config.multiple())?;
+    if let (Some(_), Some((other, same))) = (&args.sequence, groups.values().nth(1).zip(groups.values().next())) {
+        let message = format!("is not of the size of {}; the frames of a film have one", same[0].0.from.display());
+        return Err(Error::file(&other[0].0.from, message));
+    }
+    tell_of_padding(&groups, checkpoint.config.multiple());
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
-    create_dir(&args.output)?;
+    let judge = if args.heat { Some(judge(args, &gpu, &checkpoint)?) } else { None };
+    let is_folder = groups.values().flatten().any(|(job, _)| job.to != args.output);
+    if is_folder {
+        create_dir(&args.output)?;
+    }
 
     let count: usize = groups.values().map(Vec::len).sum();
     let bar = progress(count as u64);
     let started = Instant::now();
-    let mode = checkpoint.mode(&args.norm_mode, args.dropout == "on")?;
-    let tune = args.tune.clone().unwrap_or_default();
+    let mut rows = Vec::new();
     for (size, jobs) in groups {
-        let mut starting = Starting::new(&gpu);
-        let translator = bar.suspend(|| generator.translator(size, mode, args.memory_limit, &tune, &mut |done, total| starting.show(done, total)))?;
-        drop(starting);
-        for job in jobs {
-            let input = Picture::load(&job.from, checkpoint.config.input_nc)?;
-            if (input.width, input.height) != size {
-                return Err(Error::file(&job.from, "has changed its size since the start; leave the folder alone meanwhile"));
+        let mut engine = bar.suspend(|| Engine::new(args, &gpu, &checkpoint, &generator, size))?;
+        let heat = judge.as_ref().map(|j| j.heat(size)).transpose()?;
+        for (job, frame) in jobs {
+            let row = translate(args, &checkpoint, &mut engine, heat.as_ref(), &job, frame)?;
+            if args.grid.is_some() {
+                rows.push(row);
             }
-            // One number for all: what dropout makes of a picture depends on --seed only, not on its neighbours in the folder.
-            let bytes = pollster::block_on(translator.run(&input.data, args.seed, 0))?;
-            Picture::new(size.0, size.1, checkpoint.config.output_nc, bytes)?.save_png(&job.to)?;
             bar.inc(1);
         }
     }
+    if let Some(path) = &args.grid {
+        Picture::grid(&rows, 2)?.save_png(path)?;
+    }
     bar.finish_and_clear();
     let pictures = if count == 1 { "picture" } else { "pictures" };
-    println!("{count} {pictures} in {:.1} s on {}, written to {}", started.elapsed().as_secs_f64(), gpu.name(), args.output.display());
+    let said = format!("{count} {pictures} in {:.1} s on {}", started.elapsed().as_secs_f64(), gpu.name());
+    if to_stream {
+        eprintln!("{said}")
+    } else {
+        println!("{said}, written to {}", args.output.display())
+    }
     Ok(())
+}
+
+/// Translates one picture and writes what was asked for: input, result, and perhaps the patch map.
+fn translate(args: &TranslateArgs, checkpoint: &Checkpoint, engine: &mut Engine<'_>, heat: Option<&Heat>, job: &Job, frame: Frame) -> Result<Vec<Picture>> {
+    let input = Picture::load(&job.from, checkpoint.config.input_nc)?;
+    if (input.width, input.height) != frame.inner {
+        return Err(Error::file(&job.from, "has changed its size since the start; leave the folder alone meanwhile"));
+    }
+    let padded = frame.pad(input.clone())?;
+    let whole = engine.run(&padded, checkpoint.config.output_nc, args.seed)?;
+    let map = heat.map(|h| h.picture(&padded, &whole)).transpose()?.map(|m| frame.crop(m)).transpose()?;
+    let result = frame.crop(whole)?;
+    let mut row = vec![input, result];
+    row.extend(map);
+    let shown = if args.side_by_side { Picture::grid(&[row[..2].to_vec()], 0)? } else { row[1].clone() };
+    let png = shown.encode_png()?;
+    if job.to == Path::new(STREAM) {
+        let mut out = std::io::stdout().lock();
+        out.write_all(&png).and_then(|()| out.flush()).map_err(|e| Error::Usage(format!("standard output cannot be written: {e}")))?;
+    } else {
+        write_aside(&job.to, &png)?;
+    }
+    if let Some(map) = row.get(2) {
+        let mut name = job.to.file_stem().unwrap_or_default().to_os_string();
+        name.push("_heat.png");
+        map.save_png(&job.to.with_file_name(name))?;
+    }
+    Ok(row)
+}
+
+fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Judge> {
+    if args.output == Path::new(STREAM) {
+        return Err(Error::Usage("--heat writes a second picture beside the first; give --output a folder or a file".into()));
+    }
+    let mode = checkpoint.mode(&args.norm_mode, false)?;
+    Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint.config.input_nc, checkpoint.config.output_nc, mode)
+}
+
+/// Standard input, read to its end.
+fn spooled() -> Result<tempfile::NamedTempFile> {
+    let cannot = |e: std::io::Error| Error::Usage(format!("standard input cannot be read: {e}"));
+    let mut file = tempfile::NamedTempFile::with_prefix("stdin").map_err(cannot)?;
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(cannot)?;
+    file.write_all(&bytes).and_then(|()| file.flush()).map_err(cannot)?;
+    Ok(file)
 }
 
 /// A bar on the terminal; nothing where there is none.
@@ -63,90 +181,43 @@ pub(super) fn progress(total: u64) -> ProgressBar {
     ProgressBar::new(total).with_style(style)
 }
 
-/// The pictures that `--input` names.
-pub(super) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        // Whatever a single file is called, its content decides.
-        return if path.exists() {
-            Ok(vec![path.into()])
-        } else {
-            Err(Error::file(path, "no such file or folder; --input takes a picture or a folder of pictures"))
-        };
-    }
-    let found = list_pictures(path)?;
-    if found.is_empty() {
-        return Err(Error::file(path, format!("no picture in it; these count: {}", crate::io::picture::EXTENSIONS.join(", "))));
-    }
-    debug_assert!(found.iter().all(|p| is_picture(p)));
-    Ok(found)
-}
+type Groups = BTreeMap<(u32, u32), Vec<(Job, Frame)>>;
 
-/// Decides names: the input's, as PNG. Two inputs of one name, or a result on top of an input, are refused.
-fn jobs(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
-    let mut taken: BTreeMap<PathBuf, &Path> = BTreeMap::new();
-    let mut jobs = Vec::with_capacity(inputs.len());
-    for from in inputs {
-        let mut name = from.file_stem().unwrap_or_default().to_os_string();
-        name.push(".png");
-        let to = output.join(name);
-        if let Some(other) = taken.insert(to.clone(), from) {
-            return Err(Error::file(
-                from,
-                format!("would be written to {}, and so would {}; rename one of them, or translate the folders one by one", to.display(), other.display()),
-            ));
-        }
-        jobs.push(Job { from: from.clone(), to });
-    }
-    let real = |path: &Path| path.canonicalize().ok();
-    let sources: std::collections::HashSet<PathBuf> = inputs.iter().filter_map(|p| real(p)).collect();
-    match jobs.iter().find(|job| real(&job.to).is_some_and(|to| sources.contains(&to))) {
-        Some(job) => Err(Error::file(&job.to, "is an input and would be written over; choose another --output")),
-        None => Ok(jobs),
-    }
-}
-
-/// Sorts pictures by size, each of which takes a plan of its own. Sizes that do not pass the net are refused before anything is done.
-fn by_size(jobs: Vec<Job>, config: &UnetConfig) -> Result<BTreeMap<(u32, u32), Vec<Job>>> {
-    let mut groups: BTreeMap<(u32, u32), Vec<Job>> = BTreeMap::new();
+/// Sorts pictures by the size of their frames, each of which takes a plan of its own.
+fn by_size(jobs: Vec<Job>, multiple: u32) -> Result<Groups> {
+    let mut groups = Groups::new();
     for job in jobs {
-        let size = Picture::dimensions(&job.from)?;
-        config.check_size(size.0, size.1).map_err(|e| Error::file(&job.from, e.to_string()))?;
-        groups.entry(size).or_default().push(job);
+        let frame = Frame::around(Picture::dimensions(&job.from)?, multiple);
+        groups.entry(frame.size).or_default().push((job, frame));
     }
     Ok(groups)
+}
+
+/// One line, however many there are.
+fn tell_of_padding(groups: &Groups, multiple: u32) {
+    let mut padded = groups.values().flatten().filter(|(_, frame)| frame.is_larger());
+    if let Some((job, Frame { size, inner, .. })) = padded.next() {
+        let (name, more) = (job.from.display(), padded.count());
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let sizes = format!("{}x{} becomes {}x{}", inner.0, inner.1, size.0, size.1);
+        eprintln!("note: sides that are no multiples of {multiple} are padded by reflection and cut off again ({name}: {sizes}{more})");
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nets::NormKind;
 
     #[test]
-    fn results_have_the_inputs_names_and_none_is_written_twice_or_over_an_input() {
-        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let made = jobs(&paths(&["in/a.jpg", "in/b.c.png"]), Path::new("out")).unwrap();
-        assert_eq!(made.iter().map(|j| j.to.clone()).collect::<Vec<_>>(), paths(&["out/a.png", "out/b.c.png"]));
-        let message = jobs(&paths(&["in/a.jpg", "in/x/a.png"]), Path::new("out")).unwrap_err().to_string();
-        assert!(message.contains("in/a.jpg") && message.contains("in/x/a.png"), "{message}");
+    fn pictures_of_any_size_are_grouped_by_the_frames_they_take() {
         let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("a.png");
-        std::fs::write(&file, b"").unwrap();
-        assert!(jobs(std::slice::from_ref(&file), dir.path()).unwrap_err().to_string().contains("another --output"));
-    }
-
-    #[test]
-    fn all_sizes_are_checked_first_and_grouped() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
         let job = |name: &str, w: u32, h: u32| {
             let from = dir.path().join(name);
             Picture::new(w, h, 1, vec![0; (w * h) as usize]).unwrap().save_png(&from).unwrap();
             Job { to: from.clone(), from }
         };
-        let jobs = vec![job("a.png", 32, 64), job("b.png", 64, 32), job("c.png", 32, 64)];
-        let groups = by_size(jobs.clone(), &config).unwrap();
+        let jobs = vec![job("a.png", 32, 64), job("b.png", 64, 32), job("c.png", 20, 33)];
+        let groups = by_size(jobs, 32).unwrap();
         assert_eq!(groups.iter().map(|(size, jobs)| (*size, jobs.len())).collect::<Vec<_>>(), [((32, 64), 2), ((64, 32), 1)]);
-        let message = by_size([jobs, vec![job("odd.png", 40, 32)]].concat(), &config).unwrap_err().to_string();
-        assert!(message.contains("odd.png") && message.contains("40x32") && message.contains("32 or 64"), "{message}");
     }
 }

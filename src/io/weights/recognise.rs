@@ -20,11 +20,19 @@ pub enum Net {
         n_layers: u32,
         /// Channels of its input.
         input_nc: u32,
+        /// Channels of its first layer.
+        ndf: u32,
+        /// The norm.
+        norm: NormKind,
     },
     /// The pixel discriminator.
     Pixel {
         /// Channels of its input.
         input_nc: u32,
+        /// Channels of its first layer.
+        ndf: u32,
+        /// The norm.
+        norm: NormKind,
     },
 }
 
@@ -32,8 +40,8 @@ impl fmt::Display for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Net::Unet(config) => write!(f, "U-Net generator {config}"),
-            Net::Patch { n_layers, input_nc } => write!(f, "PatchGAN discriminator of {n_layers} layers on {input_nc} channels"),
-            Net::Pixel { input_nc } => write!(f, "pixel discriminator on {input_nc} channels"),
+            Net::Patch { n_layers, input_nc, .. } => write!(f, "PatchGAN discriminator of {n_layers} layers on {input_nc} channels"),
+            Net::Pixel { input_nc, .. } => write!(f, "pixel discriminator on {input_nc} channels"),
         }
     }
 }
@@ -46,10 +54,14 @@ impl Net {
     pub fn recognise(tensors: &BTreeMap<String, Values>) -> Result<Net, String> {
         let has = |name: &str| tensors.contains_key(name);
         let shape = |name: &str| tensors.get(name).map(|(shape, _)| shape.as_slice()).filter(|s| s.len() == 4);
+        let norm = |weight: &str, bias: &str| match (has(weight), has(bias)) {
+            (true, _) => NormKind::Batch,
+            (_, true) => NormKind::Instance,
+            _ => NormKind::None,
+        };
         if let (Some(first), Some(last)) = (shape("model.model.0.weight"), shape("model.model.3.weight")) {
             return unet(tensors, first, last).map(Net::Unet);
         }
-        let number = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
         if tensors.keys().any(|n| n.contains("conv_block")) {
             if tensors.keys().any(|n| n.starts_with("model1_1") || n.starts_with("model.1.weight") && !has("model.26.weight") && !has("model.23.weight")) {
                 return Err("a generator of pix2pixHD; this version has no such net".into());
@@ -59,18 +71,22 @@ impl Net {
             return Err(format!("a ResNet generator with {} blocks (CycleGAN's resnet_{0}blocks); this version has no such net, only U-Nets", blocks.len()));
         }
         if let Some(first) = shape("net.0.weight").filter(|_| has("net.5.weight")) {
-            return Ok(Net::Pixel { input_nc: number(first[1])? });
+            return Ok(Net::Pixel { input_nc: channels(first[1])?, ndf: channels(first[0])?, norm: norm("net.3.weight", "net.2.bias") });
         }
         if let Some(first) = shape("model.0.weight").filter(|_| has("model.0.bias")) {
             let layers = (1..=6u32).rev().find(|n| shape(&format!("model.{}.weight", 3 * n + 2)).is_some_and(|s| s[0] == 1));
             if let Some(n_layers) = layers {
-                return Ok(Net::Patch { n_layers, input_nc: number(first[1])? });
+                return Ok(Net::Patch { n_layers, input_nc: channels(first[1])?, ndf: channels(first[0])?, norm: norm("model.3.weight", "model.2.bias") });
             }
         }
         Err("not the weights of a net that is known: a U-Net generator (model.model.0.weight, model.model.1.model.1.weight, …), a PatchGAN (model.0.weight, \
              model.2.weight, …) or the pixel discriminator (net.0.weight, …)"
             .into())
     }
+}
+
+fn channels(count: usize) -> Refusal<u32> {
+    if (1..=MOST_CHANNELS).contains(&count) { Ok(count as u32) } else { Err(format!("a layer of {count} channels, which no net has")) }
 }
 
 fn unet(tensors: &BTreeMap<String, Values>, first: &[usize], last: &[usize]) -> Refusal<UnetConfig> {
@@ -90,11 +106,10 @@ fn unet(tensors: &BTreeMap<String, Values>, first: &[usize], last: &[usize]) -> 
         (_, true) => NormKind::Instance,
         _ => NormKind::None,
     };
-    let number = |n: usize| if (1..=MOST_CHANNELS).contains(&n) { Ok(n as u32) } else { Err(format!("a U-Net with a layer of {n} channels")) };
     Ok(UnetConfig {
-        input_nc: number(first[1])?,
-        output_nc: number(last[1])?,
-        ngf: number(first[0])?,
+        input_nc: channels(first[1])?,
+        output_nc: channels(last[1])?,
+        ngf: channels(first[0])?,
         downs,
         norm,
         dropout: true,

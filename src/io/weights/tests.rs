@@ -23,7 +23,7 @@ fn both_forms_of_pth_hold_the_same_and_the_net_is_recognised() {
     let wanted = UnetConfig { ngf: 1, downs: 5, ..UnetConfig::default() };
     assert_eq!(Net::recognise(&file.tensors), Ok(Net::Unet(wanted)));
     assert_eq!(file.tensors["model.model.0.weight"].0, [1, 3, 4, 4]);
-    assert_eq!(file.counters["model.model.1.model.2.num_batches_tracked"], 3);
+    assert_eq!(file.counters["model.model.1.model.2.num_batches_tracked"], 4);
     assert!(file.has_statistics());
 }
 
@@ -153,7 +153,7 @@ fn nets_that_are_not_there_are_named() {
     let message = Net::recognise(&resnet).unwrap_err();
     assert!(message.contains("ResNet") && message.contains("no such net"), "{message}");
     let patch = file(&[("model.0.weight", &[4, 6, 4, 4]), ("model.0.bias", &[4]), ("model.2.weight", &[8, 4, 4, 4]), ("model.5.weight", &[1, 8, 4, 4])]);
-    assert_eq!(Net::recognise(&patch), Ok(Net::Patch { n_layers: 1, input_nc: 6 }));
+    assert_eq!(Net::recognise(&patch), Ok(Net::Patch { n_layers: 1, input_nc: 6, ndf: 4, norm: NormKind::None }));
     assert!(Net::recognise(&BTreeMap::new()).unwrap_err().contains("not the weights"));
 }
 
