@@ -95,9 +95,10 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
     let judge = if args.heat { Some(judge(args, &gpu, &checkpoint)?) } else { None };
-    let is_folder = groups.values().flatten().any(|(job, _)| job.to != args.output);
-    if is_folder {
-        create_dir(&args.output)?;
+    if !to_stream {
+        let is_file = groups.values().flatten().all(|(job, _)| job.to == args.output);
+        let folder = if is_file { args.output.parent().filter(|p| !p.as_os_str().is_empty()) } else { Some(args.output.as_path()) };
+        folder.map_or(Ok(()), create_dir)?;
     }
 
     let count: usize = groups.values().map(Vec::len).sum();
