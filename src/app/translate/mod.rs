@@ -45,9 +45,11 @@ impl<'a> Engine<'a> {
         match generator.translator(size, mode, args.memory_limit, &tune, &mut |done, total| starting.show(done, total)) {
             Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
             // What is too large goes in strips, unless a mask of dropout forbids it.
-            Err(Error::MemoryLimit { .. } | Error::Limit { .. }) if !mode.dropout => {
+            Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) if !mode.dropout => {
                 let strips = strips(size.1)?.fit(size, args.memory_limit)?;
-                eprintln!("note: {}x{} goes in strips of {} rows to fit the device's memory", size.0, size.1, strips.rows());
+                let (mib, rows) = (|bytes: u64| bytes.div_ceil(1 << 20), strips.rows());
+                let whole = if let Error::MemoryLimit { planned, .. } = e { format!(" instead of {} MiB", mib(planned)) } else { String::new() };
+                eprintln!("note: {}x{} goes in strips of {rows} rows: {} MiB of device memory{whole}", size.0, size.1, mib(strips.memory(size)?));
                 Ok(Engine::Strips(strips, None, None))
             }
             Err(e) => Err(e),
