@@ -60,6 +60,8 @@ fn config(side: u32, downs: u32, width: u32) -> Pix2PixConfig {
         init_type: InitType::Normal,
         init_gain: 0.02,
         seed: 0,
+
+        ..Pix2PixConfig::default()
     }
 }
 

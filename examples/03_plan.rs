@@ -25,6 +25,7 @@ fn main() -> Result<()> {
         init_type: InitType::Normal,
         init_gain: 0.02,
         seed: 0,
+        ..Pix2PixConfig::default()
     };
     let plan = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default())?;
 

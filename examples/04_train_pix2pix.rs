@@ -29,6 +29,7 @@ fn main() -> Result<()> {
         init_type: InitType::Normal,
         init_gain: 0.02,
         seed: 1,
+        ..Pix2PixConfig::default()
     };
     let mut trainer = Pix2Pix::new(&gpu, config, PlanOptions::default())?;
     println!("{} on {}", trainer.program().plan().memory(), gpu.name());

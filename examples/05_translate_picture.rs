@@ -53,7 +53,7 @@ fn made_up(gpu: &Gpu) -> Result<[PathBuf; 3]> {
     let mut tape = Tape::new();
     generator.weights().record_init(&mut tape, &store, InitType::Normal, 0.02, 0);
     Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)?.step(&StepValues::default())?;
-    pollster::block_on(save_weights(gpu, &store, generator.weights(), 0, &files[0]))?;
+    pollster::block_on(save_weights(gpu, &store, generator.weights(), 0, None, &files[0]))?;
 
     stripes(&files[1])?;
     Ok(files)

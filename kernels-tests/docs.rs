@@ -156,3 +156,124 @@ fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
+
+/// Options of the reference implementation (2021-11): of both programs, of train, of test, and of its models.
+const UPSTREAM: &[&str] = &[
+    "dataroot",
+    "name",
+    "use_wandb",
+    "gpu_ids",
+    "checkpoints_dir",
+    "model",
+    "input_nc",
+    "output_nc",
+    "ngf",
+    "ndf",
+    "netD",
+    "netG",
+    "n_layers_D",
+    "norm",
+    "init_type",
+    "init_gain",
+    "no_dropout",
+    "dataset_mode",
+    "direction",
+    "serial_batches",
+    "num_threads",
+    "batch_size",
+    "load_size",
+    "crop_size",
+    "max_dataset_size",
+    "preprocess",
+    "no_flip",
+    "display_winsize",
+    "epoch",
+    "load_iter",
+    "verbose",
+    "suffix",
+    "display_freq",
+    "display_ncols",
+    "display_id",
+    "display_server",
+    "display_env",
+    "display_port",
+    "update_html_freq",
+    "print_freq",
+    "no_html",
+    "save_latest_freq",
+    "save_epoch_freq",
+    "save_by_iter",
+    "continue_train",
+    "epoch_count",
+    "phase",
+    "n_epochs",
+    "n_epochs_decay",
+    "beta1",
+    "lr",
+    "gan_mode",
+    "pool_size",
+    "lr_policy",
+    "lr_decay_iters",
+    "results_dir",
+    "aspect_ratio",
+    "eval",
+    "num_test",
+    "lambda_L1",
+    "lambda_A",
+    "lambda_B",
+    "lambda_identity",
+    "model_suffix",
+];
+
+/// Words like `--flag` in backticks.
+fn flags(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2).filter_map(|code| code.split_whitespace().find(|w| w.starts_with("--")))
+}
+
+#[test]
+fn the_comparison_with_upstream_has_every_option_and_claims_no_flag_that_is_not_there() {
+    let Some(program) = option_env!("CARGO_BIN_EXE_pixtape") else { return };
+    let run = |words: &[&str]| Command::new(program).args(words).output().unwrap();
+    let help = |words: &[&str]| {
+        let output = run(&[words, &["--help"]].concat());
+        assert!(output.status.success(), "{words:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let commands = |text: &str| -> Vec<String> {
+        let list = text.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+        list.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' '))?.split_whitespace().next().map(String::from)).collect()
+    };
+    let mut helps = Vec::new();
+    for command in commands(&help(&[])).iter().filter(|c| *c != "help") {
+        let text = help(&[command]);
+        helps.extend(commands(&text).iter().filter(|c| *c != "help").map(|c| help(&[command, c])));
+        helps.push(text);
+    }
+    let offered = |flag: &str| helps.iter().any(|h| h.split(|c: char| c.is_whitespace() || c == ',').any(|w| w == flag));
+    assert!(offered("--lambda_L1") && offered("--fold_AB") && !offered("--lambda"));
+    let text = read(&root().join("docs/upstream.md"));
+    let rows: Vec<Vec<&str>> = text.lines().filter(|l| l.starts_with("| `--")).map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    for option in UPSTREAM {
+        let flag = format!("--{option}");
+        let row = rows.iter().find(|r| r[0].trim_matches('`') == flag).unwrap_or_else(|| panic!("docs/upstream.md says nothing of {flag}"));
+        let [_, _, here, verdict, why] = row[..] else { panic!("{row:?} has not five columns") };
+        match verdict {
+            // Other flags do the work of some: then the reason must be there.
+            "same" => assert!(flags(here).eq([flag.as_str()]), "{flag}: the same is not {here}"),
+            "better" => assert!(flags(here).next().is_some() && why.len() > 10, "{flag}: what is better?"),
+            "ignored" => {
+                let notes = String::from_utf8_lossy(&run(&["train", &format!("{flag}=1"), "--help"]).stderr).into_owned();
+                assert!(notes.contains(&format!("{flag} has no meaning here")) && !why.is_empty(), "{flag} is not ignored: {notes}");
+            }
+            "not offered" => assert!(why.len() > 5, "{flag}: why?"),
+            other => panic!("{flag}: {other:?} is no verdict"),
+        }
+    }
+    // First columns are theirs; everything else is a promise.
+    for line in text.lines().filter(|l| !l.contains("scripts `")) {
+        let ours = if line.starts_with("| `--") { line.splitn(3, '|').nth(2).unwrap_or_default() } else { line };
+        for flag in flags(ours).filter(|f| *f != "--help" && !(line.starts_with("| `--eval`") && *f == "--eval")) {
+            assert!(offered(flag), "docs/upstream.md claims {flag}, which no --help knows: {line}");
+        }
+    }
+}

@@ -67,3 +67,26 @@ fn the_share_kept_is_right_and_neighbours_steps_and_nodes_are_independent() {
     done.step(&step(1, 42));
     assert!(done.read(a).iter().zip(&masks[0]).all(|(y, m)| (*y != 0.0) == (*m != 0.0)));
 }
+
+#[test]
+fn a_net_recorded_again_draws_the_same_masks() {
+    let Some(gpu) = support::gpu() else { return };
+    let shape = Shape::new(1, 9, 9, 6);
+    let mut case = Case::new();
+    let x = case.input("x", shape, &fill::reals(shape.elements() as usize, 1, 1.0, 2.0));
+    let record = |case: &mut Case| {
+        let h = case.tape.act(x, pixtape::ops::Act::Relu);
+        let h = case.tape.dropout(h, 0.5).unwrap();
+        case.tape.dropout(h, 0.25).unwrap()
+    };
+    case.tape.fill(shape, 0.0);
+    let begin = case.tape.nodes().len();
+    let first = record(&mut case);
+    case.tape.draw_as(Some(begin));
+    let same = record(&mut case);
+    case.tape.draw_as(None);
+    let other = record(&mut case);
+    let done = case.run(gpu, &[first, same, other]);
+    assert_eq!(done.read(first), done.read(same));
+    assert_ne!(done.read(first), done.read(other));
+}

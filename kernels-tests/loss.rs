@@ -1,4 +1,4 @@
-//! Losses: binary cross-entropy of logits, squared error, absolute error; values and gradients.
+//! Losses: binary cross-entropy of logits, squared error, absolute error, hinge, squared error of roots; values and gradients.
 
 use crate::support::{self, Case, Lay, close, directional, each, fill, parts, wide};
 use pixtape::ops::LossKind;
@@ -9,6 +9,8 @@ fn value(kind: LossKind, x: f64, t: f64) -> f64 {
         LossKind::BceLogits => x.max(0.0) - x * t + (-x.abs()).exp().ln_1p(),
         LossKind::Mse => (x - t) * (x - t),
         LossKind::L1 => (x - t).abs(),
+        LossKind::Hinge => (1.0 - t * x).max(0.0),
+        LossKind::Root => (x.sqrt() - t).powi(2),
     }
 }
 
@@ -18,6 +20,9 @@ fn slope(kind: LossKind, x: f64, t: f64) -> f64 {
         LossKind::Mse => 2.0 * (x - t),
         LossKind::L1 if x == t => 0.0,
         LossKind::L1 => (x - t).signum(),
+        LossKind::Hinge if t * x < 1.0 => -t,
+        LossKind::Hinge => 0.0,
+        LossKind::Root => 1.0 - t / x.sqrt(),
     }
 }
 
@@ -30,18 +35,22 @@ fn record(case: &mut Case, kind: LossKind, x: Tensor, y: Option<Tensor>, target:
         (LossKind::BceLogits, None) => case.tape.bce_with_logits(x, target),
         (LossKind::Mse, None) => case.tape.mse(x, target),
         (LossKind::Mse, Some(y)) => case.tape.mse_between(x, y).unwrap(),
+        (LossKind::Hinge, None) => case.tape.hinge(x, target),
+        (LossKind::Root, None) => case.tape.norm_penalty(x, target),
         (LossKind::L1, Some(y)) => case.tape.l1(x, y).unwrap(),
         other => panic!("{other:?} cannot be recorded"),
     }
 }
 
-const FORMS: [(LossKind, Option<f32>); 6] = [
+const FORMS: [(LossKind, Option<f32>); 8] = [
     (LossKind::BceLogits, Some(1.0)),
     (LossKind::BceLogits, Some(0.0)),
     (LossKind::Mse, Some(1.0)),
     (LossKind::Mse, Some(0.9)),
     (LossKind::Mse, None),
     (LossKind::L1, None),
+    (LossKind::Hinge, Some(1.0)),
+    (LossKind::Hinge, Some(-1.0)),
 ];
 
 #[test]
@@ -83,6 +92,32 @@ fn values_and_gradients(gpu: &Gpu) {
     };
     each("loss", &mut check);
     check(Shape::new(1, 64, 65, parts(&[3, 3])), Lay::Strided, "loss [1, 64, 65, 3|3]");
+}
+
+#[test]
+fn roots_of_norms_have_their_slope_and_a_norm_of_zero_a_finite_one() {
+    for gpu in support::reducers() {
+        for shape in [Shape::new(3, 1, 1, 1), Shape::new(1, 17, 19, 6), Shape::new(1, 64, 65, parts(&[3, 3]))] {
+            let len = shape.elements() as usize;
+            let x = fill::reals(len, 1, 1e-3, 9.0);
+            let mut case = Case::new();
+            let tx = case.input("x", shape, &x);
+            let loss = case.tape.norm_penalty(tx, 1.0);
+            let dx = case.tape.backward(&[loss], &[tx]).unwrap()[0].unwrap();
+            let done = case.run(gpu, &[loss, dx]);
+            let ones = vec![1.0; len];
+            close("loss", &format!("{shape}"), len, &done.read(loss), &[mean(LossKind::Root, &wide(&x), &ones)]);
+            let want: Vec<f64> = wide(&x).iter().map(|x| slope(LossKind::Root, *x, 1.0) / len as f64).collect();
+            close("loss", &format!("{shape} dx"), 4, &done.read(dx), &want);
+        }
+        let mut case = Case::new();
+        let x = case.input("x", Shape::new(2, 1, 1, 1), &[0.0, 4.0]);
+        let loss = case.tape.norm_penalty(x, 1.0);
+        let dx = case.tape.backward(&[loss], &[x]).unwrap()[0].unwrap();
+        let done = case.run(gpu, &[loss, dx]);
+        assert_eq!(done.read(loss), [1.0]);
+        assert!(done.read(dx)[0] < -1e5 && (done.read(dx)[1] - 0.25).abs() < 1e-6, "{:?}", done.read(dx));
+    }
 }
 
 #[test]
@@ -130,8 +165,13 @@ fn large_logits_are_finite_and_right() {
 #[test]
 fn the_references_gradient_is_that_of_the_reference() {
     let (x, y) = (wide(&fill::reals(48, 1, -3.0, 3.0)), wide(&fill::reals(48, 2, -1.0, 1.0)));
-    for kind in [LossKind::BceLogits, LossKind::Mse, LossKind::L1] {
-        let goal = if kind == LossKind::BceLogits { vec![0.25; 48] } else { y.clone() };
+    for kind in [LossKind::BceLogits, LossKind::Mse, LossKind::L1, LossKind::Hinge, LossKind::Root] {
+        let goal = match kind {
+            LossKind::BceLogits => vec![0.25; 48],
+            LossKind::Hinge => y.iter().map(|y| y.signum()).collect(),
+            _ => y.clone(),
+        };
+        let x = if kind == LossKind::Root { x.iter().map(|x| x * x + 0.1).collect() } else { x.clone() };
         let gradient: Vec<f64> = x.iter().zip(&goal).map(|(x, t)| slope(kind, *x, *t) / 48.0).collect();
         directional(&format!("{kind:?}"), |x| mean(kind, x, &goal), &x, &gradient);
     }

@@ -137,6 +137,15 @@ fn unet_256_has_the_public_names_and_shapes() {
     want.append(&mut expected(&ups.iter().map(|(n, s, _)| (n.clone(), *s, true)).collect::<Vec<_>>(), |s| s[1], 4, &[]));
     assert_eq!(state_dict(net.weights()), want);
     assert_eq!(want.len(), 32);
+    // Affine instance norm: a weight and a bias for each norm besides.
+    let (_, net) = unet(3, 3, 8, NormKind::InstanceAffine);
+    let before: Vec<String> = want.keys().cloned().collect();
+    for (name, channels) in &norms {
+        want.insert(format!("{name}.weight"), vec![*channels]);
+        want.insert(format!("{name}.bias"), vec![*channels]);
+    }
+    assert_eq!(state_dict(net.weights()), want);
+    assert_eq!(want.len(), before.len() + 2 * norms.len());
     // No norm: the biases go as well, but for the outermost.
     let (_, net) = unet(3, 3, 8, NormKind::None);
     assert_eq!(state_dict(net.weights()).keys().filter(|k| k.ends_with("bias")).collect::<Vec<_>>(), ["model.model.3.bias"]);
@@ -180,7 +189,7 @@ fn maps_of_the_discriminators_have_the_published_sizes() {
 #[cfg(feature = "io")]
 mod golden {
     use super::*;
-    use pixtape::nets::{InitType, Mode, Weights};
+    use pixtape::nets::{InitType, Mode, Upsample, Weights};
     use pixtape::ops::NormMode;
     use pixtape::rng::random;
     use pixtape::store::Param;
@@ -313,16 +322,18 @@ mod golden {
         assert_eq!(held, golden["gradients"].as_object().unwrap().len(), "{name}: the golden file has other gradients");
     }
 
-    fn small_unet(case: &mut Case, x: Tensor, norm: NormMode) -> (Weights, Tensor) {
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() };
+    const SMALL: UnetConfig =
+        UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false, upsample: Upsample::Transpose, skips: true };
+
+    fn small_unet(case: &mut Case, x: Tensor, norm: NormMode, config: UnetConfig) -> (Weights, Tensor) {
         let net = Unet::new(&mut case.store, "G", config).unwrap();
         let mode = Mode { norm, update_running: norm == NormMode::Batch, dropout: false };
         let y = net.record(&mut case.tape, &case.store, x, mode).unwrap();
         (net.weights().clone(), y)
     }
 
-    fn small_discriminator(case: &mut Case, x: Tensor, kind: DiscriminatorKind) -> (Weights, Tensor) {
-        let config = DiscriminatorConfig { input: case.tape.shape(x).c, ndf: 8, kind, norm: NormKind::Batch };
+    fn small_discriminator(case: &mut Case, x: Tensor, kind: DiscriminatorKind, norm: NormKind) -> (Weights, Tensor) {
+        let config = DiscriminatorConfig { input: case.tape.shape(x).c, ndf: 8, kind, norm };
         let net = Discriminator::new(&mut case.store, "D", config).unwrap();
         let y = net.record(&mut case.tape, &case.store, x, Mode::TRAIN).unwrap();
         (net.weights().clone(), y)
@@ -334,11 +345,18 @@ mod golden {
         let Some(gpu) = support::gpu() else { return };
         let golden = read();
         let rgb = Shape::new(2, 32, 32, 3);
-        hold(gpu, &golden, "unet_32 batch", rgb, 0, |case, x| small_unet(case, x, NormMode::Batch));
-        hold(gpu, &golden, "unet_32 running", rgb, 0, |case, x| small_unet(case, x, NormMode::Running));
+        hold(gpu, &golden, "unet_32 batch", rgb, 0, |case, x| small_unet(case, x, NormMode::Batch, SMALL));
+        hold(gpu, &golden, "unet_32 running", rgb, 0, |case, x| small_unet(case, x, NormMode::Running, SMALL));
+        let resize = UnetConfig { norm: NormKind::InstanceAffine, upsample: Upsample::Bilinear, ..SMALL };
+        // Larger: the innermost norms would be over four pixels of a picture, and mostly rounding.
+        hold(gpu, &golden, "unet_32 bilinear affine", Shape::new(2, 64, 64, 3), 0, |case, x| small_unet(case, x, NormMode::Batch, resize));
+        let plain = UnetConfig { upsample: Upsample::Nearest, skips: false, ..SMALL };
+        hold(gpu, &golden, "encoder_decoder_32 nearest", rgb, 0, |case, x| small_unet(case, x, NormMode::Batch, plain));
         let pair = |n, side| Shape::new(n, side, side, support::parts(&[3, 3]));
-        hold(gpu, &golden, "patch 3", pair(1, 64), 200, |case, x| small_discriminator(case, x, patch(3)));
-        hold(gpu, &golden, "pixel", pair(2, 16), 300, |case, x| small_discriminator(case, x, DiscriminatorKind::Pixel));
+        hold(gpu, &golden, "patch 3", pair(1, 64), 200, |case, x| small_discriminator(case, x, patch(3), NormKind::Batch));
+        let affine = NormKind::InstanceAffine;
+        hold(gpu, &golden, "patch 2 affine", rgb, 200, |case, x| small_discriminator(case, x, patch(2), affine));
+        hold(gpu, &golden, "pixel", pair(2, 16), 300, |case, x| small_discriminator(case, x, DiscriminatorKind::Pixel, NormKind::Batch));
     }
 
     /// 64 blocks of 8x8 pixels, each of one colour.
@@ -364,6 +382,7 @@ mod golden {
             init_type: InitType::Normal,
             init_gain: 0.02,
             seed: 1,
+            ..Pix2PixConfig::default()
         };
         let mut trainer = Pix2Pix::new(gpu, config, PlanOptions::default()).unwrap();
         for ((_, weights, _), first) in trainer.networks().into_iter().zip([0, 200]) {

@@ -2,7 +2,7 @@
 // Losses and their derivatives. Entries _value hold x against a constant, entries _pair against a tensor.
 
 const KIND: u32 = 0u; // tune
-// KIND 0: binary cross-entropy with logits, 1: squared error, 2: absolute error.
+// KIND 0: binary cross-entropy with logits, 1: squared error, 2: absolute error, 3: hinge, 4: squared error of the root.
 
 struct Params {
   vec4s: u32,
@@ -35,6 +35,11 @@ fn only_channels(v: vec4<f32>, q: u32) -> vec4<f32> {
 
 fn loss4(v: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
   if (KIND == 0u) { return max(v, vec4<f32>(0.0)) - v * t + log1p4(exp4(-abs(v))); }
+  if (KIND == 3u) { return max(vec4<f32>(0.0), 1.0 - t * v); }
+  if (KIND == 4u) {
+    let off = sqrt(max(v, vec4<f32>(0.0))) - t;
+    return off * off;
+  }
   let d = v - t;
   if (KIND == 1u) { return d * d; }
   return abs(d);
@@ -42,6 +47,8 @@ fn loss4(v: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
 
 fn slope4(v: vec4<f32>, t: vec4<f32>) -> vec4<f32> {
   if (KIND == 0u) { return sigmoid4(v) - t; }
+  if (KIND == 3u) { return select(vec4<f32>(0.0), -t, t * v < vec4<f32>(1.0)); }
+  if (KIND == 4u) { return 1.0 - t / sqrt(max(v, vec4<f32>(1e-12))); }
   let d = v - t;
   if (KIND == 1u) { return 2.0 * d; }
   return sign(d);

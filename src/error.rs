@@ -78,6 +78,14 @@ pub enum Error {
         /// What was found: a NaN, a word written outside, an element never written.
         message: String,
     },
+    /// Weights, moments or statistics are no numbers any more: they are not saved.
+    #[error("{name} holds {value}: training has diverged")]
+    NotFinite {
+        /// Public name of the tensor.
+        name: String,
+        /// NaN or an infinity.
+        value: f32,
+    },
     /// A file or folder could not be read or written.
     #[error("{path}: {message}")]
     File {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+pub mod filters;
 pub mod gpu;
 #[cfg(feature = "io")]
 pub mod io;

@@ -260,6 +260,14 @@ impl Store {
             .collect()
     }
 
+    /// The pages of a set that a file of its weights is made from, whole: weights, then running statistics. Call it when all parameters
+    /// have been added; sets made alike have pages alike.
+    pub fn all_pages(&mut self, set: &str) -> Vec<StoreId> {
+        let set = self.set(set);
+        let buffers: Vec<usize> = self.sets[set].weights.iter().chain(&self.sets[set].running).copied().collect();
+        buffers.into_iter().map(|b| self.entry(b, 0, Shape::new(1, 1, (self.buffers[b].bytes / 16) as u32, 4))).collect()
+    }
+
     /// Shape of a tensor.
     pub fn shape(&self, id: StoreId) -> Shape {
         self.entries[id.0 as usize].shape

@@ -63,6 +63,8 @@ pub struct Tape {
     infos: Vec<Info>,
     stored: HashMap<StoreId, Tensor>,
     scope: String,
+    /// How many nodes ago the operations now recorded were recorded first.
+    again: Option<usize>,
 }
 
 impl Tape {
@@ -79,6 +81,17 @@ impl Tape {
     /// The scope at hand.
     pub fn current_scope(&self) -> &str {
         &self.scope
+    }
+
+    /// Until it is called with `None`, random operations draw as if the node recorded next had the number `first`: recording the same operations
+    /// again then gives the same values again.
+    pub fn draw_as(&mut self, first: Option<usize>) {
+        self.again = first.map(|first| self.nodes.len() - first);
+    }
+
+    /// The stream of random numbers of the node recorded next, if it is not the node's own.
+    pub(crate) fn stream(&self) -> Option<u32> {
+        self.again.map(|ago| (self.nodes.len() - ago) as u32)
     }
 
     /// Recorded operations in order.
@@ -172,6 +185,18 @@ impl Tape {
     /// # Errors
     /// [`Error::Shape`] if a loss is no scalar, or an operation on the way has no derivative.
     pub fn backward(&mut self, losses: &[Tensor], wrt: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+        self.differentiate(losses, wrt, false)
+    }
+
+    /// As [`Tape::backward`], but every gradient that goes into the store is added to what an earlier call on this tape has written there.
+    ///
+    /// # Errors
+    /// As [`Tape::backward`].
+    pub fn backward_onto(&mut self, losses: &[Tensor], wrt: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+        self.differentiate(losses, wrt, true)
+    }
+
+    fn differentiate(&mut self, losses: &[Tensor], wrt: &[Tensor], onto: bool) -> Result<Vec<Option<Tensor>>> {
         let scope = self.scope.clone();
         if let Some(loss) = losses.iter().find(|l| self.shape(**l) != Shape::scalar()) {
             return Err(self.shape_error("backward", format!("a loss is a scalar [1, 1, 1, 1], this one is {}; use mean", self.shape(*loss))));
@@ -184,7 +209,8 @@ impl Tape {
                 depends.extend(node.outputs.iter().filter(|o| self.infos[o.index()].source == Source::Node));
             }
         }
-        let mut state = Gradients { depends, ..Gradients::default() };
+        let written = if onto { wrt.iter().copied().collect() } else { HashSet::new() };
+        let mut state = Gradients { depends, written, ..Gradients::default() };
         for &loss in losses.iter().filter(|l| state.depends.contains(l)).collect::<Vec<_>>() {
             self.scope("seed");
             let one = Fill::record(self, Shape::scalar(), 1.0);

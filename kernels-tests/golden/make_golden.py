@@ -45,19 +45,23 @@ def draw(shape, stream, scale, middle=0.0):
 class Level(nn.Module):
     """One level of the U-Net with all that is inside it."""
 
-    def __init__(self, outside, own, inner=None, outermost=None):
+    def __init__(self, outside, own, inner=None, outermost=None, norm=nn.BatchNorm2d, upsample=None, skips=True):
         super().__init__()
-        joined = own if inner is None else 2 * own
+        joined = 2 * own if skips and inner is not None else own
         first_in, last_out = outermost if outermost else (outside, outside)
-        down = nn.Conv2d(first_in, own, 4, 2, 1, bias=False)
-        up = nn.ConvTranspose2d(joined, last_out, 4, 2, 1, bias=outermost is not None)
-        self.joins = outermost is None
-        if outermost:
-            parts = [down, inner, nn.ReLU(), up, nn.Tanh()]
-        elif inner is None:
-            parts = [nn.LeakyReLU(0.2), down, nn.ReLU(), up, nn.BatchNorm2d(last_out)]
+        bias = norm is not nn.BatchNorm2d
+        down = nn.Conv2d(first_in, own, 4, 2, 1, bias=bias)
+        if upsample is None:
+            up = [nn.ConvTranspose2d(joined, last_out, 4, 2, 1, bias=bias or outermost is not None)]
         else:
-            parts = [nn.LeakyReLU(0.2), down, nn.BatchNorm2d(own), inner, nn.ReLU(), up, nn.BatchNorm2d(last_out)]
+            up = [nn.Upsample(scale_factor=2, mode=upsample), nn.ReflectionPad2d(1), nn.Conv2d(joined, last_out, 3, bias=bias or outermost is not None)]
+        self.joins = skips and outermost is None
+        if outermost:
+            parts = [down, inner, nn.ReLU(), *up, nn.Tanh()]
+        elif inner is None:
+            parts = [nn.LeakyReLU(0.2), down, nn.ReLU(), *up, norm(last_out)]
+        else:
+            parts = [nn.LeakyReLU(0.2), down, norm(own), inner, nn.ReLU(), *up, norm(last_out)]
         self.model = nn.Sequential(*parts)
 
     def forward(self, x):
@@ -66,25 +70,29 @@ class Level(nn.Module):
 
 
 class Unet(nn.Module):
-    def __init__(self, downs, ngf):
+    def __init__(self, downs, ngf, **options):
         super().__init__()
         width = [ngf * min(2**level, 8) for level in range(downs)]
         inner = None
         for level in reversed(range(1, downs)):
-            inner = Level(width[level - 1], width[level], inner)
-        self.model = Level(None, width[0], inner, outermost=(3, 3))
+            inner = Level(width[level - 1], width[level], inner, **options)
+        self.model = Level(None, width[0], inner, outermost=(3, 3), **options)
 
     def forward(self, x):
         return self.model(x)
 
 
-def patch(n_layers, ndf, inputs=6):
+def affine(channels):
+    return nn.InstanceNorm2d(channels, affine=True)
+
+
+def patch(n_layers, ndf, inputs=6, norm=nn.BatchNorm2d):
     """The PatchGAN; its names begin with `model.` upstream."""
     parts = [nn.Conv2d(inputs, ndf, 4, 2, 1), nn.LeakyReLU(0.2)]
     before = ndf
     for layer in range(1, n_layers + 1):
         own = ndf * min(2**layer, 8)
-        parts += [nn.Conv2d(before, own, 4, 2 if layer < n_layers else 1, 1, bias=False), nn.BatchNorm2d(own), nn.LeakyReLU(0.2)]
+        parts += [nn.Conv2d(before, own, 4, 2 if layer < n_layers else 1, 1, bias=norm is not nn.BatchNorm2d), norm(own), nn.LeakyReLU(0.2)]
         before = own
     return nn.Sequential(*parts, nn.Conv2d(before, 1, 4, 1, 1))
 
@@ -216,6 +224,9 @@ def main():
             case("unet_32 batch", unet, "", 0, (2, 3, 32, 32)),
             case("unet_32 running", unet, "", 0, (2, 3, 32, 32), training=False),
             case("patch 3", lambda: patch(3, 8), "model.", 200, (1, 6, 64, 64)),
+            case("unet_32 bilinear affine", lambda: Unet(5, 8, norm=affine, upsample="bilinear"), "", 0, (2, 3, 64, 64)),
+            case("encoder_decoder_32 nearest", lambda: Unet(5, 8, upsample="nearest", skips=False), "", 0, (2, 3, 32, 32)),
+            case("patch 2 affine", lambda: patch(2, 8, inputs=3, norm=affine), "model.", 200, (2, 3, 32, 32)),
             case("pixel", lambda: pixel(8), "net.", 300, (2, 6, 16, 16)),
         ],
         "curve": curves(),

@@ -17,6 +17,7 @@ pub mod cases;
 pub mod compare;
 pub mod conv;
 pub mod device;
+pub mod edges;
 pub mod fill;
 pub mod random_net;
 pub mod reference;

@@ -5,6 +5,7 @@ use pixtape::gpu::Family;
 use pixtape::ops::{Act, BatchNorm, NormMode, Running};
 use pixtape::plan::Rate;
 use pixtape::store::{Layout, Param};
+use pixtape::train::gradient_penalty;
 use pixtape::{Channels, Conv, Error, Gpu, Plan, PlanOptions, Shape, StepValues, Store, Tape, Tensor};
 use std::collections::HashMap;
 
@@ -34,6 +35,9 @@ pub struct Random {
 /// Records nets that no person would: skips of skips, parts of parts, a tensor twice in a concatenation, shared weights.
 pub fn random_net(seed: u32) -> Random {
     let mut dice = Dice(seed, 0);
+    // Some have a loss of second order; tanh has no second derivative.
+    let second = seed % 4 == 1;
+    let acts: &[Act] = if second { &[Act::Relu, Act::LeakyRelu(0.2)] } else { &[Act::Relu, Act::LeakyRelu(0.2), Act::Tanh] };
     let (mut store, mut tape, mut params) = (Store::with_page_limit(16 << 10), Tape::new(), Vec::new());
     let n = 1 + dice.below(2) as u32;
     let inputs: Vec<Tensor> = (0..2).map(|i| tape.input(&format!("x{i}"), Shape::new(n, 8, 8, dice.of(&[3, 4, 5, 8])))).collect();
@@ -45,7 +49,7 @@ pub fn random_net(seed: u32) -> Random {
         let x = if dice.below(2) == 0 { *pool.last().unwrap() } else { dice.of(&pool) };
         let shape = tape.shape(x);
         let made = match dice.below(12) {
-            0 => Ok(tape.act(x, dice.of(&[Act::Relu, Act::LeakyRelu(0.2), Act::Tanh]))),
+            0 => Ok(tape.act(x, dice.of(acts))),
             1 => {
                 let same: Vec<Tensor> = pool.iter().copied().filter(|t| tape.shape(*t) == shape).collect();
                 tape.add(x, dice.of(&same))
@@ -100,10 +104,15 @@ pub fn random_net(seed: u32) -> Random {
         pool.extend(made.ok());
     }
     let last = *pool.last().unwrap();
-    let losses = [tape.mse(last, 0.25), {
+    let mut losses = vec![tape.mse(last, 0.25), {
         let other = dice.of(&pool);
         tape.mean(other)
     }];
+    if second {
+        tape.scope("penalty");
+        // Where the last tensor depends on that input.
+        losses.extend(gradient_penalty(&mut tape, last, inputs[0]).ok());
+    }
     let mut wrt: Vec<Tensor> = params.iter().filter(|p| p.gradient.is_some()).map(|p| tape.param(&store, p)).collect();
     wrt.push(inputs[0]);
     let gradients = tape.backward(&losses, &wrt).unwrap();
@@ -111,7 +120,7 @@ pub fn random_net(seed: u32) -> Random {
     for page in store.pages("R") {
         tape.adam(&store, &page, 0);
     }
-    let mut keep = losses.to_vec();
+    let mut keep = losses;
     keep.extend(gradients.last().copied().flatten());
     keep.push(dice.of(&pool));
     Random { store, tape, inputs, params, keep }

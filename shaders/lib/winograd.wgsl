@@ -11,6 +11,7 @@ struct Params {
   invocations: u32,
   width: u32, // vec4s of channels of the map, or of a row of the weight
   phases: u32, // in each direction: 2 where the layer is strided
+  first: u32, // tile of this round, and how many
   tiles: u32,
   tiles_h: u32,
   tiles_w: u32,
@@ -77,7 +78,7 @@ fn wino_data(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) g
   if (i >= p.invocations) { return; }
   let at = locate(i, (p.tiles + 3u) / 4u * 4u);
   let inside = at.line < p.tiles;
-  let origin = tile_origin(min(at.line, p.tiles - 1u));
+  let origin = tile_origin(p.first + min(at.line, p.tiles - 1u));
   let first = vec2<i32>(origin.yz * p.step + at.phase * p.shift) - p.pad;
   var v: array<vec4<f32>, N * N>;
   //@unroll
@@ -154,7 +155,7 @@ fn wino_tile(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) g
   if (i >= p.invocations) { return; }
   let at = locate(i, (p.tiles + 3u) / 4u * 4u);
   let inside = at.line < p.tiles;
-  let origin = tile_origin(min(at.line, p.tiles - 1u));
+  let origin = tile_origin(p.first + min(at.line, p.tiles - 1u));
   var v: array<vec4<f32>, N * TILE>;
   //@unroll
   for (var j = 0u; j < TILE; j++) {
@@ -211,7 +212,7 @@ fn wino_result(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
       v[k * N + j] = done[k];
     }
   }
-  let origin = tile_origin(at.line);
+  let origin = tile_origin(p.first + at.line);
   let b = bias_of(at.col);
   //@unroll
   for (var j = 0u; j < TILE; j++) {

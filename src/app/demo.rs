@@ -51,6 +51,7 @@ fn config(seed: u64) -> Pix2PixConfig {
         init_type: InitType::Normal,
         init_gain: 0.02,
         seed,
+        ..Pix2PixConfig::default()
     }
 }
 
@@ -185,7 +186,7 @@ impl Demo {
         }
         let weights = out.join("generator.safetensors");
         let generator = self.trainer.generator().weights();
-        pollster::block_on(save_weights(&self.gpu, self.trainer.store(), generator, self.trainer.steps(), &weights))?;
+        pollster::block_on(save_weights(&self.gpu, self.trainer.store(), generator, self.trainer.steps(), None, &weights))?;
         let input = out.join("label.png");
         self.held_out[0].0.save_png(&input)?;
 

@@ -1,36 +1,15 @@
 //! `pixtape eval`: how near results are to their targets.
 
 use super::flags::EvalArgs;
+use super::scores::{Row, stem, table};
 use super::starting::Starting;
 use super::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::error::{Error, Result};
-use crate::io::{AlignedDataset, AlignedOptions, Picture, list_pictures, metrics};
+use crate::io::{AlignedDataset, AlignedOptions, Picture, list_pictures};
 use crate::nets::UnetConfig;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// The figures of one picture.
-#[derive(Clone, Debug, PartialEq)]
-struct Row {
-    name: String,
-    l1: f64,
-    psnr: f64,
-    ssim: f64,
-}
-
-impl Row {
-    fn new(path: &Path, result: &Picture, target: &Picture) -> Result<Row> {
-        let named = |e: Error| Error::file(path, e.to_string());
-        let [l1, psnr, ssim] = [metrics::l1, metrics::psnr, metrics::ssim].map(|metric| metric(result, target).map_err(named));
-        Ok(Row { name: stem(path), l1: l1?, psnr: psnr?, ssim: ssim? })
-    }
-
-    /// An infinite PSNR (equal pictures) becomes null: JSON has no word for it.
-    fn json(&self) -> Value {
-        json!({ "name": self.name, "l1": self.l1, "psnr": self.psnr, "ssim": self.ssim })
-    }
-}
 
 /// Evaluates.
 pub(super) fn run(args: &EvalArgs) -> Result<()> {
@@ -39,21 +18,13 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         (_, _, Some(checkpoint), Some(root)) => dataset(args, checkpoint, root)?,
         _ => return Err(Error::Usage("eval takes --checkpoint with --dataroot, or --results with --targets".into())),
     };
-    let mean = mean(&rows);
     if args.json {
-        let mut whole = mean.json();
-        whole["name"] = "mean".into();
-        println!("{:#}", json!({ "pictures": rows.len(), "mean": whole, "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }));
+        let rows_json: Vec<_> = rows.iter().map(Row::json).collect();
+        println!("{:#}", json!({ "pictures": rows.len(), "mean": Row::mean(&rows).json(), "rows": rows_json }));
     } else {
-        println!("{:>8}  {:>8}  {:>9}  {:>7}", "pictures", "L1", "PSNR", "SSIM");
-        println!("{:>8}  {:>8.5}  {:>6.2} dB  {:>7.4}", rows.len(), mean.l1, mean.psnr, mean.ssim);
+        print!("{}", table(&rows, args.worst));
     }
     Ok(())
-}
-
-fn mean(rows: &[Row]) -> Row {
-    let of = |value: fn(&Row) -> f64| rows.iter().map(value).sum::<f64>() / rows.len() as f64;
-    Row { name: String::new(), l1: of(|r| r.l1), psnr: of(|r| r.psnr), ssim: of(|r| r.ssim) }
 }
 
 /// Runs a generator on the pairs of a phase.
@@ -133,10 +104,6 @@ fn by_name(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     if found.is_empty() { Err(Error::file(folder, "no picture in it")) } else { Ok(found) }
 }
 
-fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,8 +121,7 @@ mod tests {
         let (a, b) = (folder(&[("x.png", 0), ("y.png", 51)]), folder(&[("y.png", 0), ("x.png", 0)]));
         let rows = folders(a.path(), b.path()).unwrap();
         assert_eq!((rows[0].name.as_str(), rows[0].l1, rows[0].psnr), ("x", 0.0, f64::INFINITY));
-        assert!((rows[1].l1 - 0.2).abs() < 1e-12 && (mean(&rows).l1 - 0.1).abs() < 1e-12);
-        assert_eq!(rows[0].json()["psnr"], Value::Null);
+        assert!((rows[1].l1 - 0.2).abs() < 1e-12 && (Row::mean(&rows).l1 - 0.1).abs() < 1e-12);
         let less = folder(&[("x.png", 0)]);
         for (left, right) in [(&a, &less), (&less, &a)] {
             let message = folders(left.path(), right.path()).unwrap_err().to_string();

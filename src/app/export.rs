@@ -12,7 +12,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<()> {
     let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch)?;
     let named = |e: String| Error::file(&args.checkpoint, e);
     let weights = checkpoint.weights();
-    let norm = checkpoint.mode(&args.norm_mode, false)?.norm;
+    let norm = mode(&args.norm_mode, false).norm;
     let range = match args.value_range.as_str() {
         "unit" => Range::Unit,
         "bytes" => Range::Bytes,

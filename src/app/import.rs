@@ -9,7 +9,7 @@ use crate::io::write_aside;
 pub(super) fn run(args: &ImportArgs) -> Result<()> {
     let named = |e: String| Error::file(&args.input, e);
     let mut file = WeightsFile::read(&args.input)?;
-    let net = Net::recognise(&file.tensors).map_err(named)?;
+    let net = Net::recognise(&file).map_err(named)?;
     let conversion = Conversion {
         concat: if args.concat_order == "up_first" { ConcatOrder::UpFirst } else { ConcatOrder::SkipFirst },
         channels: if args.channel_order == "bgr" { ChannelOrder::Bgr } else { ChannelOrder::Rgb },
@@ -17,11 +17,5 @@ pub(super) fn run(args: &ImportArgs) -> Result<()> {
     conversion.apply(&mut file).map_err(named)?;
     write_aside(&args.output, &file.to_safetensors(Precision::F32).map_err(named)?)?;
     println!("{net}, written to {}", args.output.display());
-    if let Net::Unet(_) = net
-        && !file.has_statistics()
-        && file.tensors.contains_key("model.model.1.model.2.weight")
-    {
-        println!("It holds no running statistics: translate it with --norm_mode batch, the default.");
-    }
     Ok(())
 }

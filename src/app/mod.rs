@@ -1,6 +1,7 @@
 //! The command line program.
 
 mod bench;
+mod config;
 mod demo;
 mod demo_draw;
 mod demo_page;
@@ -9,13 +10,20 @@ mod eval;
 mod export;
 mod flags;
 mod import;
+mod info;
 mod pipelines;
+mod prepare;
+mod readers;
 mod run_folder;
 mod samples;
+mod scores;
 mod starting;
+mod tensorboard;
 mod train;
 mod translate;
 mod tune;
+
+pub use readers::READERS;
 
 use crate::error::Result;
 use crate::gpu::{Family, Gpu, Request};
@@ -27,6 +35,13 @@ use std::process::ExitCode;
 pub fn main() -> ExitCode {
     let (words, notes) = flags::normalise(std::env::args());
     notes.iter().for_each(|note| eprintln!("note: {note}"));
+    let words = match config::expand(words, &Cli::command()) {
+        Ok(words) => words,
+        Err(e) => {
+            eprintln!("error: {e}");
+            return ExitCode::from(e.exit_code());
+        }
+    };
     let matches = match Cli::command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(e) => {
@@ -36,6 +51,8 @@ pub fn main() -> ExitCode {
     };
     let done = Cli::from_arg_matches(&matches).map_err(|e| crate::Error::Usage(e.to_string())).and_then(|cli| match cli.command {
         Command::Train(args) => train::run(*args, matches.subcommand().map(|(_, m)| m)),
+        Command::Resume(args) => args.train().and_then(|args| train::run(args, matches.subcommand().map(|(_, m)| m))),
+        Command::Info(args) => info::run(&args),
         Command::Translate(args) => translate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Import(args) => import::run(&args),
@@ -44,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
         Command::Dev(args) => flags::dev(&args),
     });
     match done {

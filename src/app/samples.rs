@@ -38,18 +38,23 @@ impl Samples {
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i).map(|s| (s.input, s.target))).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let gpu = trainer.program().gpu();
-        let translator = Translator::with_progress(gpu, trainer.store(), trainer.generator(), dataset.image_size(), mode, plan_options, progress)?;
+        let translator = Translator::with_progress(gpu, trainer.store(), trainer.best_generator(), dataset.image_size(), mode, plan_options, progress)?;
         Ok(Samples { pairs, translator })
     }
 
-    /// Translates the set and writes the grid.
-    pub async fn write(&self, output_nc: u32, path: &Path) -> Result<()> {
+    /// What the generator makes of a picture of the set's size.
+    pub async fn translate(&self, input: &Picture, output_nc: u32) -> Result<Picture> {
+        let bytes = self.translator.run(&input.data, 0, 0).await?;
+        Picture::new(input.width, input.height, output_nc, bytes)
+    }
+
+    /// Translates the set and writes the grid; returns its rows: input, output, target.
+    pub async fn write(&self, output_nc: u32, path: &Path) -> Result<Vec<Vec<Picture>>> {
         let mut rows = Vec::new();
         for (input, target) in &self.pairs {
-            let bytes = self.translator.run(&input.data, 0, 0).await?;
-            let output = Picture::new(input.width, input.height, output_nc, bytes)?;
-            rows.push(vec![input.clone(), output, target.clone()]);
+            rows.push(vec![input.clone(), self.translate(input, output_nc).await?, target.clone()]);
         }
-        Picture::grid(&rows, 4)?.save_png(path)
+        Picture::grid(&rows, 4)?.save_png(path)?;
+        Ok(rows)
     }
 }

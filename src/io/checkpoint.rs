@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::nets::{UnetConfig, Weights};
 use crate::store::{Param, Store, StoreId};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,11 @@ impl TensorFile {
     /// What the file holds.
     pub fn contents(&self) -> &WeightsFile {
         &self.file
+    }
+
+    /// What the file says of itself, if it was written here.
+    pub fn about(&self) -> Option<&Value> {
+        self.file.about.as_ref()
     }
 
     /// The file.
@@ -69,12 +75,9 @@ impl TensorFile {
     /// # Errors
     /// [`Error::File`] naming the keys that differ if the file is of another network; nothing is written then.
     pub fn load_into(&self, gpu: &Gpu, store: &Store, weights: &Weights) -> Result<()> {
-        // Files of implementations that keep no running statistics leave the net's as they are.
-        let all = self.file.has_statistics();
-        let params = || weights.params().filter(move |p| all || p.gradient.is_some());
-        let wanted = params().map(|p| (p.name.clone(), p.layout.public_shape())).collect();
+        let wanted = weights.params().map(|p| (p.name.clone(), p.layout.public_shape())).collect();
         self.check(&wanted, "this net")?;
-        params().try_for_each(|p| store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1))
+        weights.params().try_for_each(|p| store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1))
     }
 
     /// Puts Adam's moments into a network's pages; names as [`save_moments`] writes them.
@@ -88,12 +91,13 @@ impl TensorFile {
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.file.tensors[&name].1))
     }
 
-    /// Recognises a U-Net from names and shapes; `dropout` cannot be seen in a file and is taken as on, as upstream builds it.
+    /// Recognises a U-Net or encoder-decoder from names and shapes. `dropout` cannot be seen in a file and is taken as on, as upstream builds
+    /// it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
     ///
     /// # Errors
     /// [`Error::File`] saying what it is instead, where that can be told.
     pub fn recognise_unet(&self) -> Result<UnetConfig> {
-        match Net::recognise(&self.file.tensors).map_err(|e| Error::file(&self.path, e))? {
+        match Net::recognise(&self.file).map_err(|e| Error::file(&self.path, e))? {
             Net::Unet(config) => Ok(config),
             Net::Patch { .. } | Net::Pixel { .. } => Err(Error::file(&self.path, "the weights of a discriminator; give the generator's file")),
         }
@@ -108,7 +112,11 @@ fn moments<'a>(net: &'a str, weights: &'a Weights) -> impl Iterator<Item = (Stri
 }
 
 async fn values(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<Values> {
-    Ok((param.layout.public_shape(), store.read(gpu, id, &param.layout).await?))
+    let values = store.read(gpu, id, &param.layout).await?;
+    match values.iter().find(|v| !v.is_finite()) {
+        Some(value) => Err(Error::NotFinite { name: param.name.clone(), value: *value }),
+        None => Ok((param.layout.public_shape(), values)),
+    }
 }
 
 fn write(path: &Path, file: &WeightsFile) -> Result<Vec<u8>> {
@@ -117,26 +125,29 @@ fn write(path: &Path, file: &WeightsFile) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters.
-/// Returns the file's bytes.
+/// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters, `about` into the
+/// header, with what names and shapes do not tell of the net. Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::File`] if it cannot be written; what was there stays then.
-pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: u64, path: &Path) -> Result<Vec<u8>> {
-    let mut file = WeightsFile::default();
+/// [`Error::NotFinite`] for weights that are no numbers, [`Error::File`] if it cannot be written; what was there stays then.
+pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: u64, about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
+    let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for param in weights.params() {
         file.tensors.insert(param.name.clone(), values(gpu, store, param, param.value).await?);
     }
     file.counters = weights.norms().iter().map(|norm| (format!("{norm}.{COUNTER}"), batches as i64)).collect();
+    for (name, value) in weights.about() {
+        file.note(name, value);
+    }
     write(path, &file)
 }
 
 /// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public layouts. Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::File`] if it cannot be written; what was there stays then.
-pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)], path: &Path) -> Result<Vec<u8>> {
-    let mut file = WeightsFile::default();
+/// As [`save_weights`].
+pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)], about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
+    let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for (net, weights) in networks {
         for (name, param, id) in moments(net, weights) {
             file.tensors.insert(name, values(gpu, store, param, id).await?);

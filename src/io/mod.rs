@@ -7,6 +7,7 @@ pub mod aside;
 pub mod cache_dir;
 pub mod checkpoint;
 pub mod dataset;
+pub mod limits;
 pub mod loader;
 pub mod metrics;
 pub mod picture;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, ImageReader};
 
 use crate::io::aside::write_aside;
+use crate::io::limits;
 use crate::{Error, Result};
 
 /// Extensions of the files that count as pictures, in any case.
@@ -52,8 +53,10 @@ impl Picture {
         if is_cut_jpeg(&bytes) {
             return Err(broken(path, "the JPEG has no end marker, so it was probably cut off"));
         }
+        let limits = limits::of_image(bytes.len() as u64);
         // Guessing reads from memory here and cannot fail for want of a file.
-        let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unopened(path, &e))?;
+        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unopened(path, &e))?;
+        reader.limits(limits);
         let image = reader.decode().map_err(|e| broken(path, e))?;
         // Gray 16-bit and the like pass through RGB as well, so that there is one way to gray.
         let rgb = match image {

@@ -292,7 +292,7 @@ mod tests {
         assert!(listed.apply(&problem(8), &mut tuning) && !listed.apply(&problem(16), &mut tuning));
         assert_eq!(tuning.choose(&problem(8)).to_string(), "direct workgroup32 split2");
         let rule = Tuning::rule(Family::Workgroup);
-        for wrong in ["direct subgroup8x16", "winograd5 workgroup64 split4", "direct workgroup64 split64"] {
+        for wrong in ["direct subgroup8x16", "winograd5 gemv4", "direct workgroup64 split64"] {
             let mut tuning = rule.clone();
             assert!(!file(8..9, wrong).apply(&problem(8), &mut tuning), "{wrong}");
             assert_eq!(tuning, rule);

@@ -1,5 +1,6 @@
 //! The networks: parameters with the names and layouts of the public PyTorch files, and how to record them on a tape.
 
+mod orthogonal;
 mod patchgan;
 mod unet;
 mod weights;
@@ -8,7 +9,7 @@ pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
 pub(crate) use unet::UnetLayer;
 #[cfg(feature = "io")]
 pub(crate) use unet::{DEPTHS, UnetNames, unet_names};
-pub use unet::{Unet, UnetConfig, UnetQuirks};
+pub use unet::{Unet, UnetConfig, UnetQuirks, Upsample};
 pub(crate) use weights::NormParams;
 pub use weights::{InitType, NormKind, Weights};
 

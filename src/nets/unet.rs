@@ -1,13 +1,48 @@
-//! The U-Net generator of pix2pix (upstream's `unet_128`, `unet_256`, and depths 5 to 9 in general).
+//! The U-Net generator of pix2pix (upstream's `unet_128`, `unet_256`, and depths 5 to 9 in general), and the encoder-decoder: the same
+//! without its skips.
 
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
 use crate::error::{Error, Result};
-use crate::ops::Act;
+use crate::ops::{Act, Enlarge};
 use crate::shape::{Channels, Conv};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use std::fmt;
+use std::str::FromStr;
+
+/// How the decoder doubles a picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Upsample {
+    /// Transposed convolution, kernel 4, stride 2: upstream's.
+    Transpose,
+    /// Resize convolution: nearest neighbour, reflection by 1, convolution 3x3. It leaves no checkerboard.
+    Nearest,
+    /// The same with bilinear enlarging.
+    Bilinear,
+}
+
+impl FromStr for Upsample {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "transpose" => Ok(Upsample::Transpose),
+            "nearest" => Ok(Upsample::Nearest),
+            "bilinear" => Ok(Upsample::Bilinear),
+            _ => Err(Error::Usage(format!("--upsample {s}: choose transpose, nearest or bilinear"))),
+        }
+    }
+}
+
+impl fmt::Display for Upsample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Upsample::Transpose => "transpose",
+            Upsample::Nearest => "nearest",
+            Upsample::Bilinear => "bilinear",
+        })
+    }
+}
 
 /// Size of a U-Net.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +59,10 @@ pub struct UnetConfig {
     pub norm: NormKind,
     /// Whether the inner decoder layers drop out half their values.
     pub dropout: bool,
+    /// How the decoder doubles a picture.
+    pub upsample: Upsample,
+    /// Whether each decoder layer also sees what the encoder had at its size; without it is an encoder-decoder.
+    pub skips: bool,
     /// What imported nets have beside that.
     pub quirks: UnetQuirks,
 }
@@ -40,14 +79,28 @@ pub struct UnetQuirks {
 impl Default for UnetConfig {
     /// Upstream's `unet_256` for RGB pictures.
     fn default() -> Self {
-        UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true, quirks: UnetQuirks::default() }
+        UnetConfig {
+            input_nc: 3,
+            output_nc: 3,
+            ngf: 64,
+            downs: 8,
+            norm: NormKind::Batch,
+            dropout: true,
+            upsample: Upsample::Transpose,
+            skips: true,
+            quirks: UnetQuirks::default(),
+        }
     }
 }
 
 impl fmt::Display for UnetConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UnetConfig { input_nc, output_nc, ngf, norm, .. } = self;
-        write!(f, "unet_{}, ngf {ngf}, {input_nc} to {output_nc} channels, norm {norm}", self.multiple())?;
+        let name = if self.skips { "unet" } else { ENCODER_DECODER };
+        write!(f, "{name}_{}, ngf {ngf}, {input_nc} to {output_nc} channels, norm {norm}", self.multiple())?;
+        if self.upsample != Upsample::Transpose {
+            write!(f, ", upsample {}", self.upsample)?;
+        }
         f.write_str(if self.quirks.conv_bias { ", biases everywhere" } else { "" })?;
         f.write_str(if self.quirks.bottleneck_norm { ", norm at the bottleneck" } else { "" })
     }
@@ -56,6 +109,9 @@ impl fmt::Display for UnetConfig {
 /// Depths that there are.
 pub(crate) const DEPTHS: std::ops::RangeInclusive<u32> = 5..=9;
 const K4S2: Conv = Conv::new(4, 2, 1);
+const K3: Conv = Conv::new(3, 1, 0);
+/// Names of the encoder-decoder begin so, those of the U-Net with `unet`.
+const ENCODER_DECODER: &str = "encoder_decoder";
 
 impl UnetConfig {
     /// The side that a picture must be a multiple of: `2^downs`.
@@ -63,15 +119,21 @@ impl UnetConfig {
         1 << self.downs
     }
 
-    /// Depth of `unet_32` … `unet_512`.
+    /// Depth of `unet_32` … `unet_512` and `encoder_decoder_32` … `encoder_decoder_512`.
     ///
     /// # Errors
     /// [`Error::Usage`] for other names.
     pub fn downs_of(name: &str) -> Result<u32> {
-        let side = name.strip_prefix("unet_").and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
-        side.map(u32::ilog2)
-            .filter(|d| DEPTHS.contains(d))
-            .ok_or_else(|| Error::Usage(format!("--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512")))
+        let side = name.strip_prefix("unet_").or_else(|| name.strip_prefix(ENCODER_DECODER)?.strip_prefix('_'));
+        let side = side.and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
+        side.map(u32::ilog2).filter(|d| DEPTHS.contains(d)).ok_or_else(|| {
+            Error::Usage(format!("--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512, or encoder_decoder_32 to encoder_decoder_512"))
+        })
+    }
+
+    /// Whether a net of this name has skips.
+    pub fn skips_of(name: &str) -> bool {
+        !name.starts_with(ENCODER_DECODER)
     }
 
     /// Whether a picture of this size passes: both sides multiples of `2^downs`.
@@ -106,10 +168,12 @@ pub(crate) struct UnetNames {
 }
 
 /// The parts' names in PyTorch, places in nested lists of modules; level 0 is the outermost.
-pub(crate) fn unet_names(level: u32, downs: u32, bottleneck_norm: bool) -> UnetNames {
+pub(crate) fn unet_names(level: u32, config: &UnetConfig) -> UnetNames {
     // Level 0 is `model.model`, every further one hides in the submodule of the one before.
     let prefix = if level == 0 { "model.model".to_string() } else { format!("model.model.1.model{}", ".3.model".repeat(level as usize - 1)) };
-    let (down, down_norm, up, up_norm) = match (level == 0, level == downs - 1, bottleneck_norm) {
+    // Enlarging and padding are modules of their own before the convolution.
+    let shift = if config.upsample == Upsample::Transpose { 0 } else { 2 };
+    let (down, down_norm, up, up_norm) = match (level == 0, level == config.downs - 1, config.quirks.bottleneck_norm) {
         (true, ..) => (0, None, 3, None),
         (_, true, false) => (1, None, 3, Some(4)),
         // A port that puts a norm there has it in the list like the others.
@@ -117,7 +181,7 @@ pub(crate) fn unet_names(level: u32, downs: u32, bottleneck_norm: bool) -> UnetN
         _ => (1, Some(2), 5, Some(6)),
     };
     let at = |place: u32| format!("{prefix}.{place}");
-    UnetNames { down: at(down), down_norm: down_norm.map(at), up: at(up), up_norm: up_norm.map(at) }
+    UnetNames { down: at(down), down_norm: down_norm.map(at), up: at(up + shift), up_norm: up_norm.map(|place| at(place + shift)) }
 }
 
 #[derive(Debug)]
@@ -138,6 +202,8 @@ pub(crate) struct UnetLayer<'a> {
     pub inputs: Vec<Option<usize>>,
     /// What comes before the convolution.
     pub act: Option<Act>,
+    /// How the picture is enlarged between the two, by resize convolutions.
+    pub enlarge: Option<Enlarge>,
     pub conv: &'a ConvParams,
     /// What comes behind it.
     pub norm: &'a NormParams,
@@ -148,7 +214,10 @@ impl UnetLayer<'_> {
     /// Records the layer up to its convolution.
     pub fn record(&self, tape: &mut Tape, store: &Store, inputs: &[Tensor]) -> Result<Tensor> {
         let joined = if let [one] = *inputs { one } else { tape.concat(inputs)? };
-        let h = self.act.map_or(joined, |act| tape.act(joined, act));
+        let mut h = self.act.map_or(joined, |act| tape.act(joined, act));
+        if let Some(enlarge) = self.enlarge {
+            h = tape.resample2d(h, enlarge, 1)?;
+        }
         self.conv.record(tape, store, h)
     }
 }
@@ -167,28 +236,34 @@ impl Unet {
     /// # Errors
     /// [`Error::Usage`] if the depth is not 5 to 9, or a channel count is 0.
     pub fn new(store: &mut Store, set: &str, config: UnetConfig) -> Result<Unet> {
-        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout, quirks } = config;
+        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout, upsample, skips, quirks } = config;
         if !DEPTHS.contains(&downs) || input_nc == 0 || output_nc == 0 || ngf == 0 {
             return Err(Error::Usage(format!("a U-Net has 5 to 9 halvings and at least one channel each, not {config:?}")));
         }
         let mut weights = Weights::new(set, norm);
+        if upsample == Upsample::Bilinear {
+            // A file of a resize convolution looks the same either way, and is nearest if nothing else is said.
+            weights.about.insert("upsample".into(), upsample.to_string());
+        }
         let channels = |level: u32| ngf * (1 << level.min(3));
         let mut levels = Vec::new();
         for level in 0..downs {
             let (outermost, innermost) = (level == 0, level == downs - 1);
-            let names = unet_names(level, downs, quirks.bottleneck_norm);
+            let names = unet_names(level, &config);
             let own = channels(level);
             let (before, after) = if outermost { (input_nc, output_nc) } else { (channels(level - 1), channels(level - 1)) };
-            let joined = if innermost { own } else { 2 * own };
             let bias = norm.conv_bias() || quirks.conv_bias;
-            let skip = if innermost { Channels::new(joined) } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
+            let joined = if innermost || !skips { own.into() } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
             let norm_of = |store: &mut Store, weights: &mut Weights, name: Option<String>, c| match name {
                 Some(name) => weights.norm(store, &name, c),
                 None => NormParams::None,
             };
             let down = weights.conv(store, &names.down, before.into(), own, K4S2, bias);
             let down_norm = norm_of(store, &mut weights, names.down_norm, own);
-            let up = weights.conv_transpose(store, &names.up, skip, after, K4S2, bias || outermost);
+            let up = match upsample {
+                Upsample::Transpose => weights.conv_transpose(store, &names.up, joined, after, K4S2, bias || outermost),
+                Upsample::Nearest | Upsample::Bilinear => weights.conv(store, &names.up, joined, after, K3, bias || outermost),
+            };
             let up_norm = norm_of(store, &mut weights, names.up_norm, after);
             // Upstream drops out on the blocks between the innermost one and the four outer ones.
             let dropout = dropout && (4..downs - 1).contains(&level);
@@ -214,6 +289,7 @@ impl Unet {
             label: format!("{set}/down{level}"),
             inputs: vec![level.checked_sub(1)],
             act: (level > 0).then_some(Act::LeakyRelu(0.2)),
+            enlarge: None,
             conv: &part.down,
             norm: &part.down_norm,
             dropout: false,
@@ -221,8 +297,17 @@ impl Unet {
         let up = self.levels.iter().enumerate().rev().map(|(level, part)| UnetLayer {
             label: format!("{set}/up{level}"),
             // Skip first, then what comes from below. The skip is kept before its activation: ReLU(LeakyReLU(x)) = ReLU(x).
-            inputs: if level == last { vec![Some(last)] } else { vec![Some(level), Some(2 * last - level)] },
+            inputs: match (level == last, self.config.skips) {
+                (true, _) => vec![Some(last)],
+                (_, false) => vec![Some(2 * last - level)],
+                (_, true) => vec![Some(level), Some(2 * last - level)],
+            },
             act: Some(Act::Relu),
+            enlarge: match self.config.upsample {
+                Upsample::Transpose => None,
+                Upsample::Nearest => Some(Enlarge::Nearest),
+                Upsample::Bilinear => Some(Enlarge::Bilinear),
+            },
             conv: &part.up,
             norm: &part.up_norm,
             dropout: part.dropout,

@@ -5,6 +5,7 @@ use crate::ops::{BatchNorm, BatchNormApply, NormMode, Running};
 use crate::shape::{Channels, Conv, Shape};
 use crate::store::{Layout, Param, Store};
 use crate::tape::{Tape, Tensor};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,14 +16,16 @@ pub enum NormKind {
     Batch,
     /// Instance norm without parameters.
     Instance,
+    /// Instance norm with a weight and a bias a channel, PyTorch's `InstanceNorm2d(affine=True)`.
+    InstanceAffine,
     /// No norm.
     None,
 }
 
 impl NormKind {
-    /// Upstream's rule: a convolution before a norm has a bias only with instance norm.
+    /// Upstream's rule: a convolution before a norm has a bias only with instance norm, of either kind.
     pub fn conv_bias(self) -> bool {
-        self == NormKind::Instance
+        matches!(self, NormKind::Instance | NormKind::InstanceAffine)
     }
 }
 
@@ -32,8 +35,9 @@ impl FromStr for NormKind {
         match s {
             "batch" => Ok(NormKind::Batch),
             "instance" => Ok(NormKind::Instance),
+            "instance_affine" => Ok(NormKind::InstanceAffine),
             "none" => Ok(NormKind::None),
-            _ => Err(Error::Usage(format!("--norm {s}: choose batch, instance or none"))),
+            _ => Err(Error::Usage(format!("--norm {s}: choose batch, instance, instance_affine or none"))),
         }
     }
 }
@@ -43,6 +47,7 @@ impl fmt::Display for NormKind {
         f.write_str(match self {
             NormKind::Batch => "batch",
             NormKind::Instance => "instance",
+            NormKind::InstanceAffine => "instance_affine",
             NormKind::None => "none",
         })
     }
@@ -57,6 +62,8 @@ pub enum InitType {
     Xavier,
     /// N(0, 2 / fan_in); the gain plays no part.
     Kaiming,
+    /// Rows (or columns, if there are fewer) of the weight as a matrix `[first dimension, rest]` are orthogonal, of length gain.
+    Orthogonal,
 }
 
 impl InitType {
@@ -66,7 +73,8 @@ impl InitType {
         let area: usize = shape[2..].iter().product();
         let (fan_in, fan_out) = ((shape[1] * area) as f32, (shape[0] * area) as f32);
         match self {
-            InitType::Normal => gain,
+            // What the host makes orthogonal is drawn there.
+            InitType::Normal | InitType::Orthogonal => gain,
             InitType::Xavier => gain * (2.0 / (fan_in + fan_out)).sqrt(),
             InitType::Kaiming => (2.0 / fan_in).sqrt(),
         }
@@ -80,7 +88,8 @@ impl FromStr for InitType {
             "normal" => Ok(InitType::Normal),
             "xavier" => Ok(InitType::Xavier),
             "kaiming" => Ok(InitType::Kaiming),
-            _ => Err(Error::Usage(format!("--init_type {s}: choose normal, xavier or kaiming"))),
+            "orthogonal" => Ok(InitType::Orthogonal),
+            _ => Err(Error::Usage(format!("--init_type {s}: choose normal, xavier, kaiming or orthogonal"))),
         }
     }
 }
@@ -112,11 +121,13 @@ pub(crate) struct BatchParams {
     var: Param,
 }
 
-/// A norm's parameters: none with instance norm.
+/// A norm's parameters: none with plain instance norm.
 #[derive(Clone, Debug)]
 pub(crate) enum NormParams {
     Batch(Box<BatchParams>),
     Instance,
+    /// Weight and bias.
+    InstanceAffine(Box<[Param; 2]>),
     None,
 }
 
@@ -127,11 +138,13 @@ pub struct Weights {
     norm: NormKind,
     all: Vec<(Param, Part)>,
     norms: Vec<String>,
+    /// What their file says of the net beyond names and shapes.
+    pub(super) about: BTreeMap<String, String>,
 }
 
 impl Weights {
     pub(super) fn new(set: &str, norm: NormKind) -> Self {
-        Weights { set: set.into(), norm, all: Vec::new(), norms: Vec::new() }
+        Weights { set: set.into(), norm, all: Vec::new(), norms: Vec::new(), about: BTreeMap::new() }
     }
 
     /// Name of the set of pages they lie in, `G` for example.
@@ -147,6 +160,11 @@ impl Weights {
     /// Names of the batch norms (`….num_batches_tracked` in public files belongs to them).
     pub fn norms(&self) -> &[String] {
         &self.norms
+    }
+
+    /// What names and shapes do not tell of the net: the metadata of its file. Mostly nothing.
+    pub fn about(&self) -> &BTreeMap<String, String> {
+        &self.about
     }
 
     /// Trainable values.
@@ -181,6 +199,10 @@ impl Weights {
         match self.norm {
             NormKind::None => NormParams::None,
             NormKind::Instance => NormParams::Instance,
+            NormKind::InstanceAffine => {
+                let mut add = |what: &str, part| self.add(store, format!("{name}.{what}"), Layout::Vector(channels.into()), part);
+                NormParams::InstanceAffine(Box::new([add("weight", Part::NormWeight), add("bias", Part::Bias)]))
+            }
             NormKind::Batch => {
                 let vector = Layout::Vector(channels.into());
                 self.norms.push(name.into());
@@ -200,12 +222,20 @@ impl Weights {
         self.params().filter(|p| p.gradient.is_some()).map(|p| tape.param(store, p)).collect()
     }
 
+    /// Weights that begin orthogonal ([`InitType::Orthogonal`]), in public order: made on the host, over what [`Weights::record_init`] draws.
+    pub fn orthogonal(&self, gain: f32, first_stream: u32, seed: u32) -> Vec<(&Param, Vec<f32>)> {
+        let weights = (first_stream..).zip(&self.all).filter(|(_, (_, part))| *part == Part::Weight);
+        super::orthogonal::all(weights.map(|(stream, (param, _))| (param, stream)).collect(), gain, seed)
+    }
+
     /// Records the initial values of everything (SPEC of the reference: see [`InitType`]); random ones are drawn on the device.
     pub fn record_init(&self, tape: &mut Tape, store: &Store, init: InitType, gain: f32, first_stream: u32) {
         for (stream, (param, part)) in (first_stream..).zip(&self.all) {
             tape.scope(format!("{}/{}", self.set, param.name));
             match part {
                 Part::Weight => tape.init_normal(store, param, 0.0, init.std(&param.layout, gain), stream),
+                // Upstream initialises batch norm by name and leaves an affine instance norm at 1 and 0.
+                Part::NormWeight if self.norm == NormKind::InstanceAffine => tape.init_normal(store, param, 1.0, 0.0, stream),
                 Part::NormWeight => tape.init_normal(store, param, 1.0, gain, stream),
                 Part::Bias | Part::RunningMean => tape.init_normal(store, param, 0.0, 0.0, stream),
                 Part::RunningVar => tape.init_normal(store, param, 1.0, 0.0, stream),
@@ -247,6 +277,7 @@ impl NormParams {
         let [gamma, beta] = match self {
             NormParams::None => return x,
             NormParams::Instance => [1.0, 0.0].map(|v| tape.fill(Shape::vector(shape.c), v)),
+            NormParams::InstanceAffine(params) => params.each_ref().map(|p| tape.param(store, p)),
             NormParams::Batch(params) => [&params.weight, &params.bias].map(|p| tape.param(store, p)),
         };
         tape.push_one(BatchNormApply { mode: NormMode::Running }, &[x, stats, gamma, beta], shape)
@@ -259,6 +290,10 @@ impl NormParams {
                 let vector = Shape::vector(tape.shape(x).c);
                 let (one, zero) = (tape.fill(vector, 1.0), tape.fill(vector, 0.0));
                 tape.batch_norm(x, one, zero, None, NormMode::Instance, BatchNorm::default())
+            }
+            NormParams::InstanceAffine(params) => {
+                let [gamma, beta] = params.each_ref().map(|p| tape.param(store, p));
+                tape.batch_norm(x, gamma, beta, None, NormMode::Instance, BatchNorm::default())
             }
             NormParams::Batch(params) => {
                 let BatchParams { weight, bias, mean, var } = params.as_ref();

@@ -173,11 +173,11 @@ impl Block {
 }
 
 /// Shape of statistics and of the sums of the derivative: two rows a group.
-fn two_rows(x: Shape, groups: u32) -> Shape {
+pub(super) fn two_rows(x: Shape, groups: u32) -> Shape {
     Shape::new(2 * groups, 1, 1, x.c)
 }
 
-fn bytes(shapes: &[Shape]) -> u64 {
+pub(super) fn bytes(shapes: &[Shape]) -> u64 {
     shapes.iter().map(Shape::bytes).sum()
 }
 
@@ -296,8 +296,10 @@ impl Op for BatchNormApply {
         let groups = b.tape.shape(stats).n / 2;
         let fresh = [two_rows(shape, groups)];
         let targets = [2, 3].map(|input| if b.needs(input) { b.parameter_gradient(input) } else { None });
-        let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) = (groups, targets) {
-            // The usual case: the kernel that ends the sums writes both.
+        let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) = (groups, targets)
+            && add_gamma == add_beta
+        {
+            // The usual case: the kernel that ends the sums writes both. (A gradient of second order reaches gamma alone.)
             b.tape.push_into(BatchNormSums { parameters: Some([add_gamma, add_beta]) }, &[x, stats, dy], &[dgamma, dbeta], &fresh)[2]
         } else {
             let sums = b.tape.push(BatchNormSums { parameters: None }, &[x, stats, dy], &fresh)[0];
@@ -369,7 +371,7 @@ impl Op for BatchNormSums {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_sums", "the second derivative of batch_norm is not there; leave the norm out of nets that need it")
+        b.refuse("batch_norm_sums", "sums and gradients of gamma and beta have no derivative of their own: keep gamma and beta out of the first wrt")
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
@@ -405,7 +407,7 @@ impl Op for BatchNormParameter {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_parameter", "the second derivative of batch_norm is not there; leave the norm out of nets that need it")
+        b.refuse("batch_norm_parameter", "sums and gradients of gamma and beta have no derivative of their own: keep gamma and beta out of the first wrt")
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
@@ -448,7 +450,7 @@ impl Op for BatchNormBackward {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_bwd", "the second derivative of batch_norm is not there; leave the norm out of nets that need it")
+        super::batch_norm_second::record(b, self.mode)
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {

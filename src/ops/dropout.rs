@@ -68,7 +68,8 @@ impl Tape {
             return Err(self.shape_error("dropout", format!("the share dropped must be at least 0 and below 1, not {p}")));
         }
         let shape = self.shape(x);
-        Ok(self.push_one(Dropout { p, stream: None }, &[x], shape))
+        let stream = self.stream();
+        Ok(self.push_one(Dropout { p, stream }, &[x], shape))
     }
 }
 

@@ -4,6 +4,8 @@
 //! BceLogits  max(x, 0) - x t + log(1 + exp(-|x|))     d/dx  sigmoid(x) - t
 //! Mse        (x - t)^2                                d/dx  2 (x - t)
 //! L1         |x - t|                                  d/dx  sign(x - t), 0 at 0
+//! Hinge      max(0, 1 - t x)                          d/dx  t x < 1 ? -t : 0
+//! Root       (sqrt(x) - t)^2                          d/dx  1 - t / sqrt(max(x, 1e-12))
 //! ```
 
 use super::sum::{everything, partials, total};
@@ -21,6 +23,10 @@ pub enum LossKind {
     Mse,
     /// Absolute error.
     L1,
+    /// Hinge loss of `x` for the class `t`, 1 or -1.
+    Hinge,
+    /// Squared error of the root of `x`, which is a squared norm: a gradient penalty.
+    Root,
 }
 
 impl LossKind {
@@ -29,6 +35,8 @@ impl LossKind {
             LossKind::BceLogits => 0,
             LossKind::Mse => 1,
             LossKind::L1 => 2,
+            LossKind::Hinge => 3,
+            LossKind::Root => 4,
         }
     }
 
@@ -36,14 +44,14 @@ impl LossKind {
     fn flop(self) -> u64 {
         match self {
             LossKind::BceLogits => 50,
-            LossKind::Mse | LossKind::L1 => 3,
+            LossKind::Mse | LossKind::L1 | LossKind::Hinge | LossKind::Root => 3,
         }
     }
 
     fn flop_backward(self) -> u64 {
         match self {
             LossKind::BceLogits => 20,
-            LossKind::Mse | LossKind::L1 => 3,
+            LossKind::Mse | LossKind::L1 | LossKind::Hinge | LossKind::Root => 3,
         }
     }
 }
@@ -88,6 +96,8 @@ impl Op for Loss {
             LossKind::BceLogits => "bce_with_logits",
             LossKind::Mse => "mse",
             LossKind::L1 => "l1",
+            LossKind::Hinge => "hinge",
+            LossKind::Root => "norm_penalty",
         }
     }
 
@@ -144,6 +154,8 @@ impl Op for LossBackward {
             LossKind::BceLogits => "bce_with_logits_bwd",
             LossKind::Mse => "mse_bwd",
             LossKind::L1 => "l1_bwd",
+            LossKind::Hinge => "hinge_bwd",
+            LossKind::Root => "norm_penalty_bwd",
         }
     }
 
@@ -182,6 +194,16 @@ impl Tape {
     /// Mean squared error of `x` against the constant `target`, a scalar.
     pub fn mse(&mut self, x: Tensor, target: f32) -> Tensor {
         Loss { kind: LossKind::Mse, target: Some(target) }.record(self, &[x])
+    }
+
+    /// Mean hinge loss `max(0, 1 - target x)`, `target` 1 or -1, a scalar.
+    pub fn hinge(&mut self, x: Tensor, target: f32) -> Tensor {
+        Loss { kind: LossKind::Hinge, target: Some(target) }.record(self, &[x])
+    }
+
+    /// Mean squared error of norms, given squared in `x`, against `target`: the mean of `(sqrt(x) - target)^2`, a scalar.
+    pub fn norm_penalty(&mut self, x: Tensor, target: f32) -> Tensor {
+        Loss { kind: LossKind::Root, target: Some(target) }.record(self, &[x])
     }
 
     /// Mean squared error of two tensors of equal shape, a scalar.

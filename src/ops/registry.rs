@@ -1,8 +1,8 @@
 //! Every operation in one list, with an example of each: documentation, tests and benches go through it.
 
 use super::{
-    Act, ActBackward, BatchNorm, Broadcast, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dispatch, Lowering, NormMode,
-    Operand, Running, Slice, Tuning, View,
+    Act, ActBackward, BatchNorm, Broadcast, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dispatch, Enlarge, Lowering,
+    MixBackward, NormMode, Operand, Resample2d, Resample2dBackward, Running, SampleBroadcast, Slice, Tuning, View,
 };
 use crate::error::Result;
 use crate::shape::{Channels, Conv, Shape};
@@ -40,7 +40,9 @@ const fn op(name: &'static str, stem: &'static str, summary: &'static str, gradi
 }
 
 const NO_OPERANDS: Gradient = Gradient::None("it has no operands");
-const SECOND_NORM: Gradient = Gradient::None("second derivatives of norms are not needed by any net here");
+const NOT_TRAINED: Gradient = Gradient::None("a filter of finished pictures; nothing is trained through it");
+const OF_SUMS: Gradient = Gradient::None("those of batch_norm and batch_norm_bwd cover it");
+const THIRD: Gradient = Gradient::None("third derivatives are not needed by any loss here");
 const SECOND_LOSS: Gradient = Gradient::None("second derivatives of losses are not needed by any net here");
 
 /// All operations.
@@ -53,6 +55,11 @@ pub const OPS: &[OpInfo] = &[
     op("add", "add", "y = a + b", Gradient::Passed, |t, _| {
         let (a, b) = (input(t), input(t));
         let y = t.add(a, b)?;
+        differentiate(t, y, &[a, b])
+    }),
+    op("mul", "mul", "y = a b", Gradient::Op("mul"), |t, _| {
+        let (a, b) = (input(t), input(t));
+        let y = t.mul(a, b)?;
         differentiate(t, y, &[a, b])
     }),
     op("scale", "scale", "y = a x", Gradient::Op("scale"), |t, _| {
@@ -132,12 +139,36 @@ pub const OPS: &[OpInfo] = &[
     op("mse_bwd", "loss", "dx = dy / elements * 2 (x - target)", SECOND_LOSS, mse),
     op("l1", "loss", "y = mean of |x - target|", Gradient::Op("l1_bwd"), l1),
     op("l1_bwd", "loss", "dx = dy / elements * sign(x - target)", SECOND_LOSS, l1),
+    op("hinge", "loss", "y = mean of max(0, 1 - target x)", Gradient::Op("hinge_bwd"), one_sided),
+    op("hinge_bwd", "loss", "dx = dy / elements * (target x < 1 ? -target : 0)", SECOND_LOSS, one_sided),
+    op("norm_penalty", "loss", "y = mean of (sqrt(x) - target)^2", Gradient::Op("norm_penalty_bwd"), one_sided),
+    op("norm_penalty_bwd", "loss", "dx = dy / elements * (1 - target / sqrt(x))", SECOND_LOSS, one_sided),
+    op("variation", "variation", "y = a |right - x| + b |below - x|; its sum is the total variation", Gradient::Op("variation_bwd"), variation),
+    op("variation_bwd", "variation", "dx = signed sums of dy here, left and above", SECOND_LOSS, variation),
+    op("sample_sum", "sample", "y = sum of each sample of x", Gradient::Op("sample_broadcast"), |t, _| {
+        for x in reduced() {
+            let x = t.input("x", x);
+            let y = t.sample_sum(x);
+            differentiate(t, y, &[x])?;
+        }
+        Ok(())
+    }),
+    op("sample_broadcast", "sample", "y = x of the sample", Gradient::Op("sample_sum"), |t, _| {
+        let x = t.input("x", Shape::new(2, 1, 1, 1));
+        let y = t.push_one(SampleBroadcast, &[x], shape());
+        differentiate(t, y, &[x])
+    }),
+    op("mix", "sample", "y = alpha a + (1 - alpha) b, alpha random, one a sample", Gradient::Op("mix_bwd"), |t, _| mix(t)),
+    op("mix_bwd", "sample", "da = alpha dy, db = (1 - alpha) dy", Gradient::Op("mix_bwd"), |t, _| mix(t)),
+    op("resample2d", "resample2d", "y = x enlarged by 2 (nearest, bilinear) and padded by reflection", Gradient::Op("resample2d_bwd"), |t, _| resample(t)),
+    op("resample2d_bwd", "resample2d", "the adjoint of resample2d", Gradient::Op("resample2d"), |t, _| resample(t)),
     op("batch_norm", "batch_norm", "y = (x - mean) rstd gamma + beta", Gradient::Op("batch_norm_bwd"), batch_norm),
     op("batch_norm_stats", "batch_norm", "mean and 1 / sqrt(var + eps) by channel and group", Gradient::None("that of batch_norm covers it"), batch_norm),
     op("batch_norm_running", "batch_norm", "statistics from running mean and variance", Gradient::None("running statistics are not trained"), batch_norm),
-    op("batch_norm_sums", "batch_norm", "sums of dy and dy xhat by channel and group", SECOND_NORM, batch_norm),
-    op("batch_norm_parameter", "batch_norm", "dgamma or dbeta from the sums", SECOND_NORM, batch_norm),
-    op("batch_norm_bwd", "batch_norm", "dx = gamma rstd (dy - mean of dy - xhat * mean of dy xhat)", SECOND_NORM, batch_norm),
+    op("batch_norm_sums", "batch_norm", "sums of dy and dy xhat by channel and group", OF_SUMS, batch_norm),
+    op("batch_norm_parameter", "batch_norm", "dgamma or dbeta from the sums", OF_SUMS, batch_norm),
+    op("batch_norm_bwd", "batch_norm", "dx = gamma rstd (dy - mean of dy - xhat * mean of dy xhat)", Gradient::Op("batch_norm_second"), batch_norm_second),
+    op("batch_norm_second", "batch_norm_second", "the derivative of batch_norm_bwd by x", THIRD, batch_norm_second),
     op("conv2d", "conv2d", "y = bias + sum over taps and ci of x w", Gradient::Op("conv2d_bwd_x"), |t, s| convolutions(t, s, false)),
     op("conv2d_bwd_x", "conv2d", "dx = sum over taps and co of dy w", Gradient::Op("conv2d"), |t, s| {
         let (x, w, dy) = small(t, s, false);
@@ -172,6 +203,34 @@ pub const OPS: &[OpInfo] = &[
             t.adam(s, &page, 1);
         }
         Ok(())
+    }),
+    op("ema", "ema", "e += share (w - e), share falling to 1 - decay", Gradient::None("an average of parameters is not trained through"), |t, s| {
+        let (w, e) = (s.param("sample", "w", weight(6)).value, s.param("average", "w", weight(6)).value);
+        t.ema(s, w, e, 0.999)
+    }),
+    op("gaussian_blur", "blur", "y = Gaussian * x, every channel by itself, borders repeated", NOT_TRAINED, |t, _| {
+        let x = input(t);
+        t.gaussian_blur(x, 1.5).map(drop)
+    }),
+    op("luma", "canny", "y = 0.299 r + 0.587 g + 0.114 b", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 3));
+        t.luma(x).map(drop)
+    }),
+    op("sobel", "canny", "y = (dx, dy, their length) by Sobel's 3 x 3 filters", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 1));
+        t.sobel(x).map(drop)
+    }),
+    op("non_maximum", "canny", "y = 2 or 1 where the length is a maximum along the gradient and reaches high or low, else 0", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 3));
+        t.non_maximum(x, 0.1, 0.2).map(drop)
+    }),
+    op("components", "components", "y = 1 in 8-connected components of x > 0 with enough pixels that reach a level, else 0", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 1));
+        t.components(x, 2.0, 5).map(drop)
+    }),
+    op("thin", "thin", "y = x > 0 less one layer of pixels on two sides (Guo and Hall)", NOT_TRAINED, |t, _| {
+        let x = t.input("x", Shape::new(2, 5, 7, 1));
+        t.thin(x, 1).map(drop)
     }),
 ];
 
@@ -238,6 +297,54 @@ fn l1(t: &mut Tape, _: &mut Store) -> Result<()> {
         t.backward(&[loss], &[x, y])?;
     }
     Ok(())
+}
+
+/// Losses of one operand: of what is judged, and of squared norms.
+fn one_sided(t: &mut Tape, _: &mut Store) -> Result<()> {
+    for [x, _] in pairs(t) {
+        let losses = [t.hinge(x, 1.0), t.norm_penalty(x, 1.0)];
+        t.backward(&losses, &[x])?;
+    }
+    Ok(())
+}
+
+fn variation(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let x = input(t);
+    let y = t.total_variation(x);
+    t.backward(&[y], &[x]).map(drop)
+}
+
+fn mix(t: &mut Tape) -> Result<()> {
+    let (a, b) = (input(t), input(t));
+    let y = t.mix(a, b)?;
+    differentiate(t, y, &[a, b])?;
+    let dy = input(t);
+    let da = t.push_one(MixBackward { stream: 1, second: false }, &[dy], shape());
+    differentiate(t, da, &[dy])
+}
+
+fn resample(t: &mut Tape) -> Result<()> {
+    for (enlarge, pad) in [(Enlarge::No, 1), (Enlarge::Nearest, 1), (Enlarge::Bilinear, 1)] {
+        let x = input(t);
+        let y = t.resample2d(x, enlarge, pad)?;
+        let dy = t.input("dy", t.shape(y));
+        let dx = t.push_one(Resample2dBackward(Resample2d { enlarge, pad }), &[dy], shape());
+        differentiate(t, y, &[x])?;
+        differentiate(t, dx, &[dy])?;
+    }
+    Ok(())
+}
+
+/// The gradient of a gradient.
+fn batch_norm_second(t: &mut Tape, s: &mut Store) -> Result<()> {
+    let mut vector = |name| s.param("sample", name, Layout::Vector(channels()));
+    let (gamma, beta) = (vector("gamma"), vector("beta"));
+    let (gamma, beta, x) = (t.param(s, &gamma), t.param(s, &beta), input(t));
+    let y = t.batch_norm(x, gamma, beta, None, NormMode::Instance, BatchNorm::default())?;
+    let y = t.mul(y, y)?;
+    let loss = t.sum(y);
+    let dx = t.backward(&[loss], &[x])?[0].expect("it depends on x");
+    differentiate(t, dx, &[x, gamma])
 }
 
 /// Shapes that reductions over pixels treat differently: few and many pixels, one to eight columns of vec4s.

@@ -1,11 +1,13 @@
 //! Training pix2pix, and running a generator.
 
+mod gan;
 mod pix2pix;
 mod schedule;
 mod strips;
 mod translator;
 
-pub use pix2pix::{GanMode, LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig};
-pub use schedule::{LrPolicy, Schedule};
+pub use gan::{GanMode, gradient_penalty};
+pub use pix2pix::{LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig};
+pub use schedule::{LrPolicy, Rates, Schedule, ScheduleState};
 pub use strips::{Statistics, Strips};
 pub use translator::Translator;

@@ -1,4 +1,4 @@
-//! Learning-rate schedules by epoch, exactly as the reference implementation steps them.
+//! Learning-rate schedules by epoch.
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -7,12 +7,16 @@ use std::str::FromStr;
 /// How the learning rate changes from epoch to epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LrPolicy {
-    /// Constant, then down to 0 in a line.
+    /// Constant, then down in a line.
     Linear,
     /// A tenth of it every `lr_decay_iters` epochs.
     Step,
-    /// Half a cosine over `n_epochs`, and on.
+    /// A fifth of it when the metric has not fallen by 1 % for more than five epochs.
+    Plateau,
+    /// Half a cosine over all epochs.
     Cosine,
+    /// The same throughout.
+    Constant,
 }
 
 impl FromStr for LrPolicy {
@@ -21,11 +25,10 @@ impl FromStr for LrPolicy {
         match s {
             "linear" => Ok(LrPolicy::Linear),
             "step" => Ok(LrPolicy::Step),
+            "plateau" => Ok(LrPolicy::Plateau),
             "cosine" => Ok(LrPolicy::Cosine),
-            "plateau" => {
-                Err(Error::Usage("--lr_policy plateau: the reference never feeds it a metric, so it is not offered; choose linear, step or cosine".into()))
-            }
-            _ => Err(Error::Usage(format!("--lr_policy {s}: choose linear, step or cosine"))),
+            "constant" => Ok(LrPolicy::Constant),
+            _ => Err(Error::Usage(format!("--lr_policy {s}: choose linear, step, plateau, cosine or constant"))),
         }
     }
 }
@@ -35,38 +38,146 @@ impl fmt::Display for LrPolicy {
         f.write_str(match self {
             LrPolicy::Linear => "linear",
             LrPolicy::Step => "step",
+            LrPolicy::Plateau => "plateau",
             LrPolicy::Cosine => "cosine",
+            LrPolicy::Constant => "constant",
         })
     }
 }
 
-/// A learning rate with its schedule.
+/// Learning rates of the two networks.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Rates {
+    /// The generator's.
+    pub g: f64,
+    /// The discriminator's.
+    pub d: f64,
+}
+
+impl From<f64> for Rates {
+    fn from(lr: f64) -> Self {
+        Rates { g: lr, d: lr }
+    }
+}
+
+/// What a schedule has seen: part of a checkpoint. Only [`LrPolicy::Plateau`] remembers anything.
+#[derive(Clone, Copy, PartialEq, Debug)]
+#[cfg_attr(feature = "io", derive(serde::Serialize, serde::Deserialize))]
+pub struct ScheduleState {
+    /// What the rates are multiplied by.
+    pub factor: f64,
+    /// The lowest metric so far.
+    pub best: Option<f64>,
+    /// Epochs since then.
+    pub bad_epochs: u64,
+    /// Sum of the training metric in this epoch, and of how many steps.
+    pub sum: f64,
+    /// See `sum`.
+    pub steps: u64,
+}
+
+impl Default for ScheduleState {
+    fn default() -> Self {
+        ScheduleState { factor: 1.0, best: None, bad_epochs: 0, sum: 0.0, steps: 0 }
+    }
+}
+
+impl ScheduleState {
+    /// PyTorch's `ReduceLROnPlateau` with the reference's `factor=0.2, threshold=0.01, patience=5` and the default `eps=1e-8`.
+    fn plateau(&mut self, metric: f64, lr: f64) {
+        if self.best.is_none_or(|best| metric < best * (1.0 - 0.01)) {
+            (self.best, self.bad_epochs) = (Some(metric), 0);
+        } else {
+            self.bad_epochs += 1;
+        }
+        if self.bad_epochs > 5 {
+            if lr * self.factor * (1.0 - 0.2) > 1e-8 {
+                self.factor *= 0.2;
+            }
+            self.bad_epochs = 0;
+        }
+    }
+}
+
+/// Learning rates with their schedule.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Schedule {
-    /// How it changes.
+    /// How they change.
     pub policy: LrPolicy,
-    /// The rate of the first epoch.
-    pub lr: f64,
-    /// Epochs at that rate (linear), or the cosine's half period.
+    /// The rates of the first epoch.
+    pub rates: Rates,
+    /// Epochs at that rate (linear).
     pub n_epochs: u64,
     /// Epochs of decay.
     pub n_epochs_decay: u64,
     /// Epochs between steps (step).
     pub lr_decay_iters: u64,
+    /// The reference implementation's table, with its mistakes: see [`Schedule::factor`].
+    pub compat: bool,
+    /// What it has seen.
+    pub state: ScheduleState,
 }
 
 impl Schedule {
-    /// The rate of an epoch, counted from 1.
+    /// What the rates of an epoch, counted from 1, are multiplied by. Of `n` epochs at the full rate, `d` of decay:
     ///
-    /// Linear is the reference's `1 - max(0, e + 1 - n_epochs) / (n_epochs_decay + 1)`: it begins to fall one epoch early,
-    /// and the very last epoch has rate 0.
-    pub fn at(&self, epoch: u64) -> f64 {
+    /// ```text
+    /// linear   1 - max(0, e - n) / (d + 1)          compat: e + 1 for e, so it falls one epoch early and the last has rate 0
+    /// step     0.1 ^ floor((e - 1) / iters)         compat: e for e - 1
+    /// cosine   (1 + cos(pi (e - 1) / (n + d))) / 2  compat: (1 + cos(pi e / n)) / 2, which rises again after n epochs
+    /// plateau  0.2 ^ (times the metric stood still) compat: the metric is always 0, so every six epochs
+    /// ```
+    pub fn factor(&self, epoch: u64) -> f64 {
+        let total = self.n_epochs + self.n_epochs_decay;
+        let late = if self.compat { epoch } else { epoch.saturating_sub(1) };
         let factor = match self.policy {
-            LrPolicy::Linear => 1.0 - (epoch + 1).saturating_sub(self.n_epochs) as f64 / (self.n_epochs_decay + 1) as f64,
-            LrPolicy::Step => 0.1f64.powi((epoch / self.lr_decay_iters.max(1)) as i32),
-            LrPolicy::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * epoch as f64 / self.n_epochs.max(1) as f64).cos()),
+            LrPolicy::Linear => 1.0 - (late + 1).saturating_sub(self.n_epochs) as f64 / (self.n_epochs_decay + 1) as f64,
+            LrPolicy::Step => 0.1f64.powi((late / self.lr_decay_iters.max(1)) as i32),
+            LrPolicy::Cosine => {
+                let half = if self.compat { self.n_epochs } else { total };
+                0.5 * (1.0 + (std::f64::consts::PI * late as f64 / half.max(1) as f64).cos())
+            }
+            LrPolicy::Plateau if self.compat => {
+                let mut state = ScheduleState::default();
+                (0..epoch).for_each(|_| state.plateau(0.0, self.rates.g));
+                state.factor
+            }
+            LrPolicy::Plateau => self.state.factor,
+            LrPolicy::Constant => 1.0,
         };
-        self.lr * factor.max(0.0)
+        factor.max(0.0)
+    }
+
+    /// The rates of an epoch, counted from 1.
+    pub fn at(&self, epoch: u64) -> Rates {
+        let factor = self.factor(epoch);
+        Rates { g: self.rates.g * factor, d: self.rates.d * factor }
+    }
+
+    /// Whether it wants to hear of the metric.
+    fn listens(&self) -> bool {
+        self.policy == LrPolicy::Plateau && !self.compat
+    }
+
+    /// Hears the training metric (the L1 term) of a step: what an epoch without validation is judged by.
+    pub fn saw_step(&mut self, metric: f32) {
+        if self.listens() {
+            self.state.sum += f64::from(metric);
+            self.state.steps += 1;
+        }
+    }
+
+    /// Hears that an epoch has ended. `validation`: the metric of the validation, lower is better; `None`: there was none, and the mean of the
+    /// training metric counts.
+    pub fn end_epoch(&mut self, validation: Option<f64>) {
+        if !self.listens() {
+            return;
+        }
+        let trained = (self.state.steps > 0).then(|| self.state.sum / self.state.steps as f64);
+        if let Some(metric) = validation.or(trained) {
+            self.state.plateau(metric, self.rates.g);
+        }
+        (self.state.sum, self.state.steps) = (0.0, 0);
     }
 }
 
@@ -74,11 +185,52 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    #[test]
-    fn linear_is_the_reference_table() {
-        let s = Schedule { policy: LrPolicy::Linear, lr: 1.0, n_epochs: 100, n_epochs_decay: 100, lr_decay_iters: 50 };
-        for (epoch, factor) in [(1, 1.0), (99, 1.0), (100, 100.0 / 101.0), (150, 50.0 / 101.0), (199, 1.0 / 101.0), (200, 0.0)] {
-            assert!((s.at(epoch) - factor).abs() < 1e-12, "epoch {epoch}");
+    fn schedule(policy: LrPolicy, compat: bool) -> Schedule {
+        Schedule { policy, rates: 1.0.into(), n_epochs: 100, n_epochs_decay: 100, lr_decay_iters: 50, compat, state: ScheduleState::default() }
+    }
+
+    fn hold(s: Schedule, table: &[(u64, f64)]) {
+        for (epoch, factor) in table {
+            assert!((s.factor(*epoch) - factor).abs() < 1e-12, "{} compat {} epoch {epoch}: {}", s.policy, s.compat, s.factor(*epoch));
         }
+    }
+
+    #[test]
+    fn compat_is_the_reference_table() {
+        hold(schedule(LrPolicy::Linear, true), &[(1, 1.0), (99, 1.0), (100, 100.0 / 101.0), (150, 50.0 / 101.0), (199, 1.0 / 101.0), (200, 0.0)]);
+        hold(schedule(LrPolicy::Step, true), &[(1, 1.0), (49, 1.0), (50, 0.1), (99, 0.1), (100, 0.01)]);
+        hold(schedule(LrPolicy::Cosine, true), &[(50, 0.5), (100, 0.0), (150, 0.5), (200, 1.0)]);
+        hold(schedule(LrPolicy::Plateau, true), &[(1, 1.0), (6, 1.0), (7, 0.2), (12, 0.2), (13, 0.04)]);
+    }
+
+    #[test]
+    fn corrected_tables_decay_where_they_say_and_never_reach_zero() {
+        hold(schedule(LrPolicy::Linear, false), &[(1, 1.0), (100, 1.0), (101, 100.0 / 101.0), (200, 1.0 / 101.0)]);
+        hold(schedule(LrPolicy::Step, false), &[(1, 1.0), (50, 1.0), (51, 0.1), (100, 0.1), (101, 0.01)]);
+        hold(schedule(LrPolicy::Cosine, false), &[(1, 1.0), (101, 0.5)]);
+        hold(schedule(LrPolicy::Constant, false), &[(1, 1.0), (200, 1.0)]);
+        let cosine = schedule(LrPolicy::Cosine, false);
+        assert!((1..200).all(|e| cosine.factor(e + 1) < cosine.factor(e)) && cosine.factor(200) > 0.0);
+    }
+
+    #[test]
+    fn a_plateau_is_one_of_the_metric_and_validation_goes_first() {
+        let mut s = schedule(LrPolicy::Plateau, false);
+        s.saw_step(5.0);
+        s.saw_step(3.0);
+        s.end_epoch(None);
+        assert_eq!((s.state.best, s.state.steps), (Some(4.0), 0));
+        // Less than a hundredth better is no better.
+        (0..5).for_each(|_| s.end_epoch(Some(3.97)));
+        assert_eq!((s.factor(7), s.state.bad_epochs), (1.0, 5));
+        s.end_epoch(Some(3.97));
+        assert!((s.factor(8) - 0.2).abs() < 1e-15);
+        s.saw_step(100.0);
+        s.end_epoch(Some(1.0));
+        assert_eq!((s.state.best, s.state.bad_epochs), (Some(1.0), 0));
+        let mut constant = schedule(LrPolicy::Constant, false);
+        constant.saw_step(1.0);
+        constant.end_epoch(None);
+        assert_eq!(constant.state, ScheduleState::default());
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{Mode, NormParams, Unet, UnetLayer};
+use crate::nets::{Mode, NormParams, Unet, UnetLayer, Upsample};
 use crate::ops::{Act, BatchNorm, NormMode};
 use crate::plan::{Plan, PlanOptions, StepValues};
 use crate::shape::{Channels, Conv, Shape};
@@ -141,10 +141,13 @@ impl<'a> Strips<'a> {
     /// A generator in strips of `rows` rows of the picture (deeper layers: of as many of theirs), on the weights in `store`.
     ///
     /// # Errors
-    /// [`Error::Usage`] if `mode` has dropout: its masks belong to whole pictures.
+    /// [`Error::Usage`] if `mode` has dropout: its masks belong to whole pictures; or the net has resize convolutions.
     pub fn new(gpu: &'a Gpu, store: &'a Store, unet: &'a Unet, mode: Mode, rows: u32, options: PlanOptions) -> Result<Strips<'a>> {
         if mode.dropout && unet.config().dropout {
             return Err(Error::Usage("dropout makes one mask for a whole picture; use --dropout off with tiles and sequences".into()));
+        }
+        if unet.config().upsample != Upsample::Transpose {
+            return Err(Error::Usage("strips are of nets with transposed convolutions; translate this one whole, without --tile and --sequence".into()));
         }
         Ok(Strips { gpu, store, unet, mode, rows: rows.max(1), options: PlanOptions { memory_limit: None, ..options } })
     }

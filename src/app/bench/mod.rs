@@ -9,6 +9,7 @@ mod options;
 mod probe;
 mod problem;
 mod roofline;
+mod sizes;
 mod step;
 mod table;
 mod whereto;

@@ -33,6 +33,15 @@ pub(super) struct StepArgs {
     /// Measure against the same step with these flags as well, interleaved: --against "--no_reuse", --against "--adapter gl".
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub against: Option<String>,
+    /// Measure these sides instead, from the least to the largest, and tell what a pixel costs: 128,256,512.
+    #[arg(long, value_name = "SIDES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=8192), conflicts_with = "against")]
+    pub sizes: Vec<u32>,
+    /// The same for batch sizes: 1,2,4,8.
+    #[arg(long, value_name = "BATCHES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=4096), conflicts_with = "against")]
+    pub batches: Vec<u32>,
+    /// Draw what --sizes and --batches find into this file (SVG).
+    #[arg(long, value_name = "FILE", conflicts_with = "against")]
+    pub svg: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -72,7 +81,7 @@ pub(in crate::app) fn preset(name: &str, batch_size: u32) -> Result<Pix2PixConfi
 /// Flags that say how large a step is: with one of them and no preset, train's defaults hold.
 const SIZES: [&str; 7] = ["net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
 /// Flags of train that decide nothing about a step: they are taken, since command lines get copied, and not listed.
-const UNLISTED: [&str; 16] = [
+const UNLISTED: [&str; 21] = [
     "name",
     "checkpoints_dir",
     "model",
@@ -81,6 +90,11 @@ const UNLISTED: [&str; 16] = [
     "overwrite",
     "save_epoch_freq",
     "save_latest_freq",
+    "save_by_iter",
+    "keep",
+    "val_freq",
+    "early_stop",
+    "tensorboard",
     "print_freq",
     "init_g",
     "init_d",

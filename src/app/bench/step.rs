@@ -3,9 +3,9 @@
 use super::data::Data;
 use super::options::Options;
 use super::whereto::WhereTo;
-use super::{LR, Timing, about, against, check_seconds, round, tuned, warm_trainer};
+use super::{LR, Timing, about, against, check_seconds, round, sizes, tuned, warm_trainer};
 use crate::app::train::peak_memory;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::plan::{Clock, Program};
 use crate::train::{Pix2Pix, Pix2PixConfig};
@@ -42,6 +42,12 @@ pub(super) fn run(words: &[String]) -> Result<()> {
     check_seconds(options.args.seconds)?;
     if let Some(flags) = &options.args.against {
         return against::run(&options, flags);
+    }
+    if !options.args.sizes.is_empty() || !options.args.batches.is_empty() {
+        return sizes::run(&options);
+    }
+    if options.args.svg.is_some() {
+        return Err(Error::Usage("--svg draws what --sizes and --batches measure; give one of them".into()));
     }
     let data = Data::open(&options.args.train)?;
     let config = options.config(data.image_size())?;

@@ -71,6 +71,9 @@ pub(in crate::app) struct EvalArgs {
     /// Print JSON, picture by picture.
     #[arg(long)]
     pub json: bool,
+    /// Pictures in the table, those with the largest L1 first.
+    #[arg(long, default_value_t = 10)]
+    pub worst: usize,
     /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
     #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
     pub tune: Option<Tune>,

@@ -14,7 +14,7 @@ mod values;
 pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TuneArgs, dev};
 pub(super) use device::Tune;
 pub(super) use files::{ExportArgs, ImportArgs};
-pub(super) use run::RunArgs;
+pub(super) use run::{InfoArgs, ResumeArgs, RunArgs, TalkArgs, TrainCommand};
 pub(super) use train::TrainArgs;
 pub(super) use translate::TranslateArgs;
 pub(super) use values::bytes;
@@ -38,7 +38,11 @@ pub(super) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// Train on a folder of A|B pairs.
-    Train(Box<TrainArgs>),
+    Train(Box<TrainCommand>),
+    /// Go on with a run from its last checkpoint.
+    Resume(Box<ResumeArgs>),
+    /// Tell what a checkpoint or a run's folder is.
+    Info(InfoArgs),
     /// Run a trained generator on pictures.
     Translate(TranslateArgs),
     /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of pictures.
@@ -55,6 +59,8 @@ pub(super) enum Command {
     Tune(Box<TuneArgs>),
     /// Train a small net on pictures drawn on the spot, and show how it goes.
     Demo(DemoArgs),
+    /// Make pictures ready for training: combine, split, edges, tiles and more.
+    Prepare(super::prepare::PrepareArgs),
     /// Tools for people who work on pixtape.
     #[command(hide = true)]
     Dev(DevArgs),
@@ -77,8 +83,12 @@ const IGNORED: &[(&str, bool)] = &[
     ("verbose", false),
     ("suffix", true),
     ("pool_size", true),
-    ("epoch_count", true),
 ];
+
+/// Whether a flag of upstream has no meaning here.
+pub(super) fn is_ignored(name: &str) -> bool {
+    IGNORED.iter().any(|(n, _)| *n == name)
+}
 
 /// Takes `-` and `_` alike in flag names (a word with blanks is no flag: `bench step --against` takes such), and drops upstream's flags that have no meaning here, with a note for each.
 pub(super) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
@@ -122,6 +132,6 @@ mod tests {
         assert_eq!(notes.len(), 2);
         let cli = Cli::try_parse_from(["pixtape", "train", "--dataroot", "x", "--netG", "unet-128"]).unwrap();
         let Command::Train(args) = cli.command else { panic!() };
-        assert_eq!((args.nets.net_g.as_str(), args.nets.ngf, args.optim.lambda_l1), ("unet_128", 64, 100.0));
+        assert_eq!((args.train.nets.net_g.as_str(), args.train.nets.ngf, args.train.optim.lambda_l1), ("unet_128", 64, 100.0));
     }
 }

@@ -5,6 +5,15 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
+// What runs of earlier versions do not say.
+fn on() -> String {
+    "on".into()
+}
+
+fn transpose() -> String {
+    "transpose".into()
+}
+
 /// The networks.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(rename_all = "snake_case", next_help_heading = "Networks")]
@@ -21,7 +30,7 @@ pub(in crate::app) struct NetworkArgs {
     /// Channels of the discriminator's first layer.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ndf: u32,
-    /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512.
+    /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512, or encoder_decoder_32 … encoder_decoder_512, the same without skips.
     #[arg(long = "netG", default_value = "unet_256", value_parser = underscored)]
     #[serde(rename = "netG")]
     pub net_g: String,
@@ -33,10 +42,22 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long = "n_layers_D", default_value_t = 3)]
     #[serde(rename = "n_layers_D")]
     pub n_layers_d: u32,
-    /// Norm: batch, instance, none.
-    #[arg(long, default_value = "batch")]
+    /// Whether the discriminator sees the input beside the output: on, off.
+    #[arg(long = "condition_D", default_value = "on", value_parser = ["on", "off"])]
+    #[serde(rename = "condition_D", default = "on")]
+    pub condition_d: String,
+    /// Norm: batch, instance, instance_affine, none.
+    #[arg(long, default_value = "batch", value_parser = underscored)]
     pub norm: String,
-    /// How weights begin: normal, xavier, kaiming.
+    /// Norm of the discriminator; --norm's by default.
+    #[arg(long = "norm_D", value_parser = underscored)]
+    #[serde(rename = "norm_D", default)]
+    pub norm_d: Option<String>,
+    /// How the generator enlarges: transpose, or a convolution behind nearest or bilinear (no checkerboard).
+    #[arg(long, default_value = "transpose")]
+    #[serde(default = "transpose")]
+    pub upsample: String,
+    /// How weights begin: normal, xavier, kaiming, orthogonal.
     #[arg(long, default_value = "normal")]
     pub init_type: String,
     /// Scale of the initial weights.
@@ -47,10 +68,10 @@ pub(in crate::app) struct NetworkArgs {
     pub no_dropout: bool,
     /// Start the generator from a safetensors file.
     #[arg(long = "init_G", value_name = "FILE")]
-    #[serde(skip)]
+    #[serde(default, rename = "init_G", skip_serializing_if = "Option::is_none")]
     pub init_g: Option<PathBuf>,
     /// Start the discriminator from a safetensors file.
     #[arg(long = "init_D", value_name = "FILE")]
-    #[serde(skip)]
+    #[serde(default, rename = "init_D", skip_serializing_if = "Option::is_none")]
     pub init_d: Option<PathBuf>,
 }

@@ -1,79 +1,97 @@
-//! A run's folder: options, losses, checkpoints, and where the run stands.
+//! A run's folder: options, logs, checkpoints, and where the run stands.
+
+mod checkpoints;
+mod logs;
+mod state;
+
+pub(super) use checkpoints::{Found, newest};
+pub(super) use logs::Log;
+pub(super) use state::State;
 
 use crate::error::{Error, Result};
-use crate::io::checkpoint::{TensorFile, save_moments, save_weights};
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
-use crate::train::{LOSS_NAMES, Losses, Pix2Pix};
-use serde::{Deserialize, Serialize};
+use crate::train::Losses;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
+const OPTIONS: &str = "options.json";
+const CONFIG: &str = "config.toml";
+const TUNING: &str = "tuning.json";
+const INFO: &str = "info.json";
+const LOCK: &str = ".lock";
 
-/// Where a run stands. Written last: it vouches for the files it names.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct State {
-    format_version: u32,
-    /// Steps done.
-    pub step: u64,
-    /// Epoch of the next batch, from 1, and that batch's place in it: the sampler's position.
-    pub epoch: u64,
-    /// See `epoch`.
-    pub batch: usize,
-    /// Seed of weights, dropout and sampler; random numbers are counted by step, so this and `step` are the whole RNG state.
-    pub seed: u64,
-    /// SHA-256 of the files that belong to this state.
-    digests: BTreeMap<String, String>,
+/// What a run's folder is to be told about the run.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    /// The options as they were resolved.
+    pub options: Value,
+    /// What its files say of themselves: architecture, preprocessing, device and version.
+    pub files: Value,
+    /// Checkpoints to keep.
+    pub keep: usize,
 }
 
 /// A run's folder with its open logs.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     path: PathBuf,
-    losses: BufWriter<File>,
-    timing: BufWriter<File>,
-}
-
-const STATE: &str = "latest_state.json";
-const OPTIONS: &str = "options.json";
-const TUNING: &str = "tuning.json";
-const MOMENTS: &str = "latest_optimizer.safetensors";
-
-fn weights_name(epoch: &str, net: &str) -> String {
-    format!("{epoch}_net_{net}.safetensors")
-}
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    /// A line a step.
+    losses: Log,
+    timing: Log,
+    /// A line a validated epoch.
+    pub validation: Log,
+    /// A line a watcher's remark.
+    pub events: Log,
+    about: Value,
+    keep: usize,
+    /// Held as long as the run goes on; the system lets go of it when the process ends, however it ends.
+    _lock: File,
 }
 
 impl RunFolder {
     /// Makes a folder for a new run. One that holds a run already is refused, or emptied of it with `overwrite`.
-    pub fn create(path: &Path, overwrite: bool, options: &Value) -> Result<RunFolder> {
-        if path.join(OPTIONS).exists() || path.join(STATE).exists() {
-            if !overwrite {
-                return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
-            }
-            remove_run(path)?;
+    pub fn create(path: &Path, overwrite: bool, about: About) -> Result<RunFolder> {
+        let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
+        if held && !overwrite {
+            return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
         }
         create_dir(path)?;
-        create_dir(&path.join("samples"))?;
-        let whole = json!({ "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"), "options": options });
-        write_json(&path.join(OPTIONS), &whole)?;
-        RunFolder::open(path, 0)
+        let lock = lock(path)?;
+        if held {
+            remove_run(path)?;
+        }
+        RunFolder::with_logs(path, 0, about, lock)
     }
 
-    /// Opens the logs of a run that stands at `step`; what they hold of later steps is cut off.
-    pub fn open(path: &Path, step: u64) -> Result<RunFolder> {
-        create_dir(&path.join("samples"))?;
-        let losses = log(&path.join("losses.jsonl"), step)?;
-        let timing = log(&path.join("timing.jsonl"), step)?;
-        Ok(RunFolder { path: path.into(), losses, timing })
+    /// Opens the folder of a run that goes on from a checkpoint; what its logs hold of later steps is cut off.
+    pub fn open(path: &Path, found: &Found, about: About) -> Result<RunFolder> {
+        let lock = lock(path)?;
+        found.restore(path)?;
+        RunFolder::with_logs(path, found.state.step, about, lock)
+    }
+
+    fn with_logs(path: &Path, step: u64, about: About, lock: File) -> Result<RunFolder> {
+        for folder in [path.into(), path.join("samples"), path.join("validation")] {
+            create_dir(&folder)?;
+            sweep(&folder);
+        }
+        let whole = json!({ "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"), "options": about.options });
+        write_json(&path.join(OPTIONS), &whole)?;
+        write_aside(&path.join(CONFIG), super::config::text(&about.options)?.as_bytes())?;
+        let log = |name: &str| Log::open(&path.join(name), step);
+        Ok(RunFolder {
+            path: path.into(),
+            losses: log("losses.jsonl")?,
+            timing: log("timing.jsonl")?,
+            validation: log("validation.jsonl")?,
+            events: log("events.jsonl")?,
+            about: about.files,
+            keep: about.keep,
+            _lock: lock,
+        })
     }
 
     /// The folder.
@@ -104,35 +122,18 @@ impl RunFolder {
         tuning.write(&self.path.join(TUNING))
     }
 
-    /// Where the run stands, its files checked against their digests.
-    pub fn state(path: &Path) -> Result<State> {
-        let file = path.join(STATE);
-        let text = std::fs::read_to_string(&file)
-            .map_err(|e| Error::file(&file, format!("no checkpoint to go on from ({e}); start the run without --continue_train")))?;
-        let state: State = serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("no state of a run: {e}")))?;
-        for (name, wanted) in &state.digests {
-            let file = path.join(name);
-            let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, format!("cannot be read: {e}")))?;
-            if digest(&bytes) != *wanted {
-                return Err(Error::file(
-                    &file,
-                    "does not belong to latest_state.json (another digest): it was changed or half-copied; restore it, or start again",
-                ));
-            }
-        }
-        Ok(state)
+    /// Writes what a page about the run wants to know of device, memory and data.
+    pub fn save_info(&self, info: &Value) -> Result<()> {
+        write_json(&self.path.join(INFO), info)
     }
 
-    /// Puts the last checkpoint into a trainer.
-    pub fn load(path: &Path, trainer: &mut Pix2Pix, state: &State) -> Result<()> {
-        let gpu = trainer.program().gpu().clone();
-        for (net, weights, _) in trainer.networks() {
-            TensorFile::read(&path.join(weights_name("latest", net)))?.load_into(&gpu, trainer.store(), weights)?;
+    /// What a file of this run says of itself, with something more.
+    fn about(&self, more: &Value) -> Value {
+        let mut about = self.about.clone();
+        for (name, value) in more.as_object().into_iter().flatten() {
+            about[name] = value.clone();
         }
-        let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
-        TensorFile::read(&path.join(MOMENTS))?.load_moments(&gpu, trainer.store(), &networks)?;
-        trainer.set_steps(state.step);
-        Ok(())
+        about
     }
 
     /// Appends a step's losses.
@@ -140,87 +141,89 @@ impl RunFolder {
         let mut row = Map::new();
         row.insert("step".into(), losses.step.into());
         row.insert("epoch".into(), epoch.into());
-        for (name, value) in LOSS_NAMES.iter().zip(losses.values) {
-            row.insert((*name).into(), json!(value));
+        for (name, value) in losses.named() {
+            row.insert(name.into(), json!(value));
         }
-        line(&mut self.losses, &Value::Object(row)).map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))
+        self.losses.line(&Value::Object(row))
+    }
+
+    /// The losses logged so far.
+    pub fn losses(&mut self) -> Result<Vec<Value>> {
+        self.losses.read()
     }
 
     /// Appends a step's times, in seconds.
     pub fn log_time(&mut self, step: u64, seconds: f64, data: f64) -> Result<()> {
         let round = |s: f64| (s * 1e6).round() / 1e6;
-        line(&mut self.timing, &json!({ "step": step, "seconds": round(seconds), "data_wait": round(data) }))
-            .map_err(|e| Error::file(self.path.join("timing.jsonl"), format!("cannot be written: {e}")))
+        self.timing.line(&json!({ "step": step, "seconds": round(seconds), "data_wait": round(data) }))
     }
 
-    /// Writes `<epoch>_net_*`.
-    pub async fn save_epoch(&self, trainer: &Pix2Pix, epoch: u64) -> Result<()> {
-        let gpu = trainer.program().gpu();
-        for (net, weights, passes) in trainer.networks() {
-            save_weights(gpu, trainer.store(), weights, passes * trainer.steps(), &self.path.join(weights_name(&epoch.to_string(), net))).await?;
-        }
-        Ok(())
+    /// Hands what was logged to the system, so that others can read it.
+    pub fn flush(&mut self) -> Result<()> {
+        self.logs().into_iter().try_for_each(Log::flush)
     }
 
-    /// Writes the checkpoint `latest`: weights, moments, and last the state that vouches for them.
-    pub async fn save_latest(&mut self, trainer: &Pix2Pix, (epoch, batch): (u64, usize)) -> Result<()> {
-        let flushed = self.losses.flush().and_then(|()| self.timing.flush()).and_then(|()| self.losses.get_ref().sync_all());
-        flushed.map_err(|e| Error::file(self.path.join("losses.jsonl"), format!("cannot be written: {e}")))?;
-        let gpu = trainer.program().gpu();
-        let mut digests = BTreeMap::new();
-        for (net, weights, passes) in trainer.networks() {
-            let name = weights_name("latest", net);
-            let bytes = save_weights(gpu, trainer.store(), weights, passes * trainer.steps(), &self.path.join(&name)).await?;
-            digests.insert(name, digest(&bytes));
-        }
-        let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
-        let bytes = save_moments(gpu, trainer.store(), &networks, &self.path.join(MOMENTS)).await?;
-        digests.insert(MOMENTS.into(), digest(&bytes));
-        let state = State { format_version: FORMAT, step: trainer.steps(), epoch, batch, seed: trainer.config().seed, digests };
-        let state = serde_json::to_value(state).map_err(|e| Error::Internal(e.to_string()))?;
-        write_json(&self.path.join(STATE), &state)
+    /// Brings what was logged to the disk.
+    fn sync(&mut self) -> Result<()> {
+        self.logs().into_iter().try_for_each(Log::sync)
+    }
+
+    fn logs(&mut self) -> [&mut Log; 4] {
+        [&mut self.losses, &mut self.timing, &mut self.validation, &mut self.events]
     }
 }
 
-fn write_json(path: &Path, value: &Value) -> Result<()> {
+/// One program a folder.
+fn lock(path: &Path) -> Result<File> {
+    let file = path.join(LOCK);
+    let lock = File::create(&file).map_err(|e| Error::file(&file, format!("cannot be written: {e}")))?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::file(path, "another pixtape is training in this folder; wait for it, or choose another --name")),
+        // Some file systems have no locks.
+        _ => Ok(lock),
+    }
+}
+
+/// Removes what was being written aside when an earlier program was killed: nobody else writes here now.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_file() && path.extension().is_some_and(|e| e == "part") {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Writes JSON for people.
+pub(super) fn write_json(path: &Path, value: &Value) -> Result<()> {
     let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::Internal(e.to_string()))?;
     text.push('\n');
     write_aside(path, text.as_bytes())
 }
 
-fn line(log: &mut BufWriter<File>, value: &Value) -> std::io::Result<()> {
-    writeln!(log, "{value}")
-}
-
-/// Opens a log for appending, cut back to the lines up to `step`.
-fn log(path: &Path, step: u64) -> Result<BufWriter<File>> {
-    let cannot = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
-    if path.exists() {
-        let mut kept = Vec::new();
-        for text in BufReader::new(File::open(path).map_err(cannot)?).lines() {
-            let text = text.map_err(cannot)?;
-            let row: Option<Value> = serde_json::from_str(&text).ok();
-            // A line cut off in the middle is no line.
-            if row.and_then(|r| r["step"].as_u64()).is_some_and(|s| s <= step) {
-                kept.extend_from_slice(text.as_bytes());
-                kept.push(b'\n');
-            }
-        }
-        write_aside(path, &kept)?;
-    }
-    OpenOptions::new().create(true).append(true).open(path).map(BufWriter::new).map_err(cannot)
-}
-
 /// Removes what a run wrote, and nothing else.
 fn remove_run(path: &Path) -> Result<()> {
+    const FILES: [&str; 12] = [
+        OPTIONS,
+        CONFIG,
+        TUNING,
+        INFO,
+        checkpoints::STATE,
+        checkpoints::MOMENTS,
+        "best.json",
+        "report.html",
+        "losses.jsonl",
+        "timing.jsonl",
+        "validation.jsonl",
+        "events.jsonl",
+    ];
+    const FOLDERS: [&str; 5] = [checkpoints::FOLDER, "samples", "validation", "diverged", "tensorboard"];
     let entries = std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = [OPTIONS, STATE, MOMENTS, TUNING, "losses.jsonl", "timing.jsonl"].contains(&name.as_str())
-            || (name.contains("_net_") && name.ends_with(".safetensors"));
-        let gone = if name == "samples" {
+        let gone = if FOLDERS.contains(&name.as_str()) {
             std::fs::remove_dir_all(entry.path())
-        } else if ours {
+        } else if FILES.contains(&name.as_str()) || (name.contains("_net_") && name.ends_with(".safetensors")) {
             std::fs::remove_file(entry.path())
         } else {
             Ok(())

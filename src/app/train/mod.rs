@@ -1,52 +1,68 @@
 //! `pixtape train`: setting up.
 
+mod diverged;
 mod options;
 mod progress;
 mod session;
+mod validation;
+mod watch;
 
-pub(super) use options::dataset_options;
+pub(super) use options::{dataset_options, resolved};
 pub(super) use progress::peak_memory;
 
-use super::flags::{TrainArgs, Tune};
-use super::run_folder::RunFolder;
+use super::flags::{TrainCommand, Tune};
+use super::run_folder::{About, RunFolder, newest};
 use super::samples::Samples;
 use super::starting::Starting;
+use super::tensorboard::Board;
 use super::tune;
 use crate::error::{Error, Result};
 use crate::io::AlignedDataset;
 use crate::io::checkpoint::TensorFile;
 use crate::plan::PlanOptions;
-use crate::train::{Pix2Pix, Schedule};
+use crate::train::{GanMode, Pix2Pix};
+use crate::tune::Identity;
 use clap::ArgMatches;
-use options::{check, resumed};
+use options::{COMMIT, about, check, resumed};
+use progress::Progress;
+use serde_json::{Map, Value, json};
 use session::Session;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use validation::Validation;
+use watch::{Seen, Watch};
 
 /// Set by Ctrl-C: finish the step, save, stop.
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Trains.
-pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
+pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result<()> {
+    let TrainCommand { train: args, talk } = command;
+    let mut progress = Progress::new(&talk);
     let args = if args.run.continue_train { resumed(args, matches)? } else { args };
     check(&args)?;
-    let state = if args.run.continue_train { Some(RunFolder::state(&args.folder())?) } else { None };
-    let schedule = Schedule {
-        policy: args.optim.lr_policy.parse()?,
-        lr: args.optim.lr,
-        n_epochs: args.optim.n_epochs,
-        n_epochs_decay: args.optim.n_epochs_decay,
-        lr_decay_iters: args.optim.lr_decay_iters,
-    };
+    let path = args.folder();
+    let found = if args.run.continue_train { newest(&path)? } else { None };
+    match &found {
+        Some(found) => found.refused.iter().for_each(|e| eprintln!("note: {e}; the run goes on from step {} instead", found.state.step)),
+        None if args.run.continue_train => eprintln!("note: {}: no checkpoint yet, the run begins anew", path.display()),
+        None => {}
+    }
+    let mut schedule = args.optim.schedule()?;
+    if let Some(found) = &found {
+        schedule.state = found.state.schedule;
+    }
     let options = dataset_options(&args)?;
     let dataset = Arc::new(AlignedDataset::open(options.clone())?);
     let config = args.config(dataset.image_size())?;
-    if args.folder().join("options.json").exists() && !args.run.continue_train && !args.run.overwrite {
-        return Err(Error::file(args.folder(), "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
+    let chance = chance(config.gan_mode);
+    if path.join("options.json").exists() && !args.run.continue_train && !args.run.overwrite {
+        return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
     }
     let init: Vec<(usize, TensorFile)> = [(0, &args.nets.init_g), (1, &args.nets.init_d)]
         .into_iter()
+        .filter(|_| found.is_none())
         .filter_map(|(at, file)| file.as_ref().map(|f| TensorFile::read(f).map(|t| (at, t))))
         .collect::<Result<_>>()?;
 
@@ -54,8 +70,8 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
     let plan_options = PlanOptions { memory_limit: args.device.memory_limit, reuse: !args.device.no_reuse, ..PlanOptions::default() };
     // Refuses what does not fit before anything is measured.
     let loads = crate::tune::problems(&Pix2Pix::plan(&config, gpu.family(), plan_options.clone())?);
-    let tuned = match &state {
-        Some(_) => tune::of_run(&gpu, &loads, &args.folder(), args.device.tune.is_some())?,
+    let tuned = match &found {
+        Some(_) => tune::of_run(&gpu, &loads, &path, args.device.tune.is_some())?,
         None => tune::resolve(&gpu, &loads, args.device.tune.as_ref().unwrap_or(&Tune::Auto), true)?,
     };
     let mut starting = Starting::new(&gpu);
@@ -63,27 +79,104 @@ pub(super) fn run(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
     for (at, file) in &init {
         file.load_into(&gpu, trainer.store(), trainer.networks()[*at].1)?;
     }
-    let folder = match &state {
-        Some(state) => {
-            RunFolder::load(&args.folder(), &mut trainer, state)?;
-            RunFolder::open(&args.folder(), state.step)?
+    trainer.restart_average()?;
+    let about = About { options: resolved(&args)?, files: about(&args, &gpu, dataset.image_size())?, keep: args.run.keep as usize };
+    let mut folder = match &found {
+        Some(found) => {
+            let folder = RunFolder::open(&path, found, about)?;
+            found.load(&mut trainer)?;
+            folder
         }
         None => {
-            let folder = RunFolder::create(&args.folder(), args.run.overwrite, &serde_json::to_value(&args).map_err(|e| Error::Internal(e.to_string()))?)?;
+            let folder = RunFolder::create(&path, args.run.overwrite || args.run.continue_train, about)?;
             folder.save_tuning(&tune::used(trainer.program()))?;
             folder
         }
     };
     let samples = Samples::new(&trainer, &args, &options, tuned.options(PlanOptions::default()), &mut |done, total| starting.show(done, total))?;
     drop(starting);
-    println!("{} on {} ({} kernels), {} pairs", args.nets.net_g, gpu.name(), gpu.family(), dataset.len());
-    println!("kernels: {tuned}");
-    println!("plan: {}", trainer.program().plan().memory());
+    let validation = match args.run.val_freq {
+        0 => None,
+        _ => Validation::open(&options, dataset.image_size(), &folder.validation.read()?).unwrap_or_else(|e| {
+            eprintln!("note: val/ is not used for validation: {e}");
+            None
+        }),
+    };
+    let first = trainer.steps();
+    let board = if args.run.tensorboard { Some(Board::open(&path.join("tensorboard"), first)?) } else { None };
+    let memory = trainer.program().plan().memory();
+    let info = info(&trainer, &dataset);
+    let text = format!(
+        "{} on {} ({} kernels), {} pairs\nkernels: {tuned}\nplan: {memory}{}",
+        args.nets.net_g,
+        gpu.name(),
+        gpu.family(),
+        dataset.len(),
+        chance
+            .map(|c| format!("\nlosses: G_GAN, D_real and D_fake are {c:.3} where D cannot tell real from fake (chance); G_L1 is weighted"))
+            .unwrap_or_default()
+    );
+    progress.say("start", &text, info.clone());
+    (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =
+        (trainer.config().pictures().into(), args.run.print_freq, memory.total(), chance);
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
     });
-    Session { args: &args, dataset, schedule, trainer, folder, samples, epochs: BTreeMap::new() }.run(state.as_ref())
+    let position = found.as_ref().map_or((args.optim.epoch_count, 0), |f| (f.state.epoch, f.state.batch));
+    let (watch, saved) = (watch(chance, &mut folder)?, found.map(|f| f.state.step));
+    let (epochs, recent) = (BTreeMap::new(), VecDeque::new());
+    let bad = None;
+    let args = &args;
+    Session { args, dataset, schedule, trainer, folder, samples, validation, watch, board, progress, info, position, epochs, recent, bad, saved }.run()
+}
+
+/// The loss of D where it cannot tell real from fake, and G's beside it.
+fn chance(mode: GanMode) -> Option<f64> {
+    match mode.to_string().as_str() {
+        "vanilla" => Some(std::f64::consts::LN_2),
+        "lsgan" => Some(0.25),
+        "hinge" => Some(1.0),
+        _ => None,
+    }
+}
+
+/// Watchers that stand where those of the run's log stood.
+fn watch(chance: Option<f64>, folder: &mut RunFolder) -> Result<Watch> {
+    let said = folder.events.read()?.iter().filter_map(|row| row["kind"].as_str().map(String::from)).collect();
+    let mut watch = Watch::new(chance, said);
+    for row in folder.losses()? {
+        let number = |name: &str| row[name].as_u64().unwrap_or(0);
+        watch.losses(Seen::new(number("step"), number("epoch"), |name| row[name].as_f64()));
+    }
+    Ok(watch)
+}
+
+/// What a page about the run wants to know.
+fn info(trainer: &Pix2Pix, dataset: &AlignedDataset) -> Value {
+    let gpu = trainer.program().gpu();
+    let (identity, memory) = (Identity::of(gpu), trainer.program().plan().memory());
+    let parameters = trainer.networks().map(|(net, weights, _)| {
+        let count: usize = weights.params().filter(|p| p.gradient.is_some()).map(|p| p.layout.elements()).sum();
+        (net.to_string(), Value::from(count))
+    });
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": COMMIT,
+        "adapter": identity.adapter,
+        "driver": identity.driver,
+        "kernels": identity.family,
+        "parameters": Map::from_iter(parameters),
+        "memory": {
+            "parameters": memory.parameters, "gradients": memory.gradients, "moments": memory.moments, "running": memory.running,
+            "activations": memory.activations, "inputs": memory.inputs, "uniforms": memory.uniforms, "total": memory.total(),
+        },
+        "data": {
+            "pairs": dataset.len(), "width": dataset.image_size().0, "height": dataset.image_size().1,
+            "batch_size": trainer.config().pictures(), "batches_per_epoch": dataset.batches_per_epoch(),
+        },
+        "process_peak_bytes": peak_memory(),
+    })
 }

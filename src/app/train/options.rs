@@ -3,10 +3,13 @@
 use crate::app::flags::{RunArgs, TrainArgs};
 use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
+use crate::gpu::Gpu;
 use crate::io::AlignedOptions;
 use crate::nets::UnetConfig;
+use crate::tune::Identity;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use serde_json::{Value, json};
 
 /// Values that no flag type can refuse.
 pub(super) fn check(args: &TrainArgs) -> Result<()> {
@@ -17,13 +20,17 @@ pub(super) fn check(args: &TrainArgs) -> Result<()> {
         return Err(Error::Usage(format!("--dataset_mode {}: pix2pix takes aligned pairs", args.data.dataset_mode)));
     }
     let positive = [
-        ("--lr", args.optim.lr > 0.0 && args.optim.lr.is_finite()),
+        ("--lr, --lr_G, --lr_D", [Some(args.optim.lr), args.optim.lr_g, args.optim.lr_d].into_iter().flatten().all(|lr| lr > 0.0 && lr.is_finite())),
         ("--beta1", (0.0..1.0).contains(&args.optim.beta1)),
         ("--save_epoch_freq", args.run.save_epoch_freq > 0),
         ("--save_latest_freq", args.run.save_latest_freq > 0),
     ];
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
+    }
+    let epochs = args.optim.n_epochs + args.optim.n_epochs_decay;
+    if args.optim.epoch_count > epochs {
+        return Err(Error::Usage(format!("--epoch_count {}: there are {epochs} epochs; raise --n_epochs or --n_epochs_decay", args.optim.epoch_count)));
     }
     if args.run.name.is_empty() || args.run.name.contains(['/', '\\']) || args.run.name.starts_with('.') {
         return Err(Error::Usage(format!("--name {:?}: a plain folder name is wanted; --checkpoints_dir says where it lies", args.run.name)));
@@ -37,9 +44,11 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
     let mut options = RunFolder::options(&args.folder())?;
     let given = serde_json::to_value(&args).map_err(internal)?;
     // serde's names are the flags' names; clap's identifiers are the fields'.
-    let fields = [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1")];
+    let fields = [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1"), ("init_G", "init_g"), ("init_D", "init_d")];
+    let more =
+        [("lambda_GAN", "lambda_gan"), ("lambda_TV", "lambda_tv"), ("lr_G", "lr_g"), ("lr_D", "lr_d"), ("norm_D", "norm_d"), ("condition_D", "condition_d")];
     for (name, value) in given.as_object().into_iter().flatten() {
-        let id = fields.iter().find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
+        let id = fields.iter().chain(&more).find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
         if matches.and_then(|m| m.value_source(id)) == Some(ValueSource::CommandLine) {
             options[name] = value.clone();
         }
@@ -60,7 +69,7 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         crop_size: args.data.crop_size,
         flip: !args.data.no_flip,
         serial_batches: args.data.serial_batches,
-        batch_size: args.data.batch_size as usize,
+        batch_size: (args.data.batch_size * args.optim.accumulate) as usize,
         seed: args.run.seed,
         max_dataset_size: args.data.max_dataset_size,
         input_nc: args.nets.input_nc,
@@ -68,3 +77,37 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         multiple_of: 1 << UnetConfig::downs_of(&args.nets.net_g)?,
     })
 }
+
+/// The options as they are written down.
+pub(in crate::app) fn resolved(args: &TrainArgs) -> Result<Value> {
+    // By way of text: 0.02 stays 0.02 and does not become the double next to the single.
+    let text = serde_json::to_string(args).map_err(|e| Error::Internal(e.to_string()))?;
+    serde_json::from_str(&text).map_err(|e| Error::Internal(e.to_string()))
+}
+
+/// What the files of a run say of themselves: everything that decides what they are good for, and what made them. Nothing in it depends on
+/// where a run lies or how far it is to go.
+pub(super) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) -> Result<Value> {
+    let mut options = resolved(args)?;
+    let elsewhere = serde_json::to_value(&args.run).map_err(|e| Error::Internal(e.to_string()))?;
+    if let (Some(options), Some(elsewhere)) = (options.as_object_mut(), elsewhere.as_object()) {
+        options.retain(|name, _| !elsewhere.contains_key(name) && !["dataroot", "num_threads", "init_G", "init_D"].contains(&name.as_str()));
+    }
+    let identity = Identity::of(gpu);
+    Ok(json!({
+        "format_version": 1,
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": COMMIT,
+        "adapter": identity.adapter,
+        "driver": identity.driver,
+        "kernels": identity.kernels,
+        "width": width,
+        "height": height,
+        // What the norms did in training; translate and eval do the same by default.
+        "norm_mode": "batch",
+        "options": options,
+    }))
+}
+
+/// The commit this was built from, if the build was told.
+pub(super) const COMMIT: Option<&str> = option_env!("PIXTAPE_COMMIT");

@@ -1,17 +1,24 @@
 //! The loop over batches, and what happens between them.
 
 use super::STOP;
-use super::progress::{peak_memory, progress};
+use super::progress::{Progress, Step, peak_memory};
+use super::validation::Validation;
+use super::watch::{Remark, Seen, Spread, Watch};
 use crate::app::flags::TrainArgs;
-use crate::app::run_folder::{RunFolder, State};
+use crate::app::run_folder::RunFolder;
 use crate::app::samples::Samples;
+use crate::app::tensorboard::Board;
 use crate::error::{Error, Result};
-use crate::io::{AlignedDataset, Loader};
-use crate::train::{LOSS_NAMES, Losses, Pix2Pix, Schedule};
-use std::collections::BTreeMap;
+use crate::io::{AlignedDataset, Batch, Loader, Picture};
+use crate::train::{Losses, Pix2Pix, Schedule};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+
+/// Batches that are kept until it is known that their step went well: more than there are steps whose losses are on their way.
+const RECENT: usize = 8;
 
 /// A training under way.
 pub(super) struct Session<'a> {
@@ -21,130 +28,238 @@ pub(super) struct Session<'a> {
     pub trainer: Pix2Pix,
     pub folder: RunFolder,
     pub samples: Samples,
+    pub validation: Option<Validation>,
+    pub watch: Watch,
+    pub board: Option<Board>,
+    pub progress: Progress,
+    /// What `info.json` says, but for what changes.
+    pub info: Value,
+    /// The next batch: epoch, from 1, and place in it.
+    pub position: (u64, usize),
     /// Epoch of each step whose losses are still on their way.
     pub epochs: BTreeMap<u64, u64>,
+    /// Steps and their batches.
+    pub recent: VecDeque<(u64, Batch)>,
+    /// The step whose losses are being looked at, if there are any that are no numbers.
+    pub bad: Option<u64>,
+    /// The step of the last checkpoint.
+    pub saved: Option<u64>,
 }
 
 impl Session<'_> {
-    /// Trains to the end, or until Ctrl-C.
-    pub fn run(mut self, state: Option<&State>) -> Result<()> {
+    /// Trains to the end, or until Ctrl-C, or until validation says that it is enough.
+    pub fn run(mut self) -> Result<()> {
+        let done = self.go();
+        self.progress.end();
+        match done {
+            Err(Error::NotFinite { name, value }) => {
+                let step = self.bad.unwrap_or(self.trainer.steps());
+                Err(self.diverged(step, &name, value))
+            }
+            other => other,
+        }
+    }
+
+    fn go(&mut self) -> Result<()> {
         let per_epoch = self.dataset.batches_per_epoch() as u64;
         let last_epoch = self.args.optim.n_epochs + self.args.optim.n_epochs_decay;
-        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(last_epoch));
-        let (first_epoch, first_batch) = state.map_or((1, 0), |s| (s.epoch, s.batch));
-        if self.trainer.steps() >= total {
-            println!("nothing to do: {} of {total} steps are done; raise --n_epochs or --max_steps", self.trainer.steps());
-            return Ok(());
-        }
-        let mut loader = Loader::new(self.dataset.clone(), first_epoch, first_batch, self.args.data.num_threads)?;
-        let bar = progress(total, self.trainer.steps());
+        let epochs = (last_epoch + 1).saturating_sub(self.args.optim.epoch_count);
+        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(epochs));
         let (started, first) = (Instant::now(), self.trainer.steps());
-        let mut latest = String::new();
-        let mut since_save = 0;
-        let mut position = (first_epoch, first_batch);
-        let mut data_wait = Duration::ZERO;
-        while self.trainer.steps() < total && !STOP.load(Ordering::SeqCst) {
-            let start = Instant::now();
-            let batch = loader.next()?;
-            let waited = start.elapsed();
-            data_wait += waited;
-            let losses = self.trainer.step(&batch.input, &batch.target, self.schedule.at(batch.epoch))?;
-            let step = self.trainer.steps();
-            self.epochs.insert(step, batch.epoch);
-            if let Some(text) = self.log(&losses)? {
-                latest = text;
-            }
-            self.folder.log_time(step, start.elapsed().as_secs_f64(), waited.as_secs_f64())?;
-            let done = (step - first) as f64;
-            bar.set_message(format!("epoch {} · {:.3} s/step · {latest}", batch.epoch, started.elapsed().as_secs_f64() / done));
-            bar.set_position(step);
-            let images = u64::from(self.args.data.batch_size);
-            if bar.is_hidden() && (step * images) % self.args.run.print_freq.max(1) < images {
-                println!(
-                    "(epoch: {}, step: {step}, {:.3} s/step, data: {:.3} s) {latest}",
-                    batch.epoch,
-                    started.elapsed().as_secs_f64() / done,
-                    data_wait.as_secs_f64() / done
-                );
-            }
-            since_save += images;
-            let epoch_ends = batch.index as u64 + 1 == per_epoch;
-            position = if epoch_ends { (batch.epoch + 1, 0) } else { (batch.epoch, batch.index + 1) };
+        if first >= total {
+            let text = format!("nothing to do: {first} of {total} steps are done; raise --n_epochs or --max_steps");
+            self.progress.say("end", &text, json!({ "step": first, "steps": total }));
+        }
+        if self.saved.is_none() {
+            // A disk that is too small or not ours is found now, and from here on there is something to go on from.
+            self.save(&[])?;
+        }
+        self.progress.total = total;
+        self.progress.begin(first);
+        let mut loader = Loader::new(self.dataset.clone(), self.position.0, self.position.1, self.args.data.num_threads)?;
+        while self.trainer.steps() < total && !STOP.load(Ordering::SeqCst) && !self.enough() {
+            let batch = self.step(&mut loader)?;
+            let epoch_ends = batch.1 as u64 + 1 == per_epoch;
+            self.position = if epoch_ends { (batch.0 + 1, 0) } else { (batch.0, batch.1 + 1) };
+            let mut also = Vec::new();
             if epoch_ends {
-                self.end_of_epoch(batch.epoch)?;
+                self.end_of_epoch(batch.0)?;
+                also.extend(batch.0.is_multiple_of(self.args.run.save_epoch_freq).then(|| batch.0.to_string()));
             }
-            let save_epoch = epoch_ends && batch.epoch.is_multiple_of(self.args.run.save_epoch_freq);
-            if (save_epoch || since_save >= self.args.run.save_latest_freq) && step < total {
-                self.save(position)?;
-                since_save = 0;
+            // By the count of pictures, so that a run that was stopped saves where the others do.
+            let (images, freq) = (self.trainer.steps() * self.progress.images, self.args.run.save_latest_freq);
+            let due = images / freq > (images - self.progress.images) / freq;
+            also.extend((due && self.args.run.save_by_iter).then(|| format!("iter_{images}")));
+            if due || !also.is_empty() {
+                self.save(&also)?;
             }
         }
-        if let Some(text) = self.drain()? {
-            latest = text;
+        self.drain()?;
+        if self.saved != Some(self.trainer.steps()) {
+            self.save(&[])?;
         }
-        self.save(position)?;
         pollster::block_on(self.samples.write(self.args.nets.output_nc, &self.folder.path().join("samples/latest.png")))?;
-        bar.finish_and_clear();
-        self.report(started, first, data_wait, &latest, total);
+        self.progress.end();
+        self.report(started, first, total);
         Ok(())
+    }
+
+    /// Trains on the next batch; returns its epoch and place.
+    fn step(&mut self, loader: &mut Loader) -> Result<(u64, usize)> {
+        let start = Instant::now();
+        let batch = loader.next()?;
+        let waited = start.elapsed();
+        let losses = self.trainer.step(&batch.input, &batch.target, self.schedule.at(batch.epoch))?;
+        let (step, epoch, index) = (self.trainer.steps(), batch.epoch, batch.index);
+        self.epochs.insert(step, epoch);
+        self.recent.push_back((step, batch));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        self.log(&losses)?;
+        let seconds = start.elapsed();
+        self.folder.log_time(step, seconds.as_secs_f64(), waited.as_secs_f64())?;
+        self.progress.step(Step { step, epoch, seconds, waited });
+        Ok((epoch, index))
+    }
+
+    /// Whether validation has not become better for as long as `--early_stop` allows.
+    fn enough(&self) -> bool {
+        let since = self.validation.as_ref().map(Validation::since);
+        self.args.run.early_stop.zip(since).is_some_and(|(most, since)| since >= most)
     }
 
     fn end_of_epoch(&mut self, epoch: u64) -> Result<()> {
         self.drain()?;
+        let (step, output_nc) = (self.trainer.steps(), self.args.nets.output_nc);
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
-        pollster::block_on(self.samples.write(self.args.nets.output_nc, &grid))?;
-        if epoch.is_multiple_of(self.args.run.save_epoch_freq) {
-            pollster::block_on(self.folder.save_epoch(&self.trainer, epoch))?;
+        let rows = pollster::block_on(self.samples.write(output_nc, &grid))?;
+        let remark = self.watch.outputs(step, spread(&rows));
+        remark.into_iter().try_for_each(|r| self.remark(r))?;
+        if let Some(board) = &mut self.board {
+            board.picture(step, "samples", &grid)?;
+            let rates = self.schedule.at(epoch);
+            board.scalars(step, &[("learning_rate/G", rates.g), ("learning_rate/D", rates.d)])?;
+        }
+        let mut validated = None;
+        if self.args.run.val_freq > 0 && epoch.is_multiple_of(self.args.run.val_freq) {
+            validated = self.validate(epoch)?;
+        }
+        self.schedule.end_epoch(validated);
+        self.folder.flush()?;
+        self.board.as_mut().map_or(Ok(()), Board::flush)
+    }
+
+    /// The mean L1 on `val/`, where there is one.
+    fn validate(&mut self, epoch: u64) -> Result<Option<f64>> {
+        let Some(validation) = &mut self.validation else { return Ok(None) };
+        let step = self.trainer.steps();
+        let (mean, better) = validation.run(&self.samples, &mut self.folder, step, epoch)?;
+        if better {
+            pollster::block_on(self.folder.save_best(&self.trainer, epoch, "l1", mean.l1))?;
+        }
+        let best = if better { ", the best so far" } else { "" };
+        let text = format!("epoch {epoch}, val/: L1 {:.5}, PSNR {:.2} dB, SSIM {:.4}{best}", mean.l1, mean.psnr, mean.ssim);
+        self.progress.say("validation", &text, json!({ "step": step, "epoch": epoch, "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim, "best": better }));
+        if let Some(board) = &mut self.board {
+            board.scalars(step, &[("val/L1", mean.l1), ("val/PSNR", mean.psnr), ("val/SSIM", mean.ssim)])?;
+        }
+        Ok(Some(mean.l1))
+    }
+
+    /// Logs losses that have come back, and has the watchers look at them.
+    fn log(&mut self, losses: &[Losses]) -> Result<()> {
+        for row in losses {
+            let epoch = self.epochs.remove(&row.step).unwrap_or(0);
+            if let Some((name, value)) = row.named().find(|(_, v)| !v.is_finite()) {
+                self.bad = Some(row.step);
+                return Err(Error::NotFinite { name: name.into(), value });
+            }
+            // G_L1.
+            self.schedule.saw_step(row.values[1]);
+            self.folder.log_losses(row, epoch)?;
+            if let Some(board) = &mut self.board {
+                let values: Vec<(&str, f64)> = row.named().map(|(n, v)| (n, f64::from(v))).collect();
+                board.scalars(row.step, &values)?;
+            }
+            self.progress.losses(row);
+            let seen = Seen::new(row.step, epoch, |name| row.named().find(|(n, _)| *n == name).map(|(_, v)| f64::from(v)));
+            self.watch.losses(seen).into_iter().try_for_each(|remark| self.remark(remark))?;
         }
         Ok(())
     }
 
-    /// Logs losses that have come back; returns the last ones as text.
-    fn log(&mut self, losses: &[Losses]) -> Result<Option<String>> {
-        for row in losses {
-            let epoch = self.epochs.remove(&row.step).unwrap_or(0);
-            if let Some((name, value)) = LOSS_NAMES.iter().zip(row.values).find(|(_, v)| !v.is_finite()) {
-                return Err(Error::Usage(format!(
-                    "{name} is {value} at step {} of {}: training has diverged and stops here, the last checkpoint stays; lower --lr, or look at the pictures of that step",
-                    row.step,
-                    self.folder.path().display()
-                )));
-            }
-            self.folder.log_losses(row, epoch)?;
-        }
-        let text = |row: &Losses| LOSS_NAMES.iter().zip(row.values).map(|(n, v)| format!("{n}: {v:.3}")).collect::<Vec<_>>().join(" ");
-        Ok(losses.last().map(text))
+    fn remark(&mut self, Remark { step, kind, message }: Remark) -> Result<()> {
+        self.progress.say("event", &format!("step {step}: {message}"), json!({ "step": step, "event": kind, "message": message }));
+        self.folder.events.line(&json!({ "step": step, "kind": kind, "message": message }))
     }
 
-    fn drain(&mut self) -> Result<Option<String>> {
+    fn drain(&mut self) -> Result<()> {
         let rest = self.trainer.finish()?;
         self.log(&rest)
     }
 
-    fn save(&mut self, position: (u64, usize)) -> Result<()> {
+    /// Writes a checkpoint, and its weights under more names.
+    fn save(&mut self, also: &[String]) -> Result<()> {
         self.drain()?;
-        pollster::block_on(self.folder.save_latest(&self.trainer, position))
+        pollster::block_on(self.folder.save(&self.trainer, self.position, also, self.schedule.state))?;
+        self.saved = Some(self.trainer.steps());
+        self.info["process_peak_bytes"] = peak_memory().into();
+        self.folder.save_info(&self.info)
     }
 
-    fn report(&self, started: Instant, first: u64, data_wait: Duration, latest: &str, total: u64) {
-        let (done, seconds) = (self.trainer.steps() - first, started.elapsed().as_secs_f64());
-        println!(
-            "{} steps in {seconds:.1} s: {:.3} s/step, waited {:.3} s/step for data; {latest}",
-            done,
-            seconds / done.max(1) as f64,
-            data_wait.as_secs_f64() / done.max(1) as f64
+    fn report(&self, started: Instant, first: u64, total: u64) {
+        let (done, step) = (self.progress.done().0, self.trainer.steps());
+        let mut text = format!(
+            "{done} steps in {:.1} s: {:.3} s/step, {:.2} images/s, {:.1} % of it waiting for data; {}\n",
+            started.elapsed().as_secs_f64(),
+            self.progress.seconds_per_step(),
+            self.progress.images_per_second(),
+            100.0 * self.progress.wait_share(),
+            self.progress.text()
         );
         if let Some(peak) = peak_memory() {
-            println!("process memory peak {:.0} MiB", peak as f64 / f64::from(1 << 20));
+            text += &format!("process memory peak {:.0} MiB\n", peak as f64 / f64::from(1 << 20));
         }
-        println!("saved in {}", self.folder.path().display());
-        if self.trainer.steps() < total {
-            println!(
-                "stopped at step {} of {total}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train",
-                self.trainer.steps(),
+        text += &format!("saved in {}", self.folder.path().display());
+        if step < total {
+            let why = if self.enough() {
+                format!(", since val/ has not become better for {} validations", self.args.run.early_stop.unwrap_or(0))
+            } else {
+                String::new()
+            };
+            text += &format!(
+                "\nstopped at step {step} of {total}{why}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train",
                 self.args.run.checkpoints_dir.display(),
                 self.args.run.name
             );
         }
+        let fields = json!({
+            "first": first, "step": step, "steps": total, "seconds_per_step": self.progress.seconds_per_step(), "images_per_second": self.progress.images_per_second(),
+            "data_wait_share": self.progress.wait_share(), "folder": self.folder.path(), "stopped_early": step < total && self.enough(), "process_peak_bytes": peak_memory(),
+        });
+        self.progress.say("end", &text, fields);
     }
+}
+
+impl Seen {
+    /// From losses by name.
+    pub fn new(step: u64, epoch: u64, value: impl Fn(&str) -> Option<f64>) -> Seen {
+        let or_zero = |name| value(name).unwrap_or(0.0);
+        Seen { step, epoch, l1: or_zero("G_L1"), d_real: or_zero("D_real"), d_fake: or_zero("D_fake") }
+    }
+}
+
+/// How a sample grid's columns differ.
+fn spread(rows: &[Vec<Picture>]) -> Spread {
+    let deviation = |p: &Picture| {
+        let n = p.data.len() as f64;
+        let mean = p.data.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        (p.data.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n).sqrt()
+    };
+    let difference = |a: &Picture, b: &Picture| a.data.iter().zip(&b.data).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.data.len() as f64;
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+    let within = |column: usize| largest(&mut rows.iter().map(|row| deviation(&row[column])));
+    let between = |column: usize| largest(&mut rows.iter().skip(1).map(|row| difference(&rows[0][column], &row[column])));
+    Spread { within: within(1), targets: within(2), between: between(1), inputs: between(0) }
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::WeightsFile;
-use crate::nets::{Mode, NormKind, Unet, UnetConfig};
+use crate::nets::{Mode, Unet, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
@@ -24,6 +24,9 @@ pub(in crate::app) struct RunOptions {
     input_nc: u32,
     output_nc: u32,
     norm: String,
+    /// Runs of earlier versions do not say.
+    #[serde(default)]
+    upsample: Option<String>,
     no_dropout: bool,
     /// Which half of a pair is the input.
     pub direction: String,
@@ -36,15 +39,9 @@ pub(in crate::app) struct RunOptions {
 impl RunOptions {
     fn unet(&self) -> Result<UnetConfig> {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
-        Ok(UnetConfig {
-            input_nc,
-            output_nc,
-            ngf,
-            downs: UnetConfig::downs_of(&self.net_g)?,
-            norm: self.norm.parse()?,
-            dropout: !no_dropout,
-            ..UnetConfig::default()
-        })
+        let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
+        let (downs, skips) = (UnetConfig::downs_of(&self.net_g)?, UnetConfig::skips_of(&self.net_g));
+        Ok(UnetConfig { input_nc, output_nc, ngf, downs, norm: self.norm.parse()?, dropout: !no_dropout, upsample, skips, ..UnetConfig::default() })
     }
 }
 
@@ -88,15 +85,6 @@ impl Checkpoint {
     /// The same net with other weights.
     pub fn with(&self, weights: WeightsFile) -> TensorFile {
         self.weights.with(weights)
-    }
-
-    /// The mode of `--norm_mode` and `--dropout`, if the file has what it takes.
-    pub fn mode(&self, norm: &str, dropout: bool) -> Result<Mode> {
-        let mode = mode(norm, dropout);
-        if mode.norm == NormMode::Running && self.config.norm == NormKind::Batch && !self.weights().has_statistics() {
-            return Err(Error::file(self.weights.path(), "holds no running statistics; use --norm_mode batch"));
-        }
-        Ok(mode)
     }
 }
 
@@ -169,6 +157,7 @@ pub(in crate::app) fn mode(norm: &str, dropout: bool) -> Mode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nets::NormKind;
 
     #[test]
     fn options_of_a_run_say_which_net_it_is() {

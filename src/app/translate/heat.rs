@@ -44,7 +44,7 @@ impl Judge {
         }
         let path = run.join(format!("{epoch}_net_D.safetensors"));
         let file = TensorFile::read(&path)?;
-        let (kind, channels, ndf, norm) = match Net::recognise(file.tensors()).map_err(|e| Error::file(&path, e))? {
+        let (kind, channels, ndf, norm) = match Net::recognise(file.contents()).map_err(|e| Error::file(&path, e))? {
             Net::Patch { n_layers, input_nc, ndf, norm } => (DiscriminatorKind::Patch { n_layers }, input_nc, ndf, norm),
             Net::Pixel { input_nc, ndf, norm } => (DiscriminatorKind::Pixel, input_nc, ndf, norm),
             Net::Unet(_) => return Err(Error::file(&path, "the weights of a generator, not of a discriminator")),

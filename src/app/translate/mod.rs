@@ -31,8 +31,8 @@ enum Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    fn new(args: &TranslateArgs, gpu: &'a Gpu, checkpoint: &Checkpoint, generator: &'a Generator, size: (u32, u32)) -> Result<Engine<'a>> {
-        let mode = checkpoint.mode(&args.norm_mode, args.dropout == "on")?;
+    fn new(args: &TranslateArgs, gpu: &'a Gpu, generator: &'a Generator, size: (u32, u32)) -> Result<Engine<'a>> {
+        let mode = mode(&args.norm_mode, args.dropout == "on");
         let keep = args.sequence.as_ref().map(|how| if how == "first" { 1.0 } else { args.smooth });
         let tune = args.tune.clone().unwrap_or_default();
         let strips = |rows| generator.strips(mode, rows);
@@ -96,6 +96,10 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     tell_of_padding(&groups, checkpoint.config.multiple());
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
+    if args.tile.is_some() || args.sequence.is_some() {
+        // What strips refuse is said before anything is made.
+        generator.strips(mode(&args.norm_mode, args.dropout == "on"), 1)?;
+    }
     let judge = if args.heat { Some(judge(args, &gpu, &checkpoint)?) } else { None };
     if !to_stream {
         let is_file = groups.values().flatten().all(|(job, _)| job.to == args.output);
@@ -108,7 +112,7 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let started = Instant::now();
     let mut rows = Vec::new();
     for (size, jobs) in groups {
-        let mut engine = bar.suspend(|| Engine::new(args, &gpu, &checkpoint, &generator, size))?;
+        let mut engine = bar.suspend(|| Engine::new(args, &gpu, &generator, size))?;
         let heat = judge.as_ref().map(|j| j.heat(size)).transpose()?;
         for (job, frame) in jobs {
             let row = translate(args, &checkpoint, &mut engine, heat.as_ref(), &job, frame)?;
@@ -164,7 +168,7 @@ fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Jud
     if args.output == Path::new(STREAM) {
         return Err(Error::Usage("--heat writes a second picture beside the first; give --output a folder or a file".into()));
     }
-    let mode = checkpoint.mode(&args.norm_mode, false)?;
+    let mode = mode(&args.norm_mode, false);
     Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint.config.input_nc, checkpoint.config.output_nc, mode)
 }
 

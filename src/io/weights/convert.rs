@@ -3,7 +3,7 @@
 use super::pickle::Refusal;
 use super::recognise::Net;
 use super::{Values, WeightsFile};
-use crate::nets::{UnetNames, unet_names};
+use crate::nets::{UnetConfig, UnetNames, Upsample, unet_names};
 
 /// What a decoder's layer takes first: the skip (PyTorch's pix2pix), or what comes from below (Torch, TensorFlow).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,11 +42,11 @@ impl Conversion {
     pub fn apply(self, file: &mut WeightsFile) -> Result<(), String> {
         if self.concat == ConcatOrder::UpFirst {
             swap_halves(file)?;
-            file.notes.insert("concat_order".into(), "up_first, swapped".into());
+            file.note("concat_order", "up_first, swapped");
         }
         if self.channels == ChannelOrder::Bgr {
             mirror_channels(file)?;
-            file.notes.insert("channel_order".into(), "bgr, mirrored".into());
+            file.note("channel_order", "bgr, mirrored");
         }
         Ok(())
     }
@@ -54,9 +54,11 @@ impl Conversion {
 
 /// Swaps the halves of the input channels of every layer of the decoder that takes a skip.
 pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
-    let Net::Unet(config) = Net::recognise(&file.tensors)? else { return Err("has no skips whose order could be another; leave --concat_order out".into()) };
+    let Net::Unet(config @ UnetConfig { upsample: Upsample::Transpose, skips: true, .. }) = Net::recognise(file)? else {
+        return Err("has no skips whose order could be another; leave --concat_order out".into());
+    };
     for level in 0..config.downs - 1 {
-        let UnetNames { up, .. } = unet_names(level, config.downs, config.quirks.bottleneck_norm);
+        let UnetNames { up, .. } = unet_names(level, &config);
         let (_, values) = file.tensors.get_mut(&format!("{up}.weight")).ok_or("a layer is missing")?;
         // [in, out, k, k]: the input channels are the outermost dimension.
         let half = values.len() / 2;
@@ -67,8 +69,9 @@ pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
 
 /// Mirrors threes of channels: of pictures that come in, and of those that go out.
 fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
-    let (first, last) = match Net::recognise(&file.tensors)? {
-        Net::Unet(_) => ("model.model.0", Some("model.model.3")),
+    let (first, last) = match Net::recognise(file)? {
+        Net::Unet(UnetConfig { upsample: Upsample::Transpose, .. }) => ("model.model.0", Some("model.model.3")),
+        Net::Unet(_) => return Err("resize convolutions are of this program, whose pictures are RGB; leave --channel_order out".into()),
         Net::Patch { .. } => ("model.0", None),
         Net::Pixel { .. } => ("net.0", None),
     };

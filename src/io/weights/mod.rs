@@ -16,11 +16,15 @@ pub use recognise::Net;
 pub use safetensors::Precision;
 
 use crate::error::{Error, Result};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A tensor of a file: shape and values.
 pub type Values = (Vec<usize>, Vec<f32>);
+
+/// The name in a file's header under which it says what it is, as JSON. One name for all: a header's map has no order, files have.
+pub const ABOUT: &str = "pixtape";
 
 /// Suffix of batch norm's counter, which upstream's files have and nothing here needs.
 pub(crate) const COUNTER: &str = "num_batches_tracked";
@@ -32,8 +36,8 @@ pub struct WeightsFile {
     pub tensors: BTreeMap<String, Values>,
     /// Counters of batch norms, which nothing here needs but PyTorch's `strict=True` does.
     pub counters: BTreeMap<String, i64>,
-    /// Where they come from and what was done to them: metadata of safetensors.
-    pub notes: BTreeMap<String, String>,
+    /// What the file says of itself: JSON in the metadata of safetensors, under [`ABOUT`].
+    pub about: Option<Value>,
 }
 
 impl WeightsFile {
@@ -62,9 +66,12 @@ impl WeightsFile {
         Ok(file)
     }
 
-    /// Whether it holds running statistics: without them only the statistics of each picture can be used.
-    pub fn has_statistics(&self) -> bool {
-        self.tensors.keys().any(|n| n.ends_with(".running_mean"))
+    /// Notes something down in what the file says of itself.
+    pub fn note(&mut self, name: &str, value: &str) {
+        let about = self.about.get_or_insert_with(|| Value::Object(Map::new()));
+        if let Some(about) = about.as_object_mut() {
+            about.insert(name.into(), value.into());
+        }
     }
 
     /// Drops what old files have and no net needs: the prefix of `DataParallel`, and running statistics of instance norms (no weight beside them).

@@ -2,7 +2,7 @@
 
 use super::protobuf::Message;
 use super::{Values, WeightsFile};
-use crate::nets::{NormKind, UnetConfig, UnetNames, unet_names};
+use crate::nets::{NormKind, UnetConfig, UnetNames, Upsample, unet_names};
 use crate::ops::{BatchNorm, NormMode};
 
 /// What goes in and comes out.
@@ -86,13 +86,14 @@ impl<'a> Graph<'a> {
         let channels = weight.0[axis];
         let norm = norm.filter(|_| config.norm != NormKind::None);
         let vectors = match (norm, config.norm) {
-            (Some(norm), NormKind::Batch) => {
+            (Some(norm), NormKind::Batch | NormKind::InstanceAffine) => {
                 let [gamma, beta] = ["weight", "bias"].map(|part| self.values(&format!("{norm}.{part}")));
                 Some((gamma?.clone(), beta?.clone()))
             }
             _ => None,
         };
-        if let (Some(norm), Some((gamma, beta)), NormMode::Running) = (norm, &vectors, mode) {
+        let folded = mode == NormMode::Running && config.norm == NormKind::Batch;
+        if let (Some(norm), Some((gamma, beta)), true) = (norm, &vectors, folded) {
             let [mean, var] = ["running_mean", "running_var"].map(|part| self.values(&format!("{norm}.{part}")));
             let (mean, var) = (&mean?.1, &var?.1);
             let eps = f64::from(BatchNorm::default().eps);
@@ -102,8 +103,8 @@ impl<'a> Graph<'a> {
                 *value = (f64::from(*value) * scale[i / inner % channels]) as f32;
             }
             let before = bias.map_or(vec![0.0; channels], |(_, values)| values);
-            let folded = (0..channels).map(|c| ((f64::from(before[c]) - f64::from(mean[c])) * scale[c] + f64::from(beta.1[c])) as f32);
-            bias = Some((vec![channels], folded.collect()));
+            let shifted = (0..channels).map(|c| ((f64::from(before[c]) - f64::from(mean[c])) * scale[c] + f64::from(beta.1[c])) as f32);
+            bias = Some((vec![channels], shifted.collect()));
         }
         let mut inputs = vec![x.to_string(), self.constant(&format!("{conv}.weight"), &weight)];
         if let Some(bias) = &bias {
@@ -112,7 +113,7 @@ impl<'a> Graph<'a> {
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let attributes = [Attribute::Ints("kernel_shape", &[4, 4]), Attribute::Ints("strides", &[2, 2]), Attribute::Ints("pads", &[1, 1, 1, 1])];
         let y = self.node(op, &inputs, &attributes);
-        let Some(norm) = norm.filter(|_| mode != NormMode::Running || config.norm == NormKind::Instance) else { return Ok(y) };
+        let Some(norm) = norm.filter(|_| !folded) else { return Ok(y) };
         let (gamma, beta) = vectors.unwrap_or((([channels].to_vec(), vec![1.0; channels]), ([channels].to_vec(), vec![0.0; channels])));
         let gamma = self.constant(&format!("{norm}.weight"), &gamma);
         let beta = self.constant(&format!("{norm}.bias"), &beta);
@@ -144,8 +145,11 @@ fn picture(name: &str, channels: u32, range: Range) -> Message {
 /// statistics of each picture, which is what batch statistics of single pictures are.
 ///
 /// # Errors
-/// A line for people if a weight is missing.
+/// A line for people if a weight is missing, or the net has resize convolutions.
 pub fn onnx(file: &WeightsFile, config: &UnetConfig, mode: NormMode, range: Range) -> Result<Vec<u8>, String> {
+    if config.upsample != Upsample::Transpose {
+        return Err("has resize convolutions, which are not exported as ONNX yet; --format safetensors, half and small take them".into());
+    }
     let mut graph = Graph { file, nodes: Vec::new(), tensors: Vec::new(), count: 0 };
     let mut h = match range {
         Range::Signed => "input".to_string(),
@@ -156,7 +160,7 @@ pub fn onnx(file: &WeightsFile, config: &UnetConfig, mode: NormMode, range: Rang
             graph.chain(&planes, &[("Div", 255.0), ("Sub", 0.5), ("Mul", 2.0)])
         }
     };
-    let names = |level| unet_names(level, config.downs, config.quirks.bottleneck_norm);
+    let names = |level| unet_names(level, config);
     let mut skips = Vec::new();
     for level in 0..config.downs {
         let UnetNames { down, down_norm, .. } = names(level);
@@ -168,7 +172,7 @@ pub fn onnx(file: &WeightsFile, config: &UnetConfig, mode: NormMode, range: Rang
     }
     for level in (0..config.downs).rev() {
         let UnetNames { up, up_norm, .. } = names(level);
-        if level + 1 < config.downs {
+        if level + 1 < config.downs && config.skips {
             h = graph.node("Concat", &[&skips[level as usize], &h], &[Attribute::Int("axis", 1)]);
         }
         h = graph.node("Relu", &[&h], &[]);

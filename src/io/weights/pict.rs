@@ -2,12 +2,13 @@
 //! JSON list of names and shapes, a code-book of 256 little-endian f32, and one byte a value, tensors one after another in the order of the list.
 //!
 //! TensorFlow's kernels are `[kh, kw, in, out]`, those of transposed convolutions `[kh, kw, out, in]`. The decoder's layers take what comes from
-//! below first, then the skip: here it is the other way round. There is a norm at the bottleneck, and there are no running statistics.
+//! below first, then the skip: here it is the other way round. There is a norm at the bottleneck. There are no running statistics: a norm takes
+//! those of each picture, so it is an instance norm with weight and bias.
 
 use super::convert::swap_halves;
 use super::pickle::{Refusal, short};
 use super::{Values, WeightsFile};
-use crate::nets::{UnetNames, unet_names};
+use crate::nets::{UnetConfig, UnetNames, UnetQuirks, unet_names};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -59,6 +60,7 @@ fn generator(mut raw: BTreeMap<String, Values>) -> Refusal<WeightsFile> {
     if downs == 0 {
         return Err("a .pict file without generator/encoder_1/conv2d/kernel, …: not the generator of pix2pix-tensorflow".into());
     }
+    let config = UnetConfig { downs, quirks: UnetQuirks { bottleneck_norm: true, ..UnetQuirks::default() }, ..UnetConfig::default() };
     let mut file = WeightsFile::default();
     let mut take = |from: String, to: String, turn: fn(Values) -> Refusal<Values>| -> Refusal<()> {
         let values = raw.remove(&from).ok_or_else(|| format!("a .pict file without {from}"))?;
@@ -66,7 +68,7 @@ fn generator(mut raw: BTreeMap<String, Values>) -> Refusal<WeightsFile> {
         Ok(())
     };
     for level in 0..downs {
-        let UnetNames { down, down_norm, up, up_norm } = unet_names(level, downs, true);
+        let UnetNames { down, down_norm, up, up_norm } = unet_names(level, &config);
         let sides = [("encoder", "conv2d", down, down_norm), ("decoder", "conv2d_transpose", up, up_norm)];
         for (side, conv, name, norm) in sides {
             let scope = format!("generator/{side}_{}", level + 1);
@@ -83,8 +85,8 @@ fn generator(mut raw: BTreeMap<String, Values>) -> Refusal<WeightsFile> {
         return Err(format!("a .pict file with {}, which this net has not", short(name)));
     }
     swap_halves(&mut file)?;
-    file.notes.insert("source".into(), "pict".into());
-    file.notes.insert("concat_order".into(), "up_first, swapped".into());
+    file.note("source", "pict");
+    file.note("concat_order", "up_first, swapped");
     Ok(file)
 }
 

@@ -2,8 +2,9 @@
 //! vector `NAME.scale` (F32), one number an output channel; a value is the product of the two. Other programs read it as what it is.
 
 use super::pickle::{Refusal, short};
-use super::{COUNTER, Values, WeightsFile};
+use super::{ABOUT, COUNTER, Values, WeightsFile};
 use safetensors::{Dtype, SafeTensors, View};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -26,9 +27,9 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format!("no file of weights that is known ({e}); {KNOWN}"))?;
     let parsed = SafeTensors::deserialize(bytes).map_err(|e| format!("a broken safetensors file ({e})"))?;
     let mut file = WeightsFile::default();
-    if let Some(notes) = header.metadata() {
-        file.notes = notes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    }
+    // What says nothing that we understand is from elsewhere.
+    let about = header.metadata().as_ref().and_then(|m| m.get(ABOUT));
+    file.about = about.and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
     for (name, view) in parsed.tensors() {
         let values = match view.dtype() {
             Dtype::F32 => super::f32s(view.data()),
@@ -48,7 +49,7 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
     for name in scaled.collect::<Vec<_>>() {
         let scale = file.tensors.remove(&format!("{name}{SCALE}")).ok_or_else(|| format!("{} is I8 and has no {SCALE} beside it", short(&name)))?;
         let (shape, values) = file.tensors.get_mut(&name).ok_or("a tensor is gone")?;
-        let axis = output_axis(&name);
+        let axis = if shape.len() == 4 { output_axis(&name, shape) } else { 0 };
         if shape.len() != 4 || scale.0 != [shape[axis]] {
             return Err(format!("{}: a scale of shape {:?} for a weight of shape {shape:?}", short(&name), scale.0));
         }
@@ -59,11 +60,11 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
     Ok(file)
 }
 
-/// The dimension of a weight that counts output channels: transposed convolutions have it second. Only a U-Net's have an odd number with
-/// upstream's names (3 or 5, or 4 below a bottleneck norm), and a wrong guess costs precision, not correctness, as long as both ends make it.
-fn output_axis(name: &str) -> usize {
+/// The dimension of a weight that counts output channels: transposed convolutions have it second. They are told by their kernel of 4 and their
+/// place in upstream's U-Net; a wrong guess would cost precision, not correctness, as both ends make the same.
+fn output_axis(name: &str, shape: &[usize]) -> usize {
     let place = name.strip_suffix(".weight").and_then(|n| n.rsplit('.').next());
-    usize::from(name.starts_with("model.model.") && place.is_some_and(|p| matches!(p, "3" | "4" | "5")))
+    usize::from(name.starts_with("model.model.") && shape[2] == 4 && place.is_some_and(|p| matches!(p, "3" | "4" | "5")))
 }
 
 /// The channel along `axis` that value `i` belongs to.
@@ -104,7 +105,7 @@ impl WeightsFile {
             match precision {
                 Precision::F16 if values.0.len() == 4 => tensors.push((name.clone(), halved(values).map_err(|e| format!("{name} {e}"))?)),
                 Precision::I8 if values.0.len() == 4 => {
-                    let (codes, scale) = quantised(values, output_axis(name));
+                    let (codes, scale) = quantised(values, output_axis(name, &values.0));
                     tensors.push((name.clone(), codes));
                     tensors.push((format!("{name}{SCALE}"), scale));
                 }
@@ -114,14 +115,9 @@ impl WeightsFile {
         for (name, count) in &self.counters {
             tensors.push((name.clone(), Tensor { dtype: Dtype::I64, shape: vec![], bytes: count.to_le_bytes().to_vec() }));
         }
-        // The crate takes a hash map and would write its entries in any order; one entry has but one.
-        let notes = (!self.notes.is_empty()).then(|| HashMap::from([("pixtape".to_string(), notes(&self.notes))]));
-        safetensors::serialize(tensors, notes).map_err(|e| e.to_string())
+        let header = self.about.as_ref().map(|about| HashMap::from([(ABOUT.to_string(), about.to_string())]));
+        safetensors::serialize(tensors, header).map_err(|e| e.to_string())
     }
-}
-
-fn notes(notes: &std::collections::BTreeMap<String, String>) -> String {
-    notes.iter().map(|(k, v)| if k == "pixtape" { v.clone() } else { format!("{k}: {v}") }).collect::<Vec<_>>().join("; ")
 }
 
 fn plain((shape, values): &Values) -> Tensor {

@@ -30,7 +30,7 @@ pub(super) fn choose(family: Family, problem: &Problem) -> Variant {
     let methods = [Method::Direct, Method::Winograd3, Method::Winograd5];
     // Maps of a few channels (RGB, one logit) are all transform and no product.
     let thin = problem.inputs.iter().chain([&problem.output]).any(|s| s.c.vec4s() < THIN);
-    let fits = |m: &Method| *m == Method::Direct || !thin && problem.allows(*m) && winograd::scratch(problem, *m).iter().all(|b| *b <= crate::gpu::MAX_BINDING);
+    let fits = |m: &Method| *m == Method::Direct || !thin && problem.allows(*m) && winograd::fits(problem, *m);
     let method = methods.into_iter().filter(fits).min_by(|a, b| cost(family, problem, *a).total_cmp(&cost(family, problem, *b)));
     let method = method.expect("the direct one is always there");
     let product = product(problem, method);
@@ -58,7 +58,7 @@ fn cost(family: Family, problem: &Problem, method: Method) -> f64 {
     let whole = f64::from(product.rows.next_multiple_of(high)) * f64::from(4 * product.cols.next_multiple_of(wide));
     let flop = 2.0 * whole * f64::from(4 * product.blocks * product.taps) * f64::from(product.phases);
     let own: u64 = problem.inputs.iter().chain([&problem.output]).map(|s| s.bytes()).sum();
-    let (points, dispatches) = if method == Method::Direct { (0, 1.0) } else { (winograd::scratch(problem, method).iter().sum(), 4.0) };
+    let (points, dispatches) = if method == Method::Direct { (0, 1.0) } else { (winograd::points(problem, method), 4.0) };
     // Points are written once and read once.
     flop + byte * (own as f64 + 2.0 * points as f64) + dispatch * dispatches
 }

@@ -81,8 +81,9 @@ impl Tuning {
         let listed = self.table.get(&problem.to_string()).copied();
         let mut variant = listed.unwrap_or_else(|| rule::choose(self.family, problem));
         let Wish { method, tile, split } = self.forced;
-        if let Some(method) = method.filter(|m| problem.allows(*m)) {
-            variant.method = method;
+        if let Some(method) = method.filter(|m| problem.allows(*m) && *m != variant.method) {
+            // What the rule would cut is another sum.
+            (variant.method, variant.split) = (method, 1);
         }
         if let Some(tile) = tile {
             variant.tile = tile;
@@ -103,7 +104,8 @@ mod tests {
     #[test]
     fn what_is_forced_holds_where_it_applies() {
         let tuning = |text: &str| Tuning::rule(Family::Workgroup).force(text.parse().unwrap());
-        assert_eq!(tuning("winograd5 split4").choose(&Problem::sample()).to_string(), "winograd5 workgroup64");
+        assert_eq!(tuning("winograd5").choose(&Problem::sample()).to_string(), "winograd5 workgroup64");
+        assert_eq!(tuning("winograd5 split4").choose(&Problem::sample()).to_string(), "winograd5 workgroup64 split4");
         assert_eq!(tuning("direct split4").choose(&Problem::sample()).split, 4);
         let seven = Problem { conv: Conv::new(7, 1, 3), ..Problem::sample() };
         assert_eq!(tuning("winograd3").choose(&seven).method, Method::Direct);

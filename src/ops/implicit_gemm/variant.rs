@@ -54,7 +54,7 @@ pub struct Variant {
     pub method: Method,
     /// The tile.
     pub tile: Tile,
-    /// Slices of the sum, added up in order by a second pass; 1: no second pass.
+    /// Slices of the sum, added up in order by a second pass; 1: no second pass. Of filtering: rounds of tiles, at least; memory may ask for more.
     pub split: u32,
 }
 
@@ -134,9 +134,7 @@ impl Variant {
 
     /// The nearest variant that the problem and the device's family allow.
     pub(super) fn valid_for(mut self, problem: &Problem, family: Family) -> Variant {
-        if !problem.allows(self.method)
-            || (self.method != Method::Direct && super::winograd::scratch(problem, self.method).iter().any(|b| *b > crate::gpu::MAX_BINDING))
-        {
+        if !problem.allows(self.method) || (self.method != Method::Direct && !super::winograd::fits(problem, self.method)) {
             self.method = Method::Direct;
         }
         let product = problem.direct();
@@ -149,7 +147,7 @@ impl Variant {
             _ => {}
         }
         if self.method != Method::Direct {
-            self.split = 1;
+            return self;
         }
         let partial = u64::from(self.split) * problem.output.bytes();
         if partial > crate::gpu::MAX_BINDING {
@@ -177,7 +175,8 @@ impl Variant {
         let mut all = Vec::new();
         for method in [Method::Direct, Method::Winograd3, Method::Winograd5].into_iter().filter(|m| problem.allows(*m)) {
             for &tile in &tiles {
-                for &split in splits {
+                // More rounds of filtering than memory asks for gain nothing.
+                for &split in splits.iter().filter(|s| method == Method::Direct || **s == 1) {
                     let variant = Variant { method, tile, split };
                     // What validity would change is another candidate, or none.
                     if variant.valid_for(problem, family) == variant {

@@ -21,7 +21,8 @@ struct Filter {
     n: u32,
     /// Phases in each direction.
     phases: u32,
-    /// Tiles of the map that results are anchored at.
+    /// Tiles of the map that results are anchored at: the first of this round, and how many.
+    first: u32,
     tiles: u32,
     high: u32,
     wide: u32,
@@ -44,7 +45,7 @@ impl Filter {
             Pass::TransposedW => (problem.inputs[0].n, problem.inputs[0].h, problem.inputs[0].w),
         };
         let (high, wide) = (h.div_ceil(tile), w.div_ceil(tile));
-        Filter { file, n, phases: s, tiles: images * high * wide, high, wide }
+        Filter { file, n, phases: s, first: 0, tiles: images * high * wide, high, wide }
     }
 
     fn points(&self) -> u32 {
@@ -73,6 +74,17 @@ impl Filter {
         [self.squared() * self.padded() * walked.vec4s(), other, result].map(|vec4s| 16 * u64::from(self.points()) * u64::from(vec4s))
     }
 
+    /// The same in rounds of tiles, so that points take no more than [`ROUND`] bytes a tensor, and at least `least` rounds. The last
+    /// one may be shorter.
+    fn rounds(self, problem: &Problem, least: u32) -> Vec<Filter> {
+        let [data, other, result] = self.scratch(problem);
+        // What does not grow with the tiles cannot be cut.
+        let most = if problem.pass.is_weights() { data.max(other) } else { data.max(result) };
+        let count = most.div_ceil(ROUND).max(u64::from(least)).min(u64::from(self.tiles.div_ceil(4))) as u32;
+        let each = self.tiles.div_ceil(count).next_multiple_of(4);
+        (0..self.tiles).step_by(each as usize).map(|first| Filter { first, tiles: each.min(self.tiles - first), ..self }).collect()
+    }
+
     /// Parameters and grid of a transform: an invocation for each of `width` vec4s of `lines` lines and of the phases.
     fn finish(&self, d: Dispatch, width: u32, lines: u32, phases: u32, block: &Block<'_>) -> Dispatch {
         let invocations = width * lines * phases * phases;
@@ -80,6 +92,7 @@ impl Filter {
             .u("invocations", invocations)
             .u("width", width)
             .u("phases", phases)
+            .u("first", self.first)
             .u("tiles", self.tiles)
             .u("tiles_h", self.high)
             .u("tiles_w", self.wide)
@@ -122,25 +135,39 @@ impl<'a> Block<'a> {
     }
 }
 
-/// Bytes of the scratch tensors.
-pub(super) fn scratch(problem: &Problem, method: Method) -> [u64; 3] {
-    Filter::new(problem, method).scratch(problem)
+/// The most bytes of points a round makes of a map. It bounds a plan's scratch memory; layers at batch 1 need one round.
+const ROUND: u64 = 32 << 20;
+
+/// Whether what lies in memory between the steps can be bound.
+pub(super) fn fits(problem: &Problem, method: Method) -> bool {
+    let rounds = Filter::new(problem, method).rounds(problem, 1);
+    rounds[0].scratch(problem).iter().all(|bytes| *bytes <= crate::gpu::MAX_BINDING)
 }
 
-/// Sizes of the matrix products, one a point (and phase of the result).
+/// Bytes of points in all, each of which is written once and read once.
+pub(super) fn points(problem: &Problem, method: Method) -> u64 {
+    Filter::new(problem, method).scratch(problem).iter().sum()
+}
+
+/// Sizes of the matrix products, one a point (and phase of the result), over all rounds.
 pub(super) fn product(problem: &Problem, method: Method) -> Product {
-    let filter = Filter::new(problem, method);
-    let [a, b] = problem.inputs.map(|s| s.c.vec4s());
-    let squared = filter.squared();
-    let weights = |rows, cols| Product { rows, cols, blocks: filter.padded() / 4, taps: 1, phases: filter.points() };
-    // Phases of the operand are summed over, phases of the result are products of their own.
-    let data = |summed, apart| Product { rows: filter.tiles, cols: problem.output.c.vec4s(), blocks: a, taps: summed, phases: filter.points() * apart };
-    match problem.pass {
-        Pass::Conv | Pass::TransposedX => data(squared, 1),
-        Pass::ConvX | Pass::Transposed => data(1, squared),
-        // Rows are input channels: of x of conv2d with their phases, of x of conv_transpose2d.
-        Pass::ConvW => weights(4 * squared * a, b),
-        Pass::TransposedW => weights(4 * a, squared * b),
+    Filter::new(problem, method).product(problem)
+}
+
+impl Filter {
+    fn product(&self, problem: &Problem) -> Product {
+        let [a, b] = problem.inputs.map(|s| s.c.vec4s());
+        let squared = self.squared();
+        let weights = |rows, cols| Product { rows, cols, blocks: self.padded() / 4, taps: 1, phases: self.points() };
+        // Phases of the operand are summed over, phases of the result are products of their own.
+        let data = |summed, apart| Product { rows: self.tiles, cols: problem.output.c.vec4s(), blocks: a, taps: summed, phases: self.points() * apart };
+        match problem.pass {
+            Pass::Conv | Pass::TransposedX => data(squared, 1),
+            Pass::ConvX | Pass::Transposed => data(1, squared),
+            // Rows are input channels: of x of conv2d with their phases, of x of conv_transpose2d.
+            Pass::ConvW => weights(4 * squared * a, b),
+            Pass::TransposedW => weights(4 * a, squared * b),
+        }
     }
 }
 
@@ -195,14 +222,19 @@ impl Gemm {
 
 /// `y = data(x, w) (+ bias)`.
 pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
+    let rounds = Filter::new(&task.problem, variant.method).rounds(&task.problem, variant.split);
+    let bytes = rounds[0].scratch(&task.problem);
+    rounds.iter().flat_map(|round| data_round(task, variant, round, bytes)).collect()
+}
+
+/// A round of it: the weight's points are made in the first.
+fn data_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, taps_bytes, result_bytes]: [u64; 3]) -> Vec<Dispatch> {
     let (problem, pass) = (&task.problem, task.problem.pass);
-    let filter = Filter::new(problem, variant.method);
-    let [data_bytes, taps_bytes, result_bytes] = filter.scratch(problem);
     let (x, w, y) = (task.input(0), task.input(1), task.output());
     let gathers = matches!(pass, Pass::Conv | Pass::TransposedX);
     let over_co = matches!(pass, Pass::ConvX | Pass::TransposedX);
     let strided = filter.phases == 2;
-    let product = product(problem, variant.method);
+    let product = filter.product(problem);
     let (blocks, cols, summed) = (product.blocks, product.cols, product.taps);
     let (ci, co4) = (w.shape.w, w.shape.c.vec4s());
     let apart = product.phases / filter.points();
@@ -258,14 +290,20 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let d = task.bind_epilogue(Dispatch::new(filter.file, "wino_result").bind("points", points), points).bind("y", Bind::Out(0));
     let phases = if gathers { 1 } else { filter.phases };
     let back = filter.finish(d, cols, filter.tiles, phases, &block);
-    vec![of_x, of_w, gemm.dispatch(variant, result_bytes), task.epilogue(back, true)]
+    let of_w = (filter.first == 0).then_some(of_w);
+    [of_x].into_iter().chain(of_w).chain([gemm.dispatch(variant, result_bytes), task.epilogue(back, true)]).collect()
 }
 
 /// `dw = sum over pixels`; see [`super::direct::weights`] for which map is walked over.
 pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
+    let rounds = Filter::new(&task.problem, variant.method).rounds(&task.problem, variant.split);
+    let bytes = rounds[0].scratch(&task.problem);
+    rounds.iter().flat_map(|round| weights_round(task, variant, round, bytes)).collect()
+}
+
+/// A round of it: what is not the first adds to the ones before, in their order.
+fn weights_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, tile_bytes, result_bytes]: [u64; 3]) -> Vec<Dispatch> {
     let problem = &task.problem;
-    let filter = Filter::new(problem, variant.method);
-    let [data_bytes, tile_bytes, result_bytes] = filter.scratch(problem);
     let swap = problem.pass == Pass::TransposedW;
     let (walked, other) = if swap { (1, 0) } else { (0, 1) };
     let (x, g, dw) = (task.input(walked), task.input(other), task.output());
@@ -282,7 +320,7 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
 
     let of = |at, bytes, width: u32| ((at, bytes), filter.padded() * width, width);
     let (a, b) = if swap { (of(OTHER, tile_bytes, g4), of(DATA, data_bytes, line)) } else { (of(DATA, data_bytes, line), of(OTHER, tile_bytes, g4)) };
-    let product = product(problem, variant.method);
+    let product = filter.product(problem);
     let gemm = Gemm {
         product,
         by_k: true,
@@ -305,7 +343,7 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let taps = if filter.phases == 2 { [0, 1, 2] } else { [0, 0, 1] };
     let block = Block { rows, taps, ..Block::new(dw, product.rows * product.cols, phase, line) };
     let d = Dispatch::new(filter.file, "wino_dw").bind("points", Bind::Scratch { at: RESULT, bytes: result_bytes, write: false }).bind("dw", Bind::Out(0));
-    let back = filter.finish(d, width, rows, filter.phases, &block).tune("ACCUMULATE", u32::from(task.accumulate));
+    let back = filter.finish(d, width, rows, filter.phases, &block).tune("ACCUMULATE", u32::from(task.accumulate || filter.first > 0));
     vec![without_epilogue(task, of_x), without_epilogue(task, of_g), gemm.dispatch(variant, result_bytes), task.epilogue(back, false)]
 }
 
@@ -327,5 +365,21 @@ mod tests {
         assert_eq!((filter.tiles, filter.points()), (256, 25));
         let products = f64::from(filter.points() * filter.tiles);
         assert!((f64::from(16 * y.pixels()) / products) > 2.3);
+    }
+
+    #[test]
+    fn rounds_hold_every_tile_once_and_bound_the_points() {
+        let (x, y) = (Shape::new(16, 62, 62, 128), Shape::new(16, 61, 61, 256));
+        for pass in Pass::of_layer(false) {
+            let problem = Problem::of_layer(pass, x, y, Conv::new(4, 1, 1));
+            let whole = Filter::new(&problem, Method::Winograd5);
+            for least in [1, 7, 100_000] {
+                let rounds = whole.rounds(&problem, least);
+                assert_eq!(rounds.iter().map(|r| r.tiles).sum::<u32>(), whole.tiles, "{pass:?} {least}");
+                assert!(rounds.windows(2).all(|r| r[0].first + r[0].tiles == r[1].first && r[0].tiles >= r[1].tiles && r[0].tiles % 4 == 0));
+                assert!(rounds.len() > 3 && rounds[0].scratch(&problem).iter().all(|b| *b <= 2 * ROUND), "{pass:?} {least}: {}", rounds.len());
+            }
+            assert!(fits(&problem, Method::Winograd5) && points(&problem, Method::Winograd5) > crate::gpu::MAX_BINDING);
+        }
     }
 }

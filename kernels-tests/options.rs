@@ -1,0 +1,96 @@
+//! The options of networks, losses and schedule as a user gives them: they train, resume to the bit, translate, or are refused in one line.
+
+#[path = "support/program.rs"]
+mod program;
+
+use program::*;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn losses(run: &Path) -> Vec<serde_json::Value> {
+    std::fs::read_to_string(run.join("losses.jsonl")).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn a_run_with_an_average_a_plateau_and_accumulation_resumes_to_the_bit() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 4);
+    let options = "--gan_mode wgangp --norm instance_affine --upsample bilinear --lambda_TV 2 --lambda_GAN 0.5 --accumulate 2 --ema 0.99 --lr_policy plateau \
+                   --lr_G 1e-4 --lr_D 3e-4 --condition_D off --init_type orthogonal --n_epochs 3 --n_epochs_decay 0";
+    let options: Vec<&str> = options.split_whitespace().collect();
+    ok(train(&root, &runs, "a", &options));
+    let run = runs.join("a");
+    let rows = losses(&run);
+    // Four pictures are two steps an epoch.
+    assert_eq!(rows.len(), 6);
+    assert!(rows.iter().all(|r| ["G_GAN", "G_L1", "D_real", "D_fake", "G_TV", "D_GP"].iter().all(|n| r[*n].as_f64().is_some_and(f64::is_finite))), "{rows:?}");
+    let state = std::fs::read_to_string(run.join("latest_state.json")).unwrap();
+    assert!(state.contains("latest_net_G_ema.safetensors") && !state.contains("\"best\": null"), "{state}");
+    let options_file = std::fs::read_to_string(run.join("options.json")).unwrap();
+    assert!(options_file.contains("\"upsample\": \"bilinear\"") && options_file.contains("\"lr_compat\": false"), "{options_file}");
+    // Stopped in the middle of an epoch.
+    ok(train(&root, &runs, "b", &[&options[..], &["--max_steps", "3"]].concat()));
+    ok(pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "b", "--continue_train"]));
+    assert_identical(&run, &runs.join("b"));
+    assert_eq!(std::fs::read(run.join("latest_net_G_ema.safetensors")).unwrap(), std::fs::read(runs.join("b/latest_net_G_ema.safetensors")).unwrap());
+
+    // The folder and the bare file are the same net: how it enlarges is in the file.
+    let input = dir.path().join("input.png");
+    picture(64, 32, 7).save_png(&input).unwrap();
+    let translated = |checkpoint: &Path, to: &str| {
+        let out = dir.path().join(to);
+        ok(pixtape(&["translate", "--checkpoint", text(checkpoint), "--input", text(&input), "--output", text(&out)]));
+        std::fs::read(out.join("input.png")).unwrap()
+    };
+    let whole = translated(&run, "1");
+    assert_eq!(whole, translated(&run.join("latest_net_G.safetensors"), "2"));
+    assert_ne!(whole, translated(&run.join("latest_net_G_ema.safetensors"), "3"), "the average is another net");
+}
+
+#[test]
+fn nets_without_skips_train_and_are_recognised() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    ok(train(&root, &runs, "a", &["--netG", "encoder-decoder-32", "--upsample", "nearest", "--gan_mode", "hinge", "--max_steps", "2"]));
+    let (input, out) = (dir.path().join("input.png"), dir.path().join("out"));
+    picture(32, 32, 7).save_png(&input).unwrap();
+    for checkpoint in [runs.join("a"), runs.join("a/latest_net_G.safetensors")] {
+        ok(pixtape(&["translate", "--checkpoint", text(&checkpoint), "--input", text(&input), "--output", text(&out)]));
+    }
+    // A run may begin late in the schedule: two pictures are two steps an epoch.
+    ok(train(&root, &runs, "late", &["--epoch_count", "200", "--label_smoothing", "0.1"]));
+    assert_eq!(losses(&runs.join("late")).iter().map(|r| r["epoch"].as_u64()).collect::<Vec<_>>(), [Some(200), Some(200)]);
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_before_anything_is_written() {
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    for (words, parts) in [
+        (&["--gan_mode", "wgangp"][..], &["wgangp", "batch norm", "--norm_D instance"][..]),
+        (&["--gan_mode", "wgan"], &["--gan_mode wgan", "hinge"]),
+        (&["--gan_mode", "hinge", "--label_smoothing", "0.1"], &["--label_smoothing", "hinge"]),
+        (&["--lr_policy", "exp"], &["--lr_policy exp", "plateau"]),
+        (&["--norm", "layer"], &["--norm layer", "instance_affine"]),
+        (&["--upsample", "bicubic"], &["--upsample bicubic", "nearest"]),
+        (&["--init_type", "zeros"], &["--init_type zeros", "orthogonal"]),
+        (&["--netG", "resnet_9blocks"], &["--netG resnet_9blocks", "encoder_decoder_512"]),
+        (&["--epoch_count", "201"], &["--epoch_count 201", "200 epochs"]),
+        (&["--lr_D", "0"], &["--lr_D", "above 0"]),
+        (&["--ema", "1"], &["--ema 1", "0.999"]),
+    ] {
+        if adapter() {
+            refused(&train(&root, &runs, "x", words), parts);
+        }
+    }
+    assert!(!runs.join("x").exists());
+}

@@ -1,0 +1,33 @@
+//! `prepare grayscale`.
+
+use super::work::{Common, beside, one_to_one, run_all};
+use crate::error::Result;
+use crate::io::Picture;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Flags.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(super) struct GrayscaleArgs {
+    /// A folder of pictures, or one.
+    #[arg(long)]
+    input: PathBuf,
+    /// Folder for the results.
+    #[arg(long)]
+    output: PathBuf,
+    /// Write A|B pairs, gray on the left and the picture on the right.
+    #[arg(long)]
+    pairs: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(super) fn run(args: &GrayscaleArgs) -> Result<()> {
+    run_all(&args.common, &one_to_one(&args.input, &args.output)?, |_, job| {
+        let picture = Picture::load(&job.from[0], 3)?;
+        let gray = picture.clone().into_channels(1);
+        let result = if args.pairs { beside(gray, picture)? } else { gray };
+        result.save_png(&job.to[0])
+    })
+}

@@ -1,0 +1,85 @@
+//! Validation: the same figures as `pixtape eval` on `val/`, the best weights, and when to stop.
+
+use crate::app::run_folder::{RunFolder, write_json};
+use crate::app::samples::{Samples, plain};
+use crate::app::scores::{Row, worst_first};
+use crate::error::Result;
+use crate::io::{AlignedDataset, AlignedOptions, Picture};
+use serde_json::{Value, json};
+
+/// Pictures in the grid of the worst.
+const WORST: usize = 4;
+
+/// The pairs of `val/`, and how the validations went so far.
+#[derive(Debug)]
+pub(super) struct Validation {
+    dataset: AlignedDataset,
+    output_nc: u32,
+    /// The smallest mean L1.
+    best: Option<f64>,
+    /// Validations since then.
+    since: u64,
+}
+
+impl Validation {
+    /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`. What stands in the way is said and is no reason not
+    /// to train.
+    pub fn open(options: &AlignedOptions, size: (u32, u32), before: &[Value]) -> std::result::Result<Option<Validation>, String> {
+        if !options.root.join("val").is_dir() {
+            return Ok(None);
+        }
+        let dataset = AlignedDataset::open(AlignedOptions { max_dataset_size: None, ..plain(options, "val") }).map_err(|e| e.to_string())?;
+        let found = dataset.image_size();
+        if found != size {
+            return Err(format!("its pictures come to {}x{}, those trained on to {}x{}", found.0, found.1, size.0, size.1));
+        }
+        let mut validation = Validation { dataset, output_nc: options.output_nc, best: None, since: 0 };
+        before.iter().filter_map(|row| row["l1"].as_f64()).for_each(|l1| {
+            validation.count(l1);
+        });
+        Ok(Some(validation))
+    }
+
+    /// Counts a validation; tells whether it is the best so far.
+    fn count(&mut self, l1: f64) -> bool {
+        let better = self.best.is_none_or(|best| l1 < best);
+        if better {
+            (self.best, self.since) = (Some(l1), 0);
+        } else {
+            self.since += 1;
+        }
+        better
+    }
+
+    /// Validations since the best one.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Translates `val/`, writes rows and worst cases, appends the means to the log. Returns the means, and whether they are the best.
+    pub fn run(&mut self, samples: &Samples, folder: &mut RunFolder, step: u64, epoch: u64) -> Result<(Row, bool)> {
+        let mut rows = Vec::with_capacity(self.dataset.len());
+        // The worst so far, by place: not all pictures are kept.
+        let mut worst: Vec<(usize, Vec<Picture>)> = Vec::new();
+        for index in 0..self.dataset.len() {
+            let pair = self.dataset.sample(1, index)?;
+            let output = pollster::block_on(samples.translate(&pair.input, self.output_nc))?;
+            rows.push(Row::new(&pair.path, &output, &pair.target)?);
+            worst.push((index, vec![pair.input, output, pair.target]));
+            let kept = &worst_first(&rows)[..WORST.min(rows.len())];
+            worst.retain(|(place, _)| kept.contains(place));
+        }
+        let places = &worst_first(&rows)[..WORST.min(rows.len())];
+        worst.sort_by_key(|(index, _)| places.iter().position(|p| p == index));
+        let names: Vec<&str> = places.iter().map(|p| rows[*p].name.as_str()).collect();
+        let pictures: Vec<Vec<Picture>> = worst.into_iter().map(|(_, row)| row).collect();
+        let path = folder.path().join("validation");
+        Picture::grid(&pictures, 4)?.save_png(&path.join("worst.png"))?;
+        write_json(&path.join("worst.json"), &json!(names))?;
+        write_json(&path.join("rows.json"), &json!({ "step": step, "epoch": epoch, "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }))?;
+        let mean = Row::mean(&rows);
+        folder.validation.line(&json!({ "step": step, "epoch": epoch, "pictures": rows.len(), "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim }))?;
+        let better = self.count(mean.l1);
+        Ok((mean, better))
+    }
+}

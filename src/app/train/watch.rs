@@ -1,0 +1,207 @@
+//! Watchers: each looks for one thing that goes wrong in such trainings, and says it once, with what usually helps.
+//!
+//! They are fed losses and outputs and nothing else, so a run that goes on feeds them its log and stands where it stood.
+
+use std::collections::BTreeSet;
+
+/// Steps that a state of D must last before it is worth a word.
+const LONG: u64 = 1000;
+/// Epochs without a better mean L1 that count as a plateau, and how much better counts.
+const PLATEAU_EPOCHS: u64 = 20;
+const PLATEAU_GAIN: f64 = 0.01;
+/// Weight of a new value in the running means: about 100 steps.
+const NEW: f64 = 0.01;
+
+/// Something worth saying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Remark {
+    pub step: u64,
+    pub kind: &'static str,
+    pub message: String,
+}
+
+/// Losses of a step that the watchers look at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Seen {
+    pub step: u64,
+    pub epoch: u64,
+    /// As logged: weighted.
+    pub l1: f64,
+    pub d_real: f64,
+    pub d_fake: f64,
+}
+
+/// How the outputs of a few inputs differ, in levels of 255: see [`Watch::outputs`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Spread {
+    /// The largest standard deviation within one output.
+    pub within: f64,
+    /// The same for the targets.
+    pub targets: f64,
+    /// The largest mean difference between two outputs, and between two inputs.
+    pub between: f64,
+    pub inputs: f64,
+}
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// A loss of D where it cannot tell real from fake; none for losses that have no such level.
+    chance: Option<f64>,
+    said: BTreeSet<String>,
+    /// Running means of D's loss and of its distance from chance.
+    d: Option<(f64, f64)>,
+    /// Steps in a row in which D won, or had collapsed.
+    winning: u64,
+    collapsed: u64,
+    epoch: Epoch,
+    /// The best epoch's mean L1, and which it was.
+    best: Option<(f64, u64)>,
+}
+
+/// The epoch under way: number, sum of L1, steps.
+#[derive(Debug, Default)]
+struct Epoch {
+    number: u64,
+    sum: f64,
+    steps: u64,
+}
+
+impl Watch {
+    /// `said`: kinds that were said in an earlier part of the run.
+    pub fn new(chance: Option<f64>, said: BTreeSet<String>) -> Watch {
+        Watch { chance, said, d: None, winning: 0, collapsed: 0, epoch: Epoch::default(), best: None }
+    }
+
+    /// Looks at a step's losses.
+    pub fn losses(&mut self, seen: Seen) -> Vec<Remark> {
+        [self.discriminator(seen), self.plateau(seen)].into_iter().flatten().collect()
+    }
+
+    fn discriminator(&mut self, seen: Seen) -> Option<Remark> {
+        let chance = self.chance?;
+        let d = (seen.d_real + seen.d_fake) / 2.0;
+        let off = ((seen.d_real - chance).abs() + (seen.d_fake - chance).abs()) / 2.0;
+        let (mean, mean_off) = self.d.map_or((d, off), |(m, o)| (m + NEW * (d - m), o + NEW * (off - o)));
+        self.d = Some((mean, mean_off));
+        let count = |long: &mut u64, now: bool| *long = if now { *long + 1 } else { 0 };
+        count(&mut self.winning, mean < 0.1 * chance);
+        count(&mut self.collapsed, mean_off < 0.03 * chance || mean > 3.0 * chance);
+        if self.winning >= LONG {
+            let message = format!(
+                "D has been winning for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G learns from L1 alone now; a lower rate for D, \
+                 fewer layers (--n_layers_D 2, --netD pixel) or --gan_mode lsgan usually help"
+            );
+            return self.say("d_wins", seen.step, message);
+        }
+        if self.collapsed >= LONG {
+            let message = format!(
+                "D has told nothing for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G gets no adversarial signal; check that the \
+                 halves of the pairs are not swapped (--direction), raise D's rate or --ndf, or start again with another --seed"
+            );
+            return self.say("d_collapsed", seen.step, message);
+        }
+        None
+    }
+
+    fn plateau(&mut self, seen: Seen) -> Option<Remark> {
+        if seen.epoch != self.epoch.number {
+            let over = std::mem::replace(&mut self.epoch, Epoch { number: seen.epoch, sum: 0.0, steps: 0 });
+            if over.steps > 0 {
+                let mean = over.sum / over.steps as f64;
+                if self.best.is_none_or(|(best, _)| mean < best * (1.0 - PLATEAU_GAIN)) {
+                    self.best = Some((mean, over.number));
+                }
+            }
+        }
+        self.epoch.sum += seen.l1;
+        self.epoch.steps += 1;
+        let (best, since) = self.best?;
+        if best > 0.0 && seen.epoch > since + PLATEAU_EPOCHS {
+            let message = format!(
+                "G_L1 has not become better by {:.0} % since epoch {since} (mean {best:.3}): more epochs at this rate bring little; let the rate fall (--n_epochs_decay), \
+                 compare with val/ for overfitting, or give the net more (--ngf, more pictures)",
+                100.0 * PLATEAU_GAIN
+            );
+            return self.say("plateau", seen.step, message);
+        }
+        None
+    }
+
+    /// Looks at the generator's outputs on a few inputs.
+    pub fn outputs(&mut self, step: u64, spread: Spread) -> Option<Remark> {
+        let flat = spread.within < 1.0 && spread.targets > 4.0;
+        let same = spread.between < 0.25 && spread.inputs > 4.0;
+        let what = match (flat, same) {
+            (true, _) => "each output is one flat colour",
+            (_, true) => "the outputs are the same for different inputs",
+            _ => return None,
+        };
+        let message = format!(
+            "G is dead: {what}; start again with a lower --lr or another --seed, check that inputs and targets belong together, and leave --norm as it is by default"
+        );
+        self.say("dead_generator", step, message)
+    }
+
+    fn say(&mut self, kind: &'static str, step: u64, message: String) -> Option<Remark> {
+        self.said.insert(kind.into()).then_some(Remark { step, kind, message })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHANCE: f64 = std::f64::consts::LN_2;
+
+    fn kinds(watch: &mut Watch, steps: impl Iterator<Item = Seen>) -> Vec<(&'static str, u64)> {
+        steps.flat_map(|seen| watch.losses(seen)).map(|r| (r.kind, r.step)).collect()
+    }
+
+    fn steady(count: u64, d_real: f64, d_fake: f64) -> impl Iterator<Item = Seen> {
+        (1..=count).map(move |step| Seen { step, epoch: 1, l1: 1.0, d_real, d_fake })
+    }
+
+    #[test]
+    fn each_state_of_d_is_said_once_and_only_if_it_lasts() {
+        let new = || Watch::new(Some(CHANCE), BTreeSet::new());
+        assert_eq!(kinds(&mut new(), steady(3000, 0.01, 0.02)), [("d_wins", LONG)]);
+        assert_eq!(kinds(&mut new(), steady(3000, CHANCE, CHANCE + 0.01)), [("d_collapsed", LONG)]);
+        assert_eq!(kinds(&mut new(), steady(3000, 5.0, 4.0)), [("d_collapsed", LONG)]);
+        assert_eq!(kinds(&mut new(), steady(LONG - 1, 0.01, 0.02)), []);
+        // Healthy: near chance on average, but not at each step.
+        let healthy = (1..=5000).map(|step| {
+            let d = if step % 2 == 0 { 0.4 } else { 0.95 };
+            Seen { step, epoch: 1, l1: 1.0, d_real: d, d_fake: 1.3 - d }
+        });
+        assert_eq!(kinds(&mut new(), healthy), []);
+        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new()), steady(3000, 0.0, 0.0)), []);
+        assert_eq!(kinds(&mut Watch::new(Some(CHANCE), BTreeSet::from(["d_wins".into()])), steady(3000, 0.01, 0.02)), []);
+    }
+
+    #[test]
+    fn an_l1_that_stays_is_a_plateau_and_a_log_read_again_gives_the_same() {
+        let row = |step: u64, l1: fn(u64) -> f64| Seen { step, epoch: step.div_ceil(10), l1: l1(step.div_ceil(10)), d_real: 0.5, d_fake: 0.5 };
+        let falling = |epoch: u64| 100.0 * 0.98f64.powi(epoch as i32);
+        let stuck = |epoch: u64| 10.0 + 5.0 / epoch.min(7) as f64;
+        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new()), (1..=600).map(|s| row(s, falling))), []);
+        let mut whole = Watch::new(None, BTreeSet::new());
+        assert_eq!(kinds(&mut whole, (1..=600).map(|s| row(s, stuck))), [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]);
+        let mut first = Watch::new(None, BTreeSet::new());
+        assert_eq!(kinds(&mut first, (1..=137).map(|s| row(s, stuck))), []);
+        assert_eq!(kinds(&mut first, (138..=600).map(|s| row(s, stuck))), [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]);
+    }
+
+    #[test]
+    fn a_generator_without_variance_is_dead() {
+        let alive = Spread { within: 30.0, targets: 50.0, between: 12.0, inputs: 40.0 };
+        let mut watch = Watch::new(None, BTreeSet::new());
+        assert_eq!(watch.outputs(1, alive), None);
+        // Flat targets ask for flat outputs; one input alone says nothing of others.
+        assert_eq!(watch.outputs(1, Spread { within: 0.0, targets: 0.0, ..alive }), None);
+        assert_eq!(watch.outputs(1, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
+        let mut same = Watch::new(None, BTreeSet::new());
+        assert!(same.outputs(2, Spread { between: 0.0, ..alive }).unwrap().message.contains("the same"));
+        assert!(watch.outputs(3, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat"));
+        assert_eq!(watch.outputs(4, Spread { within: 0.5, ..alive }), None, "once");
+    }
+}

@@ -1,0 +1,125 @@
+//! Enlarging by 2, then padding by reflection: what stands before the convolution of a resize convolution; and either alone.
+//!
+//! Along each axis, of side `n` enlarged to `m = s n` (`s` 1 or 2) and padded to `m + 2 p`:
+//!
+//! ```text
+//! padded[o]   = enlarged[r],  r = |o - p|, or 2 (m - 1) - |o - p| where that is past the last        (the edge is not repeated)
+//! nearest     enlarged[r] = x[floor(r / 2)]
+//! bilinear    enlarged[2 k] = 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
+//! ```
+//!
+//! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and `ReflectionPad2d(p)`. All of it is linear: the derivative
+//! is the adjoint, gathered pixel by pixel.
+
+use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
+use crate::error::Result;
+use crate::shape::Shape;
+use crate::tape::{Backward, Tape, Tensor};
+
+/// How a picture is enlarged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Enlarge {
+    /// Not at all.
+    No,
+    /// Twice, each pixel four times.
+    Nearest,
+    /// Twice, bilinear between the centres of pixels.
+    Bilinear,
+}
+
+impl Enlarge {
+    fn kind(self) -> u32 {
+        match self {
+            Enlarge::No => 0,
+            Enlarge::Nearest => 1,
+            Enlarge::Bilinear => 2,
+        }
+    }
+
+    /// By how much.
+    pub fn scale(self) -> u32 {
+        if self == Enlarge::No { 1 } else { 2 }
+    }
+}
+
+/// Enlarges and pads `[n, h, w, c]` to `[n, s h + 2 pad, s w + 2 pad, c]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resample2d {
+    /// How it is enlarged.
+    pub enlarge: Enlarge,
+    /// Rows and columns of reflection on every side.
+    pub pad: u32,
+}
+
+/// The adjoint: `dx` from `dy`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resample2dBackward(pub Resample2d);
+
+impl Resample2d {
+    fn dispatch(&self, entry: &'static str, from: &Operand, to: &Operand, [small, large]: [&Shape; 2]) -> Dispatch {
+        let d = Dispatch::new("resample2d", entry).tune("KIND", self.enlarge.kind()).bind("x", Bind::In(0)).bind("y", Bind::Out(0));
+        let d = d.u("vec4s", to.shape.vec4s() as u32).u("width", to.shape.c.vec4s()).u("small_h", small.h).u("small_w", small.w);
+        d.u("large_h", large.h).u("large_w", large.w).u("pad", self.pad).view("x", from).view("y", to).over(to.shape.vec4s())
+    }
+}
+
+impl Op for Resample2d {
+    fn name(&self) -> &'static str {
+        "resample2d"
+    }
+
+    fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
+        let (x, y) = (&node.inputs[0], &node.outputs[0]);
+        vec![self.dispatch("resample2d", x, y, [&x.shape, &y.shape])]
+    }
+
+    fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
+        let (dy, shape) = (b.dy(), b.tape.shape(b.inputs[0]));
+        let dx = b.tape.push_one(Resample2dBackward(*self), &[dy], shape);
+        b.give(0, dx);
+        Ok(())
+    }
+
+    fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
+        let flop = if self.enlarge == Enlarge::Bilinear { 9 * outputs[0].elements() } else { 0 };
+        Cost { flop, bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+    }
+}
+
+impl Op for Resample2dBackward {
+    fn name(&self) -> &'static str {
+        "resample2d_bwd"
+    }
+
+    fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
+        let (dy, dx) = (&node.inputs[0], &node.outputs[0]);
+        vec![self.0.dispatch("resample2d_bwd", dy, dx, [&dx.shape, &dy.shape])]
+    }
+
+    fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
+        let (u, shape) = (b.dy(), b.tape.shape(b.inputs[0]));
+        let g = b.tape.push_one(self.0, &[u], shape);
+        b.give(0, g);
+        Ok(())
+    }
+
+    fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
+        let flop = if self.0.enlarge == Enlarge::Bilinear { 32 } else { 4 } * outputs[0].elements();
+        Cost { flop, bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+    }
+}
+
+impl Tape {
+    /// Enlarges `x` `[n, h, w, c]` and pads it by reflection: `[n, s h + 2 pad, s w + 2 pad, c]`, `s` 1 or 2.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] unless the padding is smaller than the sides of the enlarged picture.
+    pub fn resample2d(&mut self, x: Tensor, enlarge: Enlarge, pad: u32) -> Result<Tensor> {
+        let from = self.shape(x);
+        let (h, w) = (enlarge.scale() * from.h, enlarge.scale() * from.w);
+        if pad >= h.min(w) {
+            return Err(self.shape_error("resample2d", format!("{h}x{w} pixels reflect fewer than {pad} on a side; use larger pictures or fewer layers")));
+        }
+        Ok(self.push_one(Resample2d { enlarge, pad }, &[x], Shape { h: h + 2 * pad, w: w + 2 * pad, ..from }))
+    }
+}
