@@ -323,7 +323,7 @@ mod golden {
     }
 
     const SMALL: UnetConfig =
-        UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false, upsample: Upsample::Transpose, skips: true };
+        UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false, upsample: Upsample::Transpose, skips: true, quirks: UnetQuirks { conv_bias: false, bottleneck_norm: false } };
 
     fn small_unet(case: &mut Case, x: Tensor, norm: NormMode, config: UnetConfig) -> (Weights, Tensor) {
         let net = Unet::new(&mut case.store, "G", config).unwrap();
