@@ -193,7 +193,7 @@ mod golden {
     use pixtape::ops::NormMode;
     use pixtape::rng::random;
     use pixtape::store::Param;
-    use pixtape::train::{GanMode, Pix2Pix, Pix2PixConfig};
+    use pixtape::train::{GanMode, PictureFormat, Pix2Pix, Pix2PixConfig};
     use pixtape::{Gpu, PlanOptions, Shape, Tensor};
     use serde_json::Value;
     use support::Case;
@@ -322,8 +322,17 @@ mod golden {
         assert_eq!(held, golden["gradients"].as_object().unwrap().len(), "{name}: the golden file has other gradients");
     }
 
-    const SMALL: UnetConfig =
-        UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false, upsample: Upsample::Transpose, skips: true, quirks: UnetQuirks { conv_bias: false, bottleneck_norm: false } };
+    const SMALL: UnetConfig = UnetConfig {
+        input_nc: 3,
+        output_nc: 3,
+        ngf: 8,
+        downs: 5,
+        norm: NormKind::Batch,
+        dropout: false,
+        upsample: Upsample::Transpose,
+        skips: true,
+        quirks: pixtape::nets::UnetQuirks { conv_bias: false, bottleneck_norm: false },
+    };
 
     fn small_unet(case: &mut Case, x: Tensor, norm: NormMode, config: UnetConfig) -> (Weights, Tensor) {
         let net = Unet::new(&mut case.store, "G", config).unwrap();
@@ -376,6 +385,7 @@ mod golden {
             batch_size: 1,
             width: 64,
             height: 64,
+            pictures: PictureFormat::Bytes,
             gan_mode: GanMode::Vanilla,
             lambda_l1: 100.0,
             beta1: 0.5,

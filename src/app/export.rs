@@ -4,7 +4,8 @@ use super::flags::{ExportArgs, Tune};
 use super::translate::{Checkpoint, Generator, mode, pictures};
 use crate::error::{Error, Result};
 use crate::io::weights::{Precision, Range, WeightsFile, onnx};
-use crate::io::{Picture, write_aside};
+use crate::io::{AnyPicture, Frame, Picture, write_aside};
+use crate::train::PictureFormat;
 use std::path::Path;
 
 /// Exports.
@@ -45,12 +46,12 @@ fn error(args: &ExportArgs, exact: &Checkpoint, bytes: &[u8], input: &Path) -> R
     let generator = Generator::new(&gpu, exact)?;
     let (mut count, mut values, mut sum, mut largest) = (0, 0usize, 0u64, 0);
     for path in pictures(input)? {
-        let picture = Picture::load(&path, exact.config.input_nc)?;
-        let size = (picture.width, picture.height);
-        exact.config.check_size(size.0, size.1).map_err(|e| Error::file(&path, e.to_string()))?;
+        let picture = AnyPicture::from(Picture::load(&path, exact.config.input_nc)?);
+        let frame = Frame::new(picture.size(), exact.config.multiple());
+        let input = frame.encode(&picture, PictureFormat::Bytes, None)?;
         let result = |generator: &Generator| {
-            let translator = generator.translator(size, mode(&args.norm_mode, false), None, &Tune::Auto, &mut |_, _| ())?;
-            pollster::block_on(translator.run(&picture.data, 0, 0))
+            let translator = generator.translator(frame.padded, mode(&args.norm_mode, false), PictureFormat::Bytes, None, &Tune::Auto, &mut |_, _| ())?;
+            pollster::block_on(translator.run(&input, 0, 0))
         };
         let (a, b) = (result(&generator)?, result(&coarse)?);
         for difference in a.iter().zip(&b).map(|(a, b)| a.abs_diff(*b)) {

@@ -11,6 +11,7 @@ mod export;
 mod flags;
 mod import;
 mod info;
+mod loader_speed;
 mod pipelines;
 mod prepare;
 mod readers;

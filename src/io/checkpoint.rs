@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// A file of weights read whole, in any format that [`WeightsFile::read`] knows.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TensorFile {
     path: PathBuf,
     file: WeightsFile,

@@ -12,6 +12,7 @@ mod translate;
 mod values;
 
 pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TuneArgs, dev};
+pub(super) use data::task;
 pub(super) use device::Tune;
 pub(super) use files::{ExportArgs, ImportArgs};
 pub(super) use run::{InfoArgs, ResumeArgs, RunArgs, TalkArgs, TrainCommand};
@@ -37,7 +38,7 @@ pub(super) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
-    /// Train on a folder of A|B pairs.
+    /// Train on pairs of pictures, or on photos.
     Train(Box<TrainCommand>),
     /// Go on with a run from its last checkpoint.
     Resume(Box<ResumeArgs>),

@@ -7,11 +7,12 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::WeightsFile;
+use crate::io::{Depth, Size};
 use crate::nets::{Mode, Unet, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
-use crate::train::{Strips, Translator};
+use crate::train::{PictureFormat, Strips, Translator};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -32,8 +33,30 @@ pub(in crate::app) struct RunOptions {
     pub direction: String,
     /// How pictures are brought to one size.
     pub preprocess: String,
-    /// Side of the pictures trained on.
-    pub crop_size: u32,
+    /// Size of the pictures trained on.
+    pub crop_size: Size,
+    /// See [`crate::app::flags`]; runs of earlier versions have none of these.
+    #[serde(default = "aligned")]
+    pub dataset_mode: String,
+    /// Where holes are.
+    #[serde(default)]
+    pub mask: String,
+    /// Subfolders of A's bands.
+    #[serde(default, rename = "bands_A")]
+    pub bands_a: Vec<String>,
+    /// Subfolders of B's bands.
+    #[serde(default, rename = "bands_B")]
+    pub bands_b: Vec<String>,
+    /// What becomes black and white.
+    #[serde(default)]
+    pub value_range: Option<[f32; 2]>,
+    /// Kinds of the values of input and target.
+    #[serde(default)]
+    pub(super) depths: Option<[String; 2]>,
+}
+
+fn aligned() -> String {
+    "aligned".into()
 }
 
 impl RunOptions {
@@ -61,7 +84,7 @@ impl Checkpoint {
     pub fn read(path: &Path, epoch: &str) -> Result<Checkpoint> {
         if !path.is_dir() {
             let weights = TensorFile::read(path)?;
-            let config = picture_net(path, weights.recognise_unet()?)?;
+            let config = weights.recognise_unet()?;
             return Ok(Checkpoint { weights, config, options: None });
         }
         let options = RunFolder::options(path)?;
@@ -71,12 +94,28 @@ impl Checkpoint {
         if !file.exists() {
             return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path))));
         }
-        let config = picture_net(path, options.unet()?)?;
+        let config = options.unet()?;
         Ok(Checkpoint { weights: TensorFile::read(&file)?, config, options: Some(options) })
     }
 }
 
 impl Checkpoint {
+    /// Weights of a net.
+    #[cfg(test)]
+    pub fn new(weights: TensorFile, config: UnetConfig, options: Option<RunOptions>) -> Checkpoint {
+        Checkpoint { weights, config, options }
+    }
+
+    /// Whether the net paints colours onto lightness.
+    pub fn colorizes(&self) -> bool {
+        self.options.as_ref().is_some_and(|o| o.dataset_mode == "colorization")
+    }
+
+    /// What becomes black and white, of pictures of this depth.
+    pub fn range(&self, depth: Depth) -> Option<[f32; 2]> {
+        self.options.as_ref().and_then(|o| o.value_range).filter(|_| depth != Depth::U8)
+    }
+
     /// What the generator's file holds.
     pub fn weights(&self) -> &WeightsFile {
         self.weights.contents()
@@ -86,15 +125,6 @@ impl Checkpoint {
     pub fn with(&self, weights: WeightsFile) -> TensorFile {
         self.weights.with(weights)
     }
-}
-
-/// Refuses nets whose ends are no pictures.
-fn picture_net(path: &Path, config: UnetConfig) -> Result<UnetConfig> {
-    let UnetConfig { input_nc, output_nc, .. } = config;
-    if [input_nc, output_nc].iter().all(|c| matches!(c, 1 | 3)) {
-        return Ok(config);
-    }
-    Err(Error::file(path, format!("a net from {input_nc} to {output_nc} channels; pictures have 1 (gray) or 3 (RGB)")))
 }
 
 /// Epochs whose generators lie in a run's folder, for messages.
@@ -135,12 +165,20 @@ impl Generator {
     }
 
     /// Makes it ready for pictures of one size.
-    pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, tune: &Tune, progress: Progress<'_>) -> Result<Translator> {
+    pub fn translator(
+        &self,
+        size: (u32, u32),
+        mode: Mode,
+        format: PictureFormat,
+        memory_limit: Option<u64>,
+        tune: &Tune,
+        progress: Progress<'_>,
+    ) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        let plan = Translator::plan(&self.store, &self.unet, size, mode, self.gpu.family(), options.clone())?;
+        let plan = Translator::plan(&self.store, &self.unet, size, mode, format, self.gpu.family(), options.clone())?;
         // A picture is not worth a wait.
         let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
-        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, tuned.options(options), progress)
+        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, format, tuned.options(options), progress)
     }
 }
 
@@ -166,6 +204,5 @@ mod tests {
         let options: RunOptions = serde_json::from_value(options).unwrap();
         let net = options.unet().unwrap();
         assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() });
-        assert!(picture_net(Path::new("x"), UnetConfig { input_nc: 4, ..net }).is_err());
     }
 }

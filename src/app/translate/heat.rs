@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::io::Picture;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::Net;
 use crate::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Mode};
@@ -31,6 +30,7 @@ pub(super) struct Heat {
     inputs: Vec<Tensor>,
     logits: Tensor,
     shape: Shape,
+    size: (u32, u32),
 }
 
 /// Colours from 0 to 1: black, violet, red, yellow, white, each brighter than the one before.
@@ -65,27 +65,26 @@ impl Judge {
     pub fn heat(&self, (width, height): (u32, u32)) -> Result<Heat> {
         let mut tape = Tape::new();
         let channels = if self.conditional { vec![self.input_nc, self.output_nc] } else { vec![self.output_nc] };
-        let (mut inputs, mut tensors) = (Vec::new(), Vec::new());
+        let mut inputs = Vec::new();
         for c in channels {
-            let input = tape.picture_input("picture", 1, height, width, c);
-            inputs.push(input);
-            tensors.push(tape.picture_to_tensor(input, Shape::new(1, height, width, c))?);
+            inputs.push(tape.input("picture", Shape::new(1, height, width, c)));
         }
-        let x = if let [one] = *tensors { one } else { tape.concat(&tensors)? };
+        let x = if let [one] = *inputs { one } else { tape.concat(&inputs)? };
         let logits = self.net.record(&mut tape, &self.store, x, self.mode)?;
         let shape = tape.shape(logits);
         let program = Plan::new(&tape, &self.store, &[logits], self.gpu.family(), PlanOptions::default())?.prepare(&self.gpu, &self.store)?;
-        Ok(Heat { program, inputs, logits, shape })
+        Ok(Heat { program, inputs, logits, shape, size: (width, height) })
     }
 }
 
 impl Heat {
-    /// What the discriminator makes of a result, as large as it: probabilities of being real, bilinear between the patches' middles.
-    pub fn picture(&self, input: &Picture, result: &Picture) -> Result<Picture> {
+    /// What the discriminator makes of a result (values in -1 to 1), as large as it, RGB: probabilities of being real, bilinear between the
+    /// patches' middles.
+    pub fn picture(&self, input: &[f32], result: &[f32]) -> Result<Vec<u8>> {
         // An unconditional one sees the result only.
         let pictures = [input, result];
         for (tensor, picture) in self.inputs.iter().rev().zip(pictures.iter().rev()) {
-            self.program.write_bytes(*tensor, &picture.data)?;
+            self.program.write(*tensor, picture)?;
         }
         self.program.step(&StepValues::default())?;
         let logits = pollster::block_on(self.program.read(self.logits))?;
@@ -96,16 +95,17 @@ impl Heat {
             let at = ((i as f32 + 0.5) * patches as f32 / side as f32 - 0.5).clamp(0.0, patches as f32 - 1.0);
             (at as usize, (at as usize + 1).min(patches - 1), at.fract())
         };
-        let mut data = Vec::with_capacity(result.width as usize * result.height as usize * 3);
-        for y in 0..result.height {
-            let (y0, y1, v) = between(y, result.height, h);
-            for x in 0..result.width {
-                let (x0, x1, u) = between(x, result.width, w);
+        let (width, height) = self.size;
+        let mut data = Vec::with_capacity(width as usize * height as usize * 3);
+        for y in 0..height {
+            let (y0, y1, v) = between(y, height, h);
+            for x in 0..width {
+                let (x0, x1, u) = between(x, width, w);
                 let row = |y: usize| map[y * w + x0] * (1.0 - u) + map[y * w + x1] * u;
                 data.extend_from_slice(&colour(row(y0) * (1.0 - v) + row(y1) * v));
             }
         }
-        Picture::new(result.width, result.height, 3, data)
+        Ok(data)
     }
 }
 
