@@ -109,7 +109,7 @@ fn import_and_export_keep_every_bit() {
         assert!(std::fs::metadata(at(format)).unwrap().len() < limit, "{format}");
     }
     assert_eq!(read("half").tensors.len(), original.tensors.len());
-    refused(&pixtape(&["export", "--checkpoint", &at("onnx"), "--format", "half", "--output", &at("x")]), &["no file of weights that is known"]);
+    refused(&pixtape(&["export", "--checkpoint", &at("onnx"), "--format", "half", "--output", &at("x")]), &["no safetensors file"]);
     let model = golden("model.pth");
     refused(&pixtape(&["import", "--input", model.to_str().unwrap(), "--output", &at("x")]), &["state_dict()"]);
     assert!(!Path::new(&at("x")).exists());

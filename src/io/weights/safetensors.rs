@@ -23,8 +23,8 @@ const SCALE: &str = ".scale";
 
 /// Reads a file.
 pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
-    const KNOWN: &str = "safetensors, PyTorch's .pth (of state dicts) and .pict are";
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| format!("no file of weights that is known ({e}); {KNOWN}"))?;
+    let no = |e| format!("no safetensors file ({e}), and neither a .pth (a state dict of PyTorch) nor a .pict");
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(no)?;
     let parsed = SafeTensors::deserialize(bytes).map_err(|e| format!("a broken safetensors file ({e})"))?;
     let mut file = WeightsFile::default();
     // What says nothing that we understand is from elsewhere.
