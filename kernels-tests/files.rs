@@ -1,7 +1,6 @@
 //! Weights of other programs: nets from them compute what they did there, and leave as they came.
 
 #[path = "support/program.rs"]
-#[allow(dead_code, reason = "shared with other tests of the program")]
 mod program;
 
 use pixtape::gpu::Request;
