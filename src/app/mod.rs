@@ -15,6 +15,7 @@ mod loader_speed;
 mod pipelines;
 mod prepare;
 mod readers;
+mod report;
 mod run_folder;
 mod samples;
 mod scores;
@@ -58,6 +59,8 @@ pub fn main() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Compare(args) => report::run_compare(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),

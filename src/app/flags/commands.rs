@@ -113,6 +113,25 @@ pub(in crate::app) struct DemoArgs {
     pub adapter: Option<String>,
 }
 
+/// Flags of `report`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct ReportArgs {
+    /// A run's folder.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+/// Flags of `compare`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct CompareArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    pub runs: Vec<PathBuf>,
+    /// The page.
+    #[arg(long, default_value = "compare.html", value_name = "FILE")]
+    pub out: PathBuf,
+}
+
 /// Flags of `dev`.
 #[derive(Args, Clone, Debug)]
 pub(in crate::app) struct DevArgs {

@@ -11,7 +11,7 @@ mod train;
 mod translate;
 mod values;
 
-pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TuneArgs, dev};
+pub(super) use commands::{CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ReportArgs, TuneArgs, dev};
 pub(super) use data::task;
 pub(super) use device::Tune;
 pub(super) use files::{ExportArgs, ImportArgs};
@@ -48,10 +48,10 @@ pub(super) enum Command {
     Translate(TranslateArgs),
     /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of pictures.
     Eval(EvalArgs),
-    /// Turn weights of other programs (.pth, .pict) into safetensors.
-    Import(ImportArgs),
-    /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
-    Export(ExportArgs),
+    /// Rewrite report.html, the page of a run, from what lies in its folder.
+    Report(ReportArgs),
+    /// Put runs side by side in one page.
+    Compare(CompareArgs),
     /// List adapters and what they offer.
     Devices(DevicesArgs),
     /// Measure kernels, or a training step.
