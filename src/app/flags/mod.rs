@@ -52,6 +52,10 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Put runs side by side in one page.
     Compare(CompareArgs),
+    /// Turn weights of other programs (.pth, .pict) into safetensors.
+    Import(ImportArgs),
+    /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
+    Export(ExportArgs),
     /// List adapters and what they offer.
     Devices(DevicesArgs),
     /// Measure kernels, or a training step.
