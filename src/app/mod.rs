@@ -7,7 +7,9 @@ mod demo_draw;
 mod demo_page;
 mod devices;
 mod eval;
+mod export;
 mod flags;
+mod import;
 mod info;
 mod loader_speed;
 mod pipelines;
@@ -55,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Translate(args) => translate::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => report::run_compare(&args),
         Command::Devices(args) => devices::run(&args),

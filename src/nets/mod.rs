@@ -6,7 +6,11 @@ mod unet;
 mod weights;
 
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
-pub use unet::{Unet, UnetConfig, Upsample};
+pub(crate) use unet::UnetLayer;
+#[cfg(feature = "io")]
+pub(crate) use unet::{DEPTHS, UnetNames, unet_names};
+pub use unet::{Unet, UnetConfig, UnetQuirks, Upsample};
+pub(crate) use weights::NormParams;
 pub use weights::{InitType, NormKind, Weights};
 
 use crate::ops::NormMode;

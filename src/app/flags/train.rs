@@ -57,6 +57,7 @@ impl TrainArgs {
             dropout: !self.nets.no_dropout,
             upsample: self.nets.upsample.parse()?,
             skips: UnetConfig::skips_of(&self.nets.net_g),
+            ..UnetConfig::default()
         };
         Ok(crate::train::Pix2PixConfig {
             generator,
