@@ -74,11 +74,14 @@ pub struct ScheduleState {
     pub sum: f64,
     /// See `sum`.
     pub steps: u64,
+    /// Whether `best` is of validation and not of training.
+    #[cfg_attr(feature = "io", serde(default))]
+    pub validated: bool,
 }
 
 impl Default for ScheduleState {
     fn default() -> Self {
-        ScheduleState { factor: 1.0, best: None, bad_epochs: 0, sum: 0.0, steps: 0 }
+        ScheduleState { factor: 1.0, best: None, bad_epochs: 0, sum: 0.0, steps: 0, validated: false }
     }
 }
 
@@ -167,11 +170,15 @@ impl Schedule {
         }
     }
 
-    /// Hears that an epoch has ended. `validation`: the metric of the validation, lower is better; `None`: there was none, and the mean of the
-    /// training metric counts.
+    /// Hears that an epoch has ended. `validation`: the metric of the validation, lower is better; `None`: nothing is validated in this run, and the
+    /// mean of the training metric counts. Not to be called for epochs that a run with validation leaves out.
     pub fn end_epoch(&mut self, validation: Option<f64>) {
         if !self.listens() {
             return;
+        }
+        // Two scales: what was best of one says nothing about the other.
+        if self.state.validated != validation.is_some() {
+            (self.state.best, self.state.bad_epochs, self.state.validated) = (None, 0, validation.is_some());
         }
         let trained = (self.state.steps > 0).then(|| self.state.sum / self.state.steps as f64);
         if let Some(metric) = validation.or(trained) {
@@ -220,10 +227,12 @@ mod tests {
         s.saw_step(3.0);
         s.end_epoch(None);
         assert_eq!((s.state.best, s.state.steps), (Some(4.0), 0));
-        // Less than a hundredth better is no better.
-        (0..5).for_each(|_| s.end_epoch(Some(3.97)));
+        // Validation is another scale: the count begins anew. Less than a hundredth better is no better.
+        s.end_epoch(Some(4.5));
+        assert_eq!((s.state.best, s.state.bad_epochs), (Some(4.5), 0));
+        (0..5).for_each(|_| s.end_epoch(Some(4.47)));
         assert_eq!((s.factor(7), s.state.bad_epochs), (1.0, 5));
-        s.end_epoch(Some(3.97));
+        s.end_epoch(Some(4.47));
         assert!((s.factor(8) - 0.2).abs() < 1e-15);
         s.saw_step(100.0);
         s.end_epoch(Some(1.0));

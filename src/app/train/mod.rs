@@ -28,6 +28,7 @@ use progress::Progress;
 use serde_json::{Map, Value, json};
 use session::Session;
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use validation::Validation;
@@ -66,6 +67,11 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let found = if args.run.continue_train { newest(&path)? } else { None };
     match &found {
         Some(found) => found.refused.iter().for_each(|e| eprintln!("note: {e}; the run goes on from step {} instead", found.state.step)),
+        None if args.run.continue_train && !args.run.overwrite && has_weights(&path) => {
+            let message =
+                "holds weights but no checkpoint to go on from; start another run from them with --init_G and --init_D, or replace them with --overwrite";
+            return Err(Error::file(path, message));
+        }
         None if args.run.continue_train => eprintln!("note: {}: no checkpoint yet, the run begins anew", path.display()),
         None => {}
     }
@@ -104,9 +110,9 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let about = About { options: resolved(&args)?, files: about(&args, &gpu, dataset.image_size())?, keep: args.run.keep as usize };
     let mut folder = match &found {
         Some(found) => {
-            let folder = RunFolder::open(&path, found, about)?;
+            // Before the folder is touched: a net that does not fit leaves it as it was.
             found.load(&mut trainer)?;
-            folder
+            RunFolder::open(&path, found, about)?
         }
         None => {
             let folder = RunFolder::create(&path, args.run.overwrite || args.run.continue_train, about)?;
@@ -154,6 +160,12 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let bad = None;
     let (args, page) = (&args, super::report::Live::new(folder.path()));
     Session { args, dataset, schedule, trainer, folder, samples, validation, watch, board, page, progress, info, position, epochs, recent, bad, saved }.run()
+}
+
+/// Whether a folder holds weights of networks.
+fn has_weights(folder: &Path) -> bool {
+    let mut names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    names.any(|name| name.contains("_net_") && name.ends_with(".safetensors"))
 }
 
 /// The loss of D where it cannot tell real from fake, and G's beside it.

@@ -5,6 +5,7 @@ use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::AlignedOptions;
+use crate::io::dataset::has_phase;
 use crate::nets::UnetConfig;
 use crate::tune::Identity;
 use clap::ArgMatches;
@@ -25,6 +26,9 @@ pub(super) fn check(args: &TrainArgs) -> Result<()> {
     ];
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
+    }
+    if args.run.early_stop.is_some() && (args.run.val_freq == 0 || !has_phase(args.dataroot()?, "val")) {
+        return Err(Error::Usage("--early_stop: it needs val/ beside the training pictures, and --val_freq above 0".into()));
     }
     let epochs = args.optim.n_epochs + args.optim.n_epochs_decay;
     if args.optim.epoch_count > epochs {

@@ -68,9 +68,14 @@ impl Session<'_> {
     fn go(&mut self) -> Result<()> {
         let per_epoch = self.dataset.batches_per_epoch() as u64;
         let last_epoch = self.args.optim.n_epochs + self.args.optim.n_epochs_decay;
-        let epochs = (last_epoch + 1).saturating_sub(self.args.optim.epoch_count);
-        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(per_epoch.saturating_mul(epochs));
         let (started, first) = (Instant::now(), self.trainer.steps());
+        // Another batch size than before may have fewer batches an epoch.
+        if self.position.1 as u64 >= per_epoch {
+            self.position = (self.position.0 + 1, 0);
+        }
+        // From where the run stands, so that other pictures or batch sizes than before do not move its last epoch.
+        let left = per_epoch.saturating_mul((last_epoch + 1).saturating_sub(self.position.0)).saturating_sub(self.position.1 as u64);
+        let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(first.saturating_add(left));
         if first >= total {
             let text = format!("nothing to do: {first} of {total} steps are done; raise --n_epochs or --max_steps");
             self.progress.say("end", &text, json!({ "step": first, "steps": total }));
@@ -152,7 +157,10 @@ impl Session<'_> {
         if self.args.run.val_freq > 0 && epoch.is_multiple_of(self.args.run.val_freq) {
             validated = self.validate(epoch)?;
         }
-        self.schedule.end_epoch(validated);
+        // Where there is validation, epochs without it are not judged.
+        if self.validation.is_none() || validated.is_some() {
+            self.schedule.end_epoch(validated);
+        }
         self.folder.flush()?;
         self.board.as_mut().map_or(Ok(()), Board::flush)?;
         self.page.write()
@@ -231,13 +239,12 @@ impl Session<'_> {
         }
         text += &format!("saved in {}", self.folder.path().display());
         if step < total {
-            let why = if self.enough() {
-                format!(", since val/ has not become better for {} validations", self.args.run.early_stop.unwrap_or(0))
-            } else {
-                String::new()
+            let (why, more) = match self.args.run.early_stop.filter(|_| self.enough()) {
+                Some(most) => (format!(", since val/ has not become better for {most} validations"), format!(" --early_stop {}", 2 * most)),
+                None => (String::new(), String::new()),
             };
             text += &format!(
-                "\nstopped at step {step} of {total}{why}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train",
+                "\nstopped at step {step} of {total}{why}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train{more}",
                 self.args.run.checkpoints_dir.display(),
                 self.args.run.name
             );
