@@ -6,7 +6,7 @@ use super::starting::Starting;
 use super::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, AlignedOptions, Picture, list_pictures};
-use crate::nets::UnetConfig;
+use crate::nets::GeneratorConfig;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     for index in 0..dataset.len() {
         let pair = dataset.sample(1, index)?;
         let bytes = pollster::block_on(translator.run(&pair.input.data, 0, 0))?;
-        let result = Picture::new(width, height, checkpoint.config.output_nc, bytes)?;
+        let result = Picture::new(width, height, checkpoint.config.output_nc(), bytes)?;
         rows.push(Row::new(&pair.path, &result, &pair.target)?);
         bar.inc(1);
     }
@@ -55,7 +55,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
 
 /// What the flags say, then the run's own options, then the reference's defaults. As the reference tests: resized to the crop's
 /// size, so that nothing is cut off, and not mirrored.
-fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &UnetConfig) -> Result<AlignedOptions> {
+fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &GeneratorConfig) -> Result<AlignedOptions> {
     let direction = args.direction.as_deref().or(run.map(|r| r.direction.as_str())).unwrap_or("AtoB");
     let preprocess = args.preprocess.as_deref().or(run.map(|r| r.preprocess.as_str())).unwrap_or("resize_and_crop");
     let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(256);
@@ -71,8 +71,8 @@ fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &Un
         batch_size: 1,
         seed: 0,
         max_dataset_size: None,
-        input_nc: net.input_nc,
-        output_nc: net.output_nc,
+        input_nc: net.input_nc(),
+        output_nc: net.output_nc(),
         multiple_of: net.multiple(),
     })
 }

@@ -9,7 +9,7 @@ use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::picture::is_picture;
 use crate::io::{Picture, create_dir, list_pictures};
-use crate::nets::{Mode, Unet, UnetConfig};
+use crate::nets::{Generator as Net, GeneratorConfig, Mode, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
@@ -42,11 +42,11 @@ pub(super) struct RunOptions {
 }
 
 impl RunOptions {
-    fn unet(&self) -> Result<UnetConfig> {
+    fn generator(&self) -> Result<GeneratorConfig> {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
         let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
-        let (downs, skips) = (UnetConfig::downs_of(&self.net_g)?, UnetConfig::skips_of(&self.net_g));
-        Ok(UnetConfig { input_nc, output_nc, ngf, downs, norm: self.norm.parse()?, dropout: !no_dropout, upsample, skips })
+        let like = UnetConfig { input_nc, output_nc, ngf, norm: self.norm.parse()?, dropout: !no_dropout, upsample, ..UnetConfig::default() };
+        GeneratorConfig::named(&self.net_g, like)
     }
 }
 
@@ -55,7 +55,7 @@ impl RunOptions {
 pub(super) struct Checkpoint {
     weights: TensorFile,
     /// The net.
-    pub config: UnetConfig,
+    pub config: GeneratorConfig,
     /// The run's options; a bare weights file has none.
     pub options: Option<RunOptions>,
 }
@@ -66,7 +66,7 @@ impl Checkpoint {
     pub fn read(path: &Path, epoch: &str) -> Result<Checkpoint> {
         if !path.is_dir() {
             let weights = TensorFile::read(path)?;
-            let config = picture_net(path, weights.recognise_unet()?)?;
+            let config = picture_net(path, weights.recognise_generator()?)?;
             return Ok(Checkpoint { weights, config, options: None });
         }
         let options = RunFolder::options(path)?;
@@ -76,14 +76,14 @@ impl Checkpoint {
         if !file.exists() {
             return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path))));
         }
-        let config = picture_net(path, options.unet()?)?;
+        let config = picture_net(path, options.generator()?)?;
         Ok(Checkpoint { weights: TensorFile::read(&file)?, config, options: Some(options) })
     }
 }
 
 /// Refuses nets whose ends are no pictures.
-fn picture_net(path: &Path, config: UnetConfig) -> Result<UnetConfig> {
-    let UnetConfig { input_nc, output_nc, .. } = config;
+fn picture_net(path: &Path, config: GeneratorConfig) -> Result<GeneratorConfig> {
+    let [input_nc, output_nc] = [config.input_nc(), config.output_nc()];
     if [input_nc, output_nc].iter().all(|c| matches!(c, 1 | 3)) {
         return Ok(config);
     }
@@ -105,25 +105,25 @@ fn epochs(path: &Path) -> String {
 pub(super) struct Generator {
     gpu: Gpu,
     store: Store,
-    unet: Unet,
+    net: Net,
 }
 
 impl Generator {
     /// Puts a checkpoint's weights on a device.
     pub fn new(gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Generator> {
         let mut store = Store::new();
-        let unet = Unet::new(&mut store, "G", checkpoint.config)?;
-        checkpoint.weights.load_into(gpu, &store, unet.weights())?;
-        Ok(Generator { gpu: gpu.clone(), store, unet })
+        let net = Net::new(&mut store, "G", checkpoint.config)?;
+        checkpoint.weights.load_into(gpu, &store, net.weights())?;
+        Ok(Generator { gpu: gpu.clone(), store, net })
     }
 
     /// Makes it ready for pictures of one size.
     pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, tune: &Tune, progress: Progress<'_>) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        let plan = Translator::plan(&self.store, &self.unet, size, mode, self.gpu.family(), options.clone())?;
+        let plan = Translator::plan(&self.store, &self.net, size, mode, self.gpu.family(), options.clone())?;
         // A picture is not worth a wait.
         let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
-        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, tuned.options(options), progress)
+        Translator::with_progress(&self.gpu, &self.store, &self.net, size, mode, tuned.options(options), progress)
     }
 }
 
@@ -163,13 +163,13 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
         let translator = bar.suspend(|| generator.translator(size, mode, args.memory_limit, &tune, &mut |done, total| starting.show(done, total)))?;
         drop(starting);
         for job in jobs {
-            let input = Picture::load(&job.from, checkpoint.config.input_nc)?;
+            let input = Picture::load(&job.from, checkpoint.config.input_nc())?;
             if (input.width, input.height) != size {
                 return Err(Error::file(&job.from, "has changed its size since the start; leave the folder alone meanwhile"));
             }
             // One number for all: what dropout makes of a picture depends on --seed only, not on its neighbours in the folder.
             let bytes = pollster::block_on(translator.run(&input.data, args.seed, 0))?;
-            Picture::new(size.0, size.1, checkpoint.config.output_nc, bytes)?.save_png(&job.to)?;
+            Picture::new(size.0, size.1, checkpoint.config.output_nc(), bytes)?.save_png(&job.to)?;
             bar.inc(1);
         }
     }
@@ -228,7 +228,7 @@ fn jobs(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
 }
 
 /// Sorts pictures by size, each of which takes a plan of its own. Sizes that do not pass the net are refused before anything is done.
-fn by_size(jobs: Vec<Job>, config: &UnetConfig) -> Result<BTreeMap<(u32, u32), Vec<Job>>> {
+fn by_size(jobs: Vec<Job>, config: &GeneratorConfig) -> Result<BTreeMap<(u32, u32), Vec<Job>>> {
     let mut groups: BTreeMap<(u32, u32), Vec<Job>> = BTreeMap::new();
     for job in jobs {
         let size = Picture::dimensions(&job.from)?;
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn all_sizes_are_checked_first_and_grouped() {
         let dir = tempfile::tempdir().unwrap();
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
+        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into();
         let job = |name: &str, w: u32, h: u32| {
             let from = dir.path().join(name);
             Picture::new(w, h, 1, vec![0; (w * h) as usize]).unwrap().save_png(&from).unwrap();
@@ -277,8 +277,9 @@ mod tests {
         let options = serde_json::json!({ "netG": "unet_128", "ngf": 32, "input_nc": 1, "output_nc": 3, "norm": "instance", "no_dropout": true,
             "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
         let options: RunOptions = serde_json::from_value(options).unwrap();
-        let net = options.unet().unwrap();
-        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() });
-        assert!(picture_net(Path::new("x"), UnetConfig { input_nc: 4, ..net }).is_err());
+        let net = options.generator().unwrap();
+        let unet = UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() };
+        assert_eq!(net, unet.into());
+        assert!(picture_net(Path::new("x"), UnetConfig { input_nc: 4, ..unet }.into()).is_err());
     }
 }

@@ -3,7 +3,7 @@
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{NormKind, UnetConfig, Upsample, Weights};
+use crate::nets::{GeneratorConfig, NormKind, ResnetConfig, UnetConfig, Upsample, Weights};
 use crate::store::{Param, Store, StoreId};
 use safetensors::{Dtype, SafeTensors, View};
 use serde_json::Value;
@@ -101,6 +101,17 @@ impl TensorFile {
         self.check(&wanted, "this optimizer")?;
         let all = networks.iter().flat_map(|(net, w)| moments(net, w));
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.tensors[&name].1))
+    }
+
+    /// Recognises a generator from names and shapes, as far as they tell.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the names are not those of a generator.
+    pub fn recognise_generator(&self) -> Result<GeneratorConfig> {
+        match ResnetConfig::of_file(|name| self.tensors.get(name).map(|(shape, _)| shape.as_slice())) {
+            Some(config) => Ok(config.into()),
+            None => self.recognise_unet().map(Into::into),
+        }
     }
 
     /// Recognises a U-Net or encoder-decoder from names and shapes. `dropout` cannot be seen in a file and is taken as on, as upstream builds

@@ -1,11 +1,15 @@
 //! The networks: parameters with the names and layouts of the public PyTorch files, and how to record them on a tape.
 
+mod generator;
 mod orthogonal;
 mod patchgan;
+mod resnet;
 mod unet;
 mod weights;
 
+pub use generator::{Generator, GeneratorConfig};
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
+pub use resnet::{BlockPadding, Resnet, ResnetConfig};
 pub use unet::{Unet, UnetConfig, Upsample};
 pub use weights::{InitType, NormKind, Weights};
 

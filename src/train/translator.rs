@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Family, Gpu};
-use crate::nets::{Mode, Unet};
+use crate::nets::{Generator, Mode};
 use crate::plan::{Plan, PlanOptions, Program, Progress, StepValues};
 use crate::shape::Shape;
 use crate::store::Store;
@@ -22,7 +22,7 @@ impl Translator {
     ///
     /// # Errors
     /// [`crate::Error::Usage`] for sizes that do not pass the halvings, and what the device reports.
-    pub fn new(gpu: &Gpu, store: &Store, generator: &Unet, width: u32, height: u32, mode: Mode, options: PlanOptions) -> Result<Translator> {
+    pub fn new(gpu: &Gpu, store: &Store, generator: &Generator, width: u32, height: u32, mode: Mode, options: PlanOptions) -> Result<Translator> {
         Self::make(store, generator, (width, height), mode, |tape, keep| Plan::new(tape, store, keep, gpu.family(), options)?.prepare(gpu, store))
     }
 
@@ -33,7 +33,7 @@ impl Translator {
     pub fn with_progress(
         gpu: &Gpu,
         store: &Store,
-        generator: &Unet,
+        generator: &Generator,
         (width, height): (u32, u32),
         mode: Mode,
         options: PlanOptions,
@@ -47,14 +47,14 @@ impl Translator {
     ///
     /// # Errors
     /// As [`Translator::new`], but for what needs the device.
-    pub fn plan(store: &Store, generator: &Unet, size: (u32, u32), mode: Mode, family: Family, options: PlanOptions) -> Result<Plan> {
+    pub fn plan(store: &Store, generator: &Generator, size: (u32, u32), mode: Mode, family: Family, options: PlanOptions) -> Result<Plan> {
         let (tape, _, output, _) = Self::record(store, generator, size, mode)?;
         Plan::new(&tape, store, &[output], family, options)
     }
 
     fn make(
         store: &Store,
-        generator: &Unet,
+        generator: &Generator,
         (width, height): (u32, u32),
         mode: Mode,
         prepare: impl FnOnce(&Tape, &[Tensor]) -> Result<Program>,
@@ -63,16 +63,17 @@ impl Translator {
         Ok(Translator { program: prepare(&tape, &[output])?, input, output, shape })
     }
 
-    fn record(store: &Store, generator: &Unet, (width, height): (u32, u32), mode: Mode) -> Result<(Tape, Tensor, Tensor, Shape)> {
+    fn record(store: &Store, generator: &Generator, (width, height): (u32, u32), mode: Mode) -> Result<(Tape, Tensor, Tensor, Shape)> {
         let config = generator.config();
         let mut tape = Tape::new();
         tape.scope("input");
-        let input = tape.picture_input("input", 1, height, width, config.input_nc);
-        let x = tape.picture_to_tensor(input, Shape::new(1, height, width, config.input_nc))?;
+        let input = tape.picture_input("input", 1, height, width, config.input_nc());
+        let x = tape.picture_to_tensor(input, Shape::new(1, height, width, config.input_nc()))?;
+        tape.scope("");
         let y = generator.record(&mut tape, store, x, mode)?;
         tape.scope("output");
         let output = tape.tensor_to_picture(y);
-        let shape = Shape::new(1, height, width, config.output_nc);
+        let shape = Shape::new(1, height, width, config.output_nc());
         Ok((tape, input, output, shape))
     }
 

@@ -55,7 +55,7 @@ impl Session<'_> {
     fn pictures(&self, batch: &Batch) -> Result<Vec<Vec<Picture>>> {
         let c = self.trainer.config();
         let pixels = (c.width * c.height) as usize;
-        let sides = [(&batch.input, c.generator.input_nc), (&batch.target, c.generator.output_nc)];
+        let sides = [(&batch.input, c.generator.input_nc()), (&batch.target, c.generator.output_nc())];
         let one = |pair: usize, (bytes, channels): (&Vec<u8>, u32)| {
             let size = pixels * channels as usize;
             Picture::new(c.width, c.height, channels, bytes[pair * size..][..size].to_vec())

@@ -5,7 +5,6 @@ use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::AlignedOptions;
-use crate::nets::UnetConfig;
 use crate::tune::Identity;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -74,7 +73,7 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         max_dataset_size: args.data.max_dataset_size,
         input_nc: args.nets.input_nc,
         output_nc: args.nets.output_nc,
-        multiple_of: 1 << UnetConfig::downs_of(&args.nets.net_g)?,
+        multiple_of: args.generator()?.multiple(),
     })
 }
 
