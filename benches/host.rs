@@ -7,7 +7,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use pixtape::gpu::Family;
 use pixtape::nets::{DiscriminatorKind, Generator, InitType, Mode, NormKind, UnetConfig};
-use pixtape::train::{GanMode, Pix2Pix, Pix2PixConfig};
+use pixtape::train::{GanMode, PictureFormat, Pix2Pix, Pix2PixConfig};
 use pixtape::{Error, Gpu, PlanOptions, Shape, Store, Tape};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -54,6 +54,7 @@ fn config(side: u32, downs: u32, width: u32) -> Pix2PixConfig {
         batch_size: 1,
         width: side,
         height: side,
+        pictures: PictureFormat::Bytes,
         gan_mode: GanMode::Vanilla,
         lambda_l1: 100.0,
         beta1: 0.5,

@@ -6,7 +6,7 @@
 
 use pixtape::gpu::Family;
 use pixtape::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
-use pixtape::train::{GanMode, Pix2Pix, Pix2PixConfig};
+use pixtape::train::{GanMode, PictureFormat, Pix2Pix, Pix2PixConfig};
 use pixtape::{PlanOptions, Result};
 
 fn main() -> Result<()> {
@@ -19,6 +19,7 @@ fn main() -> Result<()> {
         batch_size: 1,
         width: side,
         height: side,
+        pictures: PictureFormat::Bytes,
         gan_mode: GanMode::Vanilla,
         lambda_l1: 100.0,
         beta1: 0.5,

@@ -5,7 +5,7 @@
 //! The pictures are made up: a disc on the left, the same disc with its colours turned on the right. No file is needed.
 
 use pixtape::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
-use pixtape::train::{GanMode, LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig};
+use pixtape::train::{GanMode, LOSS_NAMES, Losses, PictureFormat, Pix2Pix, Pix2PixConfig};
 use pixtape::{Gpu, PlanOptions, Result};
 
 const SIDE: u32 = 64;
@@ -23,6 +23,7 @@ fn main() -> Result<()> {
         batch_size: 1,
         width: SIDE,
         height: SIDE,
+        pictures: PictureFormat::Bytes,
         gan_mode: GanMode::Vanilla,
         lambda_l1: 100.0,
         beta1: 0.5,

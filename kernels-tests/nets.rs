@@ -224,7 +224,7 @@ mod golden {
     use pixtape::ops::NormMode;
     use pixtape::rng::random;
     use pixtape::store::Param;
-    use pixtape::train::{GanMode, Pix2Pix, Pix2PixConfig};
+    use pixtape::train::{GanMode, PictureFormat, Pix2Pix, Pix2PixConfig};
     use pixtape::{Gpu, PlanOptions, Shape, Tensor};
     use serde_json::Value;
     use support::Case;
@@ -417,6 +417,7 @@ mod golden {
             batch_size: 1,
             width: 64,
             height: 64,
+            pictures: PictureFormat::Bytes,
             gan_mode: GanMode::Vanilla,
             lambda_l1: 100.0,
             beta1: 0.5,

@@ -7,7 +7,7 @@ use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Gener
 use pixtape::ops::{Act, BatchNorm, Bind, Dispatch, Lowering, NormMode, Op, Tuning};
 use pixtape::plan::{Bound, Rate, Region};
 use pixtape::store::{Layout, Param, Role, StoreId};
-use pixtape::train::{GanMode, Losses, Pix2Pix, Pix2PixConfig};
+use pixtape::train::{GanMode, Losses, PictureFormat, Pix2Pix, Pix2PixConfig};
 use pixtape::{Backward, Channels, Conv, Error, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape, Tensor, tune};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -30,6 +30,7 @@ fn pix2pix_256() -> Pix2PixConfig {
         batch_size: 1,
         width: 256,
         height: 256,
+        pictures: PictureFormat::Bytes,
         gan_mode: GanMode::Vanilla,
         lambda_l1: 100.0,
         beta1: 0.5,

@@ -1,8 +1,8 @@
 //! Options in a TOML file: `name = value`, the names of the flags. The command line wins over it.
 
-use super::flags::is_ignored;
+use super::flags::{Cli, is_ignored};
 use crate::error::{Error, Result};
-use clap::{ArgAction, Command};
+use clap::{ArgAction, Command, CommandFactory};
 use serde_json::Value;
 use std::path::Path;
 
@@ -74,15 +74,21 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
     format!("no TOML{at}: {}", error.message().lines().next().unwrap_or_default())
 }
 
-/// Options as such a file.
+/// Options as such a file. What the data told (depths) is no option.
 pub(super) fn text(options: &Value) -> Result<String> {
+    let program = Cli::command();
+    let train = program.find_subcommand(TAKERS[0]).ok_or_else(|| Error::Internal("there is no train".into()))?;
     let mut text = String::from("# The options of this run as they were resolved; pixtape train --config FILE takes them.\n");
     for (name, value) in options.as_object().into_iter().flatten() {
+        if !train.get_arguments().any(|a| a.get_long() == Some(name)) {
+            continue;
+        }
         let value = match value {
             Value::Null => continue,
-            Value::String(text) => toml::Value::from(text.as_str()).to_string(),
-            Value::Bool(_) | Value::Number(_) => value.to_string(),
-            other => return Err(Error::Internal(format!("option {name} is {other}: TOML files of options hold single values"))),
+            // A flag with several values that was not given.
+            Value::Array(all) if all.is_empty() => continue,
+            Value::Object(_) => return Err(Error::Internal(format!("option {name} is {value}: TOML files of options hold values and lists"))),
+            value => toml::Value::try_from(value).map_err(|e| Error::Internal(format!("option {name} is {value}: {e}")))?.to_string(),
         };
         text += &format!("{name} = {value}\n");
     }
@@ -91,9 +97,9 @@ pub(super) fn text(options: &Value) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flags::{Cli, Command as Chosen, TrainArgs};
+    use super::super::flags::{Command as Chosen, TrainArgs};
     use super::*;
-    use clap::{CommandFactory, FromArgMatches};
+    use clap::FromArgMatches;
 
     fn parse(words: &[&str]) -> Result<TrainArgs> {
         let words = expand(words.iter().map(|w| w.to_string()).collect(), &Cli::command())?;
@@ -107,11 +113,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config.toml");
         let path = file.to_str().unwrap();
-        std::fs::write(&file, "netG = \"unet_64\"\nlambda-L1 = 10\nno_flip = true\nno_dropout = false\nlr = 1e-4\nname = \"a \\\"b\\\"\"\ngpu_ids = 0\n")
+        std::fs::write(&file, "netG = \"unet_64\"\nlambda-L1 = 10\nno_flip = true\nno_dropout = false\nlr = 1e-4\nname = \"a \\\"b\\\"\"\ngpu_ids = 0\nbands_A = [\"r\", \"nir\"]\n")
             .unwrap();
         let args = parse(&["pixtape", "train", "--lr", "3e-4", "--config", path]).unwrap();
         assert_eq!((args.nets.net_g.as_str(), args.optim.lambda_l1, args.data.no_flip, args.nets.no_dropout), ("unet_64", 10.0, true, false));
-        assert_eq!((args.optim.lr, args.run.name.as_str()), (3e-4, "a \"b\""));
+        assert_eq!((args.optim.lr, args.run.name.as_str(), args.data.bands_a.join("+")), (3e-4, "a \"b\"", "r+nir".into()));
         let options = super::super::train::resolved(&args).unwrap();
         std::fs::write(&file, text(&options).unwrap()).unwrap();
         let again = parse(&["pixtape", "train", &format!("--config={path}")]).unwrap();

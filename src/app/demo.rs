@@ -12,7 +12,7 @@ use crate::io::checkpoint::save_weights;
 use crate::io::{Picture, create_dir, write_aside};
 use crate::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
 use crate::plan::PlanOptions;
-use crate::train::{GanMode, LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig, Translator};
+use crate::train::{GanMode, LOSS_NAMES, Losses, PictureFormat, Pix2Pix, Pix2PixConfig, Translator};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -45,6 +45,7 @@ fn config(seed: u64) -> Pix2PixConfig {
         batch_size: 1,
         width: SIDE,
         height: SIDE,
+        pictures: PictureFormat::Bytes,
         gan_mode: GanMode::Vanilla,
         lambda_l1: 100.0,
         beta1: 0.5,

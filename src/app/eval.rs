@@ -1,11 +1,12 @@
 //! `pixtape eval`: how near results are to their targets.
 
-use super::flags::EvalArgs;
+use super::flags::{EvalArgs, task};
+use super::samples::made;
 use super::scores::{Row, stem, table};
 use super::starting::Starting;
 use super::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::error::{Error, Result};
-use crate::io::{AlignedDataset, AlignedOptions, Picture, list_pictures};
+use crate::io::{AlignedDataset, AlignedOptions, Picture, Size, Task, list_pictures};
 use crate::nets::GeneratorConfig;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -33,20 +34,24 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     let dataset = AlignedDataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
-    let (width, height) = dataset.image_size();
+    dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
     let mut starting = Starting::new(&gpu);
-    let translator =
-        generator.translator((width, height), mode(&args.norm_mode, false), None, &args.tune.clone().unwrap_or_default(), &mut |done, total| {
-            starting.show(done, total)
-        })?;
+    let translator = generator.translator(
+        dataset.image_size(),
+        mode(&args.norm_mode, false),
+        dataset.format(),
+        None,
+        &args.tune.clone().unwrap_or_default(),
+        &mut |done, total| starting.show(done, total),
+    )?;
     drop(starting);
     let bar = progress(dataset.len() as u64);
     let mut rows = Vec::with_capacity(dataset.len());
     for index in 0..dataset.len() {
         let pair = dataset.sample(1, index)?;
-        let bytes = pollster::block_on(translator.run(&pair.input.data, 0, 0))?;
-        let result = Picture::new(width, height, checkpoint.config.output_nc(), bytes)?;
-        rows.push(Row::new(&pair.path, &result, &pair.target)?);
+        let result = pollster::block_on(made(&dataset, &translator, &pair))?;
+        let figures = dataset.measure(&pair, &result).map_err(|e| Error::file(&pair.path, e.to_string()))?;
+        rows.push(Row::of(&pair.path, figures));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -58,23 +63,21 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
 fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &GeneratorConfig) -> Result<AlignedOptions> {
     let direction = args.direction.as_deref().or(run.map(|r| r.direction.as_str())).unwrap_or("AtoB");
     let preprocess = args.preprocess.as_deref().or(run.map(|r| r.preprocess.as_str())).unwrap_or("resize_and_crop");
-    let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(256);
-    Ok(AlignedOptions {
+    let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(Size::square(256));
+    let all = AlignedOptions {
         root: root.into(),
-        phase: args.phase.clone(),
+        task: run.map_or(Ok(Task::Aligned), |r| task(&r.dataset_mode, &r.mask))?,
         direction: direction.parse()?,
         preprocess: preprocess.parse()?,
-        load_size: crop_size,
         crop_size,
-        flip: false,
-        serial_batches: true,
-        batch_size: 1,
-        seed: 0,
-        max_dataset_size: None,
-        input_nc: net.input_nc(),
-        output_nc: net.output_nc(),
+        input_nc: Some(net.input_nc()),
+        output_nc: Some(net.output_nc()),
+        bands: run.map(|r| [r.bands_a.clone(), r.bands_b.clone()]).unwrap_or_default(),
+        value_range: run.and_then(|r| r.value_range),
         multiple_of: net.multiple(),
-    })
+        ..AlignedOptions::default()
+    };
+    Ok(all.plain(&args.phase))
 }
 
 /// Compares two folders, picture by picture of the same name.

@@ -9,6 +9,7 @@ mod devices;
 mod eval;
 mod flags;
 mod info;
+mod loader_speed;
 mod pipelines;
 mod prepare;
 mod readers;

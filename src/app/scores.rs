@@ -18,8 +18,13 @@ impl Row {
     /// Measures a result; `path` names it.
     pub fn new(path: &Path, result: &Picture, target: &Picture) -> Result<Row> {
         let named = |e: Error| Error::file(path, e.to_string());
-        let [l1, psnr, ssim] = [metrics::l1, metrics::psnr, metrics::ssim].map(|metric| metric(result, target).map_err(named));
-        Ok(Row { name: stem(path), l1: l1?, psnr: psnr?, ssim: ssim? })
+        let [l1, psnr, ssim] = [metrics::l1::<u8>, metrics::psnr, metrics::ssim].map(|metric| metric(result, target).map_err(named));
+        Ok(Row::of(path, [l1?, psnr?, ssim?]))
+    }
+
+    /// L1, PSNR and SSIM of the picture that `path` names.
+    pub fn of(path: &Path, [l1, psnr, ssim]: [f64; 3]) -> Row {
+        Row { name: stem(path), l1, psnr, ssim }
     }
 
     /// The means.

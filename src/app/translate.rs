@@ -8,12 +8,12 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::picture::is_picture;
-use crate::io::{Picture, create_dir, list_pictures};
+use crate::io::{AnyPicture, Depth, Frame, Header, Size, create_dir, lab, list_pictures};
 use crate::nets::{Generator as Net, GeneratorConfig, Mode, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
-use crate::train::Translator;
+use crate::train::{PictureFormat, PictureValues, Translator};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -37,8 +37,30 @@ pub(super) struct RunOptions {
     pub direction: String,
     /// How pictures are brought to one size.
     pub preprocess: String,
-    /// Side of the pictures trained on.
-    pub crop_size: u32,
+    /// Size of the pictures trained on.
+    pub crop_size: Size,
+    /// See [`crate::app::flags`]; runs of earlier versions have none of these.
+    #[serde(default = "aligned")]
+    pub dataset_mode: String,
+    /// Where holes are.
+    #[serde(default)]
+    pub mask: String,
+    /// Subfolders of A's bands.
+    #[serde(default, rename = "bands_A")]
+    pub bands_a: Vec<String>,
+    /// Subfolders of B's bands.
+    #[serde(default, rename = "bands_B")]
+    pub bands_b: Vec<String>,
+    /// What becomes black and white.
+    #[serde(default)]
+    pub value_range: Option<[f32; 2]>,
+    /// Kinds of the values of input and target.
+    #[serde(default)]
+    depths: Option<[String; 2]>,
+}
+
+fn aligned() -> String {
+    "aligned".into()
 }
 
 impl RunOptions {
@@ -66,7 +88,7 @@ impl Checkpoint {
     pub fn read(path: &Path, epoch: &str) -> Result<Checkpoint> {
         if !path.is_dir() {
             let weights = TensorFile::read(path)?;
-            let config = picture_net(path, weights.recognise_generator()?)?;
+            let config = weights.recognise_generator()?;
             return Ok(Checkpoint { weights, config, options: None });
         }
         let options = RunFolder::options(path)?;
@@ -76,18 +98,9 @@ impl Checkpoint {
         if !file.exists() {
             return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path))));
         }
-        let config = picture_net(path, options.generator()?)?;
+        let config = options.generator()?;
         Ok(Checkpoint { weights: TensorFile::read(&file)?, config, options: Some(options) })
     }
-}
-
-/// Refuses nets whose ends are no pictures.
-fn picture_net(path: &Path, config: GeneratorConfig) -> Result<GeneratorConfig> {
-    let [input_nc, output_nc] = [config.input_nc(), config.output_nc()];
-    if [input_nc, output_nc].iter().all(|c| matches!(c, 1 | 3)) {
-        return Ok(config);
-    }
-    Err(Error::file(path, format!("a net from {input_nc} to {output_nc} channels; pictures have 1 (gray) or 3 (RGB)")))
 }
 
 /// Epochs whose generators lie in a run's folder, for messages.
@@ -118,12 +131,20 @@ impl Generator {
     }
 
     /// Makes it ready for pictures of one size.
-    pub fn translator(&self, size: (u32, u32), mode: Mode, memory_limit: Option<u64>, tune: &Tune, progress: Progress<'_>) -> Result<Translator> {
+    pub fn translator(
+        &self,
+        size: (u32, u32),
+        mode: Mode,
+        format: PictureFormat,
+        memory_limit: Option<u64>,
+        tune: &Tune,
+        progress: Progress<'_>,
+    ) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        let plan = Translator::plan(&self.store, &self.net, size, mode, self.gpu.family(), options.clone())?;
+        let plan = Translator::plan(&self.store, &self.net, size, mode, format, self.gpu.family(), options.clone())?;
         // A picture is not worth a wait.
         let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
-        Translator::with_progress(&self.gpu, &self.store, &self.net, size, mode, tuned.options(options), progress)
+        Translator::with_progress(&self.gpu, &self.store, &self.net, size, mode, format, tuned.options(options), progress)
     }
 }
 
@@ -142,13 +163,59 @@ pub(super) fn mode(norm: &str, dropout: bool) -> Mode {
 struct Job {
     from: PathBuf,
     to: PathBuf,
+    /// Its size in the file.
+    size: (u32, u32),
+    /// What the net sees of it.
+    frame: Frame,
+    /// Kind of the result's values.
+    depth: Depth,
+    /// How it goes to the device.
+    format: PictureFormat,
+}
+
+/// Runs the net on one picture.
+type Through<'a> = &'a dyn Fn(&PictureValues) -> Result<PictureValues>;
+
+impl Job {
+    /// Runs the net on a picture, padded where its size asks for it.
+    fn translated(&self, checkpoint: &Checkpoint, input: AnyPicture, through: Through<'_>) -> Result<AnyPicture> {
+        let (config, described) = (&checkpoint.config, input.describe());
+        let range = |depth: Depth| checkpoint.options.as_ref().and_then(|o| o.value_range).filter(|_| depth != Depth::U8);
+        let input = input.converted(config.input_nc()).ok_or_else(|| {
+            Error::file(&self.from, format!("is {described}, the net takes {} channels; give it pictures of the kind it was trained on", config.input_nc()))
+        })?;
+        match through(&self.frame.encode(&input, self.format, range(input.depth()))?)? {
+            PictureValues::Bytes(bytes) => Ok(AnyPicture::U8(self.frame.crop(bytes, config.output_nc())?)),
+            PictureValues::Floats(values) => {
+                let made = self.frame.crop(values, config.output_nc())?;
+                AnyPicture::from_values(&made.data, self.frame.content, config.output_nc(), self.depth, range(self.depth))
+            }
+        }
+    }
+}
+
+/// Lightness through the net at the size it was trained on; the colours it gives are enlarged onto the lightness as it was.
+fn colorized(job: &Job, input: AnyPicture, through: Through<'_>) -> Result<AnyPicture> {
+    let rgb = input.to_8bit(None).converted(3).ok_or_else(|| Error::file(&job.from, "is no photo; colorization takes gray or RGB"))?;
+    let (light, _) = lab::split(&rgb);
+    let small = AnyPicture::F32(lab::split(&rgb.resize(job.frame.content.0, job.frame.content.1)?).0);
+    match through(&job.frame.encode(&small, PictureFormat::Floats, Some([-1.0, 1.0]))?)? {
+        PictureValues::Floats(color) => Ok(lab::join(&light, &job.frame.crop(color, 2)?)?.into()),
+        PictureValues::Bytes(_) => Err(Error::Internal("colour came back as bytes".into())),
+    }
 }
 
 /// Translates.
 pub(super) fn run(args: &TranslateArgs) -> Result<()> {
-    let jobs = jobs(&inputs(&args.input)?, &args.output)?;
+    let inputs = inputs(&args.input)?;
     let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch)?;
-    let groups = by_size(jobs, &checkpoint.config)?;
+    let run = checkpoint.options.as_ref();
+    let colorizes = run.is_some_and(|r| r.dataset_mode == "colorization");
+    // Each size takes a plan of its own.
+    let mut groups: BTreeMap<((u32, u32), PictureFormat), Vec<Job>> = BTreeMap::new();
+    for job in jobs(&inputs, &args.output, &checkpoint)? {
+        groups.entry((job.frame.padded, job.format)).or_default().push(job);
+    }
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
     create_dir(&args.output)?;
@@ -158,18 +225,19 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let started = Instant::now();
     let mode = mode(&args.norm_mode, args.dropout == "on");
     let tune = args.tune.clone().unwrap_or_default();
-    for (size, jobs) in groups {
+    for ((padded, format), jobs) in groups {
         let mut starting = Starting::new(&gpu);
-        let translator = bar.suspend(|| generator.translator(size, mode, args.memory_limit, &tune, &mut |done, total| starting.show(done, total)))?;
+        let translator = bar.suspend(|| generator.translator(padded, mode, format, args.memory_limit, &tune, &mut |done, total| starting.show(done, total)))?;
         drop(starting);
         for job in jobs {
-            let input = Picture::load(&job.from, checkpoint.config.input_nc())?;
-            if (input.width, input.height) != size {
+            let input = AnyPicture::load(&job.from)?;
+            if input.size() != job.size {
                 return Err(Error::file(&job.from, "has changed its size since the start; leave the folder alone meanwhile"));
             }
             // One number for all: what dropout makes of a picture depends on --seed only, not on its neighbours in the folder.
-            let bytes = pollster::block_on(translator.run(&input.data, args.seed, 0))?;
-            Picture::new(size.0, size.1, checkpoint.config.output_nc(), bytes)?.save_png(&job.to)?;
+            let through = |values: &PictureValues| pollster::block_on(translator.run_values(values, args.seed, 0));
+            let output = if colorizes { colorized(&job, input, &through)? } else { job.translated(&checkpoint, input, &through)? };
+            output.save(&job.to)?;
             bar.inc(1);
         }
     }
@@ -203,13 +271,22 @@ fn inputs(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Decides names: the input's, as PNG. Two inputs of one name, or a result on top of an input, are refused.
-fn jobs(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
+/// Decides names: the input's, with the extension that holds the result. Two inputs of one name, or a result on top of an input, are refused.
+fn jobs(inputs: &[PathBuf], output: &Path, checkpoint: &Checkpoint) -> Result<Vec<Job>> {
+    let (config, run) = (&checkpoint.config, checkpoint.options.as_ref());
+    let colorizes = run.is_some_and(|r| r.dataset_mode == "colorization");
+    let trained: Option<Depth> = run.and_then(|r| r.depths.as_ref()).map(|depths| depths[1].parse()).transpose()?;
     let mut taken: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     let mut jobs = Vec::with_capacity(inputs.len());
     for from in inputs {
+        let header = Header::read(from)?;
+        let size = (header.width, header.height);
+        // A bare weights file does not know: as deep as the input.
+        let depth = if colorizes { Depth::U8 } else { trained.unwrap_or(header.depth) };
+        let content = if colorizes { run.map_or(size, |r| (r.crop_size.width, r.crop_size.height)) } else { size };
         let mut name = from.file_stem().unwrap_or_default().to_os_string();
-        name.push(".png");
+        name.push(".");
+        name.push(depth.extension(if colorizes { 3 } else { config.output_nc() }));
         let to = output.join(name);
         if let Some(other) = taken.insert(to.clone(), from) {
             return Err(Error::file(
@@ -217,7 +294,9 @@ fn jobs(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
                 format!("would be written to {}, and so would {}; rename one of them, or translate the folders one by one", to.display(), other.display()),
             ));
         }
-        jobs.push(Job { from: from.clone(), to });
+        let bytes = !colorizes && depth == Depth::U8 && header.depth == Depth::U8;
+        let format = if bytes { PictureFormat::Bytes } else { PictureFormat::Floats };
+        jobs.push(Job { from: from.clone(), to, size, frame: Frame::new(content, config.multiple()), depth, format });
     }
     let real = |path: &Path| path.canonicalize().ok();
     let sources: std::collections::HashSet<PathBuf> = inputs.iter().filter_map(|p| real(p)).collect();
@@ -226,50 +305,38 @@ fn jobs(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
         None => Ok(jobs),
     }
 }
-
-/// Sorts pictures by size, each of which takes a plan of its own. Sizes that do not pass the net are refused before anything is done.
-fn by_size(jobs: Vec<Job>, config: &GeneratorConfig) -> Result<BTreeMap<(u32, u32), Vec<Job>>> {
-    let mut groups: BTreeMap<(u32, u32), Vec<Job>> = BTreeMap::new();
-    for job in jobs {
-        let size = Picture::dimensions(&job.from)?;
-        config.check_size(size.0, size.1).map_err(|e| Error::file(&job.from, e.to_string()))?;
-        groups.entry(size).or_default().push(job);
-    }
-    Ok(groups)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::Picture;
     use crate::nets::NormKind;
 
-    #[test]
-    fn results_have_the_inputs_names_and_none_is_written_twice_or_over_an_input() {
-        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let made = jobs(&paths(&["in/a.jpg", "in/b.c.png"]), Path::new("out")).unwrap();
-        assert_eq!(made.iter().map(|j| j.to.clone()).collect::<Vec<_>>(), paths(&["out/a.png", "out/b.c.png"]));
-        let message = jobs(&paths(&["in/a.jpg", "in/x/a.png"]), Path::new("out")).unwrap_err().to_string();
-        assert!(message.contains("in/a.jpg") && message.contains("in/x/a.png"), "{message}");
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("a.png");
-        std::fs::write(&file, b"").unwrap();
-        assert!(jobs(std::slice::from_ref(&file), dir.path()).unwrap_err().to_string().contains("another --output"));
+    fn checkpoint(options: Option<RunOptions>) -> Checkpoint {
+        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
+        Checkpoint { weights: TensorFile::default(), config: config.into(), options }
+    }
+
+    fn picture(path: &Path, w: u32, h: u32) -> PathBuf {
+        Picture::new(w, h, 1, vec![0; (w * h) as usize]).unwrap().save_png(path).unwrap();
+        path.into()
     }
 
     #[test]
-    fn all_sizes_are_checked_first_and_grouped() {
+    fn results_have_the_inputs_names_and_none_is_written_twice_or_over_an_input() {
         let dir = tempfile::tempdir().unwrap();
-        let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 4, downs: 5, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into();
-        let job = |name: &str, w: u32, h: u32| {
-            let from = dir.path().join(name);
-            Picture::new(w, h, 1, vec![0; (w * h) as usize]).unwrap().save_png(&from).unwrap();
-            Job { to: from.clone(), from }
-        };
-        let jobs = vec![job("a.png", 32, 64), job("b.png", 64, 32), job("c.png", 32, 64)];
-        let groups = by_size(jobs.clone(), &config).unwrap();
-        assert_eq!(groups.iter().map(|(size, jobs)| (*size, jobs.len())).collect::<Vec<_>>(), [((32, 64), 2), ((64, 32), 1)]);
-        let message = by_size([jobs, vec![job("odd.png", 40, 32)]].concat(), &config).unwrap_err().to_string();
-        assert!(message.contains("odd.png") && message.contains("40x32") && message.contains("32 or 64"), "{message}");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("x")).unwrap();
+        let files = [picture(&at("a.png"), 32, 64), picture(&at("b.c.png"), 40, 32), picture(&at("x/a.png"), 32, 32)];
+        let deep = at("deep.png");
+        AnyPicture::U16(Picture::new(32, 32, 3, vec![0; 32 * 32 * 3]).unwrap()).save(&deep).unwrap();
+        let out = Path::new("out");
+        let made = jobs(&[files[0].clone(), files[1].clone(), deep], out, &checkpoint(None)).unwrap();
+        assert_eq!(made.iter().map(|j| j.to.clone()).collect::<Vec<_>>(), ["a.png", "b.c.png", "deep.png"].map(|n| out.join(n)));
+        assert_eq!(made.iter().map(|j| j.frame.padded).collect::<Vec<_>>(), [(32, 64), (64, 32), (32, 32)]);
+        assert_eq!(made.iter().map(|j| j.depth).collect::<Vec<_>>(), [Depth::U8, Depth::U8, Depth::U16]);
+        let message = jobs(&[files[0].clone(), files[2].clone()], out, &checkpoint(None)).unwrap_err().to_string();
+        assert!(message.contains("a.png") && message.contains("x/a.png"), "{message}");
+        assert!(jobs(&files[..1], dir.path(), &checkpoint(None)).unwrap_err().to_string().contains("another --output"));
     }
 
     #[test]
@@ -280,6 +347,5 @@ mod tests {
         let net = options.generator().unwrap();
         let unet = UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() };
         assert_eq!(net, unet.into());
-        assert!(picture_net(Path::new("x"), UnetConfig { input_nc: 4, ..unet }.into()).is_err());
     }
 }

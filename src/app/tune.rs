@@ -158,10 +158,14 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
     if let Some(seconds) = args.seconds.filter(|s| !(*s > 0.0 && s.is_finite())) {
         return Err(Error::Usage(format!("--seconds {seconds}: a time above 0 is wanted")));
     }
-    let train = &args.train;
+    let mut train = args.train.clone();
     let size = match &train.dataroot {
-        Some(_) => AlignedDataset::open(dataset_options(train)?)?.image_size(),
-        None => (train.data.crop_size, train.data.crop_size),
+        Some(_) => {
+            let dataset = AlignedDataset::open(dataset_options(&train)?)?;
+            train.resolve(&dataset);
+            dataset.image_size()
+        }
+        None => (train.data.crop_size.width, train.data.crop_size.height),
     };
     let config = train.config(size)?;
     let gpu = super::gpu_with(train.device.adapter.as_deref(), args.family.as_deref())?;

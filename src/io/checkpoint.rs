@@ -15,7 +15,7 @@ use std::path::Path;
 pub type Values = (Vec<usize>, Vec<f32>);
 
 /// A safetensors file read whole: tensors of f32, by name. Counters (integers) are left out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct TensorFile {
     path: std::path::PathBuf,
     tensors: BTreeMap<String, Values>,

@@ -6,19 +6,20 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::io::dataset::AlignedDataset;
+use crate::train::PictureValues;
 use crate::{Error, Result};
 
 /// A batch of pairs; pictures have the dataset's `image_size` and channels.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Epoch it belongs to, the first is 1.
     pub epoch: u64,
     /// Its place in the epoch, from 0.
     pub index: usize,
-    /// Inputs `[batch, height, width, input_nc]`, 0 to 255.
-    pub input: Vec<u8>,
-    /// Targets `[batch, height, width, output_nc]`, 0 to 255.
-    pub target: Vec<u8>,
+    /// Inputs `[batch, height, width, input_nc]`.
+    pub input: PictureValues,
+    /// Targets `[batch, height, width, output_nc]`.
+    pub target: PictureValues,
     /// The file of each pair.
     pub paths: Vec<PathBuf>,
 }
@@ -127,11 +128,12 @@ impl Walk {
     }
 
     fn load(&self, epoch: u64, index: usize, places: &[u32]) -> Result<Batch> {
-        let (mut input, mut target, mut paths) = (Vec::new(), Vec::new(), Vec::new());
+        let data = &self.dataset;
+        let (mut input, mut target, mut paths) = (PictureValues::empty(data.format()), PictureValues::empty(data.format()), Vec::new());
         for &place in places {
-            let sample = self.dataset.sample(epoch, place as usize)?;
-            input.extend_from_slice(&sample.input.data);
-            target.extend_from_slice(&sample.target.data);
+            let sample = data.sample(epoch, place as usize)?;
+            input.append(&data.encode(&sample.input)?);
+            target.append(&data.encode(&sample.target)?);
             paths.push(sample.path);
         }
         Ok(Batch { epoch, index, input, target, paths })

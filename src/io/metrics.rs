@@ -1,6 +1,6 @@
-//! How near one picture is to another: L1, PSNR, SSIM, all on values in [0, 1], computed in f64.
+//! How near one picture is to another: L1, PSNR, SSIM, all on values in [0, 1] (black to white of the pictures' depth), computed in f64.
 
-use crate::io::picture::Picture;
+use crate::io::picture::{Element, Picture};
 use crate::{Error, Result};
 
 /// Taps of the SSIM window; pictures need at least this many pixels a side.
@@ -13,10 +13,10 @@ const C2: f64 = 0.03 * 0.03;
 ///
 /// # Errors
 /// [`Error::Usage`] when the sizes differ.
-pub fn l1(a: &Picture, b: &Picture) -> Result<f64> {
+pub fn l1<T: Element>(a: &Picture<T>, b: &Picture<T>) -> Result<f64> {
     same_size("L1", a, b)?;
-    let sum: u64 = a.data.iter().zip(&b.data).map(|(&p, &q)| u64::from(p.abs_diff(q))).sum();
-    Ok(sum as f64 / (a.data.len() as f64 * 255.0))
+    let sum: f64 = differences(a, b).sum();
+    Ok(sum / (a.data.len() as f64 * full::<T>()))
 }
 
 /// Peak signal-to-noise ratio in dB, `10 log10(1 / mean squared difference)`; infinite for equal
@@ -24,12 +24,22 @@ pub fn l1(a: &Picture, b: &Picture) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::Usage`] when the sizes differ.
-pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
+pub fn psnr<T: Element>(a: &Picture<T>, b: &Picture<T>) -> Result<f64> {
     same_size("PSNR", a, b)?;
-    let squares = |(&p, &q): (&u8, &u8)| u64::from(p.abs_diff(q)).pow(2);
-    let sum: u64 = a.data.iter().zip(&b.data).map(squares).sum();
+    let sum: f64 = differences(a, b).map(|d| d * d).sum();
     // A sum of zero divides to +infinity, which is the answer.
-    Ok(10.0 * (a.data.len() as f64 * 255.0 * 255.0 / sum as f64).log10())
+    Ok(10.0 * (a.data.len() as f64 * full::<T>() * full::<T>() / sum).log10())
+}
+
+/// In the pictures' own steps: sums of integers are exact.
+fn differences<T: Element>(a: &Picture<T>, b: &Picture<T>) -> impl Iterator<Item = f64> {
+    a.data.iter().zip(&b.data).map(|(p, q)| (f64::from(p.to_f32()) - f64::from(q.to_f32())).abs())
+}
+
+/// From black to white.
+fn full<T: Element>() -> f64 {
+    let [low, high] = T::DEPTH.range();
+    f64::from(high - low)
 }
 
 /// Structural similarity after Wang et al. 2004: Gaussian window of 11x11 taps with sigma 1.5,
@@ -40,7 +50,7 @@ pub fn psnr(a: &Picture, b: &Picture) -> Result<f64> {
 ///
 /// # Errors
 /// [`Error::Usage`] when the sizes differ or a side is shorter than 11 pixels.
-pub fn ssim(a: &Picture, b: &Picture) -> Result<f64> {
+pub fn ssim<T: Element>(a: &Picture<T>, b: &Picture<T>) -> Result<f64> {
     same_size("SSIM", a, b)?;
     if (a.width.min(a.height) as usize) < WINDOW {
         return Err(Error::Usage(format!("SSIM needs pictures of at least {WINDOW}x{WINDOW}, these are {}x{}; use larger ones", a.width, a.height)));
@@ -50,11 +60,11 @@ pub fn ssim(a: &Picture, b: &Picture) -> Result<f64> {
     Ok(sum / channels as f64)
 }
 
-fn ssim_channel(a: &Picture, b: &Picture, channel: usize) -> f64 {
+fn ssim_channel<T: Element>(a: &Picture<T>, b: &Picture<T>, channel: usize) -> f64 {
     let (w, taps) = (a.width as usize, gaussian());
-    let plane = |p: &Picture| -> Vec<f64> {
+    let plane = |p: &Picture<T>| -> Vec<f64> {
         let values = p.data.iter().skip(channel).step_by(p.channels as usize);
-        values.map(|&v| f64::from(v) / 255.0).collect()
+        values.map(|v| v.unit()).collect()
     };
     let (x, y) = (plane(a), plane(b));
     let product = |p: &[f64], q: &[f64]| -> Vec<f64> {
@@ -88,7 +98,7 @@ fn filter(plane: &[f64], w: usize, taps: &[f64; WINDOW]) -> Vec<f64> {
     (0..outputs).map(column).collect()
 }
 
-fn same_size(what: &str, a: &Picture, b: &Picture) -> Result<()> {
+fn same_size<T: Element>(what: &str, a: &Picture<T>, b: &Picture<T>) -> Result<()> {
     if (a.width, a.height, a.channels) == (b.width, b.height, b.channels) && !a.data.is_empty() {
         return Ok(());
     }
@@ -144,7 +154,7 @@ mod tests {
     #[test]
     fn wrong_sizes_are_named() {
         let (a, b) = (formula(20, 12, 3, 1), formula(21, 12, 3, 1));
-        for metric in [l1, psnr, ssim] {
+        for metric in [l1::<u8>, psnr, ssim] {
             let message = metric(&a, &b).unwrap_err().to_string();
             assert!(message.contains("20x12x3 and 21x12x3"), "{message}");
         }

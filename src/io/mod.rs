@@ -1,12 +1,13 @@
 //! Files around the engine: pictures, folders of pairs, a prefetching loader, metrics, safe writing.
 //!
-//! A picture is 8-bit, interleaved (HWC), one or three channels; a batch is the same with a leading
-//! batch axis (NHWC). Values become floats on the device, not here.
+//! A picture is interleaved (HWC), of 8 bits, 16 bits or floats, with any number of channels; a batch is the same with a leading
+//! batch axis (NHWC). 8-bit values become floats on the device, others here.
 
 pub mod aside;
 pub mod cache_dir;
 pub mod checkpoint;
 pub mod dataset;
+pub mod lab;
 pub mod limits;
 pub mod loader;
 pub mod metrics;
@@ -16,6 +17,6 @@ pub mod tuning;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
 pub use cache_dir::cache_dir;
-pub use dataset::{AlignedDataset, AlignedOptions, Direction, Preprocess, Sample};
+pub use dataset::{AlignedDataset, AlignedOptions, Direction, Frame, Mask, Misfit, Preprocess, Sample, Size, Task};
 pub use loader::{Batch, Loader};
-pub use picture::{Picture, list_pictures};
+pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};

@@ -10,6 +10,7 @@ use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, S
 use crate::shape::{Channels, Shape};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
+use crate::train::{PictureFormat, Values};
 
 /// Everything that decides what a training step computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Pix2PixConfig {
     pub width: u32,
     /// Height of the pictures.
     pub height: u32,
+    /// How pictures go up.
+    pub pictures: PictureFormat,
     /// The adversarial loss.
     pub gan_mode: GanMode,
     /// Weight of the L1 term.
@@ -70,6 +73,7 @@ impl Default for Pix2PixConfig {
             accumulate: 1,
             width: 256,
             height: 256,
+            pictures: PictureFormat::Bytes,
             gan_mode: GanMode::Vanilla,
             lambda_l1: 100.0,
             lambda_gan: 1.0,
@@ -215,9 +219,7 @@ impl Pix2Pix {
         let mut tape = Tape::new();
         let picture = |tape: &mut Tape, label: &str, channels: u32| -> Result<(Tensor, Tensor)> {
             tape.scope(label);
-            let raw = tape.picture_input(label, config.batch_size, config.height, config.width, channels);
-            let shape = Shape::new(config.batch_size, config.height, config.width, channels);
-            Ok((raw, tape.picture_to_tensor(raw, shape)?))
+            super::values::record_input(tape, label, Shape::new(config.batch_size, config.height, config.width, channels), config.pictures)
         };
         // What D judges.
         let judged = |tape: &mut Tape, a: Tensor, b: Tensor| if config.condition_d { tape.concat(&[a, b]) } else { Ok(b) };
@@ -460,26 +462,26 @@ impl Pix2Pix {
         StepValues { step: step as u32, seed: crate::rng::fold_seed(self.config.seed), rates }
     }
 
-    /// Writes the pictures of the coming step: bytes NHWC, `accumulate * batch_size * height * width * channels` each.
+    /// Writes the pictures of the coming step, NHWC, `accumulate * batch_size * height * width * channels` values each, in the configured format.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are too many bytes.
-    pub fn set_pictures(&self, input: &[u8], target: &[u8]) -> Result<()> {
-        let part = |all: &[u8]| all.len().div_ceil(self.pictures.len()).max(1);
-        for (tensors, pictures) in self.pictures.iter().zip(input.chunks(part(input)).zip(target.chunks(part(target)))) {
-            self.program.write_bytes(tensors[0], pictures.0)?;
-            self.program.write_bytes(tensors[1], pictures.1)?;
+    /// [`Error::Usage`] if there are too many, or they are of the other format.
+    pub fn set_pictures<'a>(&self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>) -> Result<()> {
+        let (input, target, batches) = (input.into(), target.into(), self.pictures.len());
+        for (at, tensors) in self.pictures.iter().enumerate() {
+            self.program.write_picture(tensors[0], self.config.pictures, input.part(at, batches))?;
+            self.program.write_picture(tensors[1], self.config.pictures, target.part(at, batches))?;
         }
         Ok(())
     }
 
-    /// Runs a training step, one update of each network, on a batch of pictures (bytes, NHWC; `accumulate` batches one after another) at
+    /// Runs a training step, one update of each network, on a batch of pictures (NHWC; `accumulate` batches one after another) at
     /// learning rate `lr`, or one for each network. Does not wait for it: returns the losses of
     /// earlier steps that have arrived.
     ///
     /// # Errors
-    /// [`Error::Usage`] for the wrong number of bytes, and what the device reports.
-    pub fn step(&mut self, input: &[u8], target: &[u8], lr: impl Into<Rates>) -> Result<Vec<Losses>> {
+    /// [`Error::Usage`] for the wrong number or format of values, and what the device reports.
+    pub fn step<'a>(&mut self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>, lr: impl Into<Rates>) -> Result<Vec<Losses>> {
         self.set_pictures(input, target)?;
         let step = self.steps + 1;
         self.program.step(&self.values(step, lr))?;

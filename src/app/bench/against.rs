@@ -23,7 +23,7 @@ struct Side {
 impl Side {
     fn new(gpu: Gpu, options: &Options) -> Result<Side> {
         let side = options.args.train.data.crop_size;
-        let config = options.config((side, side))?;
+        let config = options.config((side.width, side.height))?;
         let tuned = tuned(&gpu, &config, options)?;
         let (trainer, pictures) = warm_trainer(&gpu, config, tuned.options(options.plan()))?;
         Ok(Side { gpu, trainer, pictures, seconds: Vec::new() })

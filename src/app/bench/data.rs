@@ -75,7 +75,7 @@ fn draw(args: &TrainArgs) -> Result<TempDir> {
     let phase = folder.path().join(&args.data.phase);
     std::fs::create_dir_all(&phase).map_err(failed)?;
     for index in 0..PAIRS.max(args.data.batch_size as usize) {
-        let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.data.crop_size);
+        let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.data.crop_size.width);
         join(&left, &right)?.save_png(&file(&phase, index))?;
     }
     Ok(folder)

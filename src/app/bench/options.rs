@@ -75,7 +75,7 @@ fn flags_of(preset: &str) -> Result<&'static [&'static str]> {
 pub(in crate::app) fn preset(name: &str, batch_size: u32) -> Result<Pix2PixConfig> {
     let words: Vec<String> = flags_of(name)?.iter().map(|w| w.to_string()).collect();
     let args = parse(&words).map_err(|e| Error::Internal(e.to_string()))?.0.train;
-    args.config((args.data.crop_size, args.data.crop_size)).map(|config| Pix2PixConfig { batch_size, ..config })
+    args.config((args.data.crop_size.width, args.data.crop_size.height)).map(|config| Pix2PixConfig { batch_size, ..config })
 }
 
 /// Flags that say how large a step is: with one of them and no preset, train's defaults hold.
@@ -189,9 +189,9 @@ mod tests {
     #[test]
     fn flags_change_a_preset_and_without_one_train_has_the_say() {
         let small = read("--json");
-        assert_eq!((small.size.as_str(), small.args.train.data.crop_size, small.args.train.nets.ngf), ("small", 64, 32));
+        assert_eq!((small.size.as_str(), small.args.train.data.crop_size.width, small.args.train.nets.ngf), ("small", 64, 32));
         let wide = read("--preset pix2pix-128 --ngf 48 --name copied --batch_size 4");
-        assert_eq!((wide.args.train.data.crop_size, wide.args.train.nets.ngf, wide.args.train.data.batch_size), (128, 48, 4));
+        assert_eq!((wide.args.train.data.crop_size.width, wide.args.train.nets.ngf, wide.args.train.data.batch_size), (128, 48, 4));
         let own = read("--ndf 16");
         assert_eq!((own.size.as_str(), own.args.train.nets.net_g.as_str(), own.args.train.nets.ndf), ("train", "unet_256", 16));
         let other = small.with("--no-reuse --ngf 8");

@@ -52,7 +52,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let gpu = options.device().open()?;
     let (mut sizes, mut batches) = (args.sizes.clone(), args.batches.clone());
     if sizes.is_empty() {
-        sizes.push(args.train.data.crop_size);
+        sizes.push(args.train.data.crop_size.width);
     }
     if batches.is_empty() {
         batches.push(args.train.data.batch_size);

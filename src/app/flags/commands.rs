@@ -86,10 +86,10 @@ pub(in crate::app) struct EvalArgs {
     /// AtoB or BtoA; a run's folder knows its own.
     #[arg(long)]
     pub direction: Option<String>,
-    /// Side that pictures are resized to; a run's folder knows its own.
+    /// Size that pictures are resized to: a side, or WIDTHxHEIGHT; a run's folder knows its own.
     #[arg(long)]
-    pub crop_size: Option<u32>,
-    /// resize_and_crop, crop, scale_width, scale_width_and_crop, none; a run's folder knows its own.
+    pub crop_size: Option<crate::io::Size>,
+    /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop, none; a run's folder knows its own.
     #[arg(long, value_parser = underscored)]
     pub preprocess: Option<String>,
     /// Which weights of a run's folder: latest, or an epoch.
@@ -163,6 +163,8 @@ enum Dev {
         /// File in `shaders`, without extension.
         file: String,
     },
+    /// Measure the loader alone: pairs a second through an epoch, decoded anew and from the cache.
+    Loader(Box<TrainArgs>),
     /// Print the plan of a training step.
     Plan {
         /// pix2pix-256, pix2pix-128, small.
@@ -174,6 +176,7 @@ enum Dev {
 pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
     match &args.what {
         Dev::Flatten { file } => print!("{}", crate::shader::load(file, &[])?.text),
+        Dev::Loader(args) => crate::app::loader_speed::run(args)?,
         Dev::Plan { preset } => {
             let config = crate::app::bench::preset(preset, 1)?;
             println!("{}", crate::train::Pix2Pix::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions::default())?);

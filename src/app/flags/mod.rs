@@ -10,6 +10,7 @@ mod train;
 mod values;
 
 pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TranslateArgs, TuneArgs, dev};
+pub(super) use data::task;
 pub(super) use device::Tune;
 pub(super) use run::{InfoArgs, ResumeArgs, RunArgs, TalkArgs, TrainCommand};
 pub(super) use train::TrainArgs;
@@ -33,7 +34,7 @@ pub(super) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
-    /// Train on a folder of A|B pairs.
+    /// Train on pairs of pictures, or on photos.
     Train(Box<TrainCommand>),
     /// Go on with a run from its last checkpoint.
     Resume(Box<ResumeArgs>),

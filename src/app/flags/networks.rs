@@ -18,12 +18,12 @@ fn transpose() -> String {
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(rename_all = "snake_case", next_help_heading = "Networks")]
 pub(in crate::app) struct NetworkArgs {
-    /// Channels of the input.
-    #[arg(long, default_value_t = 3, value_parser = channels)]
-    pub input_nc: u32,
-    /// Channels of the output.
-    #[arg(long, default_value_t = 3, value_parser = channels)]
-    pub output_nc: u32,
+    /// Channels of the input; told from the files where it is left out.
+    #[arg(long, value_parser = channels)]
+    pub input_nc: Option<u32>,
+    /// Channels of the output; told from the files where it is left out.
+    #[arg(long, value_parser = channels)]
+    pub output_nc: Option<u32>,
     /// Channels of the generator's first layer.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ngf: u32,

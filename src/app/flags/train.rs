@@ -15,10 +15,11 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(rename_all = "snake_case")]
 pub(in crate::app) struct TrainArgs {
-    /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right.
+    /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right, or trainA/ and trainB/, or train.tsv; or a list file, each
+    /// row input TAB target.
     #[arg(long)]
     pub dataroot: Option<PathBuf>,
-    /// pix2pix.
+    /// pix2pix, or colorization (pix2pix with --dataset_mode colorization).
     #[arg(long, default_value = "pix2pix")]
     pub model: String,
     #[command(flatten)]
@@ -42,8 +43,8 @@ impl TrainArgs {
     /// The generator.
     pub fn generator(&self) -> Result<GeneratorConfig> {
         let like = UnetConfig {
-            input_nc: self.nets.input_nc,
-            output_nc: self.nets.output_nc,
+            input_nc: self.nets.input_nc.unwrap_or(3),
+            output_nc: self.nets.output_nc.unwrap_or(3),
             ngf: self.nets.ngf,
             norm: self.nets.norm.parse()?,
             dropout: !self.nets.no_dropout,
@@ -72,6 +73,7 @@ impl TrainArgs {
             accumulate: self.optim.accumulate,
             width,
             height,
+            pictures: self.data.pictures(),
             gan_mode: self.optim.gan_mode.parse()?,
             lambda_l1: self.optim.lambda_l1,
             lambda_gan: self.optim.lambda_gan,
@@ -84,6 +86,13 @@ impl TrainArgs {
             init_gain: self.nets.init_gain,
             seed: self.run.seed,
         })
+    }
+
+    /// Writes down what a dataset's files said.
+    pub fn resolve(&mut self, dataset: &crate::io::AlignedDataset) {
+        let [input_nc, output_nc] = dataset.channels();
+        (self.nets.input_nc, self.nets.output_nc) = (Some(input_nc), Some(output_nc));
+        self.data.resolve(dataset);
     }
 
     /// The folder of the pictures: given, or the run's own.

@@ -6,10 +6,15 @@ pub(super) fn underscored(text: &str) -> std::result::Result<String, String> {
 }
 
 pub(super) fn channels(text: &str) -> std::result::Result<u32, String> {
-    match text {
-        "1" => Ok(1),
-        "3" => Ok(3),
-        _ => Err("pictures have 1 or 3 channels".into()),
+    text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "a number of channels from 1 to 1024".into())
+}
+
+/// `LO,HI`.
+pub(super) fn range(text: &str) -> std::result::Result<[f32; 2], String> {
+    let ends: Option<Vec<f32>> = text.split(',').map(|end| end.trim().parse().ok()).collect();
+    match ends.as_deref() {
+        Some([low, high]) if low < high => Ok([*low, *high]),
+        _ => Err("two numbers, the lower first: 0,4095".into()),
     }
 }
 

@@ -5,7 +5,8 @@ use super::STOP;
 use super::session::Session;
 use crate::app::run_folder::{newest, write_json};
 use crate::error::{Error, Result};
-use crate::io::{Batch, Loader, Picture, create_dir};
+use crate::io::{AnyPicture, Batch, Depth, Loader, Picture, create_dir};
+use crate::train::PictureValues;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -56,9 +57,15 @@ impl Session<'_> {
         let c = self.trainer.config();
         let pixels = (c.width * c.height) as usize;
         let sides = [(&batch.input, c.generator.input_nc()), (&batch.target, c.generator.output_nc())];
-        let one = |pair: usize, (bytes, channels): (&Vec<u8>, u32)| {
+        // As the net saw them: values from -1 to 1 from black to white.
+        let one = |pair: usize, (values, channels): (&PictureValues, u32)| -> Result<Picture> {
             let size = pixels * channels as usize;
-            Picture::new(c.width, c.height, channels, bytes[pair * size..][..size].to_vec())
+            let range = pair * size..(pair + 1) * size;
+            Ok(match values {
+                PictureValues::Bytes(bytes) => Picture::new(c.width, c.height, channels, bytes[range].to_vec())?,
+                PictureValues::Floats(v) => AnyPicture::from_values(&v[range], (c.width, c.height), channels, Depth::U8, None)?.to_8bit(None),
+            }
+            .visible())
         };
         (0..batch.paths.len()).map(|pair| sides.iter().map(|side| one(pair, *side)).collect()).collect()
     }

@@ -17,8 +17,8 @@ use super::starting::Starting;
 use super::tensorboard::Board;
 use super::tune;
 use crate::error::{Error, Result};
-use crate::io::AlignedDataset;
 use crate::io::checkpoint::TensorFile;
+use crate::io::{AlignedDataset, AlignedOptions};
 use crate::plan::PlanOptions;
 use crate::train::{GanMode, Pix2Pix};
 use crate::tune::Identity;
@@ -36,11 +36,31 @@ use watch::{Seen, Watch};
 /// Set by Ctrl-C: finish the step, save, stop.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Opens the pictures, with a bar while many headers are read.
+pub(super) fn scan(options: AlignedOptions) -> Result<AlignedDataset> {
+    let bar = progress::scan();
+    let dataset = AlignedDataset::open_with(options, &|done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    dataset
+}
+
+/// What a dataset's pictures are, for people.
+fn described(dataset: &AlignedDataset) -> String {
+    let ([a, b], [deep_a, deep_b], (w, h)) = (dataset.channels(), dataset.depths(), dataset.frame().content);
+    format!("{} pairs of {w}x{h}, {a} channels of {deep_a} to {b} of {deep_b}", dataset.len())
+}
+
 /// Trains.
 pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result<()> {
     let TrainCommand { train: args, talk } = command;
     let mut progress = Progress::new(&talk);
-    let args = if args.run.continue_train { resumed(args, matches)? } else { args };
+    let mut args = if args.run.continue_train { resumed(args, matches)? } else { args };
+    if args.model == "colorization" {
+        args.data.dataset_mode = "colorization".into();
+    }
     check(&args)?;
     let path = args.folder();
     let found = if args.run.continue_train { newest(&path)? } else { None };
@@ -53,8 +73,9 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     if let Some(found) = &found {
         schedule.state = found.state.schedule;
     }
-    let options = dataset_options(&args)?;
-    let dataset = Arc::new(AlignedDataset::open(options.clone())?);
+    let dataset = Arc::new(scan(dataset_options(&args)?)?);
+    args.resolve(&dataset);
+    let args = args;
     let config = args.config(dataset.image_size())?;
     let chance = chance(config.gan_mode);
     if path.join("options.json").exists() && !args.run.continue_train && !args.run.overwrite {
@@ -93,11 +114,11 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
             folder
         }
     };
-    let samples = Samples::new(&trainer, &args, &options, tuned.options(PlanOptions::default()), &mut |done, total| starting.show(done, total))?;
+    let samples = Samples::new(&trainer, &args, &dataset, tuned.options(PlanOptions::default()), &mut |done, total| starting.show(done, total))?;
     drop(starting);
     let validation = match args.run.val_freq {
         0 => None,
-        _ => Validation::open(&options, dataset.image_size(), &folder.validation.read()?).unwrap_or_else(|e| {
+        _ => Validation::open(&dataset, &folder.validation.read()?).unwrap_or_else(|e| {
             eprintln!("note: val/ is not used for validation: {e}");
             None
         }),
@@ -107,16 +128,18 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let memory = trainer.program().plan().memory();
     let info = info(&trainer, &dataset);
     let text = format!(
-        "{} on {} ({} kernels), {} pairs\nkernels: {tuned}\nplan: {memory}{}",
+        "{} on {} ({} kernels), {} pairs\ndata: {}\nkernels: {tuned}\nplan: {memory}{}",
         args.nets.net_g,
         gpu.name(),
         gpu.family(),
         dataset.len(),
+        described(&dataset),
         chance
             .map(|c| format!("\nlosses: G_GAN, D_real and D_fake are {c:.3} where D cannot tell real from fake (chance); G_L1 is weighted"))
             .unwrap_or_default()
     );
     progress.say("start", &text, info.clone());
+    dataset.notes().iter().for_each(|note| progress.say("note", &format!("note: {note}"), json!({ "message": note })));
     (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =
         (trainer.config().pictures().into(), args.run.print_freq, memory.total(), chance);
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.

@@ -12,12 +12,10 @@ use serde_json::{Value, json};
 
 /// Values that no flag type can refuse.
 pub(super) fn check(args: &TrainArgs) -> Result<()> {
-    if args.model != "pix2pix" {
-        return Err(Error::Usage(format!("--model {}: this version trains pix2pix", args.model)));
+    if !matches!(args.model.as_str(), "pix2pix" | "colorization") {
+        return Err(Error::Usage(format!("--model {}: this version trains pix2pix (and colorization, which is pix2pix on Lab)", args.model)));
     }
-    if args.data.dataset_mode != "aligned" {
-        return Err(Error::Usage(format!("--dataset_mode {}: pix2pix takes aligned pairs", args.data.dataset_mode)));
-    }
+    args.data.task()?;
     let positive = [
         ("--lr, --lr_G, --lr_D", [Some(args.optim.lr), args.optim.lr_g, args.optim.lr_d].into_iter().flatten().all(|lr| lr > 0.0 && lr.is_finite())),
         ("--beta1", (0.0..1.0).contains(&args.optim.beta1)),
@@ -44,8 +42,16 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
     let given = serde_json::to_value(&args).map_err(internal)?;
     // serde's names are the flags' names; clap's identifiers are the fields'.
     let fields = [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1"), ("init_G", "init_g"), ("init_D", "init_d")];
-    let more =
-        [("lambda_GAN", "lambda_gan"), ("lambda_TV", "lambda_tv"), ("lr_G", "lr_g"), ("lr_D", "lr_d"), ("norm_D", "norm_d"), ("condition_D", "condition_d")];
+    let more = [
+        ("lambda_GAN", "lambda_gan"),
+        ("lambda_TV", "lambda_tv"),
+        ("lr_G", "lr_g"),
+        ("lr_D", "lr_d"),
+        ("norm_D", "norm_d"),
+        ("condition_D", "condition_d"),
+        ("bands_A", "bands_a"),
+        ("bands_B", "bands_b"),
+    ];
     for (name, value) in given.as_object().into_iter().flatten() {
         let id = fields.iter().chain(&more).find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
         if matches.and_then(|m| m.value_source(id)) == Some(ValueSource::CommandLine) {
@@ -62,6 +68,7 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
     Ok(AlignedOptions {
         root: args.dataroot()?.into(),
         phase: args.data.phase.clone(),
+        task: args.data.task()?,
         direction: args.data.direction.parse()?,
         preprocess: args.data.preprocess.parse()?,
         load_size: args.data.load_size,
@@ -73,7 +80,11 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         max_dataset_size: args.data.max_dataset_size,
         input_nc: args.nets.input_nc,
         output_nc: args.nets.output_nc,
+        bands: [args.data.bands_a.clone(), args.data.bands_b.clone()],
+        value_range: args.data.value_range,
         multiple_of: args.generator()?.multiple(),
+        cache: args.data.cache_memory,
+        ..AlignedOptions::default()
     })
 }
 

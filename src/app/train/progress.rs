@@ -171,6 +171,12 @@ fn clock(seconds: f64) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// A bar for the headers of the pictures; drawn on a terminal only.
+pub(super) fn scan() -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} headers of pictures").expect("a valid template");
+    ProgressBar::no_length().with_style(style)
+}
+
 /// The most memory this process has used, in bytes, where the system tells.
 pub(in crate::app) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -98,7 +98,7 @@ impl Session<'_> {
         if self.saved != Some(self.trainer.steps()) {
             self.save(&[])?;
         }
-        pollster::block_on(self.samples.write(self.args.nets.output_nc, &self.folder.path().join("samples/latest.png")))?;
+        pollster::block_on(self.samples.write(&self.folder.path().join("samples/latest.png")))?;
         self.progress.end();
         self.report(started, first, total);
         Ok(())
@@ -131,9 +131,9 @@ impl Session<'_> {
 
     fn end_of_epoch(&mut self, epoch: u64) -> Result<()> {
         self.drain()?;
-        let (step, output_nc) = (self.trainer.steps(), self.args.nets.output_nc);
+        let step = self.trainer.steps();
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
-        let rows = pollster::block_on(self.samples.write(output_nc, &grid))?;
+        let rows = pollster::block_on(self.samples.write(&grid))?;
         let remark = self.watch.outputs(step, spread(&rows));
         remark.into_iter().try_for_each(|r| self.remark(r))?;
         if let Some(board) = &mut self.board {

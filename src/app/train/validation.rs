@@ -1,9 +1,10 @@
 //! Validation: the same figures as `pixtape eval` on `val/`, the best weights, and when to stop.
 
 use crate::app::run_folder::{RunFolder, write_json};
-use crate::app::samples::{Samples, plain};
+use crate::app::samples::{Samples, row};
 use crate::app::scores::{Row, worst_first};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::io::dataset::has_phase;
 use crate::io::{AlignedDataset, AlignedOptions, Picture};
 use serde_json::{Value, json};
 
@@ -14,7 +15,6 @@ const WORST: usize = 4;
 #[derive(Debug)]
 pub(super) struct Validation {
     dataset: AlignedDataset,
-    output_nc: u32,
     /// The smallest mean L1.
     best: Option<f64>,
     /// Validations since then.
@@ -24,16 +24,20 @@ pub(super) struct Validation {
 impl Validation {
     /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`. What stands in the way is said and is no reason not
     /// to train.
-    pub fn open(options: &AlignedOptions, size: (u32, u32), before: &[Value]) -> std::result::Result<Option<Validation>, String> {
-        if !options.root.join("val").is_dir() {
+    pub fn open(trained: &AlignedDataset, before: &[Value]) -> std::result::Result<Option<Validation>, String> {
+        let options = trained.options();
+        if !has_phase(&options.root, "val") {
             return Ok(None);
         }
-        let dataset = AlignedDataset::open(AlignedOptions { max_dataset_size: None, ..plain(options, "val") }).map_err(|e| e.to_string())?;
-        let found = dataset.image_size();
+        let dataset = AlignedDataset::open(AlignedOptions { max_dataset_size: None, ..options.plain("val") }).map_err(|e| e.to_string())?;
+        let (found, size) = (dataset.frame().content, trained.frame().content);
         if found != size {
             return Err(format!("its pictures come to {}x{}, those trained on to {}x{}", found.0, found.1, size.0, size.1));
         }
-        let mut validation = Validation { dataset, output_nc: options.output_nc, best: None, since: 0 };
+        if (dataset.channels(), dataset.depths()) != (trained.channels(), trained.depths()) {
+            return Err("its pictures have other channels or depths than those trained on".into());
+        }
+        let mut validation = Validation { dataset, best: None, since: 0 };
         before.iter().filter_map(|row| row["l1"].as_f64()).for_each(|l1| {
             validation.count(l1);
         });
@@ -63,9 +67,10 @@ impl Validation {
         let mut worst: Vec<(usize, Vec<Picture>)> = Vec::new();
         for index in 0..self.dataset.len() {
             let pair = self.dataset.sample(1, index)?;
-            let output = pollster::block_on(samples.translate(&pair.input, self.output_nc))?;
-            rows.push(Row::new(&pair.path, &output, &pair.target)?);
-            worst.push((index, vec![pair.input, output, pair.target]));
+            let output = pollster::block_on(samples.translate(&self.dataset, &pair))?;
+            let figures = self.dataset.measure(&pair, &output).map_err(|e| Error::file(&pair.path, e.to_string()))?;
+            rows.push(Row::of(&pair.path, figures));
+            worst.push((index, row(&self.dataset, &pair, &output)?));
             let kept = &worst_first(&rows)[..WORST.min(rows.len())];
             worst.retain(|(place, _)| kept.contains(place));
         }

@@ -1,0 +1,83 @@
+//! Between a dataset's pictures, the values of a net, and what can be looked at or measured.
+
+use super::{AlignedDataset, Sample, Task};
+use crate::io::picture::{AnyPicture, Depth, Picture};
+use crate::io::{lab, metrics};
+use crate::train::{PictureFormat, PictureValues};
+use crate::{Error, Result};
+
+impl AlignedDataset {
+    /// How its pictures go to the device: as bytes where all are of 8 bits and no range is asked for.
+    pub fn format(&self) -> PictureFormat {
+        match self.depths == [Depth::U8; 2] && self.options.value_range.is_none() {
+            true => PictureFormat::Bytes,
+            false => PictureFormat::Floats,
+        }
+    }
+
+    /// What becomes -1 and 1 of pictures of a depth. `--value_range` is meant for the deepest there are.
+    pub fn range(&self, depth: Depth) -> Option<[f32; 2]> {
+        match &self.options.task {
+            Task::Colorization => Some([-1.0, 1.0]),
+            _ => self.options.value_range.filter(|_| depth == self.depths[0].max(self.depths[1])),
+        }
+    }
+
+    /// A picture of a sample, padded to [`image_size`](Self::image_size), as what goes up to the device.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the picture is not of this dataset.
+    pub fn encode(&self, picture: &AnyPicture) -> Result<PictureValues> {
+        self.frame.encode(picture, self.format(), self.range(picture.depth()))
+    }
+
+    /// What the generator made, of [`image_size`](Self::image_size), as a picture that can be compared with a sample's target.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for the wrong number of values.
+    pub fn decode(&self, values: PictureValues) -> Result<AnyPicture> {
+        Ok(match values {
+            PictureValues::Bytes(bytes) => AnyPicture::U8(self.frame.crop(bytes, self.channels[1])?),
+            PictureValues::Floats(values) => {
+                let cropped = self.frame.crop(values, self.channels[1])?;
+                let depth = self.depths[1];
+                AnyPicture::from_values(&cropped.data, self.frame.content, self.channels[1], depth, self.range(depth))?
+            }
+        })
+    }
+
+    /// A sample's input as it is shown: gray or RGB, 8 bits.
+    pub fn visible_input(&self, sample: &Sample) -> Picture {
+        sample.input.clone().to_8bit(self.range(sample.input.depth())).visible()
+    }
+
+    /// A target, or what the generator made, as it is shown: with the sample's lightness in colorization.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the picture is not of this dataset.
+    pub fn visible_output(&self, sample: &Sample, picture: &AnyPicture) -> Result<Picture> {
+        match (&self.options.task, &sample.input, picture) {
+            (Task::Colorization, AnyPicture::F32(light), AnyPicture::F32(color)) => lab::join(light, color),
+            (Task::Colorization, ..) => Err(Error::Usage("colour is made of floats".into())),
+            _ => Ok(picture.clone().to_8bit(self.range(picture.depth())).visible()),
+        }
+    }
+
+    /// L1, PSNR and SSIM of what the generator made: on 8-bit values where the pictures have them, on 0 to 1 where they do not, on RGB in
+    /// colorization.
+    ///
+    /// # Errors
+    /// As [`metrics`].
+    pub fn measure(&self, sample: &Sample, made: &AnyPicture) -> Result<[f64; 3]> {
+        fn all<T: crate::io::picture::Element>(a: &Picture<T>, b: &Picture<T>) -> Result<[f64; 3]> {
+            Ok([metrics::l1(a, b)?, metrics::psnr(a, b)?, metrics::ssim(a, b)?])
+        }
+        if self.options.task == Task::Colorization {
+            return all(&self.visible_output(sample, made)?, &self.visible_output(sample, &sample.target)?);
+        }
+        match (made, &sample.target) {
+            (AnyPicture::U8(made), AnyPicture::U8(target)) if self.options.value_range.is_none() => all(made, target),
+            (made, target) => all(&made.to_unit(self.range(made.depth())), &target.to_unit(self.range(target.depth()))),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Which files belong together: halves of one file, files of two folders by name, rows of a list, bands.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use super::options::{AlignedOptions, Task};
+use crate::io::picture::list_pictures;
+use crate::{Error, Result};
+
+/// A file or folder that does not fit, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Which.
+    pub path: PathBuf,
+    /// What is wrong and what to try.
+    pub message: String,
+}
+
+impl Misfit {
+    pub(super) fn new(path: &Path, message: impl Into<String>) -> Self {
+        Misfit { path: path.into(), message: message.into() }
+    }
+}
+
+/// The files of one pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// A on the left, B on the right.
+    Halves(PathBuf),
+    /// Files of their own; several are bands.
+    Two([Vec<PathBuf>; 2]),
+    /// Both are made of it.
+    Photo(PathBuf),
+}
+
+impl Entry {
+    /// The file that the pair is named after: A's first.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Entry::Halves(path) | Entry::Photo(path) => path,
+            Entry::Two([a, _]) => &a[0],
+        }
+    }
+}
+
+/// Whether a folder has something to read under the name of a phase.
+pub fn has_phase(root: &Path, phase: &str) -> bool {
+    [root.join(phase), root.join(format!("{phase}A")), root.join("A").join(phase)].iter().any(|p| p.is_dir()) || list_of(root, phase).is_file()
+}
+
+fn list_of(root: &Path, phase: &str) -> PathBuf {
+    root.join(format!("{phase}.tsv"))
+}
+
+/// Finds the pairs, sorted, and what has no partner.
+pub(super) fn find(o: &AlignedOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
+    let (root, phase) = (&o.root, &o.phase);
+    let photos = o.task != Task::Aligned;
+    let layout = match photos {
+        true => format!("expected ROOT/{phase}/*.jpg|png, plain photos"),
+        false => format!(
+            "expected ROOT/{phase}/*.jpg|png with A on the left and B on the right of each picture, ROOT/{phase}A and ROOT/{phase}B, or ROOT/{phase}.tsv"
+        ),
+    };
+    if root.is_file() && !photos {
+        return Ok((list_file(root)?, Vec::new()));
+    }
+    if !root.is_dir() {
+        return Err(Error::file(root, format!("no such folder; {layout} (--dataroot names ROOT, or a list file)")));
+    }
+    let banded = o.bands.iter().any(|b| !b.is_empty());
+    let dir = root.join(phase);
+    if !photos && !banded && !dir.is_dir() && list_of(root, phase).is_file() {
+        return Ok((list_file(&list_of(root, phase))?, Vec::new()));
+    }
+    if !photos && (banded || !dir.is_dir()) {
+        let both = [[root.join(format!("{phase}A")), root.join(format!("{phase}B"))], [root.join("A").join(phase), root.join("B").join(phase)]];
+        if let Some(sides) = both.into_iter().find(|sides| sides.iter().all(|side| side.is_dir())) {
+            return two_folders(&sides, &o.bands, &layout);
+        }
+        if banded {
+            return Err(Error::file(root, format!("--bands_A and --bands_B name subfolders of ROOT/{phase}A and ROOT/{phase}B, which are not there")));
+        }
+    }
+    if !dir.is_dir() {
+        let seen = subfolders(root);
+        let hint = if seen.is_empty() { String::new() } else { format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", ")) };
+        return Err(Error::file(dir, format!("no such folder; {layout} (--phase names the folder){hint}")));
+    }
+    let paths = list_pictures(&dir)?;
+    if paths.is_empty() {
+        return Err(Error::file(dir, format!("no picture in it; {layout} (--phase names the folder)")));
+    }
+    let entry = if photos { Entry::Photo } else { Entry::Halves };
+    Ok((paths.into_iter().map(entry).collect(), Vec::new()))
+}
+
+fn subfolders(root: &Path) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let folders = entries.filter(|e| e.path().is_dir());
+    folders.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Pictures of a folder by their path in it without extension.
+fn by_name(dir: &Path, misfits: &mut Vec<Misfit>) -> Result<BTreeMap<Vec<u8>, PathBuf>> {
+    let mut found = BTreeMap::new();
+    for path in list_pictures(dir)? {
+        let name = path.strip_prefix(dir).unwrap_or(&path).with_extension("").into_os_string().into_encoded_bytes();
+        if let Some(other) = found.get(&name) {
+            misfits.push(Misfit::new(&path, format!("has the name of {}: pairs are matched by name; remove one", Path::new(other).display())));
+        } else {
+            found.insert(name, path);
+        }
+    }
+    Ok(found)
+}
+
+fn two_folders(sides: &[PathBuf; 2], bands: &[Vec<String>; 2], layout: &str) -> Result<(Vec<Entry>, Vec<Misfit>)> {
+    // Of each side its folders: one, or one a band.
+    let mut folders: Vec<(usize, PathBuf)> = Vec::new();
+    for (side, (dir, bands)) in sides.iter().zip(bands).enumerate() {
+        for band in bands {
+            let folder = dir.join(band);
+            if !folder.is_dir() || !is_inside(Path::new(band)) {
+                return Err(Error::file(folder, "no such folder of a band; --bands_A and --bands_B name the subfolders that hold a band each"));
+            }
+            folders.push((side, folder));
+        }
+        if bands.is_empty() {
+            folders.push((side, dir.clone()));
+        }
+    }
+    let mut misfits = Vec::new();
+    let files = folders.iter().map(|(_, dir)| by_name(dir, &mut misfits)).collect::<Result<Vec<_>>>()?;
+    let names: BTreeSet<&Vec<u8>> = files.iter().flat_map(BTreeMap::keys).collect();
+    if names.is_empty() {
+        return Err(Error::file(&sides[0], format!("no picture in it; {layout}")));
+    }
+    let mut entries = Vec::new();
+    for name in names {
+        match files.iter().position(|f| !f.contains_key(name)) {
+            None => {
+                let of = |side: usize| folders.iter().zip(&files).filter(|((s, _), _)| *s == side).map(|(_, f)| f[name].clone()).collect();
+                entries.push(Entry::Two([of(0), of(1)]));
+            }
+            Some(missing) => {
+                let here = files.iter().find_map(|f| f.get(name)).expect("the name came from one of them");
+                misfits.push(Misfit::new(here, format!("has no partner of that name in {}", folders[missing].1.display())));
+            }
+        }
+    }
+    Ok((entries, misfits))
+}
+
+/// A path that leads nowhere but down, `..` counted.
+fn is_inside(path: &Path) -> bool {
+    let mut depth = 0i32;
+    path.components().all(|c| {
+        match c {
+            Component::Normal(_) => depth += 1,
+            Component::CurDir => {}
+            Component::ParentDir => depth -= 1,
+            Component::RootDir | Component::Prefix(_) => return false,
+        }
+        depth >= 0
+    })
+}
+
+/// Rows `input TAB target`, paths relative to the list. Empty rows, rows that begin with `#` and a first row `input TAB target` are left out.
+fn list_file(list: &Path) -> Result<Vec<Entry>> {
+    let text = std::fs::read_to_string(list).map_err(|e| Error::file(list, format!("cannot be read: {e}; a list is text, a row a pair: input TAB target")))?;
+    parse_list(&text, list)
+}
+
+fn parse_list(text: &str, list: &Path) -> Result<Vec<Entry>> {
+    let folder = list.parent().unwrap_or(Path::new(""));
+    let mut entries = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let refuse = |message: String| Error::file(list, format!("line {}: {message}", number + 1));
+        if line.trim().is_empty() || line.starts_with('#') || (number == 0 && line.trim() == "input\ttarget") {
+            continue;
+        }
+        let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
+        let [input, target] = columns[..] else {
+            return Err(refuse(format!("{} columns; a row is input TAB target", columns.len())));
+        };
+        let path = |text: &str| match is_inside(Path::new(text)) && !text.is_empty() && !text.contains('\0') {
+            true => Ok(vec![folder.join(text)]),
+            false => Err(refuse(format!("{text:?} leads out of the list's folder; paths are relative to the list and stay below it"))),
+        };
+        entries.push(Entry::Two([path(input)?, path(target)?]));
+    }
+    if entries.is_empty() { Err(Error::file(list, "no pair in it; a row is input TAB target")) } else { Ok(entries) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_stay_in_their_folder() {
+        let list = Path::new("data/list.tsv");
+        let two = |a: &str, b: &str| Entry::Two([vec![a.into()], vec![b.into()]]);
+        let good = parse_list("input\ttarget\na.png\tx/b.png\r\n\n# no\nx/../c.png\t./d e.png\n", list).unwrap();
+        assert_eq!(good, [two("data/a.png", "data/x/b.png"), two("data/x/../c.png", "data/./d e.png")]);
+        for bad in ["../a.png\tb.png", "a.png\t/etc/passwd", "x/../../a.png\tb.png", "a.png\t"] {
+            let message = parse_list(bad, list).unwrap_err().to_string();
+            assert!(message.contains("list.tsv: line 1") && message.contains("leads out"), "{message}");
+        }
+        for bad in ["a.png", "a\tb\tc", "# nothing"] {
+            let message = parse_list(bad, list).unwrap_err().to_string();
+            assert!(message.contains("input TAB target"), "{message}");
+        }
+    }
+}

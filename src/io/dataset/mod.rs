@@ -1,0 +1,313 @@
+//! Pairs of pictures to train on: which files, in which order, cut how.
+//!
+//! Nothing here keeps a position. Order and augmentation are functions of (seed, epoch, index), so
+//! a run resumed at (epoch, batch) sees what an uninterrupted one sees.
+
+mod cache;
+mod coding;
+mod frame;
+mod layout;
+mod mask;
+mod options;
+mod random;
+mod scan;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use frame::Frame;
+pub use layout::{Misfit, has_phase};
+pub use options::{AlignedOptions, Direction, Mask, Preprocess, Size, Task};
+pub use scan::ScanProgress;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cache::Cache;
+use layout::Entry;
+use mask::Holes;
+use random::{CUT, ORDER, Random};
+use scan::{Pair, scaled};
+
+use crate::io::lab;
+use crate::io::picture::{AnyPicture, Depth};
+use crate::{Error, Result};
+
+/// One pair, ready for a batch. Both pictures have the size of the dataset's [`Frame::content`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// What the generator sees, `input_nc` channels.
+    pub input: AnyPicture,
+    /// What it should make of it, `output_nc` channels.
+    pub target: AnyPicture,
+    /// The file that the pair is named after: A's.
+    pub path: PathBuf,
+}
+
+/// The pairs of one phase. Opening reads every file's header, not its pixels.
+#[derive(Debug)]
+pub struct AlignedDataset {
+    options: AlignedOptions,
+    entries: Vec<Entry>,
+    paths: Vec<PathBuf>,
+    pairs: Vec<Pair>,
+    channels: [u32; 2],
+    depths: [Depth; 2],
+    frame: Frame,
+    enlarged: usize,
+    holes: Option<Holes>,
+    cache: Cache,
+}
+
+impl AlignedDataset {
+    /// Lists the files, reads their headers and decides the size of a batch's pictures.
+    ///
+    /// # Errors
+    /// [`Error::File`] for a missing or empty folder (with the layout expected), and for files that do not fit: the first twenty are named, all are
+    /// counted. [`Error::Usage`] for options that cannot work together.
+    pub fn open(options: AlignedOptions) -> Result<Self> {
+        Self::open_with(options, &|_, _| ())
+    }
+
+    /// Like [`open`](Self::open), saying how far reading the headers has come.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with(options: AlignedOptions, progress: ScanProgress<'_>) -> Result<Self> {
+        let (dataset, all, misfits) = Self::examine(options, progress)?;
+        scan::report(&dataset.options, all, misfits)?;
+        if dataset.len() < dataset.options.batch_size {
+            return Err(Error::Usage(format!(
+                "{}: {} pairs do not fill one batch of {}; lower --batch_size or add pictures",
+                dataset.options.root.join(&dataset.options.phase).display(),
+                dataset.len(),
+                dataset.options.batch_size
+            )));
+        }
+        Ok(dataset)
+    }
+
+    /// How many pairs there are, and all files that do not fit.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for what does not fit.
+    pub fn check(options: AlignedOptions, progress: ScanProgress<'_>) -> Result<(usize, Vec<Misfit>)> {
+        Self::examine(options, progress).map(|(_, all, misfits)| (all, misfits))
+    }
+
+    /// The pairs that fit, the number of all, and what does not fit.
+    fn examine(options: AlignedOptions, progress: ScanProgress<'_>) -> Result<(Self, usize, Vec<Misfit>)> {
+        options.check()?;
+        let (mut entries, mut misfits) = layout::find(&options)?;
+        entries.truncate(options.max_dataset_size.unwrap_or(usize::MAX));
+        let pairs = scan::read(&options, &entries, &mut misfits, progress);
+        let channels = match scan::fixed_channels(&options) {
+            Some(fixed) => {
+                // Whatever is a photo will do.
+                scan::channels(0, Some(3), &entries, &pairs, &mut misfits);
+                fixed
+            }
+            None => [(0, options.input_nc), (1, options.output_nc)].map(|(side, given)| scan::channels(side, given, &entries, &pairs, &mut misfits)),
+        };
+        let depths = if options.task == Task::Colorization { [Depth::F32; 2] } else { scan::depths(&pairs) };
+        let (content, enlarged) = scan::common_size(&options, &entries, &pairs, &mut misfits);
+        let frame = Frame::new(content, options.multiple_of);
+        let holes = match &options.task {
+            Task::Inpaint(mask) => Some(Holes::open(mask)?),
+            _ => None,
+        };
+        let all = entries.len();
+        let (entries, pairs): (Vec<_>, Vec<_>) = entries.into_iter().zip(pairs).filter_map(|(e, p)| p.map(|p| (e, p))).unzip();
+        let paths = entries.iter().map(|e| e.path().to_owned()).collect();
+        let cache = Cache::new(options.cache);
+        Ok((Self { options, entries, paths, pairs, channels, depths, frame, enlarged, holes, cache }, all, misfits))
+    }
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &AlignedOptions {
+        &self.options
+    }
+
+    /// Number of pairs.
+    #[expect(clippy::len_without_is_empty, reason = "open refuses empty folders")]
+    pub fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whole batches in an epoch, at least 1. Shapes are fixed, so a rest that does not fill a batch
+    /// is left out; the shuffle makes it a different rest each epoch.
+    pub fn batches_per_epoch(&self) -> usize {
+        self.len() / self.options.batch_size
+    }
+
+    /// The file of each pair, sorted; positions in here are what [`order`](Self::order) shuffles.
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.paths
+    }
+
+    /// Width and height in pixels of what the net sees: [`Frame::padded`].
+    pub fn image_size(&self) -> (u32, u32) {
+        self.frame.padded
+    }
+
+    /// Size of the pictures, and of what the net sees.
+    pub fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    /// Channels of input and target: given, fixed by the task, or told from the files.
+    pub fn channels(&self) -> [u32; 2] {
+        self.channels
+    }
+
+    /// Kinds of the values of input and target, the deepest of all files.
+    pub fn depths(&self) -> [Depth; 2] {
+        self.depths
+    }
+
+    /// What a person should know before a training, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        let Frame { content: (w, h), padded } = self.frame;
+        if self.frame.pads() {
+            let m = self.options.multiple_of;
+            notes.push(format!("pictures of {w}x{h} are padded by reflection to {}x{}, multiples of {m}, and cropped afterwards", padded.0, padded.1));
+        }
+        if self.enlarged > 0 {
+            notes.push(format!("{} of {} pairs are smaller than --crop_size {} and are enlarged", self.enlarged, self.len(), self.options.crop_size));
+        }
+        notes
+    }
+
+    /// Positions into [`paths`](Self::paths) in the order in which `epoch` visits them: a shuffle
+    /// that only the seed and the epoch decide, or 0, 1, 2 … with `serial_batches`.
+    pub fn order(&self, epoch: u64) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.len() as u32).collect();
+        if !self.options.serial_batches {
+            let mut random = Random::new([self.options.seed, epoch, ORDER]);
+            for i in (1..order.len()).rev() {
+                order.swap(i, random.below(i as u64 + 1) as usize);
+            }
+        }
+        order
+    }
+
+    /// The pair at place `index_in_epoch` of the epoch's order. Shuffles anew on each call: to walk
+    /// an epoch, take [`order`](Self::order) once and call [`sample`](Self::sample).
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub fn pair(&self, epoch: u64, index_in_epoch: usize) -> Result<Sample> {
+        match self.order(epoch).get(index_in_epoch) {
+            Some(&index) => self.sample(epoch, index as usize),
+            None => Err(self.no_such(index_in_epoch)),
+        }
+    }
+
+    /// Decodes the pair of file `index` (a position in [`paths`](Self::paths)) and cuts it as
+    /// `epoch` wants it: same crop, same mirroring for A and B.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be decoded or is not what it was when the dataset was
+    /// opened; [`Error::Usage`] when there is no such index.
+    pub fn sample(&self, epoch: u64, index: usize) -> Result<Sample> {
+        let (Some(path), Some([input, _])) = (self.paths.get(index), self.pairs.get(index)) else {
+            return Err(self.no_such(index));
+        };
+        let prepared = self.cache.get(index, || self.prepare(index))?;
+        let (w, h) = scaled(&self.options, (input.width, input.height));
+        let mut random = Random::new([self.options.seed, epoch, CUT ^ index as u64]);
+        // Always three draws, so that --no_flip does not move the crops.
+        let (content, center) = (self.frame.content, self.options.center);
+        let mut offset = |side: u32, kept: u32| {
+            let random = random.below(u64::from(side - kept) + 1) as u32;
+            if center { (side - kept) / 2 } else { random }
+        };
+        let (x, y) = (offset(w, content.0), offset(h, content.1));
+        let flip = random.below(2) == 1 && self.options.flip;
+        let cut = |picture: &AnyPicture| -> Result<AnyPicture> {
+            let cropped = if self.options.preprocess.crops() { picture.crop(x, y, content.0, content.1)? } else { picture.clone() };
+            Ok(if flip { cropped.flip_horizontal() } else { cropped })
+        };
+        let cuts = prepared.iter().map(cut).collect::<Result<Vec<_>>>()?;
+        let (input, target) = match (&self.options.task, &cuts[..]) {
+            (Task::Aligned, [input, target]) => (input.clone(), target.clone()),
+            (Task::Colorization, [photo]) => {
+                let (light, color) = lab::split(photo.as_8bit()?);
+                (AnyPicture::F32(light), AnyPicture::F32(color))
+            }
+            (Task::Inpaint(_), [photo]) => (self.holes.as_ref().expect("opened with the task").cut(photo, &mut random)?, photo.clone()),
+            _ => return Err(Error::Internal(format!("{} pictures of pair {index}", cuts.len()))),
+        };
+        Ok(Sample { input: self.channelled(input, 0, path)?, target: self.channelled(target, 1, path)?, path: path.clone() })
+    }
+
+    fn channelled(&self, picture: AnyPicture, side: usize, path: &std::path::Path) -> Result<AnyPicture> {
+        let described = picture.describe();
+        picture.converted(self.channels[side]).ok_or_else(|| Error::file(path, format!("{described} does not come to {} channels", self.channels[side])))
+    }
+
+    /// What is the same in every epoch: decoded, with the channels wanted, resized. Input and target, or the photo of both.
+    fn prepare(&self, index: usize) -> Result<Vec<AnyPicture>> {
+        let pair = &self.pairs[index];
+        let size = scaled(&self.options, (pair[0].width, pair[0].height));
+        let swapped = self.options.direction == Direction::BtoA;
+        let ready = |picture: AnyPicture, side: usize, path: &std::path::Path| -> Result<AnyPicture> {
+            if picture.has_nan() {
+                return Err(Error::file(path, "has values that are not numbers; replace them"));
+            }
+            let channels = if self.options.task == Task::Colorization { 3 } else { self.channels[side] };
+            let described = picture.describe();
+            let picture = picture.converted(channels).ok_or_else(|| Error::file(path, format!("{described} does not come to {channels} channels")))?;
+            if picture.size() == size || self.options.preprocess == Preprocess::None {
+                return Ok(picture);
+            }
+            // With an odd width B is a pixel wider; where only cropping is asked for, it keeps that.
+            if self.options.preprocess == Preprocess::Crop && size == (pair[0].width, pair[0].height) { Ok(picture) } else { picture.resize(size.0, size.1) }
+        };
+        match &self.entries[index] {
+            Entry::Halves(path) => {
+                let whole = self.load(path, Some((2 * pair[0].width, pair[0].height)))?;
+                let (a, b) = whole.split_pair()?;
+                let (input, target) = if swapped { (b, a) } else { (a, b) };
+                Ok(vec![ready(input, 0, path)?, ready(target, 1, path)?])
+            }
+            Entry::Two(sides) => {
+                let [a, b] = [0, 1].map(|side| {
+                    let which = if swapped { 1 - side } else { side };
+                    let header = &pair[side];
+                    let bands = sides[which].iter().map(|path| self.load(path, Some((header.width, header.height)))).collect::<Result<Vec<_>>>()?;
+                    let joint = match <[AnyPicture; 1]>::try_from(bands) {
+                        Ok([one]) => one,
+                        Err(bands) => AnyPicture::stack(&bands).ok_or_else(|| Error::file(&sides[which][0], "its bands are of different kinds"))?,
+                    };
+                    ready(joint, side, &sides[which][0])
+                });
+                Ok(vec![a?, b?])
+            }
+            Entry::Photo(path) => {
+                let photo = self.load(path, Some((pair[0].width, pair[0].height)))?;
+                let photo = if self.options.task == Task::Colorization { photo.to_8bit(None).into() } else { photo };
+                Ok(vec![ready(photo, 0, path)?])
+            }
+        }
+    }
+
+    /// Decodes a file that had this size when the run began (an A|B file may be a pixel wider).
+    fn load(&self, path: &std::path::Path, size: Option<(u32, u32)>) -> Result<AnyPicture> {
+        let picture = AnyPicture::load(path)?;
+        let (width, height) = picture.size();
+        match size {
+            Some((w, h)) if height != h || (width != w && width != w + 1) => {
+                Err(Error::file(path, format!("is {width}x{height} now but was {w}x{h} when the run started; leave the folder alone during a run")))
+            }
+            _ => Ok(picture),
+        }
+    }
+
+    fn no_such(&self, index: usize) -> Error {
+        Error::Usage(format!("pair {index} was asked for, the dataset has {}", self.len()))
+    }
+}
+
+/// What [`AlignedDataset::prepare`] makes, shared with the cache.
+type Prepared = Arc<Vec<AnyPicture>>;

@@ -1,0 +1,258 @@
+//! A picture in memory: load, save, cut, turn, resize, lay out.
+
+mod any;
+mod decode;
+mod element;
+mod encode;
+mod list;
+mod npy;
+mod resize;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use any::AnyPicture;
+pub use decode::Header;
+pub use element::{Depth, Element};
+pub use list::{EXTENSIONS, is_picture, list_pictures};
+
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// A picture, rows from the top, channels interleaved (HWC). 8-bit where no other type is named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture<T: Element = u8> {
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// 1 (gray), 3 (RGB), 4 (RGB and alpha), or any other number of bands.
+    pub channels: u32,
+    /// `height * width * channels` values.
+    pub data: Vec<T>,
+}
+
+impl<T: Element> Picture<T> {
+    /// Wraps interleaved values `[height, width, channels]`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when a side or `channels` is 0, or the length is wrong.
+    pub fn new(width: u32, height: u32, channels: u32, data: Vec<T>) -> Result<Self> {
+        let want = u128::from(width) * u128::from(height) * u128::from(channels);
+        if want == 0 || data.len() as u128 != want {
+            return Err(Error::Usage(format!("a picture of {width}x{height}x{channels} has {want} values (more than 0), {} were given", data.len())));
+        }
+        Ok(Self { width, height, channels, data })
+    }
+
+    /// Converts the channels where that is possible: gray (1) to RGB (3) by repeating, RGB to gray by ITU-R 601-2 luma in the reference's
+    /// rounding, alpha (2 or 4) dropped or added as opaque. `None` for other pairs of counts.
+    pub fn converted(self, channels: u32) -> Option<Self> {
+        let [_, high] = T::DEPTH.range();
+        let opaque = T::from_f32(high);
+        let data = match (self.channels, channels) {
+            (a, b) if a == b => return Some(self),
+            (1, 3) => self.data.iter().flat_map(|&v| [v; 3]).collect(),
+            (1, 4) => self.data.iter().flat_map(|&v| [v, v, v, opaque]).collect(),
+            (2, 1) => self.data.chunks_exact(2).map(|p| p[0]).collect(),
+            (2, 3) => self.data.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
+            (2, 4) => self.data.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect(),
+            (3, 4) => self.data.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], opaque]).collect(),
+            (4, 3) => self.data.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect(),
+            (c @ (3 | 4), 1) => self.data.chunks_exact(c as usize).map(|p| T::luma([p[0], p[1], p[2]])).collect(),
+            _ => return None,
+        };
+        Some(Self { channels, data, ..self })
+    }
+
+    /// [`converted`](Self::converted) between gray and RGB.
+    ///
+    /// # Panics
+    /// Where there is no such conversion: a mistake of the caller.
+    pub fn into_channels(self, channels: u32) -> Self {
+        let described = self.describe();
+        self.converted(channels).unwrap_or_else(|| panic!("{described} has no conversion to {channels} channels"))
+    }
+
+    /// One channel as a gray picture.
+    ///
+    /// # Panics
+    /// If there is no such channel.
+    pub fn channel(&self, channel: u32) -> Self {
+        assert!(channel < self.channels, "{} has no channel {channel}", self.describe());
+        let data = self.data.iter().skip(channel as usize).step_by(self.channels as usize).copied().collect();
+        Self { channels: 1, data, ..*self }
+    }
+
+    /// The channels of all, one after another; `None` when their sizes differ or there is none.
+    pub fn stack(all: &[&Self]) -> Option<Self> {
+        let first = *all.first()?;
+        if all.iter().any(|p| (p.width, p.height) != (first.width, first.height)) {
+            return None;
+        }
+        let channels: u32 = all.iter().map(|p| p.channels).sum();
+        let mut data = Vec::with_capacity(first.width as usize * first.height as usize * channels as usize);
+        for pixel in 0..first.width as usize * first.height as usize {
+            for p in all {
+                let c = p.channels as usize;
+                data.extend_from_slice(&p.data[pixel * c..][..c]);
+            }
+        }
+        Some(Self { width: first.width, height: first.height, channels, data })
+    }
+
+    /// The rectangle `w` by `h` pixels whose top left corner is at (`x`, `y`).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is empty or reaches outside.
+    pub fn crop(&self, x: u32, y: u32, w: u32, h: u32) -> Result<Self> {
+        let inside = |from: u32, len: u32, all: u32| len > 0 && from.checked_add(len).is_some_and(|end| end <= all);
+        if !inside(x, w, self.width) || !inside(y, h, self.height) {
+            return Err(Error::Usage(format!(
+                "cannot crop {w}x{h} at ({x}, {y}) from a picture of {}x{}; lower --crop_size or resize first",
+                self.width, self.height
+            )));
+        }
+        let c = self.channels as usize;
+        let row = self.width as usize * c;
+        let (from, len) = (x as usize * c, w as usize * c);
+        let mut data = Vec::with_capacity(len * h as usize);
+        for r in self.data.chunks_exact(row).skip(y as usize).take(h as usize) {
+            data.extend_from_slice(&r[from..from + len]);
+        }
+        Self::new(w, h, self.channels, data)
+    }
+
+    /// Puts the picture onto `w` by `h` pixels with its top left corner at (`x`, `y`); what lies around is its reflection (the edge itself
+    /// is not repeated).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it does not fit.
+    pub fn pad_reflect(&self, x: u32, y: u32, w: u32, h: u32) -> Result<Self> {
+        if x.checked_add(self.width).is_none_or(|end| end > w) || y.checked_add(self.height).is_none_or(|end| end > h) {
+            return Err(Error::Usage(format!("{} at ({x}, {y}) does not fit {w}x{h}", self.describe())));
+        }
+        let (c, row) = (self.channels as usize, self.width as usize * self.channels as usize);
+        let columns: Vec<usize> = (0..w).map(|i| c * reflected(i64::from(i) - i64::from(x), self.width)).collect();
+        let mut data = Vec::with_capacity(w as usize * h as usize * c);
+        for j in 0..h {
+            let from = &self.data[reflected(i64::from(j) - i64::from(y), self.height) * row..][..row];
+            columns.iter().for_each(|&at| data.extend_from_slice(&from[at..at + c]));
+        }
+        Self::new(w, h, self.channels, data)
+    }
+
+    /// Mirrors left and right.
+    pub fn flip_horizontal(&self) -> Self {
+        let c = self.channels as usize;
+        let mut data = Vec::with_capacity(self.data.len());
+        for row in self.data.chunks_exact(self.width as usize * c) {
+            row.chunks_exact(c).rev().for_each(|pixel| data.extend_from_slice(pixel));
+        }
+        Self { data, ..*self }
+    }
+
+    /// Splits an A|B picture: A is columns `0..w/2`, B the rest (one wider when `w` is odd).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the picture is one pixel wide.
+    pub fn split_pair(&self) -> Result<(Self, Self)> {
+        let half = self.width / 2;
+        let a = self.crop(0, 0, half, self.height)?;
+        Ok((a, self.crop(half, 0, self.width - half, self.height)?))
+    }
+
+    /// `WIDTHxHEIGHTxCHANNELS`, for messages.
+    pub fn describe(&self) -> String {
+        format!("{}x{}x{}", self.width, self.height, self.channels)
+    }
+}
+
+impl Picture {
+    /// Decodes a file into `channels` channels: 3 for RGB, 1 for gray, 4 with alpha.
+    ///
+    /// The format is told by the content, not the name. 16-bit values and floats (0 to 1) are scaled to 8 bits, alpha is
+    /// dropped unless asked for, EXIF orientation is not applied (the reference implementation does not either).
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be opened or decoded, or has bands that are no colours.
+    pub fn load(path: &Path, channels: u32) -> Result<Self> {
+        // To 8 bits first, so that there is one way to gray.
+        let whole = AnyPicture::load(path)?.to_8bit(None);
+        let had = whole.channels;
+        whole.converted(channels).ok_or_else(|| Error::file(path, format!("has {had} channels, {channels} were asked for; give --input_nc and --output_nc")))
+    }
+
+    /// Width and height from the file's header, without decoding it.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be opened or its header makes no sense.
+    pub fn dimensions(path: &Path) -> Result<(u32, u32)> {
+        Header::read(path).map(|h| (h.width, h.height))
+    }
+
+    /// Lays pictures out in rows on white with `gap` white pixels between neighbours; none around.
+    ///
+    /// The result is RGB. A column is as wide as its widest picture, a row as high as its highest.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no picture.
+    pub fn grid(rows: &[Vec<Picture>], gap: u32) -> Result<Self> {
+        let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+        if columns == 0 {
+            return Err(Error::Usage("a grid needs at least one picture".into()));
+        }
+        let width_of = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|p| p.width).max();
+        let widths: Vec<u32> = (0..columns).map(|c| width_of(c).unwrap_or(0)).collect();
+        let height_of = |r: &Vec<Picture>| r.iter().map(|p| p.height).max().unwrap_or(0);
+        let heights: Vec<u32> = rows.iter().map(height_of).collect();
+        let total = |sides: &[u32]| sides.iter().sum::<u32>() + gap * (sides.len() as u32 - 1);
+        let (width, height) = (total(&widths), total(&heights));
+        let mut data = vec![255; width as usize * height as usize * 3];
+        let mut y = 0;
+        for (row, row_height) in rows.iter().zip(&heights) {
+            let mut x = 0;
+            for (picture, column_width) in row.iter().zip(&widths) {
+                picture.paste_rgb(&mut data, width, x, y);
+                x += column_width + gap;
+            }
+            y += row_height + gap;
+        }
+        Self::new(width, height, 3, data)
+    }
+
+    /// The first three bands as RGB, the first alone as gray where there are fewer: what can be looked at.
+    pub fn visible(self) -> Self {
+        match self.channels {
+            1 | 3 => self,
+            2 => self.channel(0),
+            c => {
+                let data = self.data.chunks_exact(c as usize).flat_map(|p| [p[0], p[1], p[2]]).collect();
+                Self { channels: 3, data, ..self }
+            }
+        }
+    }
+
+    /// Copies into an RGB canvas `canvas_width` wide; the caller made room.
+    fn paste_rgb(&self, canvas: &mut [u8], canvas_width: u32, x: u32, y: u32) {
+        let c = self.channels as usize;
+        for (i, row) in self.data.chunks_exact(self.width as usize * c).enumerate() {
+            let at = ((y as usize + i) * canvas_width as usize + x as usize) * 3;
+            let to = &mut canvas[at..at + self.width as usize * 3];
+            for (pixel, value) in to.chunks_exact_mut(3).zip(row.chunks_exact(c)) {
+                // One gray value goes to all three.
+                pixel.copy_from_slice(&[value[0], value[1 % c], value[2 % c]]);
+            }
+        }
+    }
+}
+
+/// The place within `0..side` that place `i` of an endless row of reflections shows: -1 is 1, `side` is `side - 2`.
+fn reflected(i: i64, side: u32) -> usize {
+    let last = i64::from(side) - 1;
+    if last == 0 {
+        return 0;
+    }
+    let within = i.rem_euclid(2 * last);
+    within.min(2 * last - within) as usize
+}
