@@ -24,7 +24,7 @@ pub enum Generator {
     /// A U-Net or an encoder-decoder.
     Unet(Unet),
     /// A ResNet.
-    Resnet(Resnet),
+    Resnet(Box<Resnet>),
 }
 
 impl From<UnetConfig> for GeneratorConfig {
@@ -150,7 +150,7 @@ impl Generator {
     pub fn new(store: &mut Store, set: &str, config: impl Into<GeneratorConfig>) -> Result<Generator> {
         Ok(match config.into() {
             GeneratorConfig::Unet(c) => Generator::Unet(Unet::new(store, set, c)?),
-            GeneratorConfig::Resnet(c) => Generator::Resnet(Resnet::new(store, set, c)?),
+            GeneratorConfig::Resnet(c) => Generator::Resnet(Box::new(Resnet::new(store, set, c)?)),
         })
     }
 
