@@ -68,10 +68,17 @@ fn a_run_writes_its_files_and_can_be_repeated_resumed_translated_and_evaluated()
     assert!(table.to_string().contains("ssim") || table.to_string().contains("SSIM"), "{table}");
     ok(pixtape(&["eval", "--results", text(&results), "--targets", text(&inputs)]));
 
+    // Sides that do not pass the halvings are padded, which is said once, and cut off again.
     picture(40, 32, 9).save_png(&inputs.join("odd.png")).unwrap();
-    // Sizes that do not pass the halvings are padded and cropped again.
-    ok(pixtape(&["translate", "--checkpoint", text(&run), "--input", text(&inputs), "--output", text(&results)]));
-    assert_eq!(Picture::dimensions(&results.join("odd.png")).unwrap(), (40, 32));
+    let grid = dir.path().join("grid.png");
+    let more = ["--side_by_side", "--heat", "--grid", text(&grid)];
+    let output = pixtape(&[&["translate", "--checkpoint", text(&run), "--input", text(&inputs), "--output", text(&results)], &more[..]].concat());
+    let note = errors(&output);
+    assert!(note.lines().count() == 1 && ["odd.png", "40x32 becomes 64x32", "multiples of 32"].iter().all(|p| note.contains(p)), "{note}");
+    let size = |path: &Path| Picture::dimensions(path).unwrap();
+    assert_eq!((size(&results.join("odd.png")), size(&results.join("odd_heat.png"))), ((80, 32), (40, 32)));
+    // Three rows of input, result and map, the widest 64 wide and two white pixels between them.
+    assert_eq!(size(&grid), (3 * 64 + 2 * 2, 3 * 32 + 2 * 2));
     let wrong = run.join("latest_net_D.safetensors");
     let other = ["--init_G", text(&wrong), "--max_steps", "1"];
     refused(&train(&root, &runs, "e", &other), &["weights of another net", "is missing"]);
@@ -185,7 +192,7 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
     refused(&go(&["--crop_size", "33", "--load_size", "32"]), &["--load_size 32", "--crop_size 33"]);
     refused(&go(&["--crop_size", "33x"]), &["33x", "512x256"]);
     refused(&go(&["--value_range", "5,1"]), &["5,1", "the lower first"]);
-    refused(&go(&["--netG", "resnet_9blocks"]), &["resnet_9blocks", "unet_256"]);
+    refused(&go(&["--netG", "resnet_8blocks"]), &["resnet_8blocks", "unet_256", "resnet_9blocks"]);
     refused(&go(&["--gan_mode", "wgangp"]), &["wgangp", "batch norm", "--norm_D"]);
     refused(&go(&["--name", "../up"]), &["../up"]);
     refused(&go(&["--batch_sise", "2"]), &["--batch_sise", "--batch_size"]);

@@ -353,8 +353,17 @@ mod golden {
         assert_eq!(held, golden["gradients"].as_object().unwrap().len(), "{name}: the golden file has other gradients");
     }
 
-    const SMALL: UnetConfig =
-        UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 5, norm: NormKind::Batch, dropout: false, upsample: Upsample::Transpose, skips: true };
+    const SMALL: UnetConfig = UnetConfig {
+        input_nc: 3,
+        output_nc: 3,
+        ngf: 8,
+        downs: 5,
+        norm: NormKind::Batch,
+        dropout: false,
+        upsample: Upsample::Transpose,
+        skips: true,
+        quirks: pixtape::nets::UnetQuirks { conv_bias: false, bottleneck_norm: false },
+    };
 
     fn small_unet(case: &mut Case, x: Tensor, norm: NormMode, config: UnetConfig) -> (Weights, Tensor) {
         let net = Unet::new(&mut case.store, "G", config).unwrap();

@@ -115,7 +115,7 @@ fn what_does_not_go_together_is_refused_before_anything_is_written() {
         (&["--norm", "layer"], &["--norm layer", "instance_affine"]),
         (&["--upsample", "bicubic"], &["--upsample bicubic", "nearest"]),
         (&["--init_type", "zeros"], &["--init_type zeros", "orthogonal"]),
-        (&["--netG", "resnet_9blocks"], &["--netG resnet_9blocks", "encoder_decoder_512"]),
+        (&["--netG", "resnet_8blocks"], &["--netG resnet_8blocks", "encoder_decoder_512", "resnet_9blocks"]),
         (&["--epoch_count", "201"], &["--epoch_count 201", "200 epochs"]),
         (&["--lr_D", "0"], &["--lr_D", "above 0"]),
         (&["--ema", "1"], &["--ema 1", "0.999"]),

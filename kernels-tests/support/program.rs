@@ -85,7 +85,7 @@ pub fn refused(output: &Output, parts: &[&str]) {
 pub fn identity(run: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(run).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()).collect();
     // Those with clocks, names of folders and limits in them.
-    files.retain(|p| !["timing.jsonl", "options.json", "config.toml", "info.json"].iter().any(|n| p.ends_with(n)));
+    files.retain(|p| !["timing.jsonl", "options.json", "config.toml", "info.json", "report.html"].iter().any(|n| p.ends_with(n)));
     files.sort();
     files.into_iter().map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&p).unwrap())).collect()
 }

@@ -7,12 +7,15 @@ mod demo_draw;
 mod demo_page;
 mod devices;
 mod eval;
+mod export;
 mod flags;
+mod import;
 mod info;
 mod loader_speed;
 mod pipelines;
 mod prepare;
 mod readers;
+mod report;
 mod run_folder;
 mod samples;
 mod scores;
@@ -54,6 +57,10 @@ pub fn main() -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Translate(args) => translate::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Compare(args) => report::run_compare(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Tune(args) => tune::run(&args),

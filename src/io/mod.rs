@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod picture;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tuning;
+pub mod weights;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
 pub use cache_dir::cache_dir;

@@ -10,7 +10,11 @@ mod weights;
 pub use generator::{Generator, GeneratorConfig};
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
 pub use resnet::{BlockPadding, Resnet, ResnetConfig};
-pub use unet::{Unet, UnetConfig, Upsample};
+pub(crate) use unet::UnetLayer;
+#[cfg(feature = "io")]
+pub(crate) use unet::{DEPTHS, UnetNames, unet_names};
+pub use unet::{Unet, UnetConfig, UnetQuirks, Upsample};
+pub(crate) use weights::NormParams;
 pub use weights::{InitType, NormKind, Weights};
 
 use crate::ops::NormMode;

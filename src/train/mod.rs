@@ -3,11 +3,13 @@
 mod gan;
 mod pix2pix;
 mod schedule;
+mod strips;
 mod translator;
 mod values;
 
 pub use gan::{GanMode, gradient_penalty};
 pub use pix2pix::{LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig};
 pub use schedule::{LrPolicy, Rates, Schedule, ScheduleState};
+pub use strips::{Statistics, Strips};
 pub use translator::Translator;
 pub use values::{PictureFormat, PictureValues, Values};

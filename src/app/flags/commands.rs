@@ -2,7 +2,7 @@
 
 use super::device::{Tune, tune};
 use super::train::TrainArgs;
-use super::values::{bytes, underscored};
+use super::values::underscored;
 use crate::error::Result;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -32,42 +32,6 @@ pub(in crate::app) struct TuneArgs {
     /// The training.
     #[command(flatten)]
     pub train: TrainArgs,
-}
-
-/// Flags of `translate`.
-#[derive(Args, Clone, Debug)]
-#[command(rename_all = "snake_case")]
-pub(in crate::app) struct TranslateArgs {
-    /// A run's folder, or a generator's safetensors file.
-    #[arg(long)]
-    pub checkpoint: PathBuf,
-    /// A picture, or a folder of pictures.
-    #[arg(long)]
-    pub input: PathBuf,
-    /// Folder for the results: PNGs of the same names.
-    #[arg(long)]
-    pub output: PathBuf,
-    /// Which weights of a run's folder: latest, or an epoch.
-    #[arg(long, default_value = "latest")]
-    pub epoch: String,
-    /// Statistics of the norms: batch (of each picture), running, instance.
-    #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
-    pub norm_mode: String,
-    /// Dropout: on (with --seed) or off.
-    #[arg(long, default_value = "off", value_parser = ["on", "off"])]
-    pub dropout: String,
-    /// Seed of dropout.
-    #[arg(long, default_value_t = 0)]
-    pub seed: u64,
-    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
-    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
-    pub tune: Option<Tune>,
-    /// Adapter: an index of `pixtape devices`, or part of a name.
-    #[arg(long)]
-    pub adapter: Option<String>,
-    /// Refuse to plan more device memory than this (bytes; 500MiB and 2GiB are understood).
-    #[arg(long, value_parser = bytes)]
-    pub memory_limit: Option<u64>,
 }
 
 /// Flags of `eval`.
@@ -147,6 +111,25 @@ pub(in crate::app) struct DemoArgs {
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,
+}
+
+/// Flags of `report`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct ReportArgs {
+    /// A run's folder.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+/// Flags of `compare`.
+#[derive(Args, Clone, Debug)]
+pub(in crate::app) struct CompareArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    pub runs: Vec<PathBuf>,
+    /// The page.
+    #[arg(long, default_value = "compare.html", value_name = "FILE")]
+    pub out: PathBuf,
 }
 
 /// Flags of `dev`.

@@ -66,7 +66,7 @@ pub(in crate::app) struct DataArgs {
     pub no_flip: bool,
     /// Kinds of the values of input and target, told from the files: u8, u16, f32.
     #[arg(skip)]
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depths: Option<[String; 2]>,
 }
 

@@ -3,17 +3,21 @@
 mod commands;
 mod data;
 mod device;
+mod files;
 mod networks;
 mod optimiser;
 mod run;
 mod train;
+mod translate;
 mod values;
 
-pub(super) use commands::{DemoArgs, DevArgs, DevicesArgs, EvalArgs, TranslateArgs, TuneArgs, dev};
+pub(super) use commands::{CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ReportArgs, TuneArgs, dev};
 pub(super) use data::task;
 pub(super) use device::Tune;
+pub(super) use files::{ExportArgs, ImportArgs};
 pub(super) use run::{InfoArgs, ResumeArgs, RunArgs, TalkArgs, TrainCommand};
 pub(super) use train::TrainArgs;
+pub(super) use translate::TranslateArgs;
 pub(super) use values::bytes;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +48,14 @@ pub(super) enum Command {
     Translate(TranslateArgs),
     /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of pictures.
     Eval(EvalArgs),
+    /// Rewrite report.html, the page of a run, from what lies in its folder.
+    Report(ReportArgs),
+    /// Put runs side by side in one page.
+    Compare(CompareArgs),
+    /// Turn weights of other programs (.pth, .pict) into safetensors.
+    Import(ImportArgs),
+    /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
+    Export(ExportArgs),
     /// List adapters and what they offer.
     Devices(DevicesArgs),
     /// Measure kernels, or a training step.

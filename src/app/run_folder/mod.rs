@@ -11,7 +11,7 @@ pub(super) use state::State;
 use crate::error::{Error, Result};
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
-use crate::train::Losses;
+use crate::train::{Losses, Rates};
 use serde_json::{Map, Value, json};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -152,10 +152,10 @@ impl RunFolder {
         self.losses.read()
     }
 
-    /// Appends a step's times, in seconds.
-    pub fn log_time(&mut self, step: u64, seconds: f64, data: f64) -> Result<()> {
+    /// Appends a step's times, in seconds, and its learning rates.
+    pub fn log_time(&mut self, step: u64, seconds: f64, data: f64, rates: Rates) -> Result<()> {
         let round = |s: f64| (s * 1e6).round() / 1e6;
-        self.timing.line(&json!({ "step": step, "seconds": round(seconds), "data_wait": round(data) }))
+        self.timing.line(&json!({ "step": step, "seconds": round(seconds), "data_wait": round(data), "lr_G": rates.g, "lr_D": rates.d }))
     }
 
     /// Hands what was logged to the system, so that others can read it.

@@ -152,12 +152,12 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let (watch, saved) = (watch(chance, &mut folder)?, found.map(|f| f.state.step));
     let (epochs, recent) = (BTreeMap::new(), VecDeque::new());
     let bad = None;
-    let args = &args;
-    Session { args, dataset, schedule, trainer, folder, samples, validation, watch, board, progress, info, position, epochs, recent, bad, saved }.run()
+    let (args, page) = (&args, super::report::Live::new(folder.path()));
+    Session { args, dataset, schedule, trainer, folder, samples, validation, watch, board, page, progress, info, position, epochs, recent, bad, saved }.run()
 }
 
 /// The loss of D where it cannot tell real from fake, and G's beside it.
-fn chance(mode: GanMode) -> Option<f64> {
+pub(super) fn chance(mode: GanMode) -> Option<f64> {
     match mode.to_string().as_str() {
         "vanilla" => Some(std::f64::consts::LN_2),
         "lsgan" => Some(0.25),

@@ -5,6 +5,7 @@ use super::progress::{Progress, Step, peak_memory};
 use super::validation::Validation;
 use super::watch::{Remark, Seen, Spread, Watch};
 use crate::app::flags::TrainArgs;
+use crate::app::report;
 use crate::app::run_folder::RunFolder;
 use crate::app::samples::Samples;
 use crate::app::tensorboard::Board;
@@ -31,6 +32,7 @@ pub(super) struct Session<'a> {
     pub validation: Option<Validation>,
     pub watch: Watch,
     pub board: Option<Board>,
+    pub page: report::Live,
     pub progress: Progress,
     /// What `info.json` says, but for what changes.
     pub info: Value,
@@ -54,7 +56,10 @@ impl Session<'_> {
         match done {
             Err(Error::NotFinite { name, value }) => {
                 let step = self.bad.unwrap_or(self.trainer.steps());
-                Err(self.diverged(step, &name, value))
+                let error = self.diverged(step, &name, value);
+                // The page tells why; that it could not be written would not matter beside that.
+                let _ = report::write(self.folder.path());
+                Err(error)
             }
             other => other,
         }
@@ -99,6 +104,7 @@ impl Session<'_> {
             self.save(&[])?;
         }
         pollster::block_on(self.samples.write(&self.folder.path().join("samples/latest.png")))?;
+        report::write(self.folder.path())?;
         self.progress.end();
         self.report(started, first, total);
         Ok(())
@@ -109,7 +115,8 @@ impl Session<'_> {
         let start = Instant::now();
         let batch = loader.next()?;
         let waited = start.elapsed();
-        let losses = self.trainer.step(&batch.input, &batch.target, self.schedule.at(batch.epoch))?;
+        let rates = self.schedule.at(batch.epoch);
+        let losses = self.trainer.step(&batch.input, &batch.target, rates)?;
         let (step, epoch, index) = (self.trainer.steps(), batch.epoch, batch.index);
         self.epochs.insert(step, epoch);
         self.recent.push_back((step, batch));
@@ -118,7 +125,7 @@ impl Session<'_> {
         }
         self.log(&losses)?;
         let seconds = start.elapsed();
-        self.folder.log_time(step, seconds.as_secs_f64(), waited.as_secs_f64())?;
+        self.folder.log_time(step, seconds.as_secs_f64(), waited.as_secs_f64(), rates)?;
         self.progress.step(Step { step, epoch, seconds, waited });
         Ok((epoch, index))
     }
@@ -147,7 +154,8 @@ impl Session<'_> {
         }
         self.schedule.end_epoch(validated);
         self.folder.flush()?;
-        self.board.as_mut().map_or(Ok(()), Board::flush)
+        self.board.as_mut().map_or(Ok(()), Board::flush)?;
+        self.page.write()
     }
 
     /// The mean L1 on `val/`, where there is one.

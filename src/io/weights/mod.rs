@@ -1,0 +1,115 @@
+//! Files of weights, told apart by their content: safetensors (f32, f16, bf16, and our 8-bit form), PyTorch's `.pth` in both its forms, and `.pict`.
+
+mod convert;
+mod onnx;
+mod pickle;
+mod pict;
+mod protobuf;
+mod pth;
+mod recognise;
+mod safetensors;
+mod zip;
+
+pub use convert::{ChannelOrder, ConcatOrder, Conversion};
+pub use onnx::{Range, onnx};
+pub use recognise::Net;
+pub use safetensors::Precision;
+
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A tensor of a file: shape and values.
+pub type Values = (Vec<usize>, Vec<f32>);
+
+/// The name in a file's header under which it says what it is, as JSON. One name for all: a header's map has no order, files have.
+pub const ABOUT: &str = "pixtape";
+
+/// Suffix of batch norm's counter, which upstream's files have and nothing here needs.
+pub(crate) const COUNTER: &str = "num_batches_tracked";
+
+/// What a file of weights holds, in public names and layouts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct WeightsFile {
+    /// Tensors by name.
+    pub tensors: BTreeMap<String, Values>,
+    /// Counters of batch norms, which nothing here needs but PyTorch's `strict=True` does.
+    pub counters: BTreeMap<String, i64>,
+    /// What the file says of itself: JSON in the metadata of safetensors, under [`ABOUT`].
+    pub about: Option<Value>,
+}
+
+impl WeightsFile {
+    /// Reads a file, whatever it is called. Nothing in it is executed, and no more memory is taken than its size accounts for.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read, is of none of the formats, or is broken.
+    pub fn read(path: &Path) -> Result<WeightsFile> {
+        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        WeightsFile::parse(&bytes).map_err(|e| Error::file(path, e))
+    }
+
+    /// The same for bytes in memory; the message of an error names no file.
+    ///
+    /// # Errors
+    /// A line for people if the bytes are of none of the formats, or broken.
+    pub fn parse(bytes: &[u8]) -> Result<WeightsFile, String> {
+        let mut file = if pth::is_one(bytes) {
+            pth::read(bytes)?
+        } else if pict::is_one(bytes) {
+            pict::read(bytes)?
+        } else {
+            safetensors::read(bytes)?
+        };
+        file.tidy();
+        Ok(file)
+    }
+
+    /// Notes something down in what the file says of itself.
+    pub fn note(&mut self, name: &str, value: &str) {
+        let about = self.about.get_or_insert_with(|| Value::Object(Map::new()));
+        if let Some(about) = about.as_object_mut() {
+            about.insert(name.into(), value.into());
+        }
+    }
+
+    /// Drops what old files have and no net needs: the prefix of `DataParallel`, and running statistics of instance norms (no weight beside them).
+    fn tidy(&mut self) {
+        const PREFIX: &str = "module.";
+        if !self.tensors.is_empty() && self.tensors.keys().all(|n| n.starts_with(PREFIX)) {
+            let bare = |name: String| name.trim_start_matches(PREFIX).to_string();
+            self.tensors = std::mem::take(&mut self.tensors).into_iter().map(|(n, v)| (bare(n), v)).collect();
+            self.counters = std::mem::take(&mut self.counters).into_iter().map(|(n, v)| (bare(n), v)).collect();
+        }
+        let norm = |name: &str| name.rsplit_once('.').map(|(norm, _)| format!("{norm}.weight"));
+        let statistics = self.tensors.keys().filter(|n| n.ends_with(".running_mean") || n.ends_with(".running_var"));
+        let orphans: Vec<String> = statistics.filter(|n| norm(n).is_some_and(|w| !self.tensors.contains_key(&w))).cloned().collect();
+        for name in &orphans {
+            self.tensors.remove(name);
+        }
+        if !orphans.is_empty() {
+            let tensors = &self.tensors;
+            self.counters.retain(|n, _| norm(n).is_some_and(|w| tensors.contains_key(&w)));
+        }
+    }
+}
+
+fn f32s(bytes: &[u8]) -> Vec<f32> {
+    bytemuck::pod_collect_to_vec(bytes)
+}
+
+fn f64s(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()) as f32).collect()
+}
+
+fn f16(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+}
+
+fn bf16(bytes: &[u8]) -> Vec<f32> {
+    bytes.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+}
+
+#[cfg(test)]
+mod tests;
