@@ -6,7 +6,7 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pixtape::gpu::Family;
-use pixtape::nets::{DiscriminatorKind, InitType, Mode, NormKind, Unet, UnetConfig};
+use pixtape::nets::{DiscriminatorKind, Generator, InitType, Mode, NormKind, UnetConfig};
 use pixtape::train::{GanMode, PictureFormat, Pix2Pix, Pix2PixConfig};
 use pixtape::{Error, Gpu, PlanOptions, Shape, Store, Tape};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -48,7 +48,7 @@ fn bytes<T>(make: impl FnOnce() -> T) -> (T, usize, usize) {
 
 fn config(side: u32, downs: u32, width: u32) -> Pix2PixConfig {
     Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into(),
         discriminator: DiscriminatorKind::Patch { n_layers: 3 },
         ndf: width,
         batch_size: 1,
@@ -69,7 +69,7 @@ fn config(side: u32, downs: u32, width: u32) -> Pix2PixConfig {
 /// A generator's forward and backward pass on a tape.
 fn tape() -> Tape {
     let (mut store, mut tape) = (Store::new(), Tape::new());
-    let net = Unet::new(&mut store, "G", config(256, 8, 64).generator).expect("a net");
+    let net = Generator::new(&mut store, "G", config(256, 8, 64).generator).expect("a net");
     let x = tape.input("x", Shape::new(1, 256, 256, 3));
     let y = net.record(&mut tape, &store, x, Mode::TRAIN).expect("a size that fits");
     let loss = tape.mean(y);

@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let smoke = std::env::args().any(|a| a == "--smoke");
     let (downs, width, side) = if smoke { (6, 8, 64) } else { (8, 64, 256) };
     let config = Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into(),
         discriminator: DiscriminatorKind::Patch { n_layers: 3 },
         ndf: width,
         batch_size: 1,

@@ -17,7 +17,7 @@ fn main() -> Result<()> {
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
     let config = Pix2PixConfig {
         // Six halvings take 64 pixels to one.
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 16, downs: 6, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 16, downs: 6, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into(),
         discriminator: DiscriminatorKind::Patch { n_layers: 3 },
         ndf: 16,
         batch_size: 1,

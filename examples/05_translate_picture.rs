@@ -4,7 +4,7 @@
 
 use pixtape::io::Picture;
 use pixtape::io::checkpoint::{TensorFile, save_weights};
-use pixtape::nets::{InitType, Mode, NormKind, Unet, UnetConfig};
+use pixtape::nets::{Generator, InitType, Mode, NormKind, UnetConfig};
 use pixtape::ops::NormMode;
 use pixtape::train::Translator;
 use pixtape::{Error, Gpu, Plan, PlanOptions, Result, StepValues, Store, Tape};
@@ -21,21 +21,21 @@ fn main() -> Result<()> {
 
     // A public file says what net it is by what it holds: depth, widths, channels, norm.
     let file = TensorFile::read(&weights)?;
-    let config = file.recognise_unet()?;
-    println!("a U-Net of {} halvings, {} to {} channels, {} norm", config.downs, config.input_nc, config.output_nc, config.norm);
+    let config = file.recognise_generator()?;
+    println!("a {config}, {} to {} channels, {} norm", config.input_nc(), config.output_nc(), config.norm());
     let mut store = Store::new();
-    let generator = Unet::new(&mut store, "G", config)?;
+    let generator = Generator::new(&mut store, "G", config)?;
     file.load_into(&gpu, &store, generator.weights())?;
 
     // Statistics of the picture itself and no dropout: what upstream does at test time, made repeatable. Nothing is trained here,
     // so the plan keeps no activations for a backward pass.
     let mode = Mode { norm: NormMode::Instance, update_running: false, dropout: false };
-    let picture = Picture::load(&input, config.input_nc)?;
+    let picture = Picture::load(&input, config.input_nc())?;
     let translator = Translator::new(&gpu, &store, &generator, picture.width, picture.height, mode, PlanOptions::default())?;
     println!("{}", translator.program().plan().memory());
 
     let bytes = pollster::block_on(translator.run(&picture.data, 0, 0))?;
-    let made = Picture::new(picture.width, picture.height, config.output_nc, bytes)?;
+    let made = Picture::new(picture.width, picture.height, config.output_nc(), bytes)?;
     made.save_png(&output)?;
     println!("wrote {}, {}x{} pixels", output.display(), made.width, made.height);
     Ok(())
@@ -49,7 +49,7 @@ fn made_up(gpu: &Gpu) -> Result<[PathBuf; 3]> {
 
     let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
     let mut store = Store::new();
-    let generator = Unet::new(&mut store, "G", config)?;
+    let generator = Generator::new(&mut store, "G", config)?;
     let mut tape = Tape::new();
     generator.weights().record_init(&mut tape, &store, InitType::Normal, 0.02, 0);
     Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)?.step(&StepValues::default())?;

@@ -192,7 +192,7 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
     refused(&go(&["--crop_size", "33", "--load_size", "32"]), &["--load_size 32", "--crop_size 33"]);
     refused(&go(&["--crop_size", "33x"]), &["33x", "512x256"]);
     refused(&go(&["--value_range", "5,1"]), &["5,1", "the lower first"]);
-    refused(&go(&["--netG", "resnet_9blocks"]), &["resnet_9blocks", "unet_256"]);
+    refused(&go(&["--netG", "resnet_8blocks"]), &["resnet_8blocks", "unet_256", "resnet_9blocks"]);
     refused(&go(&["--gan_mode", "wgangp"]), &["wgangp", "batch norm", "--norm_D"]);
     refused(&go(&["--name", "../up"]), &["../up"]);
     refused(&go(&["--batch_sise", "2"]), &["--batch_sise", "--batch_size"]);

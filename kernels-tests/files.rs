@@ -7,7 +7,7 @@ use pixtape::gpu::Request;
 use pixtape::io::Picture;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{ConcatOrder, Conversion, Precision, WeightsFile};
-use pixtape::nets::{Mode, Unet};
+use pixtape::nets::{Generator, Mode, Unet};
 use pixtape::ops::NormMode;
 use pixtape::train::{Strips, Translator};
 use pixtape::{Gpu, Plan, PlanOptions, Shape, Store, Tape};
@@ -127,16 +127,17 @@ fn strips_with_shared_statistics_make_what_the_whole_picture_makes() {
     for name in ["zip.pth", "small.pict"] {
         let file = TensorFile::read(&golden(name)).unwrap();
         let mut store = Store::new();
-        let unet = Unet::new(&mut store, "G", file.recognise_unet().unwrap()).unwrap();
+        let net = Generator::new(&mut store, "G", file.recognise_unet().unwrap()).unwrap();
+        let Generator::Unet(unet) = &net else { panic!("a U-Net was asked for") };
         file.load_into(gpu, &store, unet.weights()).unwrap();
         for norm in [NormMode::Batch, NormMode::Running] {
             let mode = Mode { norm, ..EACH };
-            let translator = Translator::new(gpu, &store, &unet, SIZE.0, SIZE.1, mode, PlanOptions::default()).unwrap();
+            let translator = Translator::new(gpu, &store, &net, SIZE.0, SIZE.1, mode, PlanOptions::default()).unwrap();
             let whole = pollster::block_on(translator.run(&picture.data, 0, 0)).unwrap();
-            let all = Strips::new(gpu, &store, &unet, mode, SIZE.1, PlanOptions::default()).unwrap();
+            let all = Strips::new(gpu, &store, unet, mode, SIZE.1, PlanOptions::default()).unwrap();
             let (first, _) = pollster::block_on(all.run(&values, SIZE, None)).unwrap();
             for rows in [1, 24, 50] {
-                let strips = Strips::new(gpu, &store, &unet, mode, rows, PlanOptions::default()).unwrap();
+                let strips = Strips::new(gpu, &store, unet, mode, rows, PlanOptions::default()).unwrap();
                 assert!(strips.memory(SIZE).unwrap() < all.memory(SIZE).unwrap());
                 let (values, _) = pollster::block_on(strips.run(&values, SIZE, None)).unwrap();
                 let far = values.iter().zip(&first).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

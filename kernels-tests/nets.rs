@@ -5,7 +5,7 @@
 
 mod support;
 
-use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, NormKind, Unet, UnetConfig};
+use pixtape::nets::{BlockPadding, Discriminator, DiscriminatorConfig, DiscriminatorKind, Generator, NormKind, ResnetConfig, Unet, UnetConfig};
 use pixtape::{Channels, Error, Store};
 use std::collections::BTreeMap;
 
@@ -41,6 +41,37 @@ fn generators_have_the_published_parameter_counts() {
         assert_eq!(unet(input, output, downs, norm).1.weights().count(), count, "{input} to {output}, {downs} halvings, {norm}");
     }
     assert_eq!((unet(3, 3, 9, batch).1.weights().count() + 500) / 1000, 66_999);
+}
+
+#[test]
+fn resnets_have_the_published_parameter_counts_and_names() {
+    let net = |blocks, norm, dropout, padding| {
+        let config = ResnetConfig { blocks, norm, dropout, padding, ..ResnetConfig::default() };
+        Generator::new(&mut Store::new(), "G", config).unwrap()
+    };
+    let (batch, instance, reflect) = (NormKind::Batch, NormKind::Instance, BlockPadding::Reflect);
+    for (blocks, norm, count) in [(9, instance, 11_378_179), (9, batch, 11_383_427), (6, instance, 7_837_699), (6, batch, 7_841_411)] {
+        assert_eq!(net(blocks, norm, false, reflect).weights().count(), count, "{blocks} blocks, {norm}");
+    }
+    // Copied from the table of the public files.
+    let row = |name: &str, shape, bias| (name.to_string(), shape, bias);
+    let blocks =
+        |places: [u32; 2], bias| -> Vec<_> { (10..19).flat_map(|b| places.map(|p| row(&format!("model.{b}.conv_block.{p}"), [256, 256], bias))).collect() };
+    let of = |places, bias, norms: &[(String, usize)]| {
+        let mut want = expected(&[row("model.1", [64, 3], bias), row("model.26", [3, 64], true)], |s| s[0], 7, norms);
+        let inner = [blocks(places, bias), vec![row("model.4", [128, 64], bias), row("model.7", [256, 128], bias)]].concat();
+        want.append(&mut expected(&inner, |s| s[0], 3, &[]));
+        want.append(&mut expected(&[row("model.19", [256, 128], bias), row("model.22", [128, 64], bias)], |s| s[1], 3, &[]));
+        want
+    };
+    assert_eq!(state_dict(net(9, instance, false, reflect).weights()), of([1, 5], true, &[]));
+    assert_eq!(state_dict(net(9, instance, true, reflect).weights()), of([1, 6], true, &[]));
+    assert_eq!(state_dict(net(9, instance, false, BlockPadding::Zero).weights()), of([0, 3], true, &[]));
+    let inner = (10..19).flat_map(|b| [2, 7].map(|p| (format!("model.{b}.conv_block.{p}"), 256)));
+    let outer = [("model.2", 64), ("model.5", 128), ("model.8", 256), ("model.20", 128), ("model.23", 64)].map(|(n, c)| (n.to_string(), c));
+    assert_eq!(state_dict(net(9, batch, true, reflect).weights()), of([1, 6], false, &inner.chain(outer).collect::<Vec<_>>()));
+    let six = state_dict(net(6, instance, false, reflect).weights());
+    assert_eq!((six.len(), &six["model.16.weight"], &six["model.23.weight"]), (2 * 18, &vec![256, 128, 3, 3], &vec![3, 64, 7, 7]));
 }
 
 #[test]
@@ -341,6 +372,12 @@ mod golden {
         (net.weights().clone(), y)
     }
 
+    fn small_resnet(case: &mut Case, x: Tensor, config: ResnetConfig) -> (Weights, Tensor) {
+        let net = Generator::new(&mut case.store, "G", config).unwrap();
+        let y = net.record(&mut case.tape, &case.store, x, Mode::TRAIN).unwrap();
+        (net.weights().clone(), y)
+    }
+
     fn small_discriminator(case: &mut Case, x: Tensor, kind: DiscriminatorKind, norm: NormKind) -> (Weights, Tensor) {
         let config = DiscriminatorConfig { input: case.tape.shape(x).c, ndf: 8, kind, norm };
         let net = Discriminator::new(&mut case.store, "D", config).unwrap();
@@ -365,6 +402,10 @@ mod golden {
         hold(gpu, &golden, "patch 3", pair(1, 64), 200, |case, x| small_discriminator(case, x, patch(3), NormKind::Batch));
         let affine = NormKind::InstanceAffine;
         hold(gpu, &golden, "patch 2 affine", rgb, 200, |case, x| small_discriminator(case, x, patch(2), affine));
+        let resnet = ResnetConfig { ngf: 8, blocks: 2, ..ResnetConfig::default() };
+        hold(gpu, &golden, "resnet 2 instance", Shape::new(2, 24, 32, 3), 400, |case, x| small_resnet(case, x, resnet));
+        let zero = ResnetConfig { blocks: 1, norm: NormKind::Batch, padding: BlockPadding::Zero, ..resnet };
+        hold(gpu, &golden, "resnet 1 zero batch", Shape::new(2, 16, 16, 3), 400, |case, x| small_resnet(case, x, zero));
         hold(gpu, &golden, "pixel", pair(2, 16), 300, |case, x| small_discriminator(case, x, DiscriminatorKind::Pixel, NormKind::Batch));
     }
 
@@ -379,7 +420,7 @@ mod golden {
         let Some(gpu) = support::gpu() else { return };
         let golden = read();
         let config = Pix2PixConfig {
-            generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() },
+            generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() }.into(),
             discriminator: patch(3),
             ndf: 8,
             batch_size: 1,

@@ -71,6 +71,38 @@ fn nets_without_skips_train_and_are_recognised() {
 }
 
 #[test]
+fn resnets_train_resume_and_are_recognised() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    let net = ["--netG", "resnet_6blocks", "--load_size", "40", "--crop_size", "36", "--save_epoch_freq", "1", "--n_epochs", "2", "--n_epochs_decay", "0"];
+    ok(train(&root, &runs, "a", &net));
+    ok(train(&root, &runs, "b", &[&net[..], &["--max_steps", "3"]].concat()));
+    ok(pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "b", "--continue_train"]));
+    assert_identical(&runs.join("a"), &runs.join("b"));
+    // 44 is a multiple of 4 and of no more; 42x30 is padded to one and cropped.
+    let input = dir.path().join("input");
+    std::fs::create_dir(&input).unwrap();
+    for (name, width, height) in [("fits.png", 44, 36), ("odd.png", 42, 30)] {
+        picture(width, height, 7).save_png(&input.join(name)).unwrap();
+    }
+    let weights = runs.join("a/latest_net_G.safetensors");
+    let made = [runs.join("a"), weights.clone()].map(|checkpoint| {
+        let out = dir.path().join(if checkpoint == weights { "2" } else { "1" });
+        ok(pixtape(&["translate", "--checkpoint", text(&checkpoint), "--input", text(&input), "--output", text(&out)]));
+        let odd = pixtape::io::Picture::load(&out.join("odd.png"), 3).unwrap();
+        assert_eq!((odd.width, odd.height), (42, 30));
+        std::fs::read(out.join("fits.png")).unwrap()
+    });
+    assert!(made[0] == made[1], "the folder and the bare file are the same net");
+    ok(pixtape(&["eval", "--checkpoint", text(&runs.join("a")), "--dataroot", text(&root), "--phase", "val", "--json"]));
+    assert!(ok(pixtape(&["info", text(&weights)])).contains("netG: resnet_6blocks"));
+}
+
+#[test]
 fn what_does_not_go_together_is_refused_before_anything_is_written() {
     let dir = TempDir::new().unwrap();
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
@@ -83,7 +115,7 @@ fn what_does_not_go_together_is_refused_before_anything_is_written() {
         (&["--norm", "layer"], &["--norm layer", "instance_affine"]),
         (&["--upsample", "bicubic"], &["--upsample bicubic", "nearest"]),
         (&["--init_type", "zeros"], &["--init_type zeros", "orthogonal"]),
-        (&["--netG", "resnet_9blocks"], &["--netG resnet_9blocks", "encoder_decoder_512"]),
+        (&["--netG", "resnet_8blocks"], &["--netG resnet_8blocks", "encoder_decoder_512", "resnet_9blocks"]),
         (&["--epoch_count", "201"], &["--epoch_count 201", "200 epochs"]),
         (&["--lr_D", "0"], &["--lr_D", "above 0"]),
         (&["--ema", "1"], &["--ema 1", "0.999"]),

@@ -3,7 +3,7 @@
 mod support;
 
 use pixtape::gpu::{Access, Family};
-use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, InitType, Mode, NormKind, Unet, UnetConfig};
+use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Generator, InitType, Mode, NormKind, UnetConfig};
 use pixtape::ops::{Act, BatchNorm, Bind, Dispatch, Lowering, NormMode, Op, Tuning};
 use pixtape::plan::{Bound, Rate, Region};
 use pixtape::store::{Layout, Param, Role, StoreId};
@@ -14,12 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::random_net::random_net;
 
+/// The generator of [`pix2pix_256`].
+fn unet_256() -> UnetConfig {
+    UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }
+}
+
 const FAMILIES: [Family; 3] = [Family::Workgroup, Family::Register, Family::Subgroup(8)];
 
 /// pix2pix as the reference implementation has it, at 256x256.
 fn pix2pix_256() -> Pix2PixConfig {
     Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() },
+        generator: unet_256().into(),
         discriminator: DiscriminatorKind::Patch { n_layers: 3 },
         ndf: 64,
         batch_size: 1,
@@ -39,17 +44,17 @@ fn pix2pix_256() -> Pix2PixConfig {
 
 /// The smallest training with everything in it: norms, dropout, skips, both networks.
 fn tiny() -> Pix2PixConfig {
-    let generator = UnetConfig { ngf: 4, downs: 6, ..pix2pix_256().generator };
+    let generator = UnetConfig { ngf: 4, downs: 6, ..unet_256() }.into();
     Pix2PixConfig { generator, discriminator: DiscriminatorKind::Patch { n_layers: 2 }, ndf: 4, width: 64, height: 64, ..pix2pix_256() }
 }
 
 /// The store of a training, made again in the order that [`Pix2Pix`] makes it.
 fn store_of(config: &Pix2PixConfig) -> (Store, Vec<Param>) {
     let mut store = Store::new();
-    let g = Unet::new(&mut store, "G", config.generator).unwrap();
-    let input = Channels::concat(&[config.generator.input_nc.into(), config.generator.output_nc.into()]).unwrap();
+    let g = Generator::new(&mut store, "G", config.generator).unwrap();
+    let input = Channels::concat(&[config.generator.input_nc().into(), config.generator.output_nc().into()]).unwrap();
     let DiscriminatorKind::Patch { .. } = config.discriminator else { panic!("not the pixel discriminator") };
-    let d = DiscriminatorConfig { input, ndf: config.ndf, kind: config.discriminator, norm: config.generator.norm };
+    let d = DiscriminatorConfig { input, ndf: config.ndf, kind: config.discriminator, norm: config.generator.norm() };
     let d = Discriminator::new(&mut store, "D", d).unwrap();
     for set in ["G", "D"] {
         store.pages(set);
@@ -276,7 +281,7 @@ fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
     assert!(sized(512, 256).is_ok(), "rectangles pass");
     // 32 pixels are halved to 1 by five layers: nothing to normalise, and no room for the kernel of the layer behind.
     for (norm, op) in [(NormKind::Batch, "batch_norm"), (NormKind::None, "conv2d")] {
-        let generator = UnetConfig { downs: 5, norm, ..pix2pix_256().generator };
+        let generator = UnetConfig { downs: 5, norm, ..unet_256() }.into();
         let small = Pix2PixConfig { generator, discriminator: DiscriminatorKind::Patch { n_layers: 5 }, width: 32, height: 32, ..pix2pix_256() };
         let error = Pix2Pix::plan(&small, Family::Workgroup, PlanOptions::default()).unwrap_err();
         assert!(matches!(&error, Error::Shape { op: found, label, .. } if *found == op && label.contains("D/c")), "{error}");
@@ -545,7 +550,7 @@ fn inference_keeps_no_activations_for_a_backward_pass() {
     // The same generator at the same size: a plan without derivatives needs a fraction of the memory.
     let config = pix2pix_256();
     let (mut store, mut tape) = (Store::new(), Tape::new());
-    let g = Unet::new(&mut store, "G", config.generator).unwrap();
+    let g = Generator::new(&mut store, "G", config.generator).unwrap();
     let x = tape.input("x", Shape::new(1, 256, 256, 3));
     let y = g.record(&mut tape, &store, x, Mode { norm: NormMode::Instance, update_running: false, dropout: false }).unwrap();
     // Without the scratch memory of minimal filtering, which both have.

@@ -188,15 +188,20 @@ fn penalty_on(gpu: &Gpu) {
     }
 }
 
+/// The generator of [`base`].
+fn unet() -> UnetConfig {
+    UnetConfig { ngf: 4, downs: 5, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() }
+}
+
 /// A small training of 32x32 pictures with much of what there is.
 fn base() -> Pix2PixConfig {
-    let generator = UnetConfig { ngf: 4, downs: 5, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() };
+    let generator = unet().into();
     let discriminator = DiscriminatorKind::Patch { n_layers: 1 };
     Pix2PixConfig { generator, discriminator, ndf: 4, width: 32, height: 32, seed: 7, ..Pix2PixConfig::default() }
 }
 
 fn everything() -> Pix2PixConfig {
-    let generator = UnetConfig { norm: NormKind::InstanceAffine, dropout: true, upsample: Upsample::Bilinear, ..base().generator };
+    let generator = UnetConfig { norm: NormKind::InstanceAffine, dropout: true, upsample: Upsample::Bilinear, ..unet() }.into();
     Pix2PixConfig { generator, gan_mode: GanMode::Wgangp, lambda_tv: 1.0, accumulate: 2, ema: Some(0.9), lambda_gan: 2.0, ..base() }
 }
 
@@ -253,7 +258,7 @@ fn accumulated_gradients_are_those_of_a_larger_batch() {
     let Some(gpu) = support::gpu() else { return };
     for (gan_mode, condition_d) in [(GanMode::Lsgan, true), (GanMode::Wgangp, true), (GanMode::Hinge, false)] {
         // No norm, or the batches' statistics would differ; nothing drawn at random by sample, or the samples would differ.
-        let generator = UnetConfig { norm: NormKind::None, ..base().generator };
+        let generator = UnetConfig { norm: NormKind::None, ..unet() }.into();
         let lambda_gp = if gan_mode == GanMode::Wgangp { 0.0 } else { 10.0 };
         let whole = Pix2PixConfig { generator, gan_mode, condition_d, lambda_gp, batch_size: 2, init_gain: 0.1, lambda_tv: 1.0, ..base() };
         let parts = Pix2PixConfig { batch_size: 1, accumulate: 2, ..whole.clone() };
@@ -284,7 +289,7 @@ fn accumulated_gradients_are_those_of_a_larger_batch() {
 #[test]
 fn the_average_follows_its_formula_and_is_no_part_of_the_training() {
     let Some(gpu) = support::gpu() else { return };
-    let config = Pix2PixConfig { generator: UnetConfig { norm: NormKind::Batch, ..base().generator }, ema: Some(0.8), ..base() };
+    let config = Pix2PixConfig { generator: UnetConfig { norm: NormKind::Batch, ..unet() }.into(), ema: Some(0.8), ..base() };
     let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
     let of = |trainer: &Pix2Pix, net: &str| -> Vec<Vec<f64>> {
         weights(trainer).into_iter().filter(|(n, _)| n.starts_with(&format!("{net} "))).map(|(_, v)| wide(&v)).collect()
@@ -340,7 +345,7 @@ fn what_does_not_go_together_is_refused_with_what_to_choose() {
         assert!(matches!(error, pixtape::Error::Usage(_)) && error.exit_code() == 1, "{error}");
         assert!(words.iter().all(|w| error.to_string().contains(w)), "{error}");
     };
-    let batch = UnetConfig { norm: NormKind::Batch, ..base().generator };
+    let batch = UnetConfig { norm: NormKind::Batch, ..unet() }.into();
     refused(Pix2PixConfig { gan_mode: GanMode::Wgangp, generator: batch, ..base() }, &["wgangp", "batch norm", "--norm_D instance"]);
     refused(Pix2PixConfig { gan_mode: GanMode::Wgangp, label_smoothing: 0.1, ..base() }, &["--label_smoothing", "wgangp"]);
     refused(Pix2PixConfig { label_smoothing: 1.0, ..base() }, &["--label_smoothing 1"]);

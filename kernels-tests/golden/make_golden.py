@@ -82,6 +82,35 @@ class Unet(nn.Module):
         return self.model(x)
 
 
+class Block(nn.Module):
+    """A residual block; padding by reflection is a module of its own, zeros are the convolution's."""
+
+    def __init__(self, width, norm, zero):
+        super().__init__()
+        pad = [] if zero else [nn.ReflectionPad2d(1)]
+        conv = lambda: nn.Conv2d(width, width, 3, padding=int(zero), bias=norm is nn.InstanceNorm2d)
+        self.conv_block = nn.Sequential(*pad, conv(), norm(width), nn.ReLU(), *pad, conv(), norm(width))
+
+    def forward(self, x):
+        return x + self.conv_block(x)
+
+
+class Resnet(nn.Module):
+    def __init__(self, blocks, ngf, norm, zero=False):
+        super().__init__()
+        bias = norm is nn.InstanceNorm2d
+        parts = [nn.ReflectionPad2d(3), nn.Conv2d(3, ngf, 7, bias=bias), norm(ngf), nn.ReLU()]
+        for width in (ngf, 2 * ngf):
+            parts += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), norm(2 * width), nn.ReLU()]
+        parts += [Block(4 * ngf, norm, zero) for _ in range(blocks)]
+        for width in (4 * ngf, 2 * ngf):
+            parts += [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1, bias=bias), norm(width // 2), nn.ReLU()]
+        self.model = nn.Sequential(*parts, nn.ReflectionPad2d(3), nn.Conv2d(ngf, 3, 7), nn.Tanh())
+
+    def forward(self, x):
+        return self.model(x)
+
+
 def affine(channels):
     return nn.InstanceNorm2d(channels, affine=True)
 
@@ -228,6 +257,8 @@ def main():
             case("encoder_decoder_32 nearest", lambda: Unet(5, 8, upsample="nearest", skips=False), "", 0, (2, 3, 32, 32)),
             case("patch 2 affine", lambda: patch(2, 8, inputs=3, norm=affine), "model.", 200, (2, 3, 32, 32)),
             case("pixel", lambda: pixel(8), "net.", 300, (2, 6, 16, 16)),
+            case("resnet 2 instance", lambda: Resnet(2, 8, nn.InstanceNorm2d), "", 400, (2, 3, 24, 32)),
+            case("resnet 1 zero batch", lambda: Resnet(1, 8, nn.BatchNorm2d, zero=True), "", 400, (2, 3, 16, 16)),
         ],
         "curve": curves(),
     }

@@ -39,7 +39,7 @@ fn steps_for(gpu: &Gpu) -> u64 {
 
 fn config(seed: u64) -> Pix2PixConfig {
     Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 16, downs: 5, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() },
+        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 16, downs: 5, norm: NormKind::Batch, dropout: false, ..UnetConfig::default() }.into(),
         discriminator: DiscriminatorKind::Patch { n_layers: 2 },
         ndf: 16,
         batch_size: 1,
@@ -202,7 +202,7 @@ impl Demo {
             fact("Time", format!("{seconds:.1} s of training, {each:.1} ms a step")),
             fact("Device memory, planned", memory.to_string()),
             fact("Kernels", self.gpu.family().to_string()),
-            fact("Generator", format!("U-Net of {} halvings, ngf {}, {} weights", c.generator.downs, c.generator.ngf, generator.count())),
+            fact("Generator", format!("{}, ngf {}, {} weights", c.generator, c.generator.ngf(), generator.count())),
             fact("Seed", self.seed.to_string()),
             fact("Try the net yourself", format!("pixtape translate --checkpoint {} --input {} --output results", weights.display(), input.display())),
         ];

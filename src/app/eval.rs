@@ -7,7 +7,7 @@ use super::starting::Starting;
 use super::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, AlignedOptions, Picture, Size, Task, list_pictures};
-use crate::nets::UnetConfig;
+use crate::nets::GeneratorConfig;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
 
 /// What the flags say, then the run's own options, then the reference's defaults. As the reference tests: resized to the crop's
 /// size, so that nothing is cut off, and not mirrored.
-fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &UnetConfig) -> Result<AlignedOptions> {
+fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &GeneratorConfig) -> Result<AlignedOptions> {
     let direction = args.direction.as_deref().or(run.map(|r| r.direction.as_str())).unwrap_or("AtoB");
     let preprocess = args.preprocess.as_deref().or(run.map(|r| r.preprocess.as_str())).unwrap_or("resize_and_crop");
     let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(Size::square(256));
@@ -70,8 +70,8 @@ fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &Un
         direction: direction.parse()?,
         preprocess: preprocess.parse()?,
         crop_size,
-        input_nc: Some(net.input_nc),
-        output_nc: Some(net.output_nc),
+        input_nc: Some(net.input_nc()),
+        output_nc: Some(net.output_nc()),
         bands: run.map(|r| [r.bands_a.clone(), r.bands_b.clone()]).unwrap_or_default(),
         value_range: run.and_then(|r| r.value_range),
         multiple_of: net.multiple(),

@@ -5,6 +5,7 @@ use super::translate::{Checkpoint, Generator, mode, pictures};
 use crate::error::{Error, Result};
 use crate::io::weights::{Precision, Range, WeightsFile, onnx};
 use crate::io::{AnyPicture, Frame, Picture, write_aside};
+use crate::nets::GeneratorConfig;
 use crate::train::PictureFormat;
 use std::path::Path;
 
@@ -20,7 +21,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<()> {
         _ => Range::Signed,
     };
     let bytes = match args.format.as_str() {
-        "onnx" => onnx(weights, &checkpoint.config, norm, range),
+        "onnx" => match &checkpoint.config {
+            GeneratorConfig::Unet(config) => onnx(weights, config, norm, range),
+            other => Err(format!("a {other}; --format onnx is for U-Nets so far")),
+        },
         "half" => weights.to_safetensors(Precision::F16),
         "small" => weights.to_safetensors(Precision::I8),
         _ => weights.to_safetensors(Precision::F32),
@@ -46,7 +50,7 @@ fn error(args: &ExportArgs, exact: &Checkpoint, bytes: &[u8], input: &Path) -> R
     let generator = Generator::new(&gpu, exact)?;
     let (mut count, mut values, mut sum, mut largest) = (0, 0usize, 0u64, 0);
     for path in pictures(input)? {
-        let picture = AnyPicture::from(Picture::load(&path, exact.config.input_nc)?);
+        let picture = AnyPicture::from(Picture::load(&path, exact.config.input_nc())?);
         let frame = Frame::new(picture.size(), exact.config.multiple());
         let input = frame.encode(&picture, PictureFormat::Bytes, None)?;
         let result = |generator: &Generator| {

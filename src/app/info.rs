@@ -75,10 +75,10 @@ fn file(path: &Path) -> Result<Value> {
     } else {
         told["parameters"] = parameters.into();
     }
-    if let Ok(net) = file.recognise_unet() {
-        told["what"] = "weights of a U-Net generator".into();
+    if let Ok(net) = file.recognise_generator() {
+        told["what"] = format!("weights of a generator: {net}").into();
         told["architecture"] = json!({
-            "netG": format!("unet_{}", 1u64 << net.downs), "ngf": net.ngf, "input_nc": net.input_nc, "output_nc": net.output_nc, "norm": net.norm.to_string(),
+            "netG": net.name(), "ngf": net.ngf(), "input_nc": net.input_nc(), "output_nc": net.output_nc(), "norm": net.norm().to_string(),
         });
     }
     match file.about() {

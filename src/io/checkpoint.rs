@@ -4,7 +4,7 @@ use super::weights::{COUNTER, Net, Precision, Values, WeightsFile};
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{UnetConfig, Weights};
+use crate::nets::{GeneratorConfig, UnetConfig, Weights};
 use crate::store::{Param, Store, StoreId};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -91,15 +91,27 @@ impl TensorFile {
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.file.tensors[&name].1))
     }
 
-    /// Recognises a U-Net or encoder-decoder from names and shapes. `dropout` cannot be seen in a file and is taken as on, as upstream builds
-    /// it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
+    /// Recognises a generator from names and shapes, as far as they tell. `dropout` of a U-Net cannot be seen in a file and is taken as on, as upstream
+    /// builds it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
+    ///
+    /// # Errors
+    /// [`Error::File`] saying what it is instead, where that can be told.
+    pub fn recognise_generator(&self) -> Result<GeneratorConfig> {
+        match Net::recognise(&self.file).map_err(|e| Error::file(&self.path, e))? {
+            Net::Unet(config) => Ok(config.into()),
+            Net::Resnet(config) => Ok(config.into()),
+            Net::Patch { .. } | Net::Pixel { .. } => Err(Error::file(&self.path, "the weights of a discriminator; give the generator's file")),
+        }
+    }
+
+    /// The same where only a U-Net or an encoder-decoder will do.
     ///
     /// # Errors
     /// [`Error::File`] saying what it is instead, where that can be told.
     pub fn recognise_unet(&self) -> Result<UnetConfig> {
-        match Net::recognise(&self.file).map_err(|e| Error::file(&self.path, e))? {
-            Net::Unet(config) => Ok(config),
-            Net::Patch { .. } | Net::Pixel { .. } => Err(Error::file(&self.path, "the weights of a discriminator; give the generator's file")),
+        match self.recognise_generator()? {
+            GeneratorConfig::Unet(config) => Ok(config),
+            other => Err(Error::file(&self.path, format!("the weights of a {other}; a U-Net is wanted here"))),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! The networks: parameters with the names and layouts of the public PyTorch files, and how to record them on a tape.
 
+mod generator;
 mod orthogonal;
 mod patchgan;
+mod resnet;
 mod unet;
 mod weights;
 
+pub use generator::{Generator, GeneratorConfig};
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
+pub use resnet::{BlockPadding, Resnet, ResnetConfig};
 pub(crate) use unet::UnetLayer;
 #[cfg(feature = "io")]
 pub(crate) use unet::{DEPTHS, UnetNames, unet_names};

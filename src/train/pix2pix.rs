@@ -5,7 +5,7 @@ use super::gan::{GanMode, gradient_penalty};
 use super::schedule::Rates;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, InitType, Mode, NormKind, Unet, UnetConfig, Weights};
+use crate::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Generator, GeneratorConfig, InitType, Mode, NormKind, UnetConfig, Weights};
 use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, StepValues};
 use crate::shape::{Channels, Shape};
 use crate::store::Store;
@@ -16,7 +16,7 @@ use crate::train::{PictureFormat, Values};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pix2PixConfig {
     /// The generator.
-    pub generator: UnetConfig,
+    pub generator: GeneratorConfig,
     /// The discriminator.
     pub discriminator: DiscriminatorKind,
     /// Channels of the discriminator's first layer.
@@ -64,7 +64,7 @@ impl Default for Pix2PixConfig {
     /// Upstream's defaults for pix2pix.
     fn default() -> Self {
         Pix2PixConfig {
-            generator: UnetConfig::default(),
+            generator: UnetConfig::default().into(),
             discriminator: DiscriminatorKind::Patch { n_layers: 3 },
             ndf: 64,
             norm_d: None,
@@ -92,7 +92,7 @@ impl Default for Pix2PixConfig {
 impl Pix2PixConfig {
     /// The discriminator's norm.
     pub fn discriminator_norm(&self) -> NormKind {
-        self.norm_d.unwrap_or(self.generator.norm)
+        self.norm_d.unwrap_or(self.generator.norm())
     }
 
     /// Pictures a step: `accumulate` batches.
@@ -165,9 +165,9 @@ const LOSSES_IN_FLIGHT: usize = 3;
 pub struct Pix2Pix {
     config: Pix2PixConfig,
     store: Store,
-    generator: Unet,
+    generator: Generator,
     discriminator: Discriminator,
-    average: Option<Unet>,
+    average: Option<Generator>,
     program: Program,
     pictures: Vec<[Tensor; 2]>,
     scalars: Scalars,
@@ -177,7 +177,7 @@ pub struct Pix2Pix {
 }
 
 /// The networks; the last is the moving average of the generator.
-type Networks = (Unet, Discriminator, Option<Unet>);
+type Networks = (Generator, Discriminator, Option<Generator>);
 
 /// A recorded step: what the host writes, what it reads.
 struct Recorded {
@@ -205,14 +205,14 @@ impl Pix2Pix {
 
     fn record(config: &Pix2PixConfig) -> Result<(Store, Tape, Recorded, Networks)> {
         config.check()?;
-        let g = &config.generator;
+        let (g, input_nc, output_nc) = (&config.generator, config.generator.input_nc(), config.generator.output_nc());
         let mut store = Store::new();
-        let generator = Unet::new(&mut store, "G", *g)?;
-        let pair = Channels::concat(&[g.input_nc.into(), g.output_nc.into()]).expect("two parts");
-        let judged = if config.condition_d { pair } else { g.output_nc.into() };
+        let generator = Generator::new(&mut store, "G", *g)?;
+        let pair = Channels::concat(&[input_nc.into(), output_nc.into()]).expect("two parts");
+        let judged = if config.condition_d { pair } else { output_nc.into() };
         let norm = config.discriminator_norm();
         let discriminator = Discriminator::new(&mut store, "D", DiscriminatorConfig { input: judged, ndf: config.ndf, kind: config.discriminator, norm })?;
-        let average = config.ema.map(|_| Unet::new(&mut store, "G_ema", *g)).transpose()?;
+        let average = config.ema.map(|_| Generator::new(&mut store, "G_ema", *g)).transpose()?;
         let pages = [store.pages("G"), store.pages("D")];
         let averaged: Vec<_> = if average.is_some() { store.all_pages("G").into_iter().zip(store.all_pages("G_ema")).collect() } else { Vec::new() };
 
@@ -238,9 +238,10 @@ impl Pix2Pix {
         let (mut pictures, mut d_real, mut d_fake, mut d_gp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let d_wrt = discriminator.weights().trainable(&mut tape, &store);
         for at in 0..config.accumulate {
-            let (raw_a, a) = picture(&mut tape, "input", g.input_nc)?;
-            let (raw_b, b) = picture(&mut tape, "target", g.output_nc)?;
+            let (raw_a, a) = picture(&mut tape, "input", input_nc)?;
+            let (raw_b, b) = picture(&mut tape, "target", output_nc)?;
             pictures.push([raw_a, raw_b]);
+            tape.scope("");
             let begin = tape.nodes().len();
             // Made once more for G's step where there are several: running statistics count it then.
             let fake = generator.record(&mut tape, &store, a, Mode { update_running: config.accumulate == 1, ..Mode::TRAIN })?;
@@ -291,6 +292,7 @@ impl Pix2Pix {
             if config.accumulate > 1 {
                 // The same pictures once more, dropout included, instead of keeping all activations until D has been updated.
                 let begin = tape.nodes().len();
+                tape.scope("");
                 tape.draw_as(Some(nodes[0]));
                 fake = generator.record(&mut tape, &store, a, Mode::TRAIN)?;
                 tape.draw_as(None);
@@ -420,12 +422,12 @@ impl Pix2Pix {
     }
 
     /// The generator.
-    pub fn generator(&self) -> &Unet {
+    pub fn generator(&self) -> &Generator {
         &self.generator
     }
 
     /// The generator to show and to judge: its moving average where there is one.
-    pub fn best_generator(&self) -> &Unet {
+    pub fn best_generator(&self) -> &Generator {
         self.average.as_ref().unwrap_or(&self.generator)
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::gpu::{Family, Gpu};
-use crate::nets::{Mode, Unet};
+use crate::nets::{Generator, Mode};
 use crate::plan::{Plan, PlanOptions, Program, Progress, StepValues};
 use crate::shape::Shape;
 use crate::store::Store;
@@ -38,7 +38,7 @@ impl Translator {
     ///
     /// # Errors
     /// [`crate::Error::Usage`] for sizes that do not pass the halvings, and what the device reports.
-    pub fn new(gpu: &Gpu, store: &Store, generator: &Unet, width: u32, height: u32, mode: Mode, options: PlanOptions) -> Result<Translator> {
+    pub fn new(gpu: &Gpu, store: &Store, generator: &Generator, width: u32, height: u32, mode: Mode, options: PlanOptions) -> Result<Translator> {
         let prepare = |tape: &Tape, keep: &[Tensor]| Plan::new(tape, store, keep, gpu.family(), options)?.prepare(gpu, store);
         Self::make(store, generator, (width, height), mode, PictureFormat::Bytes, prepare)
     }
@@ -50,7 +50,7 @@ impl Translator {
     pub fn with_progress(
         gpu: &Gpu,
         store: &Store,
-        generator: &Unet,
+        generator: &Generator,
         size: (u32, u32),
         mode: Mode,
         format: PictureFormat,
@@ -65,14 +65,22 @@ impl Translator {
     ///
     /// # Errors
     /// As [`Translator::new`], but for what needs the device.
-    pub fn plan(store: &Store, generator: &Unet, size: (u32, u32), mode: Mode, format: PictureFormat, family: Family, options: PlanOptions) -> Result<Plan> {
+    pub fn plan(
+        store: &Store,
+        generator: &Generator,
+        size: (u32, u32),
+        mode: Mode,
+        format: PictureFormat,
+        family: Family,
+        options: PlanOptions,
+    ) -> Result<Plan> {
         let (tape, _, output, _) = Self::record(store, generator, size, mode, format)?;
         Plan::new(&tape, store, &output.keep(), family, options)
     }
 
     fn make(
         store: &Store,
-        generator: &Unet,
+        generator: &Generator,
         size: (u32, u32),
         mode: Mode,
         format: PictureFormat,
@@ -82,15 +90,16 @@ impl Translator {
         Ok(Translator { program: prepare(&tape, &output.keep())?, format, input, output, shape })
     }
 
-    fn record(store: &Store, generator: &Unet, (width, height): (u32, u32), mode: Mode, format: PictureFormat) -> Result<(Tape, Tensor, Output, Shape)> {
+    fn record(store: &Store, generator: &Generator, (width, height): (u32, u32), mode: Mode, format: PictureFormat) -> Result<(Tape, Tensor, Output, Shape)> {
         let config = generator.config();
         let mut tape = Tape::new();
         tape.scope("input");
-        let (input, x) = record_input(&mut tape, "input", Shape::new(1, height, width, config.input_nc), format)?;
+        let (input, x) = record_input(&mut tape, "input", Shape::new(1, height, width, config.input_nc()), format)?;
+        tape.scope("");
         let values = generator.record(&mut tape, store, x, mode)?;
         tape.scope("output");
         let bytes = tape.tensor_to_picture(values);
-        let shape = Shape::new(1, height, width, config.output_nc);
+        let shape = Shape::new(1, height, width, config.output_nc());
         Ok((tape, input, Output { bytes, values }, shape))
     }
 

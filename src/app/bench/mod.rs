@@ -72,7 +72,7 @@ fn check_seconds(seconds: f64) -> Result<()> {
 fn noise(config: &Pix2PixConfig) -> [Vec<u8>; 2] {
     let g = &config.generator;
     let pixels = config.batch_size * config.width * config.height;
-    [(g.input_nc, 0), (g.output_nc, 1)].map(|(channels, stream)| (0..pixels * channels).map(|i| crate::rng::random(i, stream, 0, 0)[0] as u8).collect())
+    [(g.input_nc(), 0), (g.output_nc(), 1)].map(|(channels, stream)| (0..pixels * channels).map(|i| crate::rng::random(i, stream, 0, 0)[0] as u8).collect())
 }
 
 /// The learning rate of measured steps: the reference's.

@@ -113,10 +113,7 @@ impl<'a> Report<'a> {
         let (plan, config) = (self.trainer.program().plan(), self.trainer.config());
         let (cost, ms) = (plan.cost(), |t: Timing| format!("{:.3} ms (best {:.3})", 1e3 * t.median, 1e3 * t.min));
         println!("{} ({} kernels), {}", self.gpu.name(), self.gpu.family(), self.options.size);
-        println!(
-            "{}x{}, batch {}, {} halvings, ngf {}, ndf {}",
-            config.width, config.height, config.batch_size, config.generator.downs, config.generator.ngf, config.ndf
-        );
+        println!("{}x{}, batch {}, {}, ngf {}, ndf {}", config.width, config.height, config.batch_size, config.generator, config.generator.ngf(), config.ndf);
         println!(
             "plan: {} nodes, {} dispatches, {:.2} GFLOP, {:.0} MB touched",
             plan.nodes().len(),

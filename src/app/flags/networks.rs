@@ -30,7 +30,8 @@ pub(in crate::app) struct NetworkArgs {
     /// Channels of the discriminator's first layer.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ndf: u32,
-    /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512, or encoder_decoder_32 … encoder_decoder_512, the same without skips.
+    /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512, encoder_decoder_32 … encoder_decoder_512 (the same without skips), resnet_6blocks,
+    /// resnet_9blocks.
     #[arg(long = "netG", default_value = "unet_256", value_parser = underscored)]
     #[serde(rename = "netG")]
     pub net_g: String,

@@ -6,6 +6,7 @@ use super::networks::NetworkArgs;
 use super::optimiser::OptimiserArgs;
 use super::run::RunArgs;
 use crate::error::{Error, Result};
+use crate::nets::{GeneratorConfig, UnetConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -39,28 +40,31 @@ pub(in crate::app) struct TrainArgs {
 }
 
 impl TrainArgs {
+    /// The generator.
+    pub fn generator(&self) -> Result<GeneratorConfig> {
+        let like = UnetConfig {
+            input_nc: self.nets.input_nc.unwrap_or(3),
+            output_nc: self.nets.output_nc.unwrap_or(3),
+            ngf: self.nets.ngf,
+            norm: self.nets.norm.parse()?,
+            dropout: !self.nets.no_dropout,
+            upsample: self.nets.upsample.parse()?,
+            ..UnetConfig::default()
+        };
+        GeneratorConfig::named(&self.nets.net_g, like)
+    }
+
     /// The step's configuration for pictures of a size.
     pub fn config(&self, (width, height): (u32, u32)) -> Result<crate::train::Pix2PixConfig> {
-        use crate::nets::{DiscriminatorKind, UnetConfig};
+        use crate::nets::DiscriminatorKind;
         let discriminator = match self.nets.net_d.as_str() {
             "basic" => DiscriminatorKind::Patch { n_layers: 3 },
             "n_layers" => DiscriminatorKind::Patch { n_layers: self.nets.n_layers_d },
             "pixel" => DiscriminatorKind::Pixel,
             other => return Err(Error::Usage(format!("--netD {other}: choose basic, n_layers or pixel"))),
         };
-        let generator = UnetConfig {
-            input_nc: self.nets.input_nc.unwrap_or(3),
-            output_nc: self.nets.output_nc.unwrap_or(3),
-            ngf: self.nets.ngf,
-            downs: UnetConfig::downs_of(&self.nets.net_g)?,
-            norm: self.nets.norm.parse()?,
-            dropout: !self.nets.no_dropout,
-            upsample: self.nets.upsample.parse()?,
-            skips: UnetConfig::skips_of(&self.nets.net_g),
-            ..UnetConfig::default()
-        };
         Ok(crate::train::Pix2PixConfig {
-            generator,
+            generator: self.generator()?,
             discriminator,
             ndf: self.nets.ndf,
             norm_d: self.nets.norm_d.as_deref().map(str::parse).transpose()?,

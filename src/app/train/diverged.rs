@@ -56,7 +56,7 @@ impl Session<'_> {
     fn pictures(&self, batch: &Batch) -> Result<Vec<Vec<Picture>>> {
         let c = self.trainer.config();
         let pixels = (c.width * c.height) as usize;
-        let sides = [(&batch.input, c.generator.input_nc), (&batch.target, c.generator.output_nc)];
+        let sides = [(&batch.input, c.generator.input_nc()), (&batch.target, c.generator.output_nc())];
         // As the net saw them: values from -1 to 1 from black to white.
         let one = |pair: usize, (values, channels): (&PictureValues, u32)| -> Result<Picture> {
             let size = pixels * channels as usize;

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::AlignedOptions;
 use crate::io::dataset::has_phase;
-use crate::nets::UnetConfig;
 use crate::tune::Identity;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -87,7 +86,7 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         output_nc: args.nets.output_nc,
         bands: [args.data.bands_a.clone(), args.data.bands_b.clone()],
         value_range: args.data.value_range,
-        multiple_of: 1 << UnetConfig::downs_of(&args.nets.net_g)?,
+        multiple_of: args.generator()?.multiple(),
         cache: args.data.cache_memory,
         ..AlignedOptions::default()
     })

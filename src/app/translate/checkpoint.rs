@@ -8,7 +8,7 @@ use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::WeightsFile;
 use crate::io::{Depth, Size};
-use crate::nets::{Mode, Unet, UnetConfig};
+use crate::nets::{Generator as Net, GeneratorConfig, Mode, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
@@ -60,11 +60,11 @@ fn aligned() -> String {
 }
 
 impl RunOptions {
-    fn unet(&self) -> Result<UnetConfig> {
+    fn generator(&self) -> Result<GeneratorConfig> {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
         let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
-        let (downs, skips) = (UnetConfig::downs_of(&self.net_g)?, UnetConfig::skips_of(&self.net_g));
-        Ok(UnetConfig { input_nc, output_nc, ngf, downs, norm: self.norm.parse()?, dropout: !no_dropout, upsample, skips, ..UnetConfig::default() })
+        let like = UnetConfig { input_nc, output_nc, ngf, norm: self.norm.parse()?, dropout: !no_dropout, upsample, ..UnetConfig::default() };
+        GeneratorConfig::named(&self.net_g, like)
     }
 }
 
@@ -73,7 +73,7 @@ impl RunOptions {
 pub(in crate::app) struct Checkpoint {
     weights: TensorFile,
     /// The net.
-    pub config: UnetConfig,
+    pub config: GeneratorConfig,
     /// The run's options; a bare weights file has none.
     pub options: Option<RunOptions>,
 }
@@ -84,7 +84,7 @@ impl Checkpoint {
     pub fn read(path: &Path, epoch: &str) -> Result<Checkpoint> {
         if !path.is_dir() {
             let weights = TensorFile::read(path)?;
-            let config = weights.recognise_unet()?;
+            let config = weights.recognise_generator()?;
             return Ok(Checkpoint { weights, config, options: None });
         }
         let options = RunFolder::options(path)?;
@@ -94,7 +94,7 @@ impl Checkpoint {
         if !file.exists() {
             return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path))));
         }
-        let config = options.unet()?;
+        let config = options.generator()?;
         Ok(Checkpoint { weights: TensorFile::read(&file)?, config, options: Some(options) })
     }
 }
@@ -102,7 +102,7 @@ impl Checkpoint {
 impl Checkpoint {
     /// Weights of a net.
     #[cfg(test)]
-    pub fn new(weights: TensorFile, config: UnetConfig, options: Option<RunOptions>) -> Checkpoint {
+    pub fn new(weights: TensorFile, config: GeneratorConfig, options: Option<RunOptions>) -> Checkpoint {
         Checkpoint { weights, config, options }
     }
 
@@ -142,7 +142,7 @@ fn epochs(path: &Path) -> String {
 pub(in crate::app) struct Generator {
     gpu: Gpu,
     store: Store,
-    unet: Unet,
+    net: Net,
 }
 
 impl Generator {
@@ -152,16 +152,19 @@ impl Generator {
     }
 
     /// Puts weights of a net on a device.
-    pub fn of(gpu: &Gpu, config: UnetConfig, weights: &TensorFile) -> Result<Generator> {
+    pub fn of(gpu: &Gpu, config: GeneratorConfig, weights: &TensorFile) -> Result<Generator> {
         let mut store = Store::new();
-        let unet = Unet::new(&mut store, "G", config)?;
-        weights.load_into(gpu, &store, unet.weights())?;
-        Ok(Generator { gpu: gpu.clone(), store, unet })
+        let net = Net::new(&mut store, "G", config)?;
+        weights.load_into(gpu, &store, net.weights())?;
+        Ok(Generator { gpu: gpu.clone(), store, net })
     }
 
     /// The same layer by layer, in strips of `rows` rows, with the built-in rule's kernels.
     pub fn strips(&self, mode: Mode, rows: u32) -> Result<Strips<'_>> {
-        Strips::new(&self.gpu, &self.store, &self.unet, mode, rows, PlanOptions::default())
+        match &self.net {
+            Net::Unet(unet) => Strips::new(&self.gpu, &self.store, unet, mode, rows, PlanOptions::default()),
+            Net::Resnet(_) => Err(Error::Usage(format!("strips are of U-Nets; a {} takes pictures whole", self.net.config()))),
+        }
     }
 
     /// Makes it ready for pictures of one size.
@@ -175,10 +178,10 @@ impl Generator {
         progress: Progress<'_>,
     ) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        let plan = Translator::plan(&self.store, &self.unet, size, mode, format, self.gpu.family(), options.clone())?;
+        let plan = Translator::plan(&self.store, &self.net, size, mode, format, self.gpu.family(), options.clone())?;
         // A picture is not worth a wait.
         let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
-        Translator::with_progress(&self.gpu, &self.store, &self.unet, size, mode, format, tuned.options(options), progress)
+        Translator::with_progress(&self.gpu, &self.store, &self.net, size, mode, format, tuned.options(options), progress)
     }
 }
 
@@ -202,7 +205,8 @@ mod tests {
         let options = serde_json::json!({ "netG": "unet_128", "ngf": 32, "input_nc": 1, "output_nc": 3, "norm": "instance", "no_dropout": true,
             "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
         let options: RunOptions = serde_json::from_value(options).unwrap();
-        let net = options.unet().unwrap();
-        assert_eq!(net, UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() });
+        let net = options.generator().unwrap();
+        let unet = UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() };
+        assert_eq!(net, unet.into());
     }
 }

@@ -47,7 +47,7 @@ impl Judge {
         let (kind, channels, ndf, norm) = match Net::recognise(file.contents()).map_err(|e| Error::file(&path, e))? {
             Net::Patch { n_layers, input_nc, ndf, norm } => (DiscriminatorKind::Patch { n_layers }, input_nc, ndf, norm),
             Net::Pixel { input_nc, ndf, norm } => (DiscriminatorKind::Pixel, input_nc, ndf, norm),
-            Net::Unet(_) => return Err(Error::file(&path, "the weights of a generator, not of a discriminator")),
+            Net::Unet(_) | Net::Resnet(_) => return Err(Error::file(&path, "the weights of a generator, not of a discriminator")),
         };
         let conditional = channels == input_nc + output_nc;
         if !conditional && channels != output_nc {

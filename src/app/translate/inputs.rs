@@ -70,7 +70,7 @@ pub(super) fn jobs(inputs: &[PathBuf], output: &Path, checkpoint: &Checkpoint, e
         let content = if colorizes { run.map_or(size, |r| (r.crop_size.width, r.crop_size.height)) } else { size };
         let mut name = from.file_stem().unwrap_or_default().to_os_string();
         name.push(".");
-        name.push(extension.unwrap_or(depth.extension(if colorizes { 3 } else { config.output_nc })));
+        name.push(extension.unwrap_or(depth.extension(if colorizes { 3 } else { config.output_nc() })));
         let to = if is_file { output.into() } else { output.join(name) };
         if let Some(other) = taken.insert(to.clone(), from) {
             return Err(Error::file(
@@ -115,7 +115,7 @@ mod tests {
 
     fn made(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
         let config = UnetConfig { ngf: 4, downs: 5, ..UnetConfig::default() };
-        jobs(inputs, output, &Checkpoint::new(TensorFile::default(), config, None), None)
+        jobs(inputs, output, &Checkpoint::new(TensorFile::default(), config.into(), None), None)
     }
 
     fn picture(path: &Path, w: u32, h: u32) -> PathBuf {

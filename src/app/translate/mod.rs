@@ -89,14 +89,14 @@ impl Job {
     /// Runs the net on a picture, padded where its size asks for it.
     fn translated(&self, checkpoint: &Checkpoint, input: AnyPicture, through: Through<'_>) -> Result<AnyPicture> {
         let (config, described) = (&checkpoint.config, input.describe());
-        let input = input.converted(config.input_nc).ok_or_else(|| {
-            Error::file(&self.from, format!("is {described}, the net takes {} channels; give it pictures of the kind it was trained on", config.input_nc))
+        let input = input.converted(config.input_nc()).ok_or_else(|| {
+            Error::file(&self.from, format!("is {described}, the net takes {} channels; give it pictures of the kind it was trained on", config.input_nc()))
         })?;
         match through(&self.frame.encode(&input, self.format, checkpoint.range(input.depth()))?)? {
-            PictureValues::Bytes(bytes) => Ok(AnyPicture::U8(self.frame.crop(bytes, config.output_nc)?)),
+            PictureValues::Bytes(bytes) => Ok(AnyPicture::U8(self.frame.crop(bytes, config.output_nc())?)),
             PictureValues::Floats(values) => {
-                let made = self.frame.crop(values, config.output_nc)?;
-                AnyPicture::from_values(&made.data, self.frame.content, config.output_nc, self.depth, checkpoint.range(self.depth))
+                let made = self.frame.crop(values, config.output_nc())?;
+                AnyPicture::from_values(&made.data, self.frame.content, config.output_nc(), self.depth, checkpoint.range(self.depth))
             }
         }
     }
@@ -224,7 +224,7 @@ fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Jud
         return Err(Error::Usage("--heat writes a second picture beside the first; give --output a folder or a file".into()));
     }
     let mode = mode(&args.norm_mode, false);
-    Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint.config.input_nc, checkpoint.config.output_nc, mode)
+    Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint.config.input_nc(), checkpoint.config.output_nc(), mode)
 }
 
 /// Standard input, read to its end: a folder that goes with its handle, and the file in it.

@@ -72,6 +72,7 @@ fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
     let (first, last) = match Net::recognise(file)? {
         Net::Unet(UnetConfig { upsample: Upsample::Transpose, .. }) => ("model.model.0", Some("model.model.3")),
         Net::Unet(_) => return Err("resize convolutions are of this program, whose pictures are RGB; leave --channel_order out".into()),
+        Net::Resnet(_) => return Err("ResNets are of PyTorch, whose pictures are RGB; leave --channel_order out".into()),
         Net::Patch { .. } => ("model.0", None),
         Net::Pixel { .. } => ("net.0", None),
     };

@@ -2,7 +2,7 @@
 
 use super::pickle::Refusal;
 use super::{Values, WeightsFile};
-use crate::nets::{DEPTHS, NormKind, UnetConfig, UnetNames, Upsample, unet_names};
+use crate::nets::{DEPTHS, GeneratorConfig, NormKind, ResnetConfig, UnetConfig, UnetNames, Upsample, unet_names};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,6 +14,8 @@ const MOST_CHANNELS: usize = 1 << 16;
 pub enum Net {
     /// A U-Net generator; whether it drops out cannot be seen and is taken as upstream builds it: it does.
     Unet(UnetConfig),
+    /// A ResNet generator.
+    Resnet(ResnetConfig),
     /// A PatchGAN discriminator.
     Patch {
         /// Strided layers.
@@ -40,6 +42,7 @@ impl fmt::Display for Net {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Net::Unet(config) => write!(f, "U-Net generator {config}"),
+            Net::Resnet(config) => write!(f, "generator: {}", GeneratorConfig::from(*config)),
             Net::Patch { n_layers, input_nc, .. } => write!(f, "PatchGAN discriminator of {n_layers} layers on {input_nc} channels"),
             Net::Pixel { input_nc, .. } => write!(f, "pixel discriminator on {input_nc} channels"),
         }
@@ -68,12 +71,10 @@ impl Net {
             }
         }
         if tensors.keys().any(|n| n.contains("conv_block")) {
-            if tensors.keys().any(|n| n.starts_with("model1_1") || n.starts_with("model.1.weight") && !has("model.26.weight") && !has("model.23.weight")) {
-                return Err("a generator of pix2pixHD; this version has no such net".into());
-            }
-            let block = |n: &str| n.strip_prefix("model.").filter(|r| r.contains("conv_block")).and_then(|r| r.split('.').next().map(String::from));
-            let blocks: std::collections::BTreeSet<String> = tensors.keys().filter_map(|n| block(n)).collect();
-            return Err(format!("a ResNet generator with {} blocks (CycleGAN's resnet_{0}blocks); this version has no such net, only U-Nets", blocks.len()));
+            let resnet = ResnetConfig::of_file(|name| tensors.get(name).map(|(shape, _)| shape.as_slice()));
+            let config = resnet.ok_or("a generator of pix2pixHD, or a ResNet of another make; this version has no such net")?;
+            [config.input_nc, config.output_nc, config.ngf].iter().try_for_each(|c| channels(*c as usize).map(drop))?;
+            return Ok(Net::Resnet(config));
         }
         if let Some(first) = shape("net.0.weight").filter(|_| has("net.5.weight")) {
             return Ok(Net::Pixel { input_nc: channels(first[1])?, ndf: channels(first[0])?, norm: norm("net.3", "net.2") });
@@ -84,7 +85,7 @@ impl Net {
                 return Ok(Net::Patch { n_layers, input_nc: channels(first[1])?, ndf: channels(first[0])?, norm: norm("model.3", "model.2") });
             }
         }
-        Err("not the weights of a net that is known: a U-Net generator (model.model.0.weight, model.model.1.model.1.weight, …), a PatchGAN (model.0.weight, \
+        Err("not the weights of a net that is known: a U-Net generator (model.model.0.weight, model.model.1.model.1.weight, …), a ResNet (model.10.conv_block.1.weight, …), a PatchGAN (model.0.weight, \
              model.2.weight, …) or the pixel discriminator (net.0.weight, …)"
             .into())
     }

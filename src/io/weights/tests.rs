@@ -150,7 +150,7 @@ fn nets_that_are_not_there_are_named() {
     };
     let resnet = file(&[("model.1.weight", &[4, 3, 7, 7]), ("model.10.conv_block.1.weight", &[4, 4, 3, 3]), ("model.26.weight", &[3, 4, 7, 7])]);
     let message = Net::recognise(&resnet).unwrap_err();
-    assert!(message.contains("ResNet") && message.contains("no such net"), "{message}");
+    assert!(message.contains("ResNet of another make") && message.contains("no such net"), "{message}");
     let patch = file(&[("model.0.weight", &[4, 6, 4, 4]), ("model.0.bias", &[4]), ("model.2.weight", &[8, 4, 4, 4]), ("model.5.weight", &[1, 8, 4, 4])]);
     assert_eq!(Net::recognise(&patch), Ok(Net::Patch { n_layers: 1, input_nc: 6, ndf: 4, norm: NormKind::None }));
     assert!(Net::recognise(&WeightsFile::default()).unwrap_err().contains("not the weights"));

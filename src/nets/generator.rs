@@ -1,0 +1,185 @@
+//! Generators: what a training and `translate` know of the net that makes a picture from a picture.
+
+use super::resnet::{Resnet, ResnetConfig};
+use super::unet::{Unet, UnetConfig};
+use super::weights::{NormKind, Weights};
+use super::{BlockPadding, Mode};
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::tape::{Tape, Tensor};
+use std::fmt;
+
+/// Which generator, and its size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GeneratorConfig {
+    /// A U-Net or an encoder-decoder.
+    Unet(UnetConfig),
+    /// A ResNet.
+    Resnet(ResnetConfig),
+}
+
+/// A generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in [-1, 1].
+#[derive(Debug)]
+pub enum Generator {
+    /// A U-Net or an encoder-decoder.
+    Unet(Unet),
+    /// A ResNet.
+    Resnet(Box<Resnet>),
+}
+
+impl From<UnetConfig> for GeneratorConfig {
+    fn from(config: UnetConfig) -> Self {
+        GeneratorConfig::Unet(config)
+    }
+}
+
+impl From<ResnetConfig> for GeneratorConfig {
+    fn from(config: ResnetConfig) -> Self {
+        GeneratorConfig::Resnet(config)
+    }
+}
+
+impl fmt::Display for GeneratorConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GeneratorConfig::Unet(c) => write!(f, "U-Net of {} halvings", c.downs),
+            GeneratorConfig::Resnet(c) => write!(f, "ResNet of {} blocks", c.blocks),
+        }
+    }
+}
+
+impl GeneratorConfig {
+    /// The net of a name of `--netG`; what the name does not say is as in `like`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for other names.
+    pub fn named(name: &str, like: UnetConfig) -> Result<GeneratorConfig> {
+        let UnetConfig { input_nc, output_nc, ngf, norm, dropout, .. } = like;
+        if let Some(blocks) = ResnetConfig::blocks_of(name) {
+            return Ok(ResnetConfig { input_nc, output_nc, ngf, blocks, norm, dropout, padding: BlockPadding::Reflect }.into());
+        }
+        let downs = UnetConfig::downs_of(name).map_err(|e| Error::Usage(format!("{e}, or resnet_6blocks or resnet_9blocks")))?;
+        Ok(UnetConfig { downs, skips: UnetConfig::skips_of(name), ..like }.into())
+    }
+
+    /// Its name for `--netG`.
+    pub fn name(&self) -> String {
+        match self {
+            GeneratorConfig::Unet(c) => format!("{}_{}", if c.skips { "unet" } else { "encoder_decoder" }, 1u64 << c.downs),
+            GeneratorConfig::Resnet(c) => format!("resnet_{}blocks", c.blocks),
+        }
+    }
+
+    /// Channels of the input.
+    pub fn input_nc(&self) -> u32 {
+        match self {
+            GeneratorConfig::Unet(c) => c.input_nc,
+            GeneratorConfig::Resnet(c) => c.input_nc,
+        }
+    }
+
+    /// Channels of the output.
+    pub fn output_nc(&self) -> u32 {
+        match self {
+            GeneratorConfig::Unet(c) => c.output_nc,
+            GeneratorConfig::Resnet(c) => c.output_nc,
+        }
+    }
+
+    /// The same net the other way: input and output exchanged.
+    pub fn reversed(self) -> GeneratorConfig {
+        match self {
+            GeneratorConfig::Unet(c) => UnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into(),
+            GeneratorConfig::Resnet(c) => ResnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into(),
+        }
+    }
+
+    /// Channels of the first layer.
+    pub fn ngf(&self) -> u32 {
+        match self {
+            GeneratorConfig::Unet(c) => c.ngf,
+            GeneratorConfig::Resnet(c) => c.ngf,
+        }
+    }
+
+    /// The norm.
+    pub fn norm(&self) -> NormKind {
+        match self {
+            GeneratorConfig::Unet(c) => c.norm,
+            GeneratorConfig::Resnet(c) => c.norm,
+        }
+    }
+
+    /// The side that a picture must be a multiple of.
+    pub fn multiple(&self) -> u32 {
+        match self {
+            GeneratorConfig::Unet(c) => c.multiple(),
+            GeneratorConfig::Resnet(c) => c.multiple(),
+        }
+    }
+
+    /// Whether a picture of this size passes: both sides multiples of [`multiple`](Self::multiple), and not too small.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the nearest sizes.
+    pub fn check_size(&self, width: u32, height: u32) -> Result<()> {
+        match self {
+            GeneratorConfig::Unet(c) => c.check_size(width, height),
+            GeneratorConfig::Resnet(c) => {
+                let (m, least) = (c.multiple(), c.smallest());
+                if [width, height].iter().all(|side| side.is_multiple_of(m) && *side >= least) {
+                    return Ok(());
+                }
+                let near = |side: u32| side.next_multiple_of(m).max(least);
+                Err(Error::Usage(format!(
+                    "a picture of {width}x{height} does not pass a ResNet generator: both sides must be multiples of {m} and at least {least} (nearest: \
+                     {}x{}); resize it",
+                    near(width),
+                    near(height)
+                )))
+            }
+        }
+    }
+}
+
+impl Generator {
+    /// Adds the parameters of a generator to a set of the store.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for sizes that no net has.
+    pub fn new(store: &mut Store, set: &str, config: impl Into<GeneratorConfig>) -> Result<Generator> {
+        Ok(match config.into() {
+            GeneratorConfig::Unet(c) => Generator::Unet(Unet::new(store, set, c)?),
+            GeneratorConfig::Resnet(c) => Generator::Resnet(Box::new(Resnet::new(store, set, c)?)),
+        })
+    }
+
+    /// Its size.
+    pub fn config(&self) -> GeneratorConfig {
+        match self {
+            Generator::Unet(net) => (*net.config()).into(),
+            Generator::Resnet(net) => (*net.config()).into(),
+        }
+    }
+
+    /// Its parameters.
+    pub fn weights(&self) -> &Weights {
+        match self {
+            Generator::Unet(net) => net.weights(),
+            Generator::Resnet(net) => net.weights(),
+        }
+    }
+
+    /// Records the network on `x`, `[n, h, w, input_nc]`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for sizes that do not pass, [`Error::Shape`] for other channels or a norm over a single value.
+    pub fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: Mode) -> Result<Tensor> {
+        let shape = tape.shape(x);
+        self.config().check_size(shape.w, shape.h)?;
+        match self {
+            Generator::Unet(net) => net.record(tape, store, x, mode),
+            Generator::Resnet(net) => net.record(tape, store, x, mode),
+        }
+    }
+}
