@@ -82,6 +82,7 @@ files!(
     "lib/gemm_operands",
     "lib/index",
     "lib/math",
+    "lib/pair",
     "lib/rng",
     "lib/rows",
     "lib/step",

@@ -3,6 +3,7 @@
 //! Curves are inline SVG: an axis, a faint line of the measured values and a strong one smoothed over them, since GAN losses jump.
 //! Values that are not finite are left out of the curves and said so beneath, never written into a path.
 
+use super::report::html::{escape, put};
 use std::fmt::Write;
 
 /// What [`render`] puts on the page.
@@ -251,22 +252,6 @@ fn path(points: &[(f64, f64)], across: &Axis, up: &Axis) -> String {
     text
 }
 
-/// Text as HTML, safe inside quoted attributes too.
-fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
 /// A file name as a relative address: `#`, `?`, `%` and `:` mean something else there.
 fn address(file: &str) -> String {
     let mut safe = String::from("./");
@@ -279,11 +264,6 @@ fn address(file: &str) -> String {
         }
     }
     safe
-}
-
-/// Writing to a `String` cannot fail.
-fn put(html: &mut String, text: std::fmt::Arguments) {
-    let _ = html.write_fmt(text);
 }
 
 #[cfg(test)]

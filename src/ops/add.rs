@@ -1,6 +1,6 @@
 //! Sum: `y = a + b`, element by element.
 
-use super::{Bind, Dispatch, Lowering, Op};
+use super::{Dispatch, Lowering, Op, pair};
 use crate::error::Result;
 use crate::tape::{Backward, Tape, Tensor};
 
@@ -14,11 +14,8 @@ impl Add {
     /// # Errors
     /// [`crate::Error::Shape`] if the shapes differ.
     pub fn record(tape: &mut Tape, x: Tensor, y: Tensor) -> Result<Tensor> {
-        let (a, b) = (tape.shape(x), tape.shape(y));
-        if a != b {
-            return Err(tape.shape_error("add", format!("the operands must have one shape, not {a} and {b}")));
-        }
-        Ok(tape.push_one(Add, &[x, y], a))
+        let shape = pair::one_shape(tape, "add", x, y)?;
+        Ok(tape.push_one(Add, &[x, y], shape))
     }
 }
 
@@ -28,17 +25,7 @@ impl Op for Add {
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        let (a, b, y) = (&node.inputs[0], &node.inputs[1], &node.outputs[0]);
-        let d = Dispatch::new("add", "add")
-            .bind("a", Bind::In(0))
-            .bind("b", Bind::In(1))
-            .bind("y", Bind::Out(0))
-            .u("vec4s", y.shape.vec4s() as u32)
-            .u("width", y.shape.c.vec4s())
-            .view("a", a)
-            .view("b", b)
-            .view("y", y);
-        vec![d.over(y.shape.vec4s())]
+        vec![pair::dispatch("add", node)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {

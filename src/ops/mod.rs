@@ -22,6 +22,7 @@ mod implicit_gemm;
 mod init;
 mod loss;
 mod mul;
+mod pair;
 mod picture;
 mod reduce;
 mod registry;

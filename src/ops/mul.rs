@@ -1,6 +1,6 @@
 //! Product: `y = a b`, element by element.
 
-use super::{Bind, Dispatch, Lowering, Op};
+use super::{Dispatch, Lowering, Op, pair};
 use crate::error::Result;
 use crate::tape::{Backward, Tape, Tensor};
 
@@ -14,17 +14,7 @@ impl Op for Mul {
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        let (a, b, y) = (&node.inputs[0], &node.inputs[1], &node.outputs[0]);
-        let d = Dispatch::new("mul", "mul")
-            .bind("a", Bind::In(0))
-            .bind("b", Bind::In(1))
-            .bind("y", Bind::Out(0))
-            .u("vec4s", y.shape.vec4s() as u32)
-            .u("width", y.shape.c.vec4s())
-            .view("a", a)
-            .view("b", b)
-            .view("y", y);
-        vec![d.over(y.shape.vec4s())]
+        vec![pair::dispatch("mul", node)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -46,10 +36,7 @@ impl Tape {
     /// # Errors
     /// [`crate::Error::Shape`] if the shapes differ.
     pub fn mul(&mut self, x: Tensor, y: Tensor) -> Result<Tensor> {
-        let (a, b) = (self.shape(x), self.shape(y));
-        if a != b {
-            return Err(self.shape_error("mul", format!("the operands must have one shape, not {a} and {b}")));
-        }
-        Ok(self.push_one(Mul, &[x, y], a))
+        let shape = pair::one_shape(self, "mul", x, y)?;
+        Ok(self.push_one(Mul, &[x, y], shape))
     }
 }

@@ -465,9 +465,16 @@ impl Pix2Pix {
     /// Writes the pictures of the coming step, NHWC, `accumulate * batch_size * height * width * channels` values each, in the configured format.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are too many, or they are of the other format.
+    /// [`Error::Usage`] for another number of values, or of the other format.
     pub fn set_pictures<'a>(&self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>) -> Result<()> {
         let (input, target, batches) = (input.into(), target.into(), self.pictures.len());
+        let (c, pixels) = (&self.config, self.config.pictures() as usize * self.config.width as usize * self.config.height as usize);
+        for (what, values, channels) in [("input", &input, c.generator.input_nc()), ("target", &target, c.generator.output_nc())] {
+            let wanted = pixels * channels as usize;
+            if values.len() != wanted {
+                return Err(Error::Usage(format!("{what}: {} values, where the pictures of a step have {wanted}", values.len())));
+            }
+        }
         for (at, tensors) in self.pictures.iter().enumerate() {
             self.program.write_picture(tensors[0], self.config.pictures, input.part(at, batches))?;
             self.program.write_picture(tensors[1], self.config.pictures, target.part(at, batches))?;

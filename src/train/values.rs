@@ -65,11 +65,18 @@ pub enum Values<'a> {
 }
 
 impl Values<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Values::Bytes(all) => all.len(),
+            Values::Floats(all) => all.len(),
+        }
+    }
+
     /// Part `at` of `parts` of one length.
     pub(super) fn part(&self, at: usize, parts: usize) -> Self {
         fn of<T>(all: &[T], at: usize, parts: usize) -> &[T] {
-            let length = all.len().div_ceil(parts);
-            &all[(at * length).min(all.len())..((at + 1) * length).min(all.len())]
+            let length = all.len() / parts;
+            &all[at * length..(at + 1) * length]
         }
         match self {
             Values::Bytes(all) => Values::Bytes(of(all, at, parts)),

@@ -98,11 +98,10 @@ pub fn measure(gpu: &Gpu, loads: &[Load], current: &Tuning, budget: Duration, pr
             && let Some(rule) = rule_seconds
         {
             match duel(gpu, &load.problem, [variant, first], seconds.min(rule), &values) {
-                Ok([new, old, gain]) => {
-                    (seconds, rule_seconds) = (new, Some(old));
-                    if !(gain * GAIN > 1.0) {
-                        (variant, seconds) = (first, old);
-                    }
+                Ok([old, gain]) => {
+                    rule_seconds = Some(old);
+                    // By the rounds' ratios, which noise spares, not by two medians, which may contradict them.
+                    (variant, seconds) = if gain * GAIN > 1.0 { (variant, old / gain) } else { (first, old) };
                 }
                 Err(e) => {
                     report.failed.extend(survive(e)?.map(|why| format!("{}: {variant}: {why}", load.problem)));
@@ -177,9 +176,9 @@ fn trial(gpu: &Gpu, problem: &Problem, variant: Variant, values: &[Vec<u8>], bes
     Ok(Some(Trial::Took(median(samples))))
 }
 
-/// Seconds of two variants run by turns, and how many times faster the first one is, round by round: whatever else the machine did
-/// meanwhile, it did to both.
-fn duel(gpu: &Gpu, problem: &Problem, variants: [Variant; 2], seconds: f64, values: &[Vec<u8>]) -> Result<[f64; 3]> {
+/// Two variants run by turns: the second one's seconds, and how many times faster the first one is, round by round: whatever else the
+/// machine did meanwhile, it did to both.
+fn duel(gpu: &Gpu, problem: &Problem, variants: [Variant; 2], seconds: f64, values: &[Vec<u8>]) -> Result<[f64; 2]> {
     let make = |variant| -> Result<Single> {
         let mut tuning = Tuning::rule(gpu.family());
         tuning.set(problem, variant);
@@ -188,10 +187,10 @@ fn duel(gpu: &Gpu, problem: &Problem, variants: [Variant; 2], seconds: f64, valu
     };
     let [new, old] = [make(variants[0])?, make(variants[1])?];
     let repeats = ((SAMPLE[usize::from(!gpu.is_software())] / seconds) as usize).clamp(1, 4096);
-    let mut rounds = [Vec::new(), Vec::new(), Vec::new()];
+    let mut rounds = [Vec::new(), Vec::new()];
     for _ in 0..SAMPLES {
         let (a, b) = (new.run(repeats)?, old.run(repeats)?);
-        rounds.iter_mut().zip([a, b, b / a]).for_each(|(all, value)| all.push(value));
+        rounds.iter_mut().zip([b, b / a]).for_each(|(all, value)| all.push(value));
     }
     Ok(rounds.map(median))
 }

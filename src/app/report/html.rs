@@ -26,7 +26,7 @@ fn json(value: &Value) -> String {
 }
 
 /// Text as HTML, safe inside quoted attributes too.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::app) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -42,7 +42,7 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// Writing to a `String` cannot fail.
-pub(super) fn put(html: &mut String, text: std::fmt::Arguments) {
+pub(in crate::app) fn put(html: &mut String, text: std::fmt::Arguments) {
     let _ = html.write_fmt(text);
 }
 

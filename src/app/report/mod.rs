@@ -6,7 +6,7 @@
 mod compare;
 mod curves;
 mod folder;
-mod html;
+pub(super) mod html;
 mod options;
 mod page;
 mod pictures;

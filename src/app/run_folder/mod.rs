@@ -53,13 +53,13 @@ pub(super) struct RunFolder {
 
 impl RunFolder {
     /// Makes a folder for a new run. One that holds a run already is refused, or emptied of it with `overwrite`.
-    pub fn create(path: &Path, overwrite: bool, about: About) -> Result<RunFolder> {
+    pub fn create(path: &Path, overwrite: bool, about: About, held_lock: Option<File>) -> Result<RunFolder> {
         let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
         if held && !overwrite {
             return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
         }
         create_dir(path)?;
-        let lock = lock(path)?;
+        let lock = held_lock.map_or_else(|| lock(path), Ok)?;
         if held {
             remove_run(path)?;
         }
@@ -67,8 +67,7 @@ impl RunFolder {
     }
 
     /// Opens the folder of a run that goes on from a checkpoint; what its logs hold of later steps is cut off.
-    pub fn open(path: &Path, found: &Found, about: About) -> Result<RunFolder> {
-        let lock = lock(path)?;
+    pub fn open(path: &Path, found: &Found, about: About, lock: File) -> Result<RunFolder> {
         found.restore(path)?;
         RunFolder::with_logs(path, found.state.step, about, lock)
     }
@@ -173,8 +172,8 @@ impl RunFolder {
     }
 }
 
-/// One program a folder.
-fn lock(path: &Path) -> Result<File> {
+/// One program a folder: held until the file is dropped. Before anything is read that another program may be replacing.
+pub(super) fn lock(path: &Path) -> Result<File> {
     let file = path.join(LOCK);
     let lock = File::create(&file).map_err(|e| Error::file(&file, format!("cannot be written: {e}")))?;
     match lock.try_lock() {

@@ -11,7 +11,7 @@ pub(super) use options::{dataset_options, resolved};
 pub(super) use progress::peak_memory;
 
 use super::flags::{TrainCommand, Tune};
-use super::run_folder::{About, RunFolder, newest};
+use super::run_folder::{About, RunFolder, lock, newest};
 use super::samples::Samples;
 use super::starting::Starting;
 use super::tensorboard::Board;
@@ -64,6 +64,7 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     }
     check(&args)?;
     let path = args.folder();
+    let held = if args.run.continue_train { Some(lock(&path)?) } else { None };
     let found = if args.run.continue_train { newest(&path)? } else { None };
     match &found {
         Some(found) => found.refused.iter().for_each(|e| eprintln!("note: {e}; the run goes on from step {} instead", found.state.step)),
@@ -108,14 +109,14 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     }
     trainer.restart_average()?;
     let about = About { options: resolved(&args)?, files: about(&args, &gpu, dataset.image_size())?, keep: args.run.keep as usize };
-    let mut folder = match &found {
-        Some(found) => {
+    let mut folder = match (&found, held) {
+        (Some(found), Some(held)) => {
             // Before the folder is touched: a net that does not fit leaves it as it was.
             found.load(&mut trainer)?;
-            RunFolder::open(&path, found, about)?
+            RunFolder::open(&path, found, about, held)?
         }
-        None => {
-            let folder = RunFolder::create(&path, args.run.overwrite || args.run.continue_train, about)?;
+        (_, held) => {
+            let folder = RunFolder::create(&path, args.run.overwrite || args.run.continue_train, about, held)?;
             folder.save_tuning(&tune::used(trainer.program()))?;
             folder
         }
