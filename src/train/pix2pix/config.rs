@@ -1,0 +1,126 @@
+//! Everything that decides what a training step of pix2pix computes.
+
+use crate::error::{Error, Result};
+use crate::nets::{DiscriminatorKind, GeneratorConfig, InitType, NormKind, UnetConfig};
+use crate::train::{GanMode, PictureFormat};
+
+/// Everything that decides what a training step computes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pix2PixConfig {
+    /// The generator.
+    pub generator: GeneratorConfig,
+    /// The discriminator.
+    pub discriminator: DiscriminatorKind,
+    /// Channels of the discriminator's first layer.
+    pub ndf: u32,
+    /// The discriminator's norm; `None`: the generator's.
+    pub norm_d: Option<NormKind>,
+    /// Whether the discriminator sees the input beside the output.
+    pub condition_d: bool,
+    /// Pictures that go through the networks together, over which norms take statistics.
+    pub batch_size: u32,
+    /// Batches a step: their gradients are averaged for one update of each network. Above 1 the generator runs twice for each, so that
+    /// one batch's activations are alive at a time.
+    pub accumulate: u32,
+    /// Width of the pictures.
+    pub width: u32,
+    /// Height of the pictures.
+    pub height: u32,
+    /// How pictures go up.
+    pub pictures: PictureFormat,
+    /// The adversarial loss.
+    pub gan_mode: GanMode,
+    /// Weight of the L1 term.
+    pub lambda_l1: f32,
+    /// Weight of the adversarial term of the generator.
+    pub lambda_gan: f32,
+    /// Weight of the total variation of what is generated; 0: without.
+    pub lambda_tv: f32,
+    /// Weight of the gradient penalty ([`GanMode::Wgangp`]).
+    pub lambda_gp: f32,
+    /// How much the label of real pictures is below 1.
+    pub label_smoothing: f32,
+    /// Decay of the moving average of the generator; `None`: without.
+    pub ema: Option<f64>,
+    /// Adam's decay of the first moment (the second's is 0.999, eps 1e-8).
+    pub beta1: f64,
+    /// How weights begin.
+    pub init_type: InitType,
+    /// Scale of the initial weights.
+    pub init_gain: f32,
+    /// Seed of initial weights and dropout.
+    pub seed: u64,
+}
+
+impl Default for Pix2PixConfig {
+    /// Upstream's defaults for pix2pix.
+    fn default() -> Self {
+        Pix2PixConfig {
+            generator: UnetConfig::default().into(),
+            discriminator: DiscriminatorKind::Patch { n_layers: 3 },
+            ndf: 64,
+            norm_d: None,
+            condition_d: true,
+            batch_size: 1,
+            accumulate: 1,
+            width: 256,
+            height: 256,
+            pictures: PictureFormat::Bytes,
+            gan_mode: GanMode::Vanilla,
+            lambda_l1: 100.0,
+            lambda_gan: 1.0,
+            lambda_tv: 0.0,
+            lambda_gp: 10.0,
+            label_smoothing: 0.0,
+            ema: None,
+            beta1: 0.5,
+            init_type: InitType::Normal,
+            init_gain: 0.02,
+            seed: 0,
+        }
+    }
+}
+
+impl Pix2PixConfig {
+    /// The discriminator's norm.
+    pub fn discriminator_norm(&self) -> NormKind {
+        self.norm_d.unwrap_or(self.generator.norm())
+    }
+
+    /// Pictures a step: `accumulate` batches.
+    pub fn pictures(&self) -> u32 {
+        self.batch_size * self.accumulate
+    }
+
+    /// Refuses what does not go together, or makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        let refuse = |why: String| Err(Error::Usage(why));
+        if self.accumulate == 0 || self.batch_size == 0 {
+            return refuse("--accumulate and --batch_size: at least 1".into());
+        }
+        if self.gan_mode == GanMode::Wgangp && self.discriminator_norm() == NormKind::Batch {
+            return refuse(
+                "--gan_mode wgangp: its penalty is one of each picture, and batch norm in the discriminator mixes them; choose --norm_D instance \
+                 (or instance_affine, none)"
+                    .into(),
+            );
+        }
+        if self.label_smoothing != 0.0 && !self.gan_mode.has_labels() {
+            return refuse(format!("--label_smoothing: {} has no labels; leave it out, or choose --gan_mode vanilla or lsgan", self.gan_mode));
+        }
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            return refuse(format!("--label_smoothing {}: from 0 to below 1", self.label_smoothing));
+        }
+        for (flag, value) in
+            [("L1", self.lambda_l1), ("GAN", self.lambda_gan), ("TV", self.lambda_tv), ("gp", self.lambda_gp)].map(|(name, v)| (format!("--lambda_{name}"), v))
+        {
+            if !(value >= 0.0 && value.is_finite()) {
+                return refuse(format!("{flag} {value}: a weight is 0 or more"));
+            }
+        }
+        match self.ema {
+            Some(decay) if !(0.0..1.0).contains(&decay) => refuse(format!("--ema {decay}: a decay lies in 0 to below 1, 0.999 for example")),
+            _ => Ok(()),
+        }
+    }
+}
