@@ -1,5 +1,6 @@
-//! Training pix2pix, and running a generator.
+//! Training pix2pix and CycleGAN, and running a generator.
 
+mod cycle_gan;
 mod gan;
 mod pix2pix;
 mod schedule;
@@ -7,6 +8,7 @@ mod strips;
 mod translator;
 mod values;
 
+pub use cycle_gan::{CycleGan, CycleGanConfig, CycleGanLosses};
 pub use gan::{GanMode, gradient_penalty};
 pub use pix2pix::{LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig};
 pub use schedule::{LrPolicy, Rates, Schedule, ScheduleState};
