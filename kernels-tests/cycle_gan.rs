@@ -7,7 +7,7 @@ mod support;
 use pixtape::nets::{DiscriminatorKind, ResnetConfig};
 use pixtape::rng::random;
 use pixtape::store::Param;
-use pixtape::train::{CycleGan, CycleGanConfig, CycleGanLosses};
+use pixtape::train::{CycleGan, CycleGanConfig, Losses};
 use pixtape::{Gpu, PlanOptions};
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ fn fill(gpu: &Gpu, trainer: &CycleGan, net: usize, first: u32) {
     }
 }
 
-fn train(trainer: &mut CycleGan, steps: std::ops::Range<u32>) -> Vec<CycleGanLosses> {
+fn train(trainer: &mut CycleGan, steps: std::ops::Range<u32>) -> Vec<Losses> {
     let mut got = Vec::new();
     for step in steps {
         let [a, b] = [0, 1].map(|side| picture(2 * (step % 4) + side));
@@ -105,7 +105,7 @@ fn a_training_goes_on_from_the_middle_of_a_pools_life() {
             second.store().write_raw(gpu, to, &read(from)).unwrap();
         }
     }
-    for (from, to) in first.pools().iter().zip(second.pools()).flat_map(|(from, to)| from.pages().zip(to.pages())) {
+    for (from, to) in first.pools().iter().zip(second.pools()).flat_map(|(from, to)| from.pages.pages().zip(to.pages.pages())) {
         second.store().write_raw(gpu, to, &read(from)).unwrap();
     }
     second.set_steps(5);
