@@ -1,7 +1,7 @@
 //! How long a training loop waits for pictures: real files, decoded by the loader that trains.
 
 use super::LR;
-use crate::app::demo_draw::facade_pair;
+use crate::app::demo::facade_pair;
 use crate::app::flags::TrainArgs;
 use crate::app::train::dataset_options;
 use crate::error::{Error, Result};
