@@ -66,6 +66,10 @@ fn resnets_have_the_published_parameter_counts_and_names() {
     };
     assert_eq!(state_dict(net(9, instance, false, reflect).weights()), of([1, 5], true, &[]));
     assert_eq!(state_dict(net(9, instance, true, reflect).weights()), of([1, 6], true, &[]));
+    // Replication is a module in the same places: only the file's own words tell it.
+    let edge = net(9, instance, false, BlockPadding::Replicate);
+    assert_eq!((state_dict(edge.weights()), edge.weights().about()["padding_type"].as_str()), (of([1, 5], true, &[]), "replicate"));
+    assert!(net(9, instance, false, reflect).weights().about().is_empty());
     assert_eq!(state_dict(net(9, instance, false, BlockPadding::Zero).weights()), of([0, 3], true, &[]));
     let inner = (10..19).flat_map(|b| [2, 7].map(|p| (format!("model.{b}.conv_block.{p}"), 256)));
     let outer = [("model.2", 64), ("model.5", 128), ("model.8", 256), ("model.20", 128), ("model.23", 64)].map(|(n, c)| (n.to_string(), c));
@@ -406,6 +410,8 @@ mod golden {
         hold(gpu, &golden, "resnet 2 instance", Shape::new(2, 24, 32, 3), 400, |case, x| small_resnet(case, x, resnet));
         let zero = ResnetConfig { blocks: 1, norm: NormKind::Batch, padding: BlockPadding::Zero, ..resnet };
         hold(gpu, &golden, "resnet 1 zero batch", Shape::new(2, 16, 16, 3), 400, |case, x| small_resnet(case, x, zero));
+        let edge = ResnetConfig { blocks: 1, padding: BlockPadding::Replicate, ..resnet };
+        hold(gpu, &golden, "resnet 1 replicate", Shape::new(2, 16, 24, 3), 400, |case, x| small_resnet(case, x, edge));
         hold(gpu, &golden, "pixel", pair(2, 16), 300, |case, x| small_discriminator(case, x, DiscriminatorKind::Pixel, NormKind::Batch));
     }
 

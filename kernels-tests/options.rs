@@ -103,6 +103,48 @@ fn resnets_train_resume_and_are_recognised() {
 }
 
 #[test]
+fn padding_of_residual_blocks_goes_from_training_to_translate_and_eval() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    let input = dir.path().join("input.png");
+    picture(32, 32, 7).save_png(&input).unwrap();
+    let translated = |checkpoint: &Path| {
+        let out = dir.path().join("out.png");
+        ok(pixtape(&["translate", "--checkpoint", text(checkpoint), "--input", text(&input), "--output", text(&out)]));
+        std::fs::read(out).unwrap()
+    };
+    for padding in ["replicate", "zero"] {
+        let net = ["--netG", "resnet_6blocks", "--padding_type", padding, "--max_steps", "3"];
+        ok(train(&root, &runs, padding, &net));
+        let run = runs.join(padding);
+        let weights = run.join("latest_net_G.safetensors");
+        let made = translated(&run);
+        assert!(made == translated(&weights), "{padding}: the folder and the bare file are the same net");
+        let told = ok(pixtape(&["info", text(&weights)]));
+        assert!(told.contains(&format!("ResNet of 6 blocks, padding {padding}")), "{told}");
+        ok(pixtape(&["eval", "--checkpoint", text(&run), "--dataroot", text(&root), "--phase", "val", "--json"]));
+        // Stopped and gone on with, it is the same net.
+        ok(train(&root, &runs, &format!("{padding}_again"), &[&net[..4], &["--max_steps", "2"]].concat()));
+        let again = runs.join(format!("{padding}_again"));
+        ok(pixtape(&["resume", text(&again), "--max_steps", "3"]));
+        assert_identical(&run, &again);
+
+        let path = run.join("options.json");
+        let mut options: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(options.as_object_mut().unwrap().remove("padding_type"), Some(padding.into()));
+        std::fs::write(&path, options.to_string()).unwrap();
+        if padding == "replicate" {
+            // Options of earlier versions say nothing, and mean reflection: another picture of the same weights.
+            assert!(made != translated(&run), "replication and reflection are different nets");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_go_together_is_refused_before_anything_is_written() {
     let dir = TempDir::new().unwrap();
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
@@ -114,6 +156,8 @@ fn what_does_not_go_together_is_refused_before_anything_is_written() {
         (&["--lr_policy", "exp"], &["--lr_policy exp", "plateau"]),
         (&["--norm", "layer"], &["--norm layer", "instance_affine"]),
         (&["--upsample", "bicubic"], &["--upsample bicubic", "nearest"]),
+        (&["--padding_type", "replicate"], &["--padding_type replicate", "unet_32 has no residual blocks"]),
+        (&["--netG", "resnet_6blocks", "--padding-type", "mirror"], &["--padding_type mirror", "reflect, replicate or zero"]),
         (&["--init_type", "zeros"], &["--init_type zeros", "orthogonal"]),
         (&["--netG", "resnet_8blocks"], &["--netG resnet_8blocks", "encoder_decoder_512", "resnet_9blocks"]),
         (&["--epoch_count", "201"], &["--epoch_count 201", "200 epochs"]),

@@ -1,8 +1,10 @@
 // use: index
-// Enlarging by 2 and padding by reflection, and the adjoint. One invocation a vec4 of what is written; i = pixel * width + q.
+// Enlarging by 2 and padding by reflection or replication, and the adjoint. One invocation a vec4 of what is written; i = pixel * width + q.
 
 const KIND: u32 = 0u; // tune
 // KIND 0: not enlarged, 1: nearest, 2: bilinear.
+const PADDING: u32 = 0u; // tune
+// PADDING 0: the mirror image, 1: the edge.
 
 struct Params {
   vec4s: u32,
@@ -42,9 +44,10 @@ fn enlarged(side: u32) -> u32 {
 }
 
 // The enlarged pixel that a padded one shows.
-fn reflected(o: u32, side: u32) -> u32 {
-  let r = abs(i32(o) - i32(p.pad));
+fn source(o: u32, side: u32) -> u32 {
   let last = i32(side) - 1;
+  if (PADDING == 1u) { return u32(clamp(i32(o) - i32(p.pad), 0, last)); }
+  let r = abs(i32(o) - i32(p.pad));
   return u32(select(r, 2 * last - r, r > last));
 }
 
@@ -59,8 +62,8 @@ fn resample2d(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
   let at = divmod(i, p.width);
   let row = divmod(at.x, p.large_w);
   let picture = divmod(row.x, p.large_h);
-  let down = taps(reflected(picture.y, enlarged(p.small_h)), p.small_h);
-  let across = taps(reflected(row.y, enlarged(p.small_w)), p.small_w);
+  let down = taps(source(picture.y, enlarged(p.small_h)), p.small_h);
+  let across = taps(source(row.y, enlarged(p.small_w)), p.small_w);
   let top = (picture.x * p.small_h + down.first) * p.small_w;
   var v = value(top, across.first, at.y);
   if (KIND == 2u) {
@@ -84,8 +87,15 @@ fn share_in(r: u32, at: u32, side: u32) -> f32 {
   return select(0.0, 1.0 - t.share, t.first == at) + select(0.0, t.share, t.second == at);
 }
 
-// Where an enlarged pixel shows once padded: itself (k 0), before the first (1), behind the last (2). Large: there it does not.
+// How many places an enlarged pixel may show in once padded.
+fn places(r: u32, side: u32) -> u32 {
+  if (PADDING == 0u) { return 3u; }
+  return 1u + select(0u, p.pad, r == 0u) + select(0u, p.pad, r == side - 1u);
+}
+
+// Place k of them. Reflection: itself (k 0), before the first (1), behind the last (2); large: there it does not show. Replication: one after another.
 fn shown(r: u32, side: u32, k: u32) -> u32 {
+  if (PADDING == 1u) { return select(r + p.pad, 0u, r == 0u) + k; }
   if (k == 0u) { return r + p.pad; }
   let from_edge = select(side - 1u - r, r, k == 1u);
   if (from_edge == 0u || from_edge > p.pad) { return 0xffffffffu; }
@@ -104,13 +114,13 @@ fn resample2d_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
   let sides = vec2<u32>(enlarged(p.small_h), enlarged(p.small_w));
   var total = vec4<f32>(0.0);
   for (var r = rows.x; r < rows.y; r = r + 1u) {
-    for (var down = 0u; down < 3u; down = down + 1u) {
+    for (var down = 0u; down < places(r, sides.x); down = down + 1u) {
       let oy = shown(r, sides.x, down);
       if (oy == 0xffffffffu) { continue; }
       var line = vec4<f32>(0.0);
       for (var c = columns.x; c < columns.y; c = c + 1u) {
         let share = share_in(c, row.y, p.small_w);
-        for (var across = 0u; across < 3u; across = across + 1u) {
+        for (var across = 0u; across < places(c, sides.y); across = across + 1u) {
           let ox = shown(c, sides.y, across);
           if (ox == 0xffffffffu) { continue; }
           line = line + share * value((picture.x * p.large_h + oy) * p.large_w, ox, at.y);

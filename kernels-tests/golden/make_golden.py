@@ -83,12 +83,12 @@ class Unet(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block; padding by reflection is a module of its own, zeros are the convolution's."""
+    """A residual block; padding by reflection or replication is a module of its own, zeros are the convolution's."""
 
-    def __init__(self, width, norm, zero):
+    def __init__(self, width, norm, padding):
         super().__init__()
-        pad = [] if zero else [nn.ReflectionPad2d(1)]
-        conv = lambda: nn.Conv2d(width, width, 3, padding=int(zero), bias=norm is nn.InstanceNorm2d)
+        pad = {"reflect": [nn.ReflectionPad2d(1)], "replicate": [nn.ReplicationPad2d(1)], "zero": []}[padding]
+        conv = lambda: nn.Conv2d(width, width, 3, padding=int(padding == "zero"), bias=norm is nn.InstanceNorm2d)
         self.conv_block = nn.Sequential(*pad, conv(), norm(width), nn.ReLU(), *pad, conv(), norm(width))
 
     def forward(self, x):
@@ -96,13 +96,13 @@ class Block(nn.Module):
 
 
 class Resnet(nn.Module):
-    def __init__(self, blocks, ngf, norm, zero=False):
+    def __init__(self, blocks, ngf, norm, padding="reflect"):
         super().__init__()
         bias = norm is nn.InstanceNorm2d
         parts = [nn.ReflectionPad2d(3), nn.Conv2d(3, ngf, 7, bias=bias), norm(ngf), nn.ReLU()]
         for width in (ngf, 2 * ngf):
             parts += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), norm(2 * width), nn.ReLU()]
-        parts += [Block(4 * ngf, norm, zero) for _ in range(blocks)]
+        parts += [Block(4 * ngf, norm, padding) for _ in range(blocks)]
         for width in (4 * ngf, 2 * ngf):
             parts += [nn.ConvTranspose2d(width, width // 2, 3, 2, 1, 1, bias=bias), norm(width // 2), nn.ReLU()]
         self.model = nn.Sequential(*parts, nn.ReflectionPad2d(3), nn.Conv2d(ngf, 3, 7), nn.Tanh())
@@ -327,7 +327,8 @@ def main():
             case("patch 2 affine", lambda: patch(2, 8, inputs=3, norm=affine), "model.", 200, (2, 3, 32, 32)),
             case("pixel", lambda: pixel(8), "net.", 300, (2, 6, 16, 16)),
             case("resnet 2 instance", lambda: Resnet(2, 8, nn.InstanceNorm2d), "", 400, (2, 3, 24, 32)),
-            case("resnet 1 zero batch", lambda: Resnet(1, 8, nn.BatchNorm2d, zero=True), "", 400, (2, 3, 16, 16)),
+            case("resnet 1 zero batch", lambda: Resnet(1, 8, nn.BatchNorm2d, padding="zero"), "", 400, (2, 3, 16, 16)),
+            case("resnet 1 replicate", lambda: Resnet(1, 8, nn.InstanceNorm2d, padding="replicate"), "", 400, (2, 3, 16, 24)),
         ],
         "curve": curves(),
     }

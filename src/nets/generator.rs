@@ -1,6 +1,6 @@
 //! Generators: what a training and `translate` know of the net that makes a picture from a picture.
 
-use super::resnet::{Resnet, ResnetConfig};
+use super::resnet::{PADDING_TYPE, Resnet, ResnetConfig};
 use super::unet::{Unet, UnetConfig};
 use super::weights::{NormKind, Weights};
 use super::{BlockPadding, Mode};
@@ -43,7 +43,10 @@ impl fmt::Display for GeneratorConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GeneratorConfig::Unet(c) => write!(f, "U-Net of {} halvings", c.downs),
-            GeneratorConfig::Resnet(c) => write!(f, "ResNet of {} blocks", c.blocks),
+            GeneratorConfig::Resnet(c) => {
+                write!(f, "ResNet of {} blocks", c.blocks)?;
+                if c.padding == BlockPadding::Reflect { Ok(()) } else { write!(f, ", padding {}", c.padding) }
+            }
         }
     }
 }
@@ -60,6 +63,21 @@ impl GeneratorConfig {
         }
         let downs = UnetConfig::downs_of(name).map_err(|e| Error::Usage(format!("{e}, or resnet_6blocks or resnet_9blocks")))?;
         Ok(UnetConfig { downs, skips: UnetConfig::skips_of(name), ..like }.into())
+    }
+
+    /// The same net with other padding in its residual blocks.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a U-Net, which has no such blocks, unless the padding is the default.
+    pub fn with_padding(self, padding: BlockPadding) -> Result<GeneratorConfig> {
+        match self {
+            GeneratorConfig::Resnet(c) => Ok(ResnetConfig { padding, ..c }.into()),
+            GeneratorConfig::Unet(_) if padding == BlockPadding::default() => Ok(self),
+            GeneratorConfig::Unet(_) => {
+                let name = self.name();
+                Err(Error::Usage(format!("--{PADDING_TYPE} {padding}: {name} has no residual blocks to pad; leave it out, or take --netG resnet_9blocks")))
+            }
+        }
     }
 
     /// Its name for `--netG`.

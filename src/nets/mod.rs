@@ -9,6 +9,8 @@ mod weights;
 
 pub use generator::{Generator, GeneratorConfig};
 pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
+#[cfg(feature = "io")]
+pub(crate) use resnet::PADDING_TYPE;
 pub use resnet::{BlockPadding, Resnet, ResnetConfig};
 pub(crate) use unet::UnetLayer;
 #[cfg(feature = "io")]

@@ -3,10 +3,12 @@
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
 use crate::error::{Error, Result};
-use crate::ops::{Act, Enlarge};
+use crate::ops::{Act, Enlarge, Padding};
 use crate::shape::Conv;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
+use std::fmt;
+use std::str::FromStr;
 
 /// What stands around a picture inside the residual blocks; the 7x7 layers at both ends always reflect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -14,9 +16,47 @@ pub enum BlockPadding {
     /// Its mirror image: upstream's default.
     #[default]
     Reflect,
+    /// Its edge, repeated.
+    Replicate,
     /// Zeros.
     Zero,
 }
+
+impl BlockPadding {
+    /// What stands in a block as a module of its own; zeros are the convolution's.
+    fn module(self) -> Option<Padding> {
+        match self {
+            BlockPadding::Reflect => Some(Padding::Reflect),
+            BlockPadding::Replicate => Some(Padding::Replicate),
+            BlockPadding::Zero => None,
+        }
+    }
+}
+
+impl FromStr for BlockPadding {
+    type Err = Error;
+    fn from_str(s: &str) -> Result<Self> {
+        match s {
+            "reflect" => Ok(BlockPadding::Reflect),
+            "replicate" => Ok(BlockPadding::Replicate),
+            "zero" => Ok(BlockPadding::Zero),
+            _ => Err(Error::Usage(format!("--{PADDING_TYPE} {s}: choose reflect, replicate or zero"))),
+        }
+    }
+}
+
+impl fmt::Display for BlockPadding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            BlockPadding::Reflect => "reflect",
+            BlockPadding::Replicate => "replicate",
+            BlockPadding::Zero => "zero",
+        })
+    }
+}
+
+/// The padding's name among options and in what files say of themselves.
+pub(crate) const PADDING_TYPE: &str = "padding_type";
 
 /// Size of a ResNet generator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +99,7 @@ impl ResnetConfig {
         1 << HALVINGS
     }
 
-    /// The smallest side: reflection in the blocks needs two pixels there.
+    /// The smallest side: reflection in the blocks needs two pixels there, and norms more than one.
     pub(super) fn smallest(&self) -> u32 {
         2 << HALVINGS
     }
@@ -69,7 +109,8 @@ impl ResnetConfig {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, blocks)| *blocks)
     }
 
-    /// Recognises a ResNet generator from the public names and shapes of its file.
+    /// Recognises a ResNet generator from the public names and shapes of its file. Zeros are told by them; replication looks like reflection, which
+    /// it is taken for.
     #[cfg_attr(not(feature = "io"), expect(dead_code, reason = "files are read with it"))]
     pub(crate) fn of_file<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<ResnetConfig> {
         const FIRST_BLOCK: u32 = 4 + 3 * HALVINGS;
@@ -94,7 +135,7 @@ impl ResnetConfig {
 
     /// Places in a block's `Sequential`: first convolution and norm, second convolution and norm. Padding and dropout are modules of their own.
     fn places(&self) -> [u32; 4] {
-        let (pad, drop) = (u32::from(self.padding != BlockPadding::Zero), u32::from(self.dropout));
+        let (pad, drop) = (u32::from(self.padding.module().is_some()), u32::from(self.dropout));
         let second = pad + 3 + drop + pad;
         [pad, pad + 1, second, second + 1]
     }
@@ -130,6 +171,10 @@ impl Resnet {
             return Err(Error::Usage(format!("a ResNet generator has at least one block and one channel each, not {config:?}")));
         }
         let mut weights = Weights::new(set, norm);
+        if padding == BlockPadding::Replicate {
+            // A file looks the same with reflection, and is that if nothing else is said.
+            weights.about.insert(PADDING_TYPE.into(), padding.to_string());
+        }
         let bias = norm.conv_bias();
         // Upstream's `Sequential`: padding 0, convolution 1, norm 2, ReLU 3; then convolution, norm, ReLU for each halving.
         let mut down = vec![Layer { conv: weights.conv(store, "model.1", input_nc.into(), ngf, K7, bias), norm: weights.norm(store, "model.2", ngf) }];
@@ -141,7 +186,7 @@ impl Resnet {
             at += 3;
         }
         let inner = ngf << HALVINGS;
-        let k3 = Conv::new(3, 1, u32::from(padding == BlockPadding::Zero));
+        let k3 = Conv::new(3, 1, u32::from(padding.module().is_none()));
         let blocks = (at..at + blocks)
             .map(|block| {
                 let places = config.places();
@@ -183,12 +228,12 @@ impl Resnet {
         let before = tape.current_scope().to_string();
         let set = self.weights.set();
         let scope = |tape: &mut Tape, part: String| tape.scope(format!("{before}{set}/{part}"));
-        // Reflection comes before the ReLU, which makes no difference to the values: so the ReLU goes into the convolution's loads.
-        let pad = |tape: &mut Tape, h: Tensor, by: u32| tape.resample2d(h, Enlarge::No, by);
+        // Padding comes before the ReLU, which makes no difference to the values: so the ReLU goes into the convolution's loads.
+        let pad = |tape: &mut Tape, h: Tensor| tape.resample2d(h, Enlarge::No, Padding::Reflect, K7.kernel / 2);
         let mut h = x;
         for (at, layer) in self.down.iter().enumerate() {
             scope(tape, format!("down{at}"));
-            h = if at == 0 { pad(tape, h, K7.kernel / 2)? } else { tape.act(h, Act::Relu) };
+            h = if at == 0 { pad(tape, h)? } else { tape.act(h, Act::Relu) };
             h = layer.record(tape, store, h, mode)?;
         }
         // A block begins with the sum, which has no activation behind it; the layer before the first block has.
@@ -196,7 +241,7 @@ impl Resnet {
         h = tape.act(h, Act::Relu);
         for (at, [first, second]) in self.blocks.iter().enumerate() {
             scope(tape, format!("block{at}"));
-            let padded = |tape: &mut Tape, h: Tensor| if self.config.padding == BlockPadding::Zero { Ok(h) } else { pad(tape, h, 1) };
+            let padded = |tape: &mut Tape, h| self.config.padding.module().map_or(Ok(h), |padding| tape.resample2d(h, Enlarge::No, padding, 1));
             let mut f = padded(tape, h)?;
             f = first.record(tape, store, f, mode)?;
             if self.config.dropout && mode.dropout {
@@ -216,7 +261,7 @@ impl Resnet {
             h = layer.record(tape, store, h, mode)?;
         }
         scope(tape, "last".into());
-        h = pad(tape, h, K7.kernel / 2)?;
+        h = pad(tape, h)?;
         h = tape.act(h, Act::Relu);
         h = self.last.record(tape, store, h)?;
         let y = tape.act(h, Act::Tanh);

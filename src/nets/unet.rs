@@ -4,7 +4,7 @@
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
 use crate::error::{Error, Result};
-use crate::ops::{Act, Enlarge};
+use crate::ops::{Act, Enlarge, Padding};
 use crate::shape::{Channels, Conv};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
@@ -216,7 +216,7 @@ impl UnetLayer<'_> {
         let joined = if let [one] = *inputs { one } else { tape.concat(inputs)? };
         let mut h = self.act.map_or(joined, |act| tape.act(joined, act));
         if let Some(enlarge) = self.enlarge {
-            h = tape.resample2d(h, enlarge, 1)?;
+            h = tape.resample2d(h, enlarge, Padding::Reflect, 1)?;
         }
         self.conv.record(tape, store, h)
     }

@@ -58,7 +58,7 @@ pub use mul::Mul;
 pub use picture::{PictureToTensor, TensorToPicture};
 pub use pool::{Pool, PoolDecision, PoolPages};
 pub use registry::{Gradient, OPS, OpInfo, sample_kernels};
-pub use resample2d::{Enlarge, Resample2d, Resample2dBackward};
+pub use resample2d::{Enlarge, Padding, Resample2d, Resample2dBackward};
 pub use sample::{Mix, MixBackward, SampleBroadcast, SampleSum};
 pub use scale::{Scale, ScaleBy};
 pub use sum::{Broadcast, Sum};

@@ -2,7 +2,7 @@
 
 use super::{
     Act, ActBackward, BatchNorm, Broadcast, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dispatch, Enlarge, Lowering,
-    MixBackward, NormMode, Operand, Resample2d, Resample2dBackward, Running, SampleBroadcast, Slice, Tuning, View,
+    MixBackward, NormMode, Operand, Padding, Resample2d, Resample2dBackward, Running, SampleBroadcast, Slice, Tuning, View,
 };
 use crate::error::Result;
 use crate::shape::{Channels, Conv, Shape};
@@ -160,7 +160,13 @@ pub const OPS: &[OpInfo] = &[
     }),
     op("mix", "sample", "y = alpha a + (1 - alpha) b, alpha random, one a sample", Gradient::Op("mix_bwd"), |t, _| mix(t)),
     op("mix_bwd", "sample", "da = alpha dy, db = (1 - alpha) dy", Gradient::Op("mix_bwd"), |t, _| mix(t)),
-    op("resample2d", "resample2d", "y = x enlarged by 2 (nearest, bilinear) and padded by reflection", Gradient::Op("resample2d_bwd"), |t, _| resample(t)),
+    op(
+        "resample2d",
+        "resample2d",
+        "y = x enlarged by 2 (nearest, bilinear) and padded by reflection or replication",
+        Gradient::Op("resample2d_bwd"),
+        |t, _| resample(t),
+    ),
     op("resample2d_bwd", "resample2d", "the adjoint of resample2d", Gradient::Op("resample2d"), |t, _| resample(t)),
     op("batch_norm", "batch_norm", "y = (x - mean) rstd gamma + beta", Gradient::Op("batch_norm_bwd"), batch_norm),
     op("batch_norm_stats", "batch_norm", "mean and 1 / sqrt(var + eps) by channel and group", Gradient::None("that of batch_norm covers it"), batch_norm),
@@ -330,11 +336,12 @@ fn mix(t: &mut Tape) -> Result<()> {
 }
 
 fn resample(t: &mut Tape) -> Result<()> {
-    for (enlarge, pad) in [(Enlarge::No, 1), (Enlarge::Nearest, 1), (Enlarge::Bilinear, 1)] {
+    let forms = [Enlarge::No, Enlarge::Nearest, Enlarge::Bilinear].into_iter().flat_map(|e| [(e, Padding::Reflect), (e, Padding::Replicate)]);
+    for (enlarge, padding) in forms {
         let x = input(t);
-        let y = t.resample2d(x, enlarge, pad)?;
+        let y = t.resample2d(x, enlarge, padding, 1)?;
         let dy = t.input("dy", t.shape(y));
-        let dx = t.push_one(Resample2dBackward(Resample2d { enlarge, pad }), &[dy], shape());
+        let dx = t.push_one(Resample2dBackward(Resample2d { enlarge, padding, pad: 1 }), &[dy], shape());
         differentiate(t, y, &[x])?;
         differentiate(t, dx, &[dy])?;
     }

@@ -1,15 +1,17 @@
-//! Enlarging by 2, then padding by reflection: what stands before the convolution of a resize convolution; and either alone.
+//! Enlarging by 2, then padding by reflection or replication: what stands before the convolution of a resize convolution; and either alone.
 //!
 //! Along each axis, of side `n` enlarged to `m = s n` (`s` 1 or 2) and padded to `m + 2 p`:
 //!
 //! ```text
-//! padded[o]   = enlarged[r],  r = |o - p|, or 2 (m - 1) - |o - p| where that is past the last        (the edge is not repeated)
+//! padded[o]   = enlarged[r]
+//! reflect     r = |o - p|, or 2 (m - 1) - |o - p| where that is past the last        (the edge is not repeated)
+//! replicate   r = min(max(o - p, 0), m - 1)                                          (nothing but the edge is)
 //! nearest     enlarged[r] = x[floor(r / 2)]
 //! bilinear    enlarged[2 k] = 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
 //! ```
 //!
-//! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and `ReflectionPad2d(p)`. All of it is linear: the derivative
-//! is the adjoint, gathered pixel by pixel.
+//! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and `ReflectionPad2d(p)` or `ReplicationPad2d(p)`. All of it is
+//! linear: the derivative is the adjoint, gathered pixel by pixel.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
@@ -42,12 +44,32 @@ impl Enlarge {
     }
 }
 
+/// What stands around a padded picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Padding {
+    /// Its mirror image, without the edge.
+    Reflect,
+    /// Its edge, again and again.
+    Replicate,
+}
+
+impl Padding {
+    fn kind(self) -> u32 {
+        match self {
+            Padding::Reflect => 0,
+            Padding::Replicate => 1,
+        }
+    }
+}
+
 /// Enlarges and pads `[n, h, w, c]` to `[n, s h + 2 pad, s w + 2 pad, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resample2d {
     /// How it is enlarged.
     pub enlarge: Enlarge,
-    /// Rows and columns of reflection on every side.
+    /// What it is padded with.
+    pub padding: Padding,
+    /// Rows and columns of padding on every side.
     pub pad: u32,
 }
 
@@ -57,8 +79,9 @@ pub struct Resample2dBackward(pub Resample2d);
 
 impl Resample2d {
     fn dispatch(&self, entry: &'static str, from: &Operand, to: &Operand, [small, large]: [&Shape; 2]) -> Dispatch {
-        let d = Dispatch::new("resample2d", entry).tune("KIND", self.enlarge.kind()).bind("x", Bind::In(0)).bind("y", Bind::Out(0));
-        let d = d.u("vec4s", to.shape.vec4s() as u32).u("width", to.shape.c.vec4s()).u("small_h", small.h).u("small_w", small.w);
+        let d = Dispatch::new("resample2d", entry).tune("KIND", self.enlarge.kind()).tune("PADDING", self.padding.kind());
+        let d = d.bind("x", Bind::In(0)).bind("y", Bind::Out(0)).u("vec4s", to.shape.vec4s() as u32).u("width", to.shape.c.vec4s());
+        let d = d.u("small_h", small.h).u("small_w", small.w);
         d.u("large_h", large.h).u("large_w", large.w).u("pad", self.pad).view("x", from).view("y", to).over(to.shape.vec4s())
     }
 }
@@ -110,16 +133,20 @@ impl Op for Resample2dBackward {
 }
 
 impl Tape {
-    /// Enlarges `x` `[n, h, w, c]` and pads it by reflection: `[n, s h + 2 pad, s w + 2 pad, c]`, `s` 1 or 2.
+    /// Enlarges `x` `[n, h, w, c]` and pads it: `[n, s h + 2 pad, s w + 2 pad, c]`, `s` 1 or 2.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] unless the padding is smaller than the sides of the enlarged picture.
-    pub fn resample2d(&mut self, x: Tensor, enlarge: Enlarge, pad: u32) -> Result<Tensor> {
+    /// [`crate::Error::Shape`] unless reflection is smaller than the sides of the enlarged picture; replication may be larger.
+    pub fn resample2d(&mut self, x: Tensor, enlarge: Enlarge, padding: Padding, pad: u32) -> Result<Tensor> {
         let from = self.shape(x);
         let (h, w) = (enlarge.scale() * from.h, enlarge.scale() * from.w);
-        if pad >= h.min(w) {
+        if padding == Padding::Reflect && pad >= h.min(w) {
             return Err(self.shape_error("resample2d", format!("{h}x{w} pixels reflect fewer than {pad} on a side; use larger pictures or fewer layers")));
         }
-        Ok(self.push_one(Resample2d { enlarge, pad }, &[x], Shape { h: h + 2 * pad, w: w + 2 * pad, ..from }))
+        // The kernel counts in i32.
+        if u64::from(h.max(w)) + 2 * u64::from(pad) > i32::MAX as u64 {
+            return Err(self.shape_error("resample2d", format!("{h}x{w} pixels with {pad} more on every side are too many; pad by less")));
+        }
+        Ok(self.push_one(Resample2d { enlarge, padding, pad }, &[x], Shape { h: h + 2 * pad, w: w + 2 * pad, ..from }))
     }
 }

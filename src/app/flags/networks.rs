@@ -14,6 +14,10 @@ fn transpose() -> String {
     "transpose".into()
 }
 
+fn reflect() -> String {
+    "reflect".into()
+}
+
 /// The networks.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(rename_all = "snake_case", next_help_heading = "Networks")]
@@ -58,6 +62,10 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long, default_value = "transpose")]
     #[serde(default = "transpose")]
     pub upsample: String,
+    /// What stands around a picture in the residual blocks of --netG resnet_*: reflect, replicate, zero.
+    #[arg(long, default_value = "reflect")]
+    #[serde(default = "reflect")]
+    pub padding_type: String,
     /// How weights begin: normal, xavier, kaiming, orthogonal.
     #[arg(long, default_value = "normal")]
     pub init_type: String,
@@ -100,14 +108,8 @@ pub(in crate::app) struct NetworkArgs {
 impl NetworkArgs {
     /// Weights that networks start from, by the networks' names.
     pub fn init(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
-        let all = [
-            ("G", &self.init_g),
-            ("D", &self.init_d),
-            ("G_A", &self.init_g_a),
-            ("G_B", &self.init_g_b),
-            ("D_A", &self.init_d_a),
-            ("D_B", &self.init_d_b),
-        ];
+        let all =
+            [("G", &self.init_g), ("D", &self.init_d), ("G_A", &self.init_g_a), ("G_B", &self.init_g_b), ("D_A", &self.init_d_a), ("D_B", &self.init_d_b)];
         all.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)))
     }
 }

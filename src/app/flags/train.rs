@@ -55,7 +55,7 @@ impl TrainArgs {
             upsample: self.nets.upsample.parse()?,
             ..UnetConfig::default()
         };
-        GeneratorConfig::named(&self.nets.net_g, like)
+        GeneratorConfig::named(&self.nets.net_g, like)?.with_padding(self.nets.padding_type.parse()?)
     }
 
     /// The step's configuration for pictures of a size.

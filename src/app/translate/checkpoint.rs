@@ -1,7 +1,7 @@
 //! How a trained generator is found and opened.
 
-use super::super::flags::Tune;
 use super::super::flags::CYCLE_GAN;
+use super::super::flags::Tune;
 use super::super::run_folder::{RunFolder, weights_name};
 use super::super::tune::resolve;
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::WeightsFile;
 use crate::io::{Depth, Direction, Size};
-use crate::nets::{Generator as Net, GeneratorConfig, Mode, UnetConfig};
+use crate::nets::{BlockPadding, Generator as Net, GeneratorConfig, Mode, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
 use crate::store::Store;
@@ -32,6 +32,8 @@ pub(in crate::app) struct RunOptions {
     /// Runs of earlier versions do not say.
     #[serde(default)]
     upsample: Option<String>,
+    #[serde(default)]
+    padding_type: Option<String>,
     no_dropout: bool,
     /// Which half of a pair is the input.
     pub direction: String,
@@ -73,7 +75,8 @@ impl RunOptions {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
         let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
         let like = UnetConfig { input_nc, output_nc, ngf, norm: self.norm.parse()?, dropout: !no_dropout, upsample, ..UnetConfig::default() };
-        GeneratorConfig::named(&self.net_g, like)
+        let padding = self.padding_type.as_deref().map_or(Ok(BlockPadding::default()), str::parse)?;
+        GeneratorConfig::named(&self.net_g, like)?.with_padding(padding)
     }
 }
 
@@ -99,7 +102,10 @@ impl Checkpoint {
         let direction = direction.map(str::parse::<Direction>).transpose()?;
         if !path.is_dir() {
             if direction.is_some() {
-                return Err(Error::Usage(format!("--direction: {} is one generator; give the folder of a run of cycle_gan to choose between two", path.display())));
+                return Err(Error::Usage(format!(
+                    "--direction: {} is one generator; give the folder of a run of cycle_gan to choose between two",
+                    path.display()
+                )));
             }
             let weights = TensorFile::read(path)?;
             let config = weights.recognise_generator()?;
@@ -235,5 +241,27 @@ mod tests {
         let net = options.generator().unwrap();
         let unet = UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() };
         assert_eq!(net, unet.into());
+    }
+
+    #[test]
+    fn padding_of_a_run_is_that_of_its_options_and_of_resnets_only() {
+        let net = |name: &str, padding: Option<&str>| {
+            let mut options = serde_json::json!({ "netG": name, "ngf": 8, "input_nc": 3, "output_nc": 3, "norm": "instance", "no_dropout": true,
+                "direction": "AtoB", "preprocess": "none", "crop_size": 128 });
+            if let Some(padding) = padding {
+                options["padding_type"] = padding.into();
+            }
+            serde_json::from_value::<RunOptions>(options).unwrap().generator()
+        };
+        let of = |padding| {
+            let resnet = crate::nets::ResnetConfig { ngf: 8, padding, ..Default::default() };
+            GeneratorConfig::from(resnet)
+        };
+        assert_eq!(net("resnet_9blocks", None).unwrap(), of(BlockPadding::Reflect));
+        assert_eq!(net("resnet_9blocks", Some("replicate")).unwrap(), of(BlockPadding::Replicate));
+        assert_eq!(net("resnet_9blocks", Some("zero")).unwrap(), of(BlockPadding::Zero));
+        assert!(net("unet_128", Some("reflect")).is_ok());
+        assert!(net("unet_128", Some("zero")).unwrap_err().to_string().contains("unet_128 has no residual blocks"));
+        assert!(net("resnet_9blocks", Some("mirror")).unwrap_err().to_string().contains("replicate or zero"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::pickle::Refusal;
 use super::{Values, WeightsFile};
-use crate::nets::{DEPTHS, GeneratorConfig, NormKind, ResnetConfig, UnetConfig, UnetNames, Upsample, unet_names};
+use crate::nets::{BlockPadding, DEPTHS, GeneratorConfig, NormKind, PADDING_TYPE, ResnetConfig, UnetConfig, UnetNames, Upsample, unet_names};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -72,8 +72,15 @@ impl Net {
         }
         if tensors.keys().any(|n| n.contains("conv_block")) {
             let resnet = ResnetConfig::of_file(|name| tensors.get(name).map(|(shape, _)| shape.as_slice()));
-            let config = resnet.ok_or("a generator of pix2pixHD, or a ResNet of another make; this version has no such net")?;
+            let mut config = resnet.ok_or("a generator of pix2pixHD, or a ResNet of another make; this version has no such net")?;
             [config.input_nc, config.output_nc, config.ngf].iter().try_for_each(|c| channels(*c as usize).map(drop))?;
+            // Names tell zeros from modules, but not one module from another.
+            if config.padding == BlockPadding::Reflect
+                && let Some(said) = file.about.as_ref().and_then(|a| a[PADDING_TYPE].as_str())
+            {
+                let known = said.parse().ok().filter(|p| *p != BlockPadding::Zero);
+                config.padding = known.ok_or_else(|| format!("a ResNet whose file says {PADDING_TYPE} {said}, which its names do not have"))?;
+            }
             return Ok(Net::Resnet(config));
         }
         if let Some(first) = shape("net.0.weight").filter(|_| has("net.5.weight")) {

@@ -157,6 +157,36 @@ fn nets_that_are_not_there_are_named() {
 }
 
 #[test]
+fn what_a_resnet_is_padded_with_is_told_by_its_names_and_its_own_words() {
+    use crate::nets::{BlockPadding, Resnet, ResnetConfig};
+    use crate::store::Store;
+    let file = |padding| {
+        let net = Resnet::new(&mut Store::new(), "G", ResnetConfig { ngf: 1, blocks: 1, padding, ..ResnetConfig::default() }).unwrap();
+        let mut file = WeightsFile::default();
+        for param in net.weights().params() {
+            let shape = param.layout.public_shape();
+            file.tensors.insert(param.name.clone(), (shape.clone(), vec![0.5; shape.iter().product()]));
+        }
+        net.weights().about().iter().for_each(|(name, value)| file.note(name, value));
+        WeightsFile::parse(&file.to_safetensors(Precision::F32).unwrap()).unwrap()
+    };
+    let padding = |file: &WeightsFile| match Net::recognise(file) {
+        Ok(Net::Resnet(config)) => Ok(config.padding),
+        other => Err(format!("{other:?}")),
+    };
+    for wanted in [BlockPadding::Reflect, BlockPadding::Replicate, BlockPadding::Zero] {
+        assert_eq!(padding(&file(wanted)), Ok(wanted));
+    }
+    let mut silent = file(BlockPadding::Replicate);
+    silent.about = None;
+    assert_eq!(padding(&silent), Ok(BlockPadding::Reflect));
+    for wrong in ["zero", "circular"] {
+        silent.note("padding_type", wrong);
+        assert!(padding(&silent).unwrap_err().contains(&format!("padding_type {wrong}")));
+    }
+}
+
+#[test]
 fn old_files_of_instance_norm_lose_the_statistics_that_mean_nothing() {
     let mut file = parsed("zip.pth");
     let norms: Vec<String> = file.tensors.keys().filter_map(|n| n.strip_suffix(".running_mean").map(String::from)).collect();
