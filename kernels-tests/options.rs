@@ -135,7 +135,7 @@ fn padding_of_residual_blocks_goes_from_training_to_translate_and_eval() {
 
         let path = run.join("options.json");
         let mut options: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(options.as_object_mut().unwrap().remove("padding_type"), Some(padding.into()));
+        assert_eq!(options["options"].as_object_mut().unwrap().remove("padding_type"), Some(padding.into()));
         std::fs::write(&path, options.to_string()).unwrap();
         if padding == "replicate" {
             // Options of earlier versions say nothing, and mean reflection: another picture of the same weights.
