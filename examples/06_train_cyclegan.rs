@@ -1,9 +1,9 @@
-//! Trains a small CycleGAN between two heaps of pictures that share no pair: red shapes and blue shapes on gray.
-//!
-//! `cargo run --release --example 06_train_cyclegan [STEPS]`
+//! You will learn: how to train between two heaps of pictures that share no pair (here red shapes and blue shapes on gray), with pools and both generators.
+//! Run: `cargo run --release --example 06_train_cyclegan` (`-- STEPS` for another number of steps)
+//! Expect: `after … steps the cycles went from … to …`
 
 use pixtape::nets::{DiscriminatorKind, ResnetConfig};
-use pixtape::train::{CycleGan, CycleGanConfig};
+use pixtape::train::{CycleGan, CycleGanConfig, Losses};
 use pixtape::{Error, Gpu, PlanOptions, Result};
 
 const SIDE: u32 = 32;
@@ -27,18 +27,18 @@ fn main() -> Result<()> {
     // Both generators run three times a step: from A, from B, and from what the other made.
     let mut trainer = CycleGan::new(&gpu, config, PlanOptions::default())?;
     println!("{}", trainer.program().plan().memory());
+    let mut all: Vec<Losses> = Vec::new();
     for step in 1..=steps {
         // Losses come back a few steps late, so that the device need not wait for the host.
         let (a, b) = (shape([220, 40, 30], step), shape([30, 60, 220], 7 * step + 3));
-        for losses in trainer.step(&a, &b, 2e-4)? {
-            if losses.step % 20 == 1 {
-                println!("{}: {}", losses.step, losses.named.iter().map(|(name, value)| format!("{name} {value:.3} ")).collect::<String>());
-            }
-        }
+        all.extend(trainer.step(&a, &b, 2e-4)?);
     }
-    for losses in trainer.finish()? {
-        println!("{}: {:?}", losses.step, losses.named);
+    all.extend(trainer.finish()?);
+    for losses in all.iter().filter(|l| l.step % 20 == 1) {
+        println!("step {:4}  {}", losses.step, losses.named.iter().map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  "));
     }
+    let cycles = |losses: &Losses| ["cycle_A", "cycle_B"].iter().filter_map(|name| losses.get(name)).sum::<f32>();
+    println!("after {} steps the cycles went from {:.2} to {:.2}", all.len(), cycles(&all[0]), cycles(all.last().expect("there were steps")));
     Ok(())
 }
 

@@ -58,6 +58,7 @@ files!(
     "conv2d_subgroup",
     "conv2d_winograd_22",
     "conv2d_winograd_24",
+    "conv2d_winograd_33",
     "conv2d_winograd_42",
     "conv2d_workgroup",
     "copy",

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""The time of a pix2pix training step in PyTorch (eager), as one line of JSON."""
+"""The time of a training step of pix2pix or CycleGAN in PyTorch (eager), as one line of JSON."""
 
 import argparse
 import contextlib
+import itertools
 import json
+import random
 import sys
 import time
 
@@ -19,6 +21,7 @@ def fail(message):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", choices=["pix2pix", "cycle_gan"], default="pix2pix", help="cycle_gan: resnet_9blocks, identity terms, pools of 50")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--precision", choices=["f32", "tf32", "amp"], default="f32", help="tf32 and amp (float16) need cuda")
     parser.add_argument("--size", type=int, default=128, choices=[64, 128, 256, 512])
@@ -74,10 +77,32 @@ def generator(ngf, depth):
     return inner
 
 
-def discriminator(ndf):
-    layers = [nn.Conv2d(6, ndf, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+class Block(nn.Module):
+    """A residual block."""
+
+    def __init__(self, channels):
+        super().__init__()
+        layer = lambda: [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)]
+        self.model = nn.Sequential(*layer(), nn.ReLU(True), *layer())
+
+    def forward(self, x):
+        return x + self.model(x)
+
+
+def resnet(ngf, blocks=9):
+    layers = [nn.ReflectionPad2d(3), nn.Conv2d(3, ngf, 7), nn.InstanceNorm2d(ngf), nn.ReLU(True)]
+    for times in (1, 2):
+        layers += [nn.Conv2d(times * ngf, 2 * times * ngf, 3, 2, 1), nn.InstanceNorm2d(2 * times * ngf), nn.ReLU(True)]
+    layers += [Block(4 * ngf) for _ in range(blocks)]
+    for times in (4, 2):
+        layers += [nn.ConvTranspose2d(times * ngf, times * ngf // 2, 3, 2, 1, 1), nn.InstanceNorm2d(times * ngf // 2), nn.ReLU(True)]
+    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(ngf, 3, 7), nn.Tanh())
+
+
+def discriminator(ndf, channels=6, norm=nn.BatchNorm2d):
+    layers = [nn.Conv2d(channels, ndf, 4, 2, 1), nn.LeakyReLU(0.2, True)]
     for before, after, stride in [(1, 2, 2), (2, 4, 2), (4, 8, 1)]:
-        layers += [nn.Conv2d(before * ndf, after * ndf, 4, stride, 1, bias=False), nn.BatchNorm2d(after * ndf), nn.LeakyReLU(0.2, True)]
+        layers += [nn.Conv2d(before * ndf, after * ndf, 4, stride, 1, bias=norm is nn.InstanceNorm2d), norm(after * ndf), nn.LeakyReLU(0.2, True)]
     return nn.Sequential(*layers, nn.Conv2d(8 * ndf, 1, 4, 1, 1))
 
 
@@ -140,6 +165,57 @@ class Trainer:
         return [loss.item() for loss in (g_gan, g_l1, d_real, d_fake)]
 
 
+class CycleTrainer:
+    """CycleGAN's step in the reference's order; no mixed precision."""
+
+    def __init__(self, device, precision):
+        if precision == "amp":
+            fail("--precision amp: not with --model cycle_gan")
+        self.device = device
+        self.gs = [initialise(resnet(args.ngf)).to(device) for _ in range(2)]
+        self.ds = [initialise(discriminator(args.ngf, 3, nn.InstanceNorm2d)).to(device) for _ in range(2)]
+        self.adam_g, self.adam_d = (torch.optim.Adam(self.parameters(nets), lr=LR, betas=BETAS) for nets in (self.gs, self.ds))
+        self.pools = [[], []]
+
+    def parameters(self, nets):
+        return itertools.chain(*(net.parameters() for net in nets))
+
+    def pooled(self, pool, fake):
+        if len(pool) < 50:
+            pool.append(fake)
+        elif random.random() < 0.5:
+            at = random.randrange(len(pool))
+            fake, pool[at] = pool[at], fake
+        return fake
+
+    def step(self, *real):
+        square = lambda logits, target: F.mse_loss(logits, torch.full_like(logits, target))
+        fake = [self.gs[side](real[side]) for side in range(2)]
+        rec = [self.gs[1 - side](fake[side]) for side in range(2)]
+        for d in self.ds:
+            d.requires_grad_(False)
+        terms = []
+        for side in range(2):
+            terms.append(5.0 * F.l1_loss(self.gs[side](real[1 - side]), real[1 - side]))
+            terms.append(square(self.ds[side](fake[side]), 1.0))
+            terms.append(10.0 * F.l1_loss(rec[side], real[side]))
+        self.adam_g.zero_grad(set_to_none=True)
+        sum(terms).backward()
+        self.adam_g.step()
+        for d in self.ds:
+            d.requires_grad_(True)
+        self.adam_d.zero_grad(set_to_none=True)
+        for side in range(2):
+            seen = self.pooled(self.pools[side], fake[side].detach())
+            loss = 0.5 * (square(self.ds[side](real[1 - side]), 1.0) + square(self.ds[side](seen), 0.0))
+            loss.backward()
+            terms.append(loss)
+        self.adam_d.step()
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return [loss.item() for loss in terms]
+
+
 def main():
     cuda = args.device == "cuda"
     if cuda:
@@ -150,7 +226,8 @@ def main():
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision == "tf32"
     torch.manual_seed(0)
     started = time.perf_counter()
-    trainer = Trainer(args.device, args.precision)
+    cycle = args.model == "cycle_gan"
+    trainer = (CycleTrainer if cycle else Trainer)(args.device, args.precision)
     pictures = [torch.rand(args.batch, 3, args.size, args.size) * 2 - 1 for _ in range(2)]
     if cuda:
         pictures = [picture.pin_memory() for picture in pictures]
@@ -174,9 +251,10 @@ def main():
     while not times or (len(times) < FEWEST and within(PATIENCE)) or (len(times) < MOST and within(1.0)):
         times.append(step()[0])
     times.sort()
-    counts = [sum(p.numel() for p in net.parameters()) for net in (trainer.g, trainer.d)]
+    of = lambda nets: sum(p.numel() for net in nets for p in net.parameters())
+    counts = [of(trainer.gs), of(trainer.ds)] if cycle else [of([trainer.g]), of([trainer.d])]
     print(json.dumps({
-        "tool": "torch", "version": torch.__version__, "size": args.size, "ngf": args.ngf, "batch": args.batch,
+        "tool": "torch", "model": args.model, "version": torch.__version__, "size": args.size, "ngf": args.ngf, "batch": args.batch,
         "precision": args.precision, "steps": len(times),
         "ms_median": round(1e3 * times[len(times) // 2], 3), "ms_min": round(1e3 * times[0], 3),
         "setup_s": round(setup, 3), "first_step_s": round(first, 3),

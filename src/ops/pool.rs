@@ -57,9 +57,9 @@ impl PoolPages {
         self.pages.iter().map(|(_, page)| *page)
     }
 
-    /// What happens to the pictures of a step (from 1), `batch` of them: the first `size` are all kept; then each is exchanged for one at random,
-    /// or given out as it is, with equal chance. A function of its arguments alone, so a run that is resumed goes on as it would have.
-    pub fn decide(&self, seed: u32, step: u64, batch: u32, stream: u32) -> Vec<PoolDecision> {
+    /// What happens to the `batch` pictures behind the `before` first ones: the first `size` of all are kept; then each is exchanged for one at
+    /// random, or given out as it is, with equal chance. A function of its arguments alone, so a run that is resumed goes on as it would have.
+    pub fn decide(&self, seed: u32, before: u64, batch: u32, stream: u32) -> Vec<PoolDecision> {
         let one = |image: u64| {
             if image < u64::from(self.size) {
                 return PoolDecision { slot: Some(image as u32), take: false };
@@ -70,8 +70,7 @@ impl PoolPages {
             }
             PoolDecision { slot: Some(((u64::from(slot) * u64::from(self.size)) >> 32) as u32), take: true }
         };
-        let first = (step - 1) * u64::from(batch);
-        (first..first + u64::from(batch)).map(one).collect()
+        (before..before + u64::from(batch)).map(one).collect()
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Training<M> {
     losses: Vec<&'static str>,
     scalars: Scalars,
     steps: u64,
+    /// Pictures of each side so far: what pools count by.
+    pictures_seen: u64,
 }
 
 impl<M: Model> Training<M> {
@@ -81,7 +83,7 @@ impl<M: Model> Training<M> {
         let program = prepare(plan, &store)?;
         let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT)?;
         let (common, losses) = (model.common(), losses.into_iter().map(|(name, _)| name).collect());
-        let trainer = Training { model, common, store, networks, pools, program, pictures, losses, scalars, steps: 0 };
+        let trainer = Training { model, common, store, networks, pools, program, pictures, losses, scalars, steps: 0, pictures_seen: 0 };
         trainer.init()?;
         trainer.restart_average()?;
         Ok(trainer)
@@ -182,9 +184,19 @@ impl<M: Model> Training<M> {
         self.steps
     }
 
-    /// Says how many steps the weights, moments and pools have seen: after loading a checkpoint.
+    /// Pictures of each side that the steps so far had.
+    pub fn pictures_seen(&self) -> u64 {
+        self.pictures_seen
+    }
+
+    /// Says how many steps the weights, moments and pools have seen, of as many pictures each as now: after loading a checkpoint.
     pub fn set_steps(&mut self, steps: u64) {
-        self.steps = steps;
+        self.set_progress(steps, steps * u64::from(self.common.pictures));
+    }
+
+    /// The same where earlier steps had other numbers of pictures.
+    pub fn set_progress(&mut self, steps: u64, pictures_seen: u64) {
+        (self.steps, self.pictures_seen) = (steps, pictures_seen);
     }
 
     /// The values of a coming step at learning rate `lr`, or one for generators and discriminators.
@@ -215,7 +227,7 @@ impl<M: Model> Training<M> {
         }
         let seed = crate::rng::fold_seed(self.common.seed);
         for (stream, pool) in (0..).zip(&self.pools) {
-            let decisions = pool.pages.decide(seed, self.steps + 1, self.common.pictures, stream);
+            let decisions = pool.pages.decide(seed, self.pictures_seen, self.common.pictures, stream);
             self.program.write(pool.decisions, &PoolDecision::values(&decisions))?;
         }
         Ok(())
@@ -231,7 +243,7 @@ impl<M: Model> Training<M> {
         self.set_pictures(input, target)?;
         let step = self.steps + 1;
         self.program.step(&self.values(step, lr))?;
-        self.steps = step;
+        self.set_progress(step, self.pictures_seen + u64::from(self.common.pictures));
         let rows = self.scalars.push(step)?;
         Ok(self.to_losses(rows))
     }

@@ -106,7 +106,10 @@ impl Found {
         if !trainer.pools().is_empty() {
             TensorFile::read(&self.folder.join(POOLS))?.load_pools(&gpu, trainer.store(), trainer.pools())?;
         }
-        trainer.set_steps(self.state.step);
+        match self.state.pictures {
+            Some(pictures) => trainer.set_progress(self.state.step, pictures),
+            None => trainer.set_steps(self.state.step),
+        }
         if self.state.has(&weights_name("latest", AVERAGE)) { Ok(()) } else { trainer.restart_average() }
     }
 
@@ -186,6 +189,7 @@ impl RunFolder {
         sweep(&folder);
         fs::create_dir(part).map_err(|e| cannot(part, e))?;
         let mut state = State::new(step, position, trainer.common().seed, schedule);
+        state.pictures = Some(trainer.pictures_seen());
         for (net, weights, passes) in trainer.saved_networks() {
             let name = weights_name("latest", net);
             let about = self.about(&json!({ "network": net, "step": step }));

@@ -19,6 +19,9 @@ pub(in crate::app) struct State {
     digest: String,
     /// Steps done.
     pub step: u64,
+    /// Pictures of each side in them; runs of earlier versions had as many in each step.
+    #[serde(default)]
+    pub pictures: Option<u64>,
     /// Epoch of the next batch, from 1, and that batch's place in it: the sampler's position.
     pub epoch: u64,
     /// See `epoch`.
@@ -39,7 +42,7 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 impl State {
     /// The state of a run at `step`; files are added with [`State::vouch`].
     pub fn new(step: u64, (epoch, batch): (u64, usize), seed: u64, schedule: ScheduleState) -> State {
-        State { format_version: FORMAT, digest: String::new(), step, epoch, batch, seed, schedule, digests: BTreeMap::new() }
+        State { format_version: FORMAT, digest: String::new(), step, pictures: None, epoch, batch, seed, schedule, digests: BTreeMap::new() }
     }
 
     /// Vouches for a file.

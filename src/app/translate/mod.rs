@@ -45,7 +45,9 @@ impl<'a> Engine<'a> {
             Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
             // What is too large goes in strips, unless a mask of dropout forbids it.
             Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) if !mode.dropout => {
-                let strips = strips(size.1)?.fit(size, args.memory_limit)?;
+                // The error says how much is wanted, where a net has no strips.
+                let Ok(strips) = strips(size.1) else { return Err(e) };
+                let strips = strips.fit(size, args.memory_limit)?;
                 let (mib, rows) = (|bytes: u64| bytes.div_ceil(1 << 20), strips.rows());
                 let whole = if let Error::MemoryLimit { planned, .. } = e { format!(" instead of {} MiB", mib(planned)) } else { String::new() };
                 eprintln!("note: {}x{} goes in strips of {rows} rows: {} MiB of device memory{whole}", size.0, size.1, mib(strips.memory(size)?));

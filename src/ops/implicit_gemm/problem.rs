@@ -146,7 +146,7 @@ impl Problem {
         match method {
             Method::Direct => true,
             Method::Winograd3 => kernel == 4 && stride == 2 && pad == 1,
-            Method::Winograd5 => kernel == 4 && (stride == 2 && pad == 1 || stride == 1 && pad <= 3),
+            Method::Winograd5 => (kernel == 4 && stride == 2 && pad == 1) || (matches!(kernel, 3 | 4) && stride == 1 && pad < kernel),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Minimal filtering: transforms to points, a matrix product a point, and back (`shaders/lib/winograd.wgsl`).
 //!
-//! A k4 s1 layer is filtered as it is, F(2x2, 4x4). A k4 s2 layer falls into 2x2 phases with 2x2 taps each: where it gathers, the
+//! A k4 s1 layer is filtered as it is, F(2x2, 4x4), and so is a k3 s1 layer, F(3x3, 3x3). A k4 s2 layer falls into 2x2 phases with 2x2 taps each: where it gathers, the
 //! phases are more channels to sum over; where it spreads, each phase of the result is a product of its own.
 
 use super::{Method, Pass, Problem, Product, Task, Variant, slope};
@@ -19,6 +19,8 @@ struct Filter {
     file: &'static str,
     /// Side of the points of a tile.
     n: u32,
+    /// Side of the layer's kernel.
+    kernel: u32,
     /// Phases in each direction.
     phases: u32,
     /// Tiles of the map that results are anchored at: the first of this round, and how many.
@@ -34,6 +36,7 @@ impl Filter {
         let (file, tile, n) = match (method, s) {
             (Method::Winograd3, _) => ("conv2d_winograd_22", 2, 3),
             (_, 2) => ("conv2d_winograd_42", 4, 5),
+            _ if problem.conv.kernel == 3 => ("conv2d_winograd_33", 3, 5),
             _ => ("conv2d_winograd_24", 2, 5),
         };
         let y = problem.output;
@@ -45,7 +48,7 @@ impl Filter {
             Pass::TransposedW => (problem.inputs[0].n, problem.inputs[0].h, problem.inputs[0].w),
         };
         let (high, wide) = (h.div_ceil(tile), w.div_ceil(tile));
-        Filter { file, n, phases: s, first: 0, tiles: images * high * wide, high, wide }
+        Filter { file, n, kernel: problem.conv.kernel, phases: s, first: 0, tiles: images * high * wide, high, wide }
     }
 
     fn points(&self) -> u32 {
@@ -107,7 +110,7 @@ impl Filter {
             .u("phase", block.phase)
             .u("line", block.line)
             .u("rows", block.rows)
-            .u("kernel", 4)
+            .u("kernel", self.kernel)
             .i("tap_first", block.taps[0])
             .i("tap_phase", block.taps[1])
             .i("tap_place", block.taps[2]);
@@ -238,7 +241,7 @@ fn data_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, t
     let (blocks, cols, summed) = (product.blocks, product.cols, product.taps);
     let (ci, co4) = (w.shape.w, w.shape.c.vec4s());
     let apart = product.phases / filter.points();
-    let (pad, kernel) = (problem.conv.pad as i32, 4);
+    let (pad, kernel) = (problem.conv.pad as i32, filter.kernel as i32);
 
     let line = summed * blocks;
     let phase = if gathers { blocks } else { filter.padded() * blocks };
