@@ -1,5 +1,6 @@
 //! `pixtape train`: setting up.
 
+mod chance;
 mod diverged;
 mod options;
 mod progress;
@@ -7,11 +8,12 @@ mod session;
 mod validation;
 mod watch;
 
+pub(super) use chance::Chance;
 pub(super) use options::{dataset_options, resolved};
 pub(super) use progress::peak_memory;
 
 use super::flags::{TrainCommand, Tune};
-use super::run_folder::{About, RunFolder, lock, newest};
+use super::run_folder::{About, RunFolder, lock, newest, refuse_held};
 use super::samples::Samples;
 use super::starting::Starting;
 use super::tensorboard::Board;
@@ -20,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
 use crate::io::{AlignedDataset, AlignedOptions};
 use crate::plan::PlanOptions;
-use crate::train::{GanMode, Pix2Pix};
+use crate::train::Pix2Pix;
 use crate::tune::Identity;
 use clap::ArgMatches;
 use options::{COMMIT, about, check, resumed};
@@ -84,9 +86,9 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     args.resolve(&dataset);
     let args = args;
     let config = args.config(dataset.image_size())?;
-    let chance = chance(config.gan_mode);
-    if path.join("options.json").exists() && !args.run.continue_train && !args.run.overwrite {
-        return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
+    let chance = Chance::of(config.gan_mode, config.lambda_gan.into(), config.label_smoothing.into());
+    if !args.run.continue_train {
+        refuse_held(&path, args.run.overwrite)?;
     }
     let init: Vec<(usize, TensorFile)> = [(0, &args.nets.init_g), (1, &args.nets.init_d)]
         .into_iter()
@@ -141,9 +143,7 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         gpu.family(),
         dataset.len(),
         described(&dataset),
-        chance
-            .map(|c| format!("\nlosses: G_GAN, D_real and D_fake are {c:.3} where D cannot tell real from fake (chance); G_L1 is weighted"))
-            .unwrap_or_default()
+        chance.map(|c| format!("\nlosses where D cannot tell real from fake (chance): {}; G's are weighted", by_name(&c))).unwrap_or_default()
     );
     progress.say("start", &text, info.clone());
     dataset.notes().iter().for_each(|note| progress.say("note", &format!("note: {note}"), json!({ "message": note })));
@@ -169,18 +169,13 @@ fn has_weights(folder: &Path) -> bool {
     names.any(|name| name.contains("_net_") && name.ends_with(".safetensors"))
 }
 
-/// The loss of D where it cannot tell real from fake, and G's beside it.
-pub(super) fn chance(mode: GanMode) -> Option<f64> {
-    match mode.to_string().as_str() {
-        "vanilla" => Some(std::f64::consts::LN_2),
-        "lsgan" => Some(0.25),
-        "hinge" => Some(1.0),
-        _ => None,
-    }
+/// Levels of chance with all their names.
+fn by_name(chance: &Chance) -> String {
+    chance.levels().iter().map(|(level, names)| format!("{names} {level:.3}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Watchers that stand where those of the run's log stood.
-fn watch(chance: Option<f64>, folder: &mut RunFolder) -> Result<Watch> {
+fn watch(chance: Option<Chance>, folder: &mut RunFolder) -> Result<Watch> {
     let said = folder.events.read()?.iter().filter_map(|row| row["kind"].as_str().map(String::from)).collect();
     let mut watch = Watch::new(chance, said);
     for row in folder.losses()? {

@@ -7,8 +7,8 @@ use crate::gpu::Gpu;
 use crate::io::AlignedOptions;
 use crate::io::dataset::has_phase;
 use crate::tune::Identity;
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use serde_json::{Value, json};
 
 /// Values that no flag type can refuse.
@@ -44,21 +44,11 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let mut options = RunFolder::options(&args.folder())?;
     let given = serde_json::to_value(&args).map_err(internal)?;
-    // serde's names are the flags' names; clap's identifiers are the fields'.
-    let fields = [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1"), ("init_G", "init_g"), ("init_D", "init_d")];
-    let more = [
-        ("lambda_GAN", "lambda_gan"),
-        ("lambda_TV", "lambda_tv"),
-        ("lr_G", "lr_g"),
-        ("lr_D", "lr_d"),
-        ("norm_D", "norm_d"),
-        ("condition_D", "condition_d"),
-        ("bands_A", "bands_a"),
-        ("bands_B", "bands_b"),
-    ];
+    // An option is written under its flag's name; the matches know it by the name of its field.
+    let flags = TrainArgs::augment_args(clap::Command::new("train"));
     for (name, value) in given.as_object().into_iter().flatten() {
-        let id = fields.iter().chain(&more).find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
-        if matches.and_then(|m| m.value_source(id)) == Some(ValueSource::CommandLine) {
+        let id = flags.get_arguments().find(|flag| flag.get_long() == Some(name)).map(clap::Arg::get_id);
+        if id.and_then(|id| matches?.value_source(id.as_str())) == Some(ValueSource::CommandLine) {
             options[name] = value.clone();
         }
     }
@@ -125,3 +115,111 @@ pub(super) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) ->
 
 /// The commit this was built from, if the build was told.
 pub(super) const COMMIT: Option<&str> = option_env!("PIXTAPE_COMMIT");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::config;
+    use crate::app::flags::{Cli, Command};
+    use clap::{CommandFactory, FromArgMatches};
+    use std::collections::BTreeMap;
+
+    /// What a command line says: the options, and how they were matched.
+    fn parsed(words: &[String]) -> Option<(TrainArgs, ArgMatches)> {
+        let matches = Cli::command().try_get_matches_from([&["pixtape".to_string()], words].concat()).ok()?;
+        let args = match Cli::from_arg_matches(&matches).ok()?.command {
+            Command::Train(command) => command.train,
+            Command::Resume(command) => command.train().ok()?.train,
+            _ => return None,
+        };
+        let (_, of_command) = matches.subcommand()?;
+        Some((args, of_command.clone()))
+    }
+
+    fn words(command: &str, flags: &[&String]) -> Vec<String> {
+        std::iter::once(command.to_string()).chain(flags.iter().map(|f| f.to_string())).collect()
+    }
+
+    /// Each flag whose value is written down, with two values that are not its default.
+    fn flags() -> BTreeMap<String, [String; 2]> {
+        let whole = |args: &TrainArgs| resolved(args).unwrap();
+        let usual = whole(&parsed(&words("train", &[])).unwrap().0);
+        let mut flags = BTreeMap::new();
+        let mut left_out = Vec::new();
+        for flag in TrainArgs::augment_args(clap::Command::new("train")).get_arguments().filter_map(|a| a.get_long().map(String::from)) {
+            let values = ["", "=7", "=9", "=0.25", "=0.5", "=48x32", "=64x96", "=1,2", "=3,4", "=off", "=x", "=y"].map(|value| format!("--{flag}{value}"));
+            // Words that parse and change what is written down.
+            let mut changed: Vec<(String, Value)> = Vec::new();
+            for word in values {
+                let Some((args, _)) = parsed(&words("train", &[&word])) else { continue };
+                let found = whole(&args);
+                let differ: Vec<String> = found.as_object().unwrap().keys().filter(|name| found[*name] != usual[*name]).cloned().collect();
+                match &differ[..] {
+                    [] => {}
+                    [name] => {
+                        assert_eq!(*name, flag, "{word} is written down under another name");
+                        if changed.iter().all(|(_, other)| *other != found) {
+                            changed.push((word, found));
+                        }
+                    }
+                    more => panic!("{word} changes {more:?}"),
+                }
+            }
+            match &changed[..] {
+                [] => left_out.push(flag),
+                [(one, _)] => drop(flags.insert(flag, [one.clone(), String::new()])),
+                [(one, _), (two, _), ..] => drop(flags.insert(flag, [one.clone(), two.clone()])),
+            }
+        }
+        // Of a start, not of a run.
+        assert_eq!(left_out, ["continue_train", "overwrite", "adapter", "memory_limit", "tune", "no_reuse"]);
+        flags
+    }
+
+    #[test]
+    fn every_option_is_written_down_read_again_and_laid_over_under_its_own_name() {
+        let flags = flags();
+        assert!(flags.len() > 50, "{}", flags.len());
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        // A run in which every option is another than by default.
+        let all: Vec<&String> =
+            flags.values().map(|[one, _]| one).filter(|one| !one.starts_with("--name=") && !one.starts_with("--checkpoints_dir=")).collect();
+        let (args, _) = parsed(&words("train", &all)).unwrap();
+        let options = resolved(&args).unwrap();
+        let file = json!({ "format_version": 1, "options": options });
+        std::fs::write(run.join("options.json"), file.to_string()).unwrap();
+        // By way of config.toml.
+        let toml = dir.path().join("config.toml");
+        std::fs::write(&toml, config::text(&options).unwrap()).unwrap();
+        let expanded = config::expand(["pixtape".into(), "train".into(), format!("--config={}", toml.display())].into(), &Cli::command()).unwrap();
+        assert_eq!(resolved(&parsed(&expanded[1..]).unwrap().0).unwrap(), options);
+
+        let again = |more: &[&String]| {
+            let folder = run.display().to_string();
+            let (args, matches) = parsed(&words("resume", &[&[&folder], more].concat())).unwrap();
+            let mut options = resolved(&resumed(args, Some(&matches)).unwrap()).unwrap();
+            // Where it lies now, and a limit that is not inherited.
+            ["name", "checkpoints_dir", "max_steps"].iter().for_each(|name| drop(options.as_object_mut().unwrap().remove(*name)));
+            options
+        };
+        let own = again(&[]);
+        for (name, value) in own.as_object().unwrap() {
+            assert_eq!(*value, options[name], "--{name} of the run is lost");
+        }
+        for (flag, [_, other]) in flags.iter().filter(|(flag, _)| !["name", "checkpoints_dir", "max_steps"].contains(&flag.as_str())) {
+            // A switch can only be put on.
+            if other.is_empty() {
+                assert_eq!(own[flag], true, "--{flag}");
+                continue;
+            }
+            let wanted = resolved(&parsed(&words("train", &[other])).unwrap().0).unwrap()[flag].take();
+            let found = again(&[other]);
+            assert_ne!(own[flag], wanted, "--{flag}");
+            let mut laid_over = own.clone();
+            laid_over[flag] = wanted;
+            assert_eq!(found, laid_over, "--{flag}");
+        }
+    }
+}
