@@ -5,7 +5,7 @@
 //! The pictures are made up: a disc on the left, the same disc with its colours turned on the right. No file is needed.
 
 use pixtape::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
-use pixtape::train::{GanMode, LOSS_NAMES, Losses, PictureFormat, Pix2Pix, Pix2PixConfig};
+use pixtape::train::{GanMode, Losses, PictureFormat, Pix2Pix, Pix2PixConfig};
 use pixtape::{Gpu, PlanOptions, Result};
 
 const SIDE: u32 = 64;
@@ -45,10 +45,10 @@ fn main() -> Result<()> {
     losses.extend(trainer.finish()?);
 
     for row in losses.iter().filter(|l| l.step == 1 || l.step % 25 == 0 || l.step == u64::from(steps)) {
-        let named: Vec<String> = LOSS_NAMES.iter().zip(row.values).map(|(name, value)| format!("{name} {value:.3}")).collect();
+        let named: Vec<String> = row.named.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
         println!("step {:3}  {}", row.step, named.join("  "));
     }
-    let l1 = |row: &Losses| row.values[1];
+    let l1 = |row: &Losses| row.get("G_L1").expect("pix2pix has it");
     println!("after {} steps G_L1 went from {:.2} to {:.2}", losses.len(), l1(&losses[0]), l1(losses.last().expect("there were steps")));
     Ok(())
 }

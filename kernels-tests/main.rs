@@ -20,6 +20,7 @@ mod init;
 mod loss;
 mod mul;
 mod picture;
+mod pool;
 mod registry;
 mod resample2d;
 mod sample;

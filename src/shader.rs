@@ -63,6 +63,7 @@ files!(
     "copy",
     "dropout",
     "ema",
+    "pool",
     "fill",
     "fma",
     "init",

@@ -22,7 +22,7 @@ pub enum Role {
     Gradient,
     /// Adam's moments, first and second.
     Moment,
-    /// Running statistics of norms.
+    /// Running statistics of norms, and pools of pictures.
     Running,
 }
 
@@ -244,6 +244,39 @@ impl Store {
     /// Adds a running statistic to a set.
     pub fn running(&mut self, set: &str, name: &str, channels: Channels) -> Param {
         self.add(set, name, Layout::Vector(channels), Role::Running)
+    }
+
+    /// Adds a tensor of the device's layout that no gradient belongs to: a page of a pool of pictures.
+    pub fn state(&mut self, set: &str, shape: Shape) -> StoreId {
+        let bytes = shape.bytes().next_multiple_of(ALIGN);
+        let set = self.set(set);
+        let page = self.page(set, Role::Running, bytes);
+        let offset = self.buffers[page].bytes;
+        self.buffers[page].bytes += bytes;
+        self.entry(page, offset, shape)
+    }
+
+    /// Reads a tensor as it lies on the device, padding included.
+    ///
+    /// # Errors
+    /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfMemory`].
+    pub async fn read_raw(&self, gpu: &Gpu, id: StoreId) -> Result<Vec<f32>> {
+        let (buffer, offset) = self.on_device(gpu, id)?;
+        let bytes = crate::gpu::read_buffer(gpu, &buffer, offset, self.shape(id).bytes(), "read state").await?;
+        Ok(bytemuck::pod_collect_to_vec(&bytes))
+    }
+
+    /// Writes what [`read_raw`](Self::read_raw) read.
+    ///
+    /// # Errors
+    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the number of values is wrong.
+    pub fn write_raw(&self, gpu: &Gpu, id: StoreId, values: &[f32]) -> Result<()> {
+        let shape = self.shape(id);
+        if values.len() as u64 * 4 != shape.bytes() {
+            return Err(crate::Error::Usage(format!("{} values for {shape} on the device", values.len())));
+        }
+        let (buffer, offset) = self.on_device(gpu, id)?;
+        gpu.scoped("write state", || gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(values)))
     }
 
     /// The weight pages of a set, whole. Call it when all parameters have been added.

@@ -1,4 +1,4 @@
-"""Writes nets.json: what PyTorch computes for the nets of pixtape, for `cargo test --test nets`.
+"""Writes nets.json and cycle_gan.json: what PyTorch computes for the nets and trainings of pixtape, for `cargo test --test nets --test cycle_gan`.
 
     python3 kernels-tests/golden/make_golden.py        # needs torch and numpy; a CPU will do, it takes half a minute
 
@@ -21,9 +21,9 @@ COMMAND = "python3 kernels-tests/golden/make_golden.py"
 DOT, DY, X, PICTURES = 900, 901, 902, 500
 
 
-def words(count, stream):
-    """First word of pcg4d(index, stream, 0, SEED) for index 0 .. count."""
-    v = [np.arange(count, dtype=np.uint32)] + [np.full(count, k, np.uint32) for k in (stream, 0, SEED)]
+def words(count, stream, seed=SEED, word=0):
+    """A word of pcg4d(index, stream, 0, seed) for index 0 .. count."""
+    v = [np.arange(count, dtype=np.uint32)] + [np.full(count, k, np.uint32) for k in (stream, 0, seed)]
     x, y, z, w = (a * np.uint32(1664525) + np.uint32(1013904223) for a in v)
     for turn in range(2):
         x = x + y * w
@@ -32,7 +32,7 @@ def words(count, stream):
         w = w + y * z
         if turn == 0:
             x, y, z, w = (a ^ (a >> np.uint32(16)) for a in (x, y, z, w))
-    return x
+    return (x, y, z, w)[word]
 
 
 def draw(shape, stream, scale, middle=0.0):
@@ -228,7 +228,76 @@ def curve(dtype, steps, variant=0):
     return rows
 
 
-def curves(steps=20, variants=16):
+def fold(seed):
+    """src/rng.rs: a 64-bit seed to 32 bits."""
+    mask = (1 << 64) - 1
+    z = (seed + 0x9E3779B97F4A7C15) & mask
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+    return (z ^ (z >> 31)) & 0xFFFFFFFF
+
+
+class Pool:
+    """The reference's image pool, with the decisions of src/ops/pool.rs."""
+
+    def __init__(self, size, stream, seed):
+        self.size, self.kept, self.count = size, [], 0
+        self.exchange, self.slot = (words(1000, 0xF0000000 + stream, fold(seed), word) for word in (0, 1))
+
+    def __call__(self, image):
+        at, self.count = self.count, self.count + 1
+        if at < self.size:
+            self.kept.append(image)
+            return image
+        if self.exchange[at] >> np.uint32(31) == 0:
+            return image
+        slot = int(self.slot[at]) * self.size >> 32
+        self.kept[slot], image = image, self.kept[slot]
+        return image
+
+
+CYCLE_LOSSES = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"]
+
+
+def cycle_curve(dtype, steps, variant=0):
+    """Losses of the first steps of a CycleGAN, in the reference's order of work; pools of 2 pictures, so that they are full at the third step."""
+    nets = [Resnet(2, 8, nn.InstanceNorm2d) for _ in range(2)] + [patch(2, 8, 3, nn.InstanceNorm2d) for _ in range(2)]
+    for k, net in enumerate(nets):
+        fill(net, "" if k < 2 else "model.", 100 * k, 0.0625)
+        if variant:
+            nudge(net, 4000 * variant + 1000 * k)
+        net.to(dtype).train()
+    g_a, g_b, d_a, d_b = nets
+    adam = [torch.optim.Adam([*p.parameters(), *q.parameters()], lr=2e-4, betas=(0.5, 0.999)) for p, q in ((g_a, g_b), (d_a, d_b))]
+    pools = [Pool(2, stream, 1) for stream in (0, 1)]
+    judge = lambda logits, real: nn.functional.mse_loss(logits, torch.full_like(logits, float(real)))
+    l1 = nn.functional.l1_loss
+    rows = []
+    for step in range(steps):
+        a, b = (picture(2 * (step % 4) + side).to(dtype) / 255 * 2 - 1 for side in (0, 1))
+        fake_b = g_a(a)
+        rec_a = g_b(fake_b)
+        fake_a = g_b(b)
+        rec_b = g_a(fake_a)
+        idt = [l1(g_a(b), b) * 10 * 0.5, l1(g_b(a), a) * 10 * 0.5]
+        gan = [judge(d_a(fake_b), True), judge(d_b(fake_a), True)]
+        cycle = [l1(rec_a, a) * 10, l1(rec_b, b) * 10]
+        adam[0].zero_grad()
+        sum(idt + gan + cycle).backward()
+        adam[0].step()
+        adam[1].zero_grad()
+        d_losses = []
+        for d, pool, real, fake in ((d_a, pools[0], b, fake_b), (d_b, pools[1], a, fake_a)):
+            loss = (judge(d(real), True) + judge(d(pool(fake.detach())), False)) * 0.5
+            loss.backward()
+            d_losses.append(loss)
+        adam[1].step()
+        found = dict(zip(CYCLE_LOSSES, [d_losses[0], gan[0], cycle[0], idt[0], d_losses[1], gan[1], cycle[1], idt[1]]))
+        rows.append([float(f"{found[name].item():.10g}") for name in CYCLE_LOSSES])
+    return rows
+
+
+def curves(steps=20, variants=16, curve=curve):
     """The f64 run, and how far f32 runs that differ in nothing but rounding get from it, the furthest of them at each step.
 
     One f32 run is no measure. Nothing happens until some value near a kink falls on the other side, and Adam makes a full step of a
@@ -264,6 +333,13 @@ def main():
     }
     text = json.dumps(golden, separators=(",", ":")).replace('},"', '},\n"').replace("],[", "],\n[") + "\n"
     pathlib.Path(__file__).with_name("nets.json").write_text(text)
+    cycle_gan()
+
+
+def cycle_gan():
+    golden = {"torch": torch.__version__, "regenerate": COMMAND, "losses": CYCLE_LOSSES, **curves(10, 8, cycle_curve)}
+    text = json.dumps(golden, separators=(",", ":")).replace("],[", "],\n[") + "\n"
+    pathlib.Path(__file__).with_name("cycle_gan.json").write_text(text)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ use crate::io::checkpoint::save_weights;
 use crate::io::{Picture, create_dir, write_aside};
 use crate::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
 use crate::plan::PlanOptions;
-use crate::train::{GanMode, LOSS_NAMES, Losses, PictureFormat, Pix2Pix, Pix2PixConfig, Translator};
+use crate::train::{GanMode, Losses, PictureFormat, Pix2Pix, Pix2PixConfig, Translator};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -140,7 +140,7 @@ impl Demo {
         losses.extend(self.trainer.finish()?);
         let seconds = started.elapsed().as_secs_f64();
         bar.finish_and_clear();
-        if let Some(bad) = losses.iter().find(|l| l.values.iter().any(|v| !v.is_finite())) {
+        if let Some(bad) = losses.iter().find(|l| l.named.iter().any(|(_, v)| !v.is_finite())) {
             return Err(Error::Internal(format!(
                 "the demo's training diverged at step {} on {}; pixtape devices --check tests the kernels",
                 bad.step,
@@ -211,7 +211,7 @@ impl Demo {
         }
         let info = self.gpu.info();
         let curve = |l: &Losses| {
-            let [g_gan, g_l1, d_real, d_fake] = l.values.map(f64::from);
+            let [g_gan, g_l1, d_real, d_fake] = ["G_GAN", "G_L1", "D_real", "D_fake"].map(|name| f64::from(l.get(name).unwrap_or(f32::NAN)));
             (l.step as u32, g_l1, g_gan, d_real, d_fake)
         };
         let device = format!("{}, {} {}", self.gpu.name(), info.driver, info.driver_info);
@@ -247,7 +247,7 @@ fn order(seed: u64, epoch: u64, count: u64) -> Vec<usize> {
 }
 
 fn describe(losses: &Losses) -> String {
-    LOSS_NAMES.iter().zip(losses.values).map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  ")
+    losses.named.iter().map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  ")
 }
 
 /// A line above the bar, or where there is no terminal just a line.

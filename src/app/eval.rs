@@ -1,6 +1,7 @@
 //! `pixtape eval`: how near results are to their targets.
 
-use super::flags::{EvalArgs, task};
+use super::flags::{CYCLE_GAN, EvalArgs, task};
+use super::run_folder::RunFolder;
 use super::samples::made;
 use super::scores::{Row, stem, table};
 use super::starting::Starting;
@@ -30,7 +31,9 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
 
 /// Runs a generator on the pairs of a phase.
 fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> {
-    let checkpoint = Checkpoint::read(checkpoint, &args.epoch)?;
+    // Of two generators the one of the direction; pix2pix is measured as it was trained unless the pairs are to be read the other way.
+    let cycle = checkpoint.is_dir() && RunFolder::options(checkpoint)?["model"] == CYCLE_GAN;
+    let checkpoint = Checkpoint::read(checkpoint, &args.epoch, args.direction.as_deref().filter(|_| cycle))?;
     let dataset = AlignedDataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
@@ -66,7 +69,8 @@ fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &Ge
     let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(Size::square(256));
     let all = AlignedOptions {
         root: root.into(),
-        task: run.map_or(Ok(Task::Aligned), |r| task(&r.dataset_mode, &r.mask))?,
+        // Without pairs there is nothing to measure.
+        task: run.filter(|r| !r.is_cycle()).map_or(Ok(Task::Aligned), |r| task(&r.dataset_mode, &r.mask))?,
         direction: direction.parse()?,
         preprocess: preprocess.parse()?,
         crop_size,

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Exports.
 pub(super) fn run(args: &ExportArgs) -> Result<()> {
-    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch)?;
+    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction.as_deref())?;
     let named = |e: String| Error::file(&args.checkpoint, e);
     let weights = checkpoint.weights();
     let norm = mode(&args.norm_mode, false).norm;

@@ -1,7 +1,7 @@
 //! `pixtape info`: what a checkpoint or a run's folder is.
 
-use super::flags::InfoArgs;
-use super::run_folder::{RunFolder, newest};
+use super::flags::{CYCLE_GAN, InfoArgs};
+use super::run_folder::{RunFolder, newest, weights_name};
 use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
 use serde_json::{Map, Value, json};
@@ -40,7 +40,8 @@ fn folder(path: &Path) -> Result<Value> {
             if !refused.is_empty() {
                 told["damaged"] = json!(refused);
             }
-            let mut generator = file(&found.folder.join("latest_net_G.safetensors"))?;
+            let net = if options["model"] == CYCLE_GAN { "G_A" } else { "G" };
+            let mut generator = file(&found.folder.join(weights_name("latest", net)))?;
             for name in ["architecture", "made_by"] {
                 if !generator[name].is_null() {
                     told[name] = generator[name].take();

@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => report::run_compare(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Tune(args) => tune::run(&args),
+        Command::Tune(args) => tune::run(&args, matches.subcommand().map(|(_, m)| m)),
         Command::Demo(args) => demo::run(&args),
         Command::Prepare(args) => prepare::run(&args),
         Command::Dev(args) => flags::dev(&args),
@@ -76,6 +76,9 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+/// A training of whichever model the flags say.
+type Trainer = crate::train::Training<crate::train::AnyModel>;
 
 /// The device that a command runs on.
 fn gpu(adapter: Option<&str>) -> Result<Gpu> {

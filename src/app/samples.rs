@@ -1,5 +1,6 @@
 //! Sample grids: the same few pictures after every epoch, input | output | target.
 
+use super::Trainer;
 use super::flags::TrainArgs;
 use crate::error::Result;
 use crate::io::dataset::has_phase;
@@ -7,23 +8,32 @@ use crate::io::{AlignedDataset, AnyPicture, Picture, Sample};
 use crate::nets::Mode;
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
-use crate::train::{Pix2Pix, Translator};
+use crate::train::Translator;
 use std::path::Path;
 
 /// Pictures in a grid.
 const ROWS: usize = 4;
 
-/// A fixed set of pairs and a generator for their size.
+/// A fixed set of pairs, and generators for their size: one, or both of a cycle.
 #[derive(Debug)]
 pub(super) struct Samples {
     dataset: AlignedDataset,
     pairs: Vec<Sample>,
-    translator: Translator,
+    translators: Vec<Translator>,
+    /// Whether a cycle's generators are shown on pictures of their own targets too.
+    identity: bool,
+}
+
+/// A grid, and what of it can be judged.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Input, output and target of each sample (a picture of the target's side where there are no pairs).
+    pub rows: Vec<[Picture; 3]>,
 }
 
 impl Samples {
     /// Takes the first pairs of the validation folder, or of the test or training folder where there is none.
-    pub fn new(trainer: &Pix2Pix, args: &TrainArgs, trained: &AlignedDataset, plan_options: PlanOptions, progress: Progress<'_>) -> Result<Samples> {
+    pub fn new(trainer: &Trainer, args: &TrainArgs, trained: &AlignedDataset, plan_options: PlanOptions, progress: Progress<'_>) -> Result<Samples> {
         let root = args.dataroot()?;
         let phase = ["val", "test"].into_iter().find(|p| has_phase(root, p)).unwrap_or(&args.data.phase);
         let options = |phase: &str| crate::io::AlignedOptions { max_dataset_size: Some(ROWS), ..trained.options().plain(phase) };
@@ -32,27 +42,99 @@ impl Samples {
         let dataset = AlignedDataset::open(options(phase)).ok().filter(same).map_or_else(|| AlignedDataset::open(options(&args.data.phase)), Ok)?;
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i)).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
-        let gpu = trainer.program().gpu();
-        let (format, size) = (trained.format(), trained.image_size());
-        let translator = Translator::with_progress(gpu, trainer.store(), trainer.best_generator(), size, mode, format, plan_options, progress)?;
-        Ok(Samples { dataset, pairs, translator })
+        let (gpu, store, format, size) = (trainer.program().gpu(), trainer.store(), trained.format(), trained.image_size());
+        let nets = trainer.best_generators().into_iter();
+        let translators =
+            nets.map(|net| Translator::with_progress(gpu, store, net, size, mode, format, plan_options.clone(), progress)).collect::<Result<_>>()?;
+        let [input_nc, output_nc] = trained.channels();
+        Ok(Samples { dataset, pairs, translators, identity: args.optim.lambda_identity > 0.0 && input_nc == output_nc })
     }
 
-    /// What the generator makes of a sample of a dataset whose pictures are like those trained on.
+    /// What the generator (from A to B) makes of a sample of a dataset whose pictures are like those trained on.
     pub async fn translate(&self, dataset: &AlignedDataset, sample: &Sample) -> Result<AnyPicture> {
-        made(dataset, &self.translator, sample).await
+        made(dataset, &self.translators[0], sample).await
     }
 
-    /// Translates the set and writes the grid; returns its rows: input, output, target.
-    pub async fn write(&self, path: &Path) -> Result<Vec<Vec<Picture>>> {
-        let mut rows = Vec::new();
+    /// Translates the set and writes the grid: input, output, target; of a cycle
+    /// real_A, fake_B, rec_A, idt_B, real_B, fake_A, rec_B, idt_A (the `idt_*` where there are identity terms).
+    pub async fn write(&self, path: &Path) -> Result<Shown> {
+        let (mut grid, mut rows) = (Vec::new(), Vec::new());
         for sample in &self.pairs {
-            let output = self.translate(&self.dataset, sample).await?;
-            rows.push(row(&self.dataset, sample, &output)?);
+            let [input, output, target] = match &self.translators[..] {
+                [both @ .., _] if !both.is_empty() => {
+                    let row = self.cycle(sample).await?;
+                    let half = row.len() / 2;
+                    let judged = [row[0].clone(), row[1].clone(), row[half].clone()];
+                    grid.push(row);
+                    judged
+                }
+                _ => {
+                    let output = self.translate(&self.dataset, sample).await?;
+                    let row = row(&self.dataset, sample, &output)?;
+                    grid.push(row.to_vec());
+                    row
+                }
+            };
+            rows.push([input, output, target]);
         }
-        Picture::grid(&rows, 4)?.save_png(path)?;
-        Ok(rows)
+        Picture::grid(&grid, 4)?.save_png(path)?;
+        Ok(Shown { rows })
     }
+
+    /// Both directions of a sample: the real picture, what is made of it, what is made back of that, and what the other generator, which
+    /// should leave it alone, makes of it.
+    async fn cycle(&self, sample: &Sample) -> Result<Vec<Picture>> {
+        let mut row = Vec::new();
+        for (side, real) in [&sample.input, &sample.target].into_iter().enumerate() {
+            let (there, back) = (&self.translators[side], &self.translators[1 - side]);
+            let values = self.dataset.encode(real)?;
+            let fake = there.run_values(&values, 0, 0).await?;
+            row.push(self.dataset.visible(real));
+            row.push(self.dataset.visible(&self.dataset.decode_as(fake.clone(), 1 - side)?));
+            row.push(self.dataset.visible(&self.dataset.decode_as(back.run_values(&fake, 0, 0).await?, side)?));
+            if self.identity {
+                row.push(self.dataset.visible(&self.dataset.decode_as(back.run_values(&values, 0, 0).await?, side)?));
+            }
+        }
+        Ok(row)
+    }
+
+    /// How the outputs of a cycle's generators go with their inputs: Pearson's correlation of all gray values of the set; `None` where there is no
+    /// cycle.
+    pub async fn correlations(&self) -> Result<Option<[f64; 2]>> {
+        if self.translators.len() < 2 {
+            return Ok(None);
+        }
+        let mut found = [0.0; 2];
+        for (side, found) in found.iter_mut().enumerate() {
+            let mut points = Vec::new();
+            for sample in &self.pairs {
+                let real = [&sample.input, &sample.target][side];
+                let fake = self.translators[side].run_values(&self.dataset.encode(real)?, 0, 0).await?;
+                let [x, y] = [self.dataset.visible(real), self.dataset.visible(&self.dataset.decode_as(fake, 1 - side)?)].map(|p| gray(&p));
+                points.extend(x.into_iter().zip(y));
+            }
+            *found = correlation(&points);
+        }
+        Ok(Some(found))
+    }
+}
+
+/// Means over the channels.
+fn gray(picture: &Picture) -> Vec<f64> {
+    let c = picture.channels as usize;
+    picture.data.chunks(c).map(|pixel| pixel.iter().map(|v| f64::from(*v)).sum::<f64>() / c as f64).collect()
+}
+
+/// Pearson's correlation; NaN where one side does not vary.
+fn correlation(points: &[(f64, f64)]) -> f64 {
+    let n = points.len() as f64;
+    let (mx, my) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
+    let (xy, xx, yy) = points.iter().fold((0.0, 0.0, 0.0), |(xy, xx, yy), (x, y)| {
+        let (x, y) = (x - mx, y - my);
+        (xy + x * y, xx + x * x, yy + y * y)
+    });
+    xy / (xx * yy).sqrt()
 }
 
 /// What a generator makes of a sample's input, without dropout: a picture that compares with its target.
@@ -61,6 +143,20 @@ pub(super) async fn made(dataset: &AlignedDataset, translator: &Translator, samp
 }
 
 /// Input, output and target as they are shown.
-pub(super) fn row(dataset: &AlignedDataset, sample: &Sample, output: &AnyPicture) -> Result<Vec<Picture>> {
-    Ok(vec![dataset.visible_input(sample), dataset.visible_output(sample, output)?, dataset.visible_output(sample, &sample.target)?])
+pub(super) fn row(dataset: &AlignedDataset, sample: &Sample, output: &AnyPicture) -> Result<[Picture; 3]> {
+    Ok([dataset.visible_input(sample), dataset.visible_output(sample, output)?, dataset.visible_output(sample, &sample.target)?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negatives_correlate_by_minus_one() {
+        let points = |slope: f64| (0..50).map(|i| (f64::from(i % 7), 3.0 + slope * f64::from(i % 7))).collect::<Vec<_>>();
+        assert!((correlation(&points(2.0)) - 1.0).abs() < 1e-12 && (correlation(&points(-0.5)) + 1.0).abs() < 1e-12);
+        assert!(correlation(&points(0.0)).is_nan());
+        let across: Vec<(f64, f64)> = (0..6).flat_map(|x| (0..6).map(move |y| (f64::from(x), f64::from(y)))).collect();
+        assert!(correlation(&across).abs() < 1e-12);
+    }
 }

@@ -1,16 +1,17 @@
 //! `pixtape tune`, and what `--tune` means to the other commands.
 
+use super::Trainer;
 use super::flags::{Tune, TuneArgs};
 use super::run_folder::RunFolder;
-use super::train::dataset_options;
+use super::train::{dataset_options, given};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::AlignedDataset;
 use crate::io::tuning::{Cached, Entry, TuningFile, clear, list};
 use crate::ops::Tuning;
 use crate::plan::{PlanOptions, Program};
-use crate::train::Pix2Pix;
 use crate::tune::{Identity, Load, Report, choices, measure, problems};
+use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fmt;
 use std::path::Path;
@@ -146,7 +147,7 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
 }
 
 /// Tunes, lists, clears.
-pub(super) fn run(args: &TuneArgs) -> Result<()> {
+pub(super) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
     if args.list {
         return show();
     }
@@ -159,6 +160,7 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
         return Err(Error::Usage(format!("--seconds {seconds}: a time above 0 is wanted")));
     }
     let mut train = args.train.clone();
+    train.model_defaults(|id| given(matches, id));
     let size = match &train.dataroot {
         Some(_) => {
             let dataset = AlignedDataset::open(dataset_options(&train)?)?;
@@ -170,7 +172,7 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
     let config = train.config(size)?;
     let gpu = super::gpu_with(train.device.adapter.as_deref(), args.family.as_deref())?;
     let options = PlanOptions { memory_limit: train.device.memory_limit, ..PlanOptions::default() };
-    let loads = problems(&Pix2Pix::plan(&config, gpu.family(), options)?);
+    let loads = problems(&Trainer::plan(&config, gpu.family(), options)?);
     let rule = Tuning::rule(gpu.family());
     let mut file = cached(&gpu).unwrap_or_else(|| TuningFile::new(Identity::of(&gpu)));
     let left = if args.again { loads.clone() } else { missing(Some(&file), &loads, &rule) };

@@ -5,7 +5,9 @@ use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::nets::{GeneratorConfig, UnetConfig, Weights};
+use crate::shape::Shape;
 use crate::store::{Param, Store, StoreId};
+use crate::train::Pool;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -91,6 +93,23 @@ impl TensorFile {
         all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.file.tensors[&name].1))
     }
 
+    /// Puts pictures made earlier into pools; names as [`save_pools`] writes them.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming the keys that differ.
+    pub fn load_pools(&self, gpu: &Gpu, store: &Store, pools: &[Pool]) -> Result<()> {
+        let wanted = pool_pages(store, pools).map(|(name, _, shape)| (name, public(shape))).collect();
+        self.check(&wanted, "these pools")?;
+        pool_pages(store, pools).try_for_each(|(name, id, shape)| {
+            let (c, width) = (shape.c.logical() as usize, 4 * shape.c.vec4s() as usize);
+            let mut raw = vec![0.0; shape.bytes() as usize / 4];
+            for (to, from) in raw.chunks_mut(width).zip(self.file.tensors[&name].1.chunks(c)) {
+                to[..c].copy_from_slice(from);
+            }
+            store.write_raw(gpu, id, &raw)
+        })
+    }
+
     /// Recognises a generator from names and shapes, as far as they tell. `dropout` of a U-Net cannot be seen in a file and is taken as on, as upstream
     /// builds it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
     ///
@@ -121,6 +140,15 @@ fn moments<'a>(net: &'a str, weights: &'a Weights) -> impl Iterator<Item = (Stri
         .params()
         .filter_map(|p| p.moments.map(|m| (p, m)))
         .flat_map(move |(p, [first, second])| [(format!("{net}.{}.exp_avg", p.name), p, first), (format!("{net}.{}.exp_avg_sq", p.name), p, second)])
+}
+
+/// Pages of pools, by name.
+fn pool_pages<'a>(store: &'a Store, pools: &'a [Pool]) -> impl Iterator<Item = (String, StoreId, Shape)> + 'a {
+    pools.iter().flat_map(|pool| pool.pages.pages().enumerate().map(|(at, id)| (format!("{}.{at}", pool.name), id, store.shape(id))))
+}
+
+fn public(Shape { n, h, w, c }: Shape) -> Vec<usize> {
+    [n, h, w, c.logical()].map(|v| v as usize).to_vec()
 }
 
 async fn values(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<Values> {
@@ -164,6 +192,24 @@ pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)
         for (name, param, id) in moments(net, weights) {
             file.tensors.insert(name, values(gpu, store, param, id).await?);
         }
+    }
+    write(path, &file)
+}
+
+/// Writes the pictures of pools: `<pool>.<page>` `[slots, height, width, channels]`, values from -1 to 1, zeros where a slot is free. Returns
+/// the file's bytes.
+///
+/// # Errors
+/// As [`save_weights`].
+pub async fn save_pools(gpu: &Gpu, store: &Store, pools: &[Pool], about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
+    let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
+    for (name, id, shape) in pool_pages(store, pools) {
+        let (c, width) = (shape.c.logical() as usize, 4 * shape.c.vec4s() as usize);
+        let raw = store.read_raw(gpu, id).await?;
+        if let Some(value) = raw.iter().find(|v| !v.is_finite()) {
+            return Err(Error::NotFinite { name, value: *value });
+        }
+        file.tensors.insert(name, (public(shape), raw.chunks(width).flat_map(|pixel| &pixel[..c]).copied().collect()));
     }
     write(path, &file)
 }

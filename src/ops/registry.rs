@@ -204,6 +204,12 @@ pub const OPS: &[OpInfo] = &[
         }
         Ok(())
     }),
+    op("pool", "pool", "y = x, or what is kept in a slot; the slot = x", Gradient::None("what comes out was made by an earlier step"), |t, s| {
+        let x = t.input("x", Shape::new(2, 3, 5, 6));
+        let pool = super::PoolPages::new(s, "pool", 3, [3, 5, 6]);
+        let decisions = t.pool_decisions("decisions", 2);
+        t.pool(s, &pool, x, decisions).map(drop)
+    }),
     op("ema", "ema", "e += share (w - e), share falling to 1 - decay", Gradient::None("an average of parameters is not trained through"), |t, s| {
         let (w, e) = (s.param("sample", "w", weight(6)).value, s.param("average", "w", weight(6)).value);
         t.ema(s, w, e, 0.999)

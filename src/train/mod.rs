@@ -1,15 +1,21 @@
-//! Training pix2pix, and running a generator.
+//! Training pix2pix and CycleGAN, and running a generator.
 
+mod cycle_gan;
 mod gan;
+mod model;
 mod pix2pix;
 mod schedule;
 mod strips;
+mod training;
 mod translator;
 mod values;
 
+pub use cycle_gan::{CycleGan, CycleGanConfig};
 pub use gan::{GanMode, gradient_penalty};
-pub use pix2pix::{LOSS_NAMES, Losses, Pix2Pix, Pix2PixConfig};
+pub use model::{AnyModel, Common, Model, Net, Network, Pictures, Pool, Recorded};
+pub use pix2pix::{Pix2Pix, Pix2PixConfig};
 pub use schedule::{LrPolicy, Rates, Schedule, ScheduleState};
 pub use strips::{Statistics, Strips};
+pub use training::{Losses, Training};
 pub use translator::Translator;
 pub use values::{PictureFormat, PictureValues, Values};

@@ -2,10 +2,10 @@
 
 use super::options::Options;
 use super::{LR, Timing, about, round, tuned, warm_trainer};
+use crate::app::Trainer;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::plan::Clock;
-use crate::train::Pix2Pix;
 use serde_json::{Value, json};
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ const ROUNDS: std::ops::RangeInclusive<usize> = 5..=200;
 /// One of the two.
 struct Side {
     gpu: Gpu,
-    trainer: Pix2Pix,
+    trainer: Trainer,
     pictures: [Vec<u8>; 2],
     seconds: Vec<f64>,
 }

@@ -1,12 +1,12 @@
 //! How long a training loop waits for pictures: real files, decoded by the loader that trains.
 
 use super::LR;
+use crate::app::Trainer;
 use crate::app::demo_draw::facade_pair;
 use crate::app::flags::TrainArgs;
 use crate::app::train::dataset_options;
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, Loader, Picture};
-use crate::train::Pix2Pix;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -52,7 +52,7 @@ impl Data {
     }
 
     /// Seconds a step that a loop of some steps waits for its batches. The first one, which nothing decodes ahead of, does not count.
-    pub fn wait(&self, trainer: &mut Pix2Pix, steps: usize) -> Result<f64> {
+    pub fn wait(&self, trainer: &mut Trainer, steps: usize) -> Result<f64> {
         let mut loader = Loader::new(self.dataset.clone(), 1, 0, self.threads)?;
         let mut waited = 0.0;
         for step in 0..=steps {
@@ -72,11 +72,15 @@ impl Data {
 fn draw(args: &TrainArgs) -> Result<TempDir> {
     let failed = |e: std::io::Error| Error::file(std::env::temp_dir(), format!("no temporary folder: {e}; set TMPDIR, or give --dataroot"));
     let folder = tempfile::tempdir().map_err(failed)?;
-    let phase = folder.path().join(&args.data.phase);
-    std::fs::create_dir_all(&phase).map_err(failed)?;
+    let phases: Vec<_> = if args.unpaired() { vec!["A", "B"] } else { vec![""] };
+    let phases: Vec<_> = phases.iter().map(|side| folder.path().join(format!("{}{side}", args.data.phase))).collect();
+    phases.iter().try_for_each(std::fs::create_dir_all).map_err(failed)?;
     for index in 0..PAIRS.max(args.data.batch_size as usize) {
         let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.data.crop_size.width);
-        join(&left, &right)?.save_png(&file(&phase, index))?;
+        match &phases[..] {
+            [one] => join(&left, &right)?.save_png(&file(one, index))?,
+            sides => sides.iter().zip([&left, &right]).try_for_each(|(side, picture)| picture.save_png(&file(side, index)))?,
+        }
     }
     Ok(folder)
 }

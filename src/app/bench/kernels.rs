@@ -6,12 +6,12 @@ use super::problem::{self, Measured, dense, variant};
 use super::roofline;
 use super::table::{self, Row, Skipped};
 use super::{Device, check_seconds, flags::KernelsArgs, preset, time, warm_trainer};
+use crate::app::Trainer;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, MAX_BINDING};
 use crate::ops::{Pass, Problem};
 use crate::plan::{Plan, PlanNode, PlanOptions};
 use crate::shape::{Conv, Shape};
-use crate::train::Pix2Pix;
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -101,7 +101,7 @@ fn groups(gpu: &Gpu, args: &KernelsArgs, wanted: &dyn Fn(Option<&str>, &str) -> 
     let (mut groups, mut skipped) = (vec![Group { net: None, batch: 1, problems: fixed(wanted), nodes: BTreeMap::new() }], Vec::new());
     for &batch in &args.batch_size {
         for net in NETS {
-            let plan = match Pix2Pix::plan(&preset(net, batch)?, gpu.family(), options.clone()) {
+            let plan = match Trainer::plan(&preset(net, batch)?, gpu.family(), options.clone()) {
                 Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) => {
                     skipped.push(Skipped { what: format!("{net}, batch {batch}"), why: e.to_string() });
                     continue;
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn rows_are_named_by_operation_shapes_and_kernel_and_count_every_node() {
         for family in [Family::Subgroup(8), Family::Workgroup] {
-            let plan = Pix2Pix::plan(&preset("pix2pix-256", 1).unwrap(), family, PlanOptions::default()).unwrap();
+            let plan = Trainer::plan(&preset("pix2pix-256", 1).unwrap(), family, PlanOptions::default()).unwrap();
             let rows = distinct(&plan);
             let names: Vec<&str> = rows.values().map(|(name, _)| name.as_str()).collect();
             for name in [

@@ -20,10 +20,11 @@ pub(super) use options::preset;
 use super::flags::Tune;
 use super::starting::Starting;
 use super::tune::{Tuned, resolve};
+use crate::app::Trainer;
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu, Request};
 use crate::plan::{Clock, PlanOptions, Program};
-use crate::train::{Pix2Pix, Pix2PixConfig};
+use crate::train::{AnyModel, Common, Model};
 use flags::What;
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -69,9 +70,9 @@ fn check_seconds(seconds: f64) -> Result<()> {
 }
 
 /// Pictures of noise for a step: input and target.
-fn noise(config: &Pix2PixConfig) -> [Vec<u8>; 2] {
-    let g = &config.generator;
-    let pixels = config.batch_size * config.width * config.height;
+fn noise(config: &AnyModel) -> [Vec<u8>; 2] {
+    let Common { generator: g, size, pictures, .. } = config.common();
+    let pixels = pictures * size.0 * size.1;
     [(g.input_nc(), 0), (g.output_nc(), 1)].map(|(channels, stream)| (0..pixels * channels).map(|i| crate::rng::random(i, stream, 0, 0)[0] as u8).collect())
 }
 
@@ -79,16 +80,16 @@ fn noise(config: &Pix2PixConfig) -> [Vec<u8>; 2] {
 const LR: f64 = 2e-4;
 
 /// The kernels that `--tune` says for a training step.
-fn tuned(gpu: &Gpu, config: &Pix2PixConfig, options: &options::Options) -> Result<Tuned> {
-    let plan = Pix2Pix::plan(config, gpu.family(), options.plan())?;
+fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::Options) -> Result<Tuned> {
+    let plan = Trainer::plan(config, gpu.family(), options.plan())?;
     resolve(gpu, &crate::tune::problems(&plan), options.args.train.device.tune.as_ref().unwrap_or(&Tune::Auto), true)
 }
 
 /// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every buffer holds plausible values.
-fn warm_trainer(gpu: &Gpu, config: Pix2PixConfig, options: PlanOptions) -> Result<(Pix2Pix, [Vec<u8>; 2])> {
+fn warm_trainer(gpu: &Gpu, config: AnyModel, options: PlanOptions) -> Result<(Trainer, [Vec<u8>; 2])> {
     let pictures = noise(&config);
     let mut starting = Starting::new(gpu);
-    let mut trainer = Pix2Pix::with_progress(gpu, config, options, &mut |done, total| starting.show(done, total))?;
+    let mut trainer = Trainer::with_progress(gpu, config, options, &mut |done, total| starting.show(done, total))?;
     drop(starting);
     for _ in 0..2 {
         trainer.step(&pictures[0], &pictures[1], LR)?;

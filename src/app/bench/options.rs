@@ -2,9 +2,10 @@
 
 use super::Device;
 use crate::app::flags::{TrainArgs, normalise};
+use crate::app::train::given;
 use crate::error::{Error, Result};
 use crate::plan::PlanOptions;
-use crate::train::Pix2PixConfig;
+use crate::train::AnyModel;
 use clap::parser::ValueSource;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser};
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub(in crate::app) struct StepWords {
     about = "Measures a training step: how long it takes, and where the time goes. Takes the flags of train; those that say nothing about a step are ignored."
 )]
 pub(super) struct StepArgs {
-    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32); flags change it from there. Without it: small,
+    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32), cycle_gan-256; flags change it from there. Without it: small,
     /// or train's own defaults where a flag says how large a net or a picture is.
     #[arg(long, value_parser = PRESETS)]
     pub preset: Option<String>,
@@ -56,7 +57,7 @@ pub(super) struct StepArgs {
 }
 
 /// Names of the presets.
-pub(super) const PRESETS: [&str; 3] = ["pix2pix-256", "pix2pix-128", "small"];
+pub(super) const PRESETS: [&str; 4] = ["pix2pix-256", "pix2pix-128", "small", "cycle_gan-256"];
 
 /// The training flags that a preset stands for.
 fn flags_of(preset: &str) -> Result<&'static [&'static str]> {
@@ -64,6 +65,7 @@ fn flags_of(preset: &str) -> Result<&'static [&'static str]> {
         "pix2pix-256" => Ok(&[]),
         "pix2pix-128" => Ok(&["--netG", "unet_128", "--ngf", "32", "--ndf", "32", "--load_size", "143", "--crop_size", "128"]),
         "small" => Ok(&["--netG", "unet_64", "--ngf", "32", "--ndf", "32", "--load_size", "72", "--crop_size", "64"]),
+        "cycle_gan-256" => Ok(&["--model", "cycle_gan"]),
         _ => Err(Error::Usage(format!("preset {preset:?}: choose {}", PRESETS.join(", ")))),
     }
 }
@@ -72,19 +74,19 @@ fn flags_of(preset: &str) -> Result<&'static [&'static str]> {
 ///
 /// # Errors
 /// [`Error::Usage`] for an unknown name.
-pub(in crate::app) fn preset(name: &str, batch_size: u32) -> Result<Pix2PixConfig> {
+pub(in crate::app) fn preset(name: &str, batch_size: u32) -> Result<AnyModel> {
     let words: Vec<String> = flags_of(name)?.iter().map(|w| w.to_string()).collect();
-    let args = parse(&words).map_err(|e| Error::Internal(e.to_string()))?.0.train;
-    args.config((args.data.crop_size.width, args.data.crop_size.height)).map(|config| Pix2PixConfig { batch_size, ..config })
+    let mut args = parse(&words).map_err(|e| Error::Internal(e.to_string()))?.0.train;
+    args.data.batch_size = batch_size;
+    args.config((args.data.crop_size.width, args.data.crop_size.height))
 }
 
 /// Flags that say how large a step is: with one of them and no preset, train's defaults hold.
-const SIZES: [&str; 7] = ["net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
+const SIZES: [&str; 8] = ["model", "net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
 /// Flags of train that decide nothing about a step: they are taken, since command lines get copied, and not listed.
-const UNLISTED: [&str; 21] = [
+const UNLISTED: [&str; 24] = [
     "name",
     "checkpoints_dir",
-    "model",
     "max_steps",
     "continue_train",
     "overwrite",
@@ -98,6 +100,10 @@ const UNLISTED: [&str; 21] = [
     "print_freq",
     "init_g",
     "init_d",
+    "init_g_a",
+    "init_g_b",
+    "init_d_a",
+    "init_d_b",
     "n_epochs",
     "n_epochs_decay",
     "lr",
@@ -112,7 +118,9 @@ fn parse(words: &[String]) -> Result<(StepArgs, clap::ArgMatches), clap::Error> 
     };
     let command = UNLISTED.iter().fold(StepArgs::command(), |c, id| c.mut_arg(id, |a| a.hide(true)));
     let matches = command.mut_arg("dataroot", dataroot).try_get_matches_from(words)?;
-    Ok((StepArgs::from_arg_matches(&matches)?, matches))
+    let mut args = StepArgs::from_arg_matches(&matches)?;
+    args.train.model_defaults(|id| given(Some(&matches), id));
+    Ok((args, matches))
 }
 
 /// One set of options, read.
@@ -159,7 +167,7 @@ impl Options {
     }
 
     /// The step for pictures of a size.
-    pub fn config(&self, size: (u32, u32)) -> Result<Pix2PixConfig> {
+    pub fn config(&self, size: (u32, u32)) -> Result<AnyModel> {
         self.args.train.config(size)
     }
 }
@@ -168,7 +176,6 @@ impl Options {
 mod tests {
     use super::*;
     use crate::gpu::Family;
-    use crate::train::Pix2Pix;
 
     fn read(words: &str) -> Options {
         Options::read(&words.split_whitespace().map(String::from).collect::<Vec<_>>())
@@ -178,7 +185,7 @@ mod tests {
     fn presets_plan_without_a_device() {
         for (name, parameters) in [("pix2pix-256", 54_413_955), ("pix2pix-128", 0), ("small", 0)] {
             let config = preset(name, 1).unwrap();
-            let plan = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default()).unwrap();
+            let plan = crate::app::Trainer::plan(&config, Family::Workgroup, PlanOptions::default()).unwrap();
             let memory = plan.memory();
             assert!(memory.parameters > 4 * parameters && plan.cost().flop > 0, "{name}");
             assert!((1.0..2.0).contains(&memory.activations_ratio()), "{name}: {memory}");

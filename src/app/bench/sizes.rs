@@ -88,8 +88,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
 }
 
 fn measure(gpu: &Gpu, options: &Options, side: u32, batch_size: u32) -> Result<Row> {
-    let mut config = options.config((side, side))?;
-    config.batch_size = batch_size;
+    let mut train = options.args.train.clone();
+    train.data.batch_size = batch_size;
+    let config = train.config((side, side))?;
     let tuned = tuned(gpu, &config, options)?;
     let (mut trainer, [input, target]) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
     let (started, mut done) = (Instant::now(), Vec::new());

@@ -4,18 +4,19 @@ use super::data::Data;
 use super::options::Options;
 use super::whereto::WhereTo;
 use super::{LR, Timing, about, against, check_seconds, round, sizes, tuned, warm_trainer};
+use crate::app::Trainer;
 use crate::app::train::peak_memory;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::plan::{Clock, Program};
-use crate::train::{Pix2Pix, Pix2PixConfig};
+use crate::train::AnyModel;
 use serde_json::{Value, json};
 use std::time::Instant;
 
 struct Report<'a> {
     gpu: &'a Gpu,
     options: &'a Options,
-    trainer: Pix2Pix,
+    trainer: Trainer,
     /// Where the kernels' choice comes from.
     tuning: String,
     /// From planning to the end of the second step.
@@ -71,7 +72,7 @@ fn encoding(program: &Program) -> f64 {
 }
 
 impl<'a> Report<'a> {
-    fn measure(gpu: &'a Gpu, options: &'a Options, config: Pix2PixConfig, data: &Data) -> Result<Report<'a>> {
+    fn measure(gpu: &'a Gpu, options: &'a Options, config: AnyModel, data: &Data) -> Result<Report<'a>> {
         let tuned = tuned(gpu, &config, options)?;
         let started = Instant::now();
         let (mut trainer, [input, target]) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
@@ -101,7 +102,7 @@ impl<'a> Report<'a> {
     }
 
     fn images(&self) -> f64 {
-        f64::from(self.trainer.config().batch_size) / self.running
+        f64::from(self.trainer.common().pictures) / self.running
     }
 
     /// Share of a step that the device would sit idle if the host did not work ahead.
@@ -110,10 +111,10 @@ impl<'a> Report<'a> {
     }
 
     fn print(&self) {
-        let (plan, config) = (self.trainer.program().plan(), self.trainer.config());
+        let (plan, config) = (self.trainer.program().plan(), self.trainer.common());
         let (cost, ms) = (plan.cost(), |t: Timing| format!("{:.3} ms (best {:.3})", 1e3 * t.median, 1e3 * t.min));
         println!("{} ({} kernels), {}", self.gpu.name(), self.gpu.family(), self.options.size);
-        println!("{}x{}, batch {}, {}, ngf {}, ndf {}", config.width, config.height, config.batch_size, config.generator, config.generator.ngf(), config.ndf);
+        println!("{}x{}, batch {}, {}, ngf {}, ndf {}", config.size.0, config.size.1, config.pictures, config.generator, config.generator.ngf(), config.ndf);
         println!(
             "plan: {} nodes, {} dispatches, {:.2} GFLOP, {:.0} MB touched",
             plan.nodes().len(),
@@ -138,15 +139,15 @@ impl<'a> Report<'a> {
     }
 
     fn json(&self) -> Value {
-        let (plan, config) = (self.trainer.program().plan(), self.trainer.config());
+        let (plan, config) = (self.trainer.program().plan(), self.trainer.common());
         let (memory, cost) = (plan.memory(), plan.cost());
         let mut report = json!({
             "about": about(self.gpu),
             "size": self.options.size,
             "flags": self.options.words.join(" "),
-            "width": config.width,
-            "height": config.height,
-            "batch_size": config.batch_size,
+            "width": config.size.0,
+            "height": config.size.1,
+            "batch_size": config.pictures,
             "nodes": plan.nodes().len(),
             "dispatches": plan.dispatches(),
             "pipelines": self.gpu.pipeline_count(),

@@ -162,7 +162,7 @@ pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
         Dev::Loader(args) => crate::app::loader_speed::run(args)?,
         Dev::Plan { preset } => {
             let config = crate::app::bench::preset(preset, 1)?;
-            println!("{}", crate::train::Pix2Pix::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions::default())?);
+            println!("{}", crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions::default())?);
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ pub(in crate::app) struct DataArgs {
     /// AtoB or BtoA.
     #[arg(long, default_value = "AtoB")]
     pub direction: String,
-    /// aligned (pairs), colorization (photos: lightness to colour), inpaint (photos: with a hole to whole).
+    /// aligned (pairs), unaligned (trainA/ and trainB/ without pairs, the default of --model cycle_gan), colorization (photos: lightness to colour), inpaint (photos: with a hole to whole).
     #[arg(long, default_value = "aligned")]
     pub dataset_mode: String,
     /// Holes of --dataset_mode inpaint: center, random, or a folder of masks (white is a hole).
@@ -96,12 +96,13 @@ impl DataArgs {
 pub(in crate::app) fn task(mode: &str, mask: &str) -> Result<Task> {
     Ok(match mode {
         "aligned" => Task::Aligned,
+        "unaligned" => Task::Unaligned,
         "colorization" => Task::Colorization,
         "inpaint" => Task::Inpaint(match mask {
             "center" => Mask::Center,
             "random" => Mask::Random,
             folder => Mask::Folder(folder.into()),
         }),
-        other => return Err(Error::Usage(format!("--dataset_mode {other}: choose aligned, colorization or inpaint"))),
+        other => return Err(Error::Usage(format!("--dataset_mode {other}: choose aligned, unaligned, colorization or inpaint"))),
     })
 }

@@ -34,6 +34,9 @@ pub(in crate::app) struct ExportArgs {
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
+    /// AtoB or BtoA: which of the two generators of a run of cycle_gan.
+    #[arg(long, value_parser = ["AtoB", "BtoA"])]
+    pub direction: Option<String>,
     /// safetensors (exact, PyTorch's names), half (weights in 16 bits), small (weights in 8 bits), onnx.
     #[arg(long, value_parser = ["safetensors", "half", "small", "onnx"])]
     pub format: String,

@@ -16,7 +16,7 @@ pub(super) use data::task;
 pub(super) use device::Tune;
 pub(super) use files::{ExportArgs, ImportArgs};
 pub(super) use run::{InfoArgs, ResumeArgs, RunArgs, TalkArgs, TrainCommand};
-pub(super) use train::TrainArgs;
+pub(super) use train::{CYCLE_GAN, TrainArgs};
 pub(super) use translate::TranslateArgs;
 pub(super) use values::bytes;
 
@@ -87,7 +87,6 @@ const IGNORED: &[(&str, bool)] = &[
     ("wandb_project_name", true),
     ("verbose", false),
     ("suffix", true),
-    ("pool_size", true),
 ];
 
 /// Whether a flag of upstream has no meaning here.

@@ -31,7 +31,7 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ndf: u32,
     /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512, encoder_decoder_32 … encoder_decoder_512 (the same without skips), resnet_6blocks,
-    /// resnet_9blocks.
+    /// resnet_9blocks (the default of --model cycle_gan).
     #[arg(long = "netG", default_value = "unet_256", value_parser = underscored)]
     #[serde(rename = "netG")]
     pub net_g: String,
@@ -47,7 +47,7 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long = "condition_D", default_value = "on", value_parser = ["on", "off"])]
     #[serde(rename = "condition_D", default = "on")]
     pub condition_d: String,
-    /// Norm: batch, instance, instance_affine, none.
+    /// Norm: batch, instance (the default of --model cycle_gan), instance_affine, none.
     #[arg(long, default_value = "batch", value_parser = underscored)]
     pub norm: String,
     /// Norm of the discriminator; --norm's by default.
@@ -64,9 +64,13 @@ pub(in crate::app) struct NetworkArgs {
     /// Scale of the initial weights.
     #[arg(long, default_value_t = 0.02)]
     pub init_gain: f32,
-    /// Leave out dropout.
+    /// Leave out dropout; --model cycle_gan does so by default.
     #[arg(long)]
     pub no_dropout: bool,
+    /// Use dropout where it is left out by default.
+    #[arg(long, conflicts_with = "no_dropout")]
+    #[serde(skip)]
+    pub dropout: bool,
     /// Start the generator from a safetensors file.
     #[arg(long = "init_G", value_name = "FILE")]
     #[serde(default, rename = "init_G", skip_serializing_if = "Option::is_none")]
@@ -75,4 +79,29 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long = "init_D", value_name = "FILE")]
     #[serde(default, rename = "init_D", skip_serializing_if = "Option::is_none")]
     pub init_d: Option<PathBuf>,
+    /// Start the generator from A to B of --model cycle_gan from a safetensors file.
+    #[arg(long = "init_G_A", value_name = "FILE")]
+    #[serde(default, rename = "init_G_A", skip_serializing_if = "Option::is_none")]
+    pub init_g_a: Option<PathBuf>,
+    /// The same of the generator from B to A.
+    #[arg(long = "init_G_B", value_name = "FILE")]
+    #[serde(default, rename = "init_G_B", skip_serializing_if = "Option::is_none")]
+    pub init_g_b: Option<PathBuf>,
+    /// The same of the discriminator of B, which judges what G_A makes.
+    #[arg(long = "init_D_A", value_name = "FILE")]
+    #[serde(default, rename = "init_D_A", skip_serializing_if = "Option::is_none")]
+    pub init_d_a: Option<PathBuf>,
+    /// The same of the discriminator of A.
+    #[arg(long = "init_D_B", value_name = "FILE")]
+    #[serde(default, rename = "init_D_B", skip_serializing_if = "Option::is_none")]
+    pub init_d_b: Option<PathBuf>,
+}
+
+impl NetworkArgs {
+    /// Weights that networks start from, by the networks' names.
+    pub fn init(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        let all =
+            [("G", &self.init_g), ("D", &self.init_d), ("G_A", &self.init_g_a), ("G_B", &self.init_g_b), ("D_A", &self.init_d_a), ("D_B", &self.init_d_b)];
+        all.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)))
+    }
 }

@@ -6,20 +6,24 @@ use super::networks::NetworkArgs;
 use super::optimiser::OptimiserArgs;
 use super::run::RunArgs;
 use crate::error::{Error, Result};
-use crate::nets::{GeneratorConfig, UnetConfig};
+use crate::nets::{DiscriminatorKind, GeneratorConfig, UnetConfig};
+use crate::train::{AnyModel, CycleGanConfig, Pix2PixConfig};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+
+/// The name of the model without pairs.
+pub(in crate::app) const CYCLE_GAN: &str = "cycle_gan";
 
 /// Flags of `train`; names and defaults are the reference's where it has them.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(rename_all = "snake_case")]
 pub(in crate::app) struct TrainArgs {
     /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right, or trainA/ and trainB/, or train.tsv; or a list file, each
-    /// row input TAB target.
+    /// row input TAB target. For cycle_gan trainA/ and trainB/, which need not be pairs.
     #[arg(long)]
     pub dataroot: Option<PathBuf>,
-    /// pix2pix, or colorization (pix2pix with --dataset_mode colorization).
+    /// pix2pix (pairs), colorization (pix2pix with --dataset_mode colorization), cycle_gan (two folders without pairs).
     #[arg(long, default_value = "pix2pix")]
     pub model: String,
     #[command(flatten)]
@@ -55,37 +59,89 @@ impl TrainArgs {
     }
 
     /// The step's configuration for pictures of a size.
-    pub fn config(&self, (width, height): (u32, u32)) -> Result<crate::train::Pix2PixConfig> {
-        use crate::nets::DiscriminatorKind;
+    pub fn config(&self, (width, height): (u32, u32)) -> Result<AnyModel> {
         let discriminator = match self.nets.net_d.as_str() {
             "basic" => DiscriminatorKind::Patch { n_layers: 3 },
             "n_layers" => DiscriminatorKind::Patch { n_layers: self.nets.n_layers_d },
             "pixel" => DiscriminatorKind::Pixel,
             other => return Err(Error::Usage(format!("--netD {other}: choose basic, n_layers or pixel"))),
         };
-        Ok(crate::train::Pix2PixConfig {
-            generator: self.generator()?,
+        let (generator, ndf, norm_d) = (self.generator()?, self.nets.ndf, self.nets.norm_d.as_deref().map(str::parse).transpose()?);
+        let (batch_size, pictures, gan_mode) = (self.data.batch_size, self.data.pictures(), self.optim.gan_mode.parse()?);
+        let (beta1, seed) = (self.optim.beta1, self.run.seed);
+        let (init_type, init_gain) = (self.nets.init_type.parse()?, self.nets.init_gain);
+        let OptimiserArgs { lambda_a, lambda_b, lambda_identity, pool_size, .. } = self.optim;
+        if self.unpaired() {
+            let config = CycleGanConfig {
+                generator,
+                discriminator,
+                ndf,
+                norm_d,
+                batch_size,
+                width,
+                height,
+                pictures,
+                gan_mode,
+                lambda_a,
+                lambda_b,
+                lambda_identity,
+                pool_size,
+                beta1,
+                init_type,
+                init_gain,
+                seed,
+            };
+            return Ok(AnyModel::CycleGan(config));
+        }
+        let OptimiserArgs { accumulate, lambda_l1, lambda_gan, lambda_tv, lambda_gp, label_smoothing, ema, .. } = self.optim;
+        Ok(AnyModel::Pix2Pix(Pix2PixConfig {
+            generator,
             discriminator,
-            ndf: self.nets.ndf,
-            norm_d: self.nets.norm_d.as_deref().map(str::parse).transpose()?,
+            ndf,
+            norm_d,
             condition_d: self.nets.condition_d == "on",
-            batch_size: self.data.batch_size,
-            accumulate: self.optim.accumulate,
+            batch_size,
+            accumulate,
             width,
             height,
-            pictures: self.data.pictures(),
-            gan_mode: self.optim.gan_mode.parse()?,
-            lambda_l1: self.optim.lambda_l1,
-            lambda_gan: self.optim.lambda_gan,
-            lambda_tv: self.optim.lambda_tv,
-            lambda_gp: self.optim.lambda_gp,
-            label_smoothing: self.optim.label_smoothing,
-            ema: self.optim.ema,
-            beta1: self.optim.beta1,
-            init_type: self.nets.init_type.parse()?,
-            init_gain: self.nets.init_gain,
-            seed: self.run.seed,
-        })
+            pictures,
+            gan_mode,
+            lambda_l1,
+            lambda_gan,
+            lambda_tv,
+            lambda_gp,
+            label_smoothing,
+            ema,
+            beta1,
+            init_type,
+            init_gain,
+            seed,
+        }))
+    }
+
+    /// Whether the model takes two folders that need not be pairs.
+    pub fn unpaired(&self) -> bool {
+        self.model == CYCLE_GAN
+    }
+
+    /// Defaults that hang on `--model`, for what was not `given` (by clap's names).
+    pub fn model_defaults(&mut self, given: impl Fn(&str) -> bool) {
+        let set = |id: &str, place: &mut String, value: &str| {
+            if !given(id) {
+                *place = value.into();
+            }
+        };
+        match self.model.as_str() {
+            "colorization" => self.data.dataset_mode = "colorization".into(),
+            CYCLE_GAN => {
+                set("dataset_mode", &mut self.data.dataset_mode, "unaligned");
+                set("net_g", &mut self.nets.net_g, "resnet_9blocks");
+                set("norm", &mut self.nets.norm, "instance");
+                set("gan_mode", &mut self.optim.gan_mode, "lsgan");
+                self.nets.no_dropout = !self.nets.dropout;
+            }
+            _ => {}
+        }
     }
 
     /// Writes down what a dataset's files said.

@@ -21,6 +21,9 @@ pub(in crate::app) struct TranslateArgs {
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
+    /// AtoB or BtoA: which of the two generators of a run of cycle_gan; by default the way the run was trained to go first.
+    #[arg(long, value_parser = ["AtoB", "BtoA"])]
+    pub direction: Option<String>,
     /// Statistics of the norms: batch (of each picture), running, instance.
     #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
     pub norm_mode: String,

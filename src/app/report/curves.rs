@@ -154,7 +154,11 @@ pub(super) fn loss_label(name: &str) -> String {
 
 /// What the losses of a run's game are where its discriminator only guesses.
 pub(super) fn chance(run: &Run) -> Option<Chance> {
-    Chance::of(run.option("gan_mode").parse().ok()?, run.number("lambda_GAN").unwrap_or(1.0), run.number("label_smoothing").unwrap_or(0.0))
+    let mode = run.option("gan_mode").parse().ok()?;
+    if run.option("model") == "cycle_gan" {
+        return Chance::unpaired(mode);
+    }
+    Chance::of(mode, run.number("lambda_GAN").unwrap_or(1.0), run.number("label_smoothing").unwrap_or(0.0))
 }
 
 /// A level of guessing in words.

@@ -6,16 +6,19 @@
 //! whose digests hold, and puts `latest_*` right first.
 
 use super::{OPTIONS, RunFolder, State};
+use crate::app::Trainer;
 use crate::error::{Error, Result};
-use crate::io::checkpoint::{TensorFile, save_moments, save_weights};
+use crate::io::checkpoint::{TensorFile, save_moments, save_pools, save_weights};
 use crate::io::write_aside;
-use crate::train::{Pix2Pix, ScheduleState};
+use crate::train::ScheduleState;
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(super) const STATE: &str = "latest_state.json";
 pub(super) const MOMENTS: &str = "latest_optimizer.safetensors";
+/// Pictures made earlier, of models that keep some.
+pub(super) const POOLS: &str = "latest_pools.safetensors";
 pub(super) const FOLDER: &str = "checkpoints";
 /// What goes with a checkpoint but is not of its step: the best weights so far.
 const BEST: &str = "best";
@@ -23,7 +26,7 @@ const BEST: &str = "best";
 const AVERAGE: &str = "G_ema";
 
 /// The file of a network's weights; `epoch`: `latest`, `best`, a number, or `iter_` and a number.
-pub(super) fn weights_name(epoch: &str, net: &str) -> String {
+pub(in crate::app) fn weights_name(epoch: &str, net: &str) -> String {
     format!("{epoch}_net_{net}.safetensors")
 }
 
@@ -89,7 +92,7 @@ pub(in crate::app) fn newest(run: &Path) -> Result<Option<Found>> {
 
 impl Found {
     /// Puts the checkpoint into a trainer.
-    pub fn load(&self, trainer: &mut Pix2Pix) -> Result<()> {
+    pub fn load(&self, trainer: &mut Trainer) -> Result<()> {
         let gpu = trainer.program().gpu().clone();
         for (net, weights, _) in trainer.saved_networks() {
             if net == AVERAGE && !self.state.has(&weights_name("latest", net)) {
@@ -100,6 +103,9 @@ impl Found {
         }
         let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
         TensorFile::read(&self.folder.join(MOMENTS))?.load_moments(&gpu, trainer.store(), &networks)?;
+        if !trainer.pools().is_empty() {
+            TensorFile::read(&self.folder.join(POOLS))?.load_pools(&gpu, trainer.store(), trainer.pools())?;
+        }
         trainer.set_steps(self.state.step);
         if self.state.has(&weights_name("latest", AVERAGE)) { Ok(()) } else { trainer.restart_average() }
     }
@@ -157,7 +163,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::NotFinite`] if there is nothing worth keeping, [`Error::File`] if it cannot be written. The checkpoint before stays whole.
-    pub async fn save(&mut self, trainer: &Pix2Pix, position: (u64, usize), also: &[String], schedule: ScheduleState) -> Result<()> {
+    pub async fn save(&mut self, trainer: &Trainer, position: (u64, usize), also: &[String], schedule: ScheduleState) -> Result<()> {
         self.sync()?;
         let (step, folder) = (trainer.steps(), self.path.join(FOLDER));
         let part = folder.join(format!(".step_{step}"));
@@ -172,14 +178,14 @@ impl RunFolder {
         })
     }
 
-    async fn write_checkpoint(&self, trainer: &Pix2Pix, position: (u64, usize), also: &[String], schedule: ScheduleState, part: &Path) -> Result<()> {
+    async fn write_checkpoint(&self, trainer: &Trainer, position: (u64, usize), also: &[String], schedule: ScheduleState, part: &Path) -> Result<()> {
         let (gpu, step, folder) = (trainer.program().gpu(), trainer.steps(), self.path.join(FOLDER));
         let cannot = |path: &Path, e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
         // Not its parents: a run's folder that is gone stays gone.
         fs::create_dir(&folder).or_else(|e| if folder.is_dir() { Ok(()) } else { Err(cannot(&folder, e)) })?;
         sweep(&folder);
         fs::create_dir(part).map_err(|e| cannot(part, e))?;
-        let mut state = State::new(step, position, trainer.config().seed, schedule);
+        let mut state = State::new(step, position, trainer.common().seed, schedule);
         for (net, weights, passes) in trainer.saved_networks() {
             let name = weights_name("latest", net);
             let about = self.about(&json!({ "network": net, "step": step }));
@@ -188,6 +194,10 @@ impl RunFolder {
         let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
         let about = self.about(&json!({ "network": "optimizer", "step": step }));
         state.vouch(MOMENTS, &save_moments(gpu, trainer.store(), &networks, Some(&about), &part.join(MOMENTS)).await?);
+        if !trainer.pools().is_empty() {
+            let about = self.about(&json!({ "network": "pools", "step": step }));
+            state.vouch(POOLS, &save_pools(gpu, trainer.store(), trainer.pools(), Some(&about), &part.join(POOLS)).await?);
+        }
         // So that the folder is a run's folder of its own, for translate and eval.
         for name in best_files(&self.path).iter().map(String::as_str).chain([OPTIONS]) {
             link(&self.path.join(name), &part.join(name))?;
@@ -211,7 +221,7 @@ impl RunFolder {
     }
 
     /// Gives the weights of a checkpoint's folder names of their own in the run's folder.
-    fn name_weights(&self, trainer: &Pix2Pix, folder: &Path, epoch: &str) -> Result<()> {
+    fn name_weights(&self, trainer: &Trainer, folder: &Path, epoch: &str) -> Result<()> {
         trainer.saved_networks().iter().try_for_each(|(net, ..)| link(&folder.join(weights_name("latest", net)), &self.path.join(weights_name(epoch, net))))
     }
 
@@ -230,7 +240,7 @@ impl RunFolder {
     }
 
     /// Keeps the weights as the best so far, with what they were measured by.
-    pub async fn save_best(&self, trainer: &Pix2Pix, epoch: u64, metric: &str, value: f64) -> Result<()> {
+    pub async fn save_best(&self, trainer: &Trainer, epoch: u64, metric: &str, value: f64) -> Result<()> {
         let (gpu, step) = (trainer.program().gpu(), trainer.steps());
         for (net, weights, passes) in trainer.saved_networks() {
             let about = self.about(&json!({ "network": net, "step": step }));

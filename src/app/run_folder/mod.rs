@@ -4,7 +4,7 @@ mod checkpoints;
 mod logs;
 mod state;
 
-pub(super) use checkpoints::{Found, newest};
+pub(super) use checkpoints::{Found, newest, weights_name};
 pub(super) use logs::Log;
 pub(super) use state::State;
 
@@ -137,8 +137,8 @@ impl RunFolder {
         let mut row = Map::new();
         row.insert("step".into(), losses.step.into());
         row.insert("epoch".into(), epoch.into());
-        for (name, value) in losses.named() {
-            row.insert(name.into(), json!(value));
+        for (name, value) in &losses.named {
+            row.insert((*name).into(), json!(value));
         }
         self.losses.line(&Value::Object(row))
     }
@@ -208,13 +208,14 @@ pub(super) fn write_json(path: &Path, value: &Value) -> Result<()> {
 
 /// Removes what a run wrote, and nothing else.
 fn remove_run(path: &Path) -> Result<()> {
-    const FILES: [&str; 12] = [
+    const FILES: [&str; 13] = [
         OPTIONS,
         CONFIG,
         TUNING,
         INFO,
         checkpoints::STATE,
         checkpoints::MOMENTS,
+        checkpoints::POOLS,
         "best.json",
         "report.html",
         "losses.jsonl",

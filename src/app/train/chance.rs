@@ -13,6 +13,9 @@ pub(in crate::app) struct Chance {
     pub d_fake: f64,
     /// The least that the mean of D's two losses can be. Smoothed labels keep cross-entropy above 0.
     pub least: f64,
+    /// Whether there are two games, as in CycleGAN: the losses are then `G_A` and `G_B` of the generators, `D_A` and `D_B` of the discriminators, each
+    /// the mean of what is real and what is made.
+    two: bool,
 }
 
 impl Chance {
@@ -33,7 +36,14 @@ impl Chance {
             d_real: level(label, answer),
             d_fake: level(0.0, answer),
             least: if mode == GanMode::Vanilla { cross_entropy(label, label) / 2.0 } else { 0.0 },
+            two: false,
         })
+    }
+
+    /// The same for a model without pairs, which has neither that weight nor smoothing.
+    pub fn unpaired(mode: GanMode) -> Option<Chance> {
+        let one = Chance::of(mode, 1.0, 0.0)?;
+        Some(Chance { d_real: one.d(), d_fake: one.d(), two: true, ..one })
     }
 
     /// Mean of D's two losses.
@@ -43,7 +53,10 @@ impl Chance {
 
     /// The losses that have a level, by name.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        [("G_GAN", self.g_gan), ("D_real", Some(self.d_real)), ("D_fake", Some(self.d_fake))].into_iter().filter_map(|(name, level)| Some((name, level?)))
+        let (g, real, fake) = (self.g_gan, Some(self.d_real), Some(self.d_fake));
+        let losses =
+            if self.two { [("G_A", g), ("G_B", g), ("D_A", real), ("D_B", fake)] } else { [("G_GAN", g), ("", None), ("D_real", real), ("D_fake", fake)] };
+        losses.into_iter().filter_map(|(name, level)| Some((name, level?)))
     }
 
     /// Each level with the names of the losses that have it.
@@ -67,8 +80,13 @@ impl Chance {
     pub fn text(&self) -> String {
         match &self.levels()[..] {
             [(level, _)] if self.g_gan.is_some() => format!("{level:.3}"),
-            levels => levels.iter().map(|(level, names)| format!("{names} {level:.3}")).collect::<Vec<_>>().join(", "),
+            _ => self.by_name(),
         }
+    }
+
+    /// The levels with the names of all losses.
+    pub fn by_name(&self) -> String {
+        self.levels().iter().map(|(level, names)| format!("{names} {level:.3}")).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -131,5 +149,9 @@ mod tests {
         assert_eq!(text(GanMode::Hinge, 1.0, 0.0), "D_real and D_fake 1.000");
         assert_eq!(text(GanMode::Vanilla, 1.0, 0.1), "G_GAN 0.799, D_real 0.778, D_fake 0.598");
         assert_eq!(text(GanMode::Wgangp, 1.0, 0.0), "");
+        let by_name = |mode| Chance::unpaired(mode).map(|c| (c.text(), c.by_name())).unwrap_or_default();
+        assert_eq!(by_name(GanMode::Lsgan), ("0.250".into(), "G_A, G_B, D_A and D_B 0.250".into()));
+        assert_eq!(by_name(GanMode::Hinge).0, "D_A and D_B 1.000");
+        assert!(Chance::unpaired(GanMode::Wgangp).is_none());
     }
 }

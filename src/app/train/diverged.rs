@@ -54,16 +54,16 @@ impl Session<'_> {
     }
 
     fn pictures(&self, batch: &Batch) -> Result<Vec<Vec<Picture>>> {
-        let c = self.trainer.config();
-        let pixels = (c.width * c.height) as usize;
-        let sides = [(&batch.input, c.generator.input_nc()), (&batch.target, c.generator.output_nc())];
+        let ((width, height), [input_nc, output_nc]) = (self.dataset.image_size(), self.dataset.channels());
+        let pixels = (width * height) as usize;
+        let sides = [(&batch.input, input_nc), (&batch.target, output_nc)];
         // As the net saw them: values from -1 to 1 from black to white.
         let one = |pair: usize, (values, channels): (&PictureValues, u32)| -> Result<Picture> {
             let size = pixels * channels as usize;
             let range = pair * size..(pair + 1) * size;
             Ok(match values {
-                PictureValues::Bytes(bytes) => Picture::new(c.width, c.height, channels, bytes[range].to_vec())?,
-                PictureValues::Floats(v) => AnyPicture::from_values(&v[range], (c.width, c.height), channels, Depth::U8, None)?.to_8bit(None),
+                PictureValues::Bytes(bytes) => Picture::new(width, height, channels, bytes[range].to_vec())?,
+                PictureValues::Floats(v) => AnyPicture::from_values(&v[range], (width, height), channels, Depth::U8, None)?.to_8bit(None),
             }
             .visible())
         };

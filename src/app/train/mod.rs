@@ -9,9 +9,10 @@ mod validation;
 mod watch;
 
 pub(super) use chance::Chance;
-pub(super) use options::{dataset_options, resolved};
+pub(super) use options::{dataset_options, given, resolved};
 pub(super) use progress::peak_memory;
 
+use super::Trainer;
 use super::flags::{TrainCommand, Tune};
 use super::run_folder::{About, RunFolder, lock, newest, refuse_held};
 use super::samples::Samples;
@@ -22,7 +23,6 @@ use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
 use crate::io::{AlignedDataset, AlignedOptions};
 use crate::plan::PlanOptions;
-use crate::train::Pix2Pix;
 use crate::tune::Identity;
 use clap::ArgMatches;
 use options::{COMMIT, about, check, resumed};
@@ -53,6 +53,9 @@ pub(super) fn scan(options: AlignedOptions) -> Result<AlignedDataset> {
 /// What a dataset's pictures are, for people.
 fn described(dataset: &AlignedDataset) -> String {
     let ([a, b], [deep_a, deep_b], (w, h)) = (dataset.channels(), dataset.depths(), dataset.frame().content);
+    if let Some([inputs, targets]) = dataset.heaps() {
+        return format!("{inputs} and {targets} pictures of {w}x{h}, {a} channels of {deep_a} and {b} of {deep_b}");
+    }
     format!("{} pairs of {w}x{h}, {a} channels of {deep_a} to {b} of {deep_b}", dataset.len())
 }
 
@@ -60,11 +63,16 @@ fn described(dataset: &AlignedDataset) -> String {
 pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result<()> {
     let TrainCommand { train: args, talk } = command;
     let mut progress = Progress::new(&talk);
-    let mut args = if args.run.continue_train { resumed(args, matches)? } else { args };
-    if args.model == "colorization" {
-        args.data.dataset_mode = "colorization".into();
+    let mut args = args;
+    if args.run.continue_train {
+        args = resumed(args, matches)?;
+    } else {
+        args.model_defaults(|id| given(matches, id));
     }
-    check(&args)?;
+    check(&args, matches)?;
+    if !args.unpaired() && given(matches, "pool_size") {
+        eprintln!("note: --pool_size has no meaning for --model {} and is ignored", args.model);
+    }
     let path = args.folder();
     let held = if args.run.continue_train { Some(lock(&path)?) } else { None };
     let found = if args.run.continue_train { newest(&path)? } else { None };
@@ -86,28 +94,26 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     args.resolve(&dataset);
     let args = args;
     let config = args.config(dataset.image_size())?;
-    let chance = Chance::of(config.gan_mode, config.lambda_gan.into(), config.label_smoothing.into());
+    let chance = options::chance(&args)?;
     if !args.run.continue_train {
         refuse_held(&path, args.run.overwrite)?;
     }
-    let init: Vec<(usize, TensorFile)> = [(0, &args.nets.init_g), (1, &args.nets.init_d)]
-        .into_iter()
-        .filter(|_| found.is_none())
-        .filter_map(|(at, file)| file.as_ref().map(|f| TensorFile::read(f).map(|t| (at, t))))
-        .collect::<Result<_>>()?;
+    let init = args.nets.init().filter(|_| found.is_none()).map(|(net, file)| Ok((net, TensorFile::read(file)?))).collect::<Result<Vec<_>>>()?;
 
     let gpu = super::gpu(args.device.adapter.as_deref())?;
     let plan_options = PlanOptions { memory_limit: args.device.memory_limit, reuse: !args.device.no_reuse, ..PlanOptions::default() };
     // Refuses what does not fit before anything is measured.
-    let loads = crate::tune::problems(&Pix2Pix::plan(&config, gpu.family(), plan_options.clone())?);
+    let loads = crate::tune::problems(&Trainer::plan(&config, gpu.family(), plan_options.clone())?);
     let tuned = match &found {
         Some(_) => tune::of_run(&gpu, &loads, &path, args.device.tune.is_some())?,
         None => tune::resolve(&gpu, &loads, args.device.tune.as_ref().unwrap_or(&Tune::Auto), true)?,
     };
     let mut starting = Starting::new(&gpu);
-    let mut trainer = Pix2Pix::with_progress(&gpu, config, tuned.options(plan_options), &mut |done, total| starting.show(done, total))?;
-    for (at, file) in &init {
-        file.load_into(&gpu, trainer.store(), trainer.networks()[*at].1)?;
+    let mut trainer = Trainer::with_progress(&gpu, config, tuned.options(plan_options), &mut |done, total| starting.show(done, total))?;
+    for (net, file) in &init {
+        let network = trainer.networks().into_iter().find(|(name, ..)| name == net);
+        let (_, weights, _) = network.ok_or_else(|| Error::Usage(format!("--init_{net}: --model {} has no such network", args.model)))?;
+        file.load_into(&gpu, trainer.store(), weights)?;
     }
     trainer.restart_average()?;
     let about = About { options: resolved(&args)?, files: about(&args, &gpu, dataset.image_size())?, keep: args.run.keep as usize };
@@ -127,6 +133,8 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     drop(starting);
     let validation = match args.run.val_freq {
         0 => None,
+        // Without pairs there is nothing to measure against.
+        _ if args.unpaired() => None,
         _ => Validation::open(&dataset, &folder.validation.read()?).unwrap_or_else(|e| {
             eprintln!("note: val/ is not used for validation: {e}");
             None
@@ -137,18 +145,22 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let memory = trainer.program().plan().memory();
     let info = info(&trainer, &dataset);
     let text = format!(
-        "{} on {} ({} kernels), {} pairs\ndata: {}\nkernels: {tuned}\nplan: {memory}{}",
+        "{} on {} ({} kernels)\ndata: {}\nkernels: {tuned}\nplan: {memory}{}",
         args.nets.net_g,
         gpu.name(),
         gpu.family(),
-        dataset.len(),
         described(&dataset),
-        chance.map(|c| format!("\nlosses where D cannot tell real from fake (chance): {}; G's are weighted", by_name(&c))).unwrap_or_default()
+        chance
+            .map(|c| {
+                let weighted = if args.unpaired() { "cycle_* and idt_*" } else { "G_GAN and G_L1" };
+                format!("\nlosses where D cannot tell real from fake (chance): {}; {weighted} are weighted", c.by_name())
+            })
+            .unwrap_or_default()
     );
     progress.say("start", &text, info.clone());
     dataset.notes().iter().for_each(|note| progress.say("note", &format!("note: {note}"), json!({ "message": note })));
     (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =
-        (trainer.config().pictures().into(), args.run.print_freq, memory.total(), chance);
+        (trainer.common().pictures.into(), args.run.print_freq, memory.total(), chance);
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
@@ -156,7 +168,7 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         }
     });
     let position = found.as_ref().map_or((args.optim.epoch_count, 0), |f| (f.state.epoch, f.state.batch));
-    let (watch, saved) = (watch(chance, &mut folder)?, found.map(|f| f.state.step));
+    let (watch, saved) = (watch(chance, args.unpaired(), &mut folder)?, found.map(|f| f.state.step));
     let (epochs, recent) = (BTreeMap::new(), VecDeque::new());
     let bad = None;
     let (args, page) = (&args, super::report::Live::new(folder.path()));
@@ -169,15 +181,10 @@ fn has_weights(folder: &Path) -> bool {
     names.any(|name| name.contains("_net_") && name.ends_with(".safetensors"))
 }
 
-/// Levels of chance with all their names.
-fn by_name(chance: &Chance) -> String {
-    chance.levels().iter().map(|(level, names)| format!("{names} {level:.3}")).collect::<Vec<_>>().join(", ")
-}
-
 /// Watchers that stand where those of the run's log stood.
-fn watch(chance: Option<Chance>, folder: &mut RunFolder) -> Result<Watch> {
+fn watch(chance: Option<Chance>, unpaired: bool, folder: &mut RunFolder) -> Result<Watch> {
     let said = folder.events.read()?.iter().filter_map(|row| row["kind"].as_str().map(String::from)).collect();
-    let mut watch = Watch::new(chance, said);
+    let mut watch = Watch::new(chance, said, unpaired);
     for row in folder.losses()? {
         let number = |name: &str| row[name].as_u64().unwrap_or(0);
         watch.losses(Seen::new(number("step"), number("epoch"), |name| row[name].as_f64()));
@@ -186,10 +193,10 @@ fn watch(chance: Option<Chance>, folder: &mut RunFolder) -> Result<Watch> {
 }
 
 /// What a page about the run wants to know.
-fn info(trainer: &Pix2Pix, dataset: &AlignedDataset) -> Value {
+fn info(trainer: &Trainer, dataset: &AlignedDataset) -> Value {
     let gpu = trainer.program().gpu();
     let (identity, memory) = (Identity::of(gpu), trainer.program().plan().memory());
-    let parameters = trainer.networks().map(|(net, weights, _)| {
+    let parameters = trainer.networks().into_iter().map(|(net, weights, _)| {
         let count: usize = weights.params().filter(|p| p.gradient.is_some()).map(|p| p.layout.elements()).sum();
         (net.to_string(), Value::from(count))
     });
@@ -206,7 +213,7 @@ fn info(trainer: &Pix2Pix, dataset: &AlignedDataset) -> Value {
         },
         "data": {
             "pairs": dataset.len(), "width": dataset.image_size().0, "height": dataset.image_size().1,
-            "batch_size": trainer.config().pictures(), "batches_per_epoch": dataset.batches_per_epoch(),
+            "batch_size": trainer.common().pictures, "batches_per_epoch": dataset.batches_per_epoch(),
         },
         "process_peak_bytes": peak_memory(),
     })

@@ -1,5 +1,6 @@
 //! Options of a training: checked, and taken over from the run that is continued.
 
+use super::chance::Chance;
 use crate::app::flags::{RunArgs, TrainArgs};
 use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
@@ -11,10 +12,49 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use serde_json::{Value, json};
 
+/// Flags of models that take pairs, as clap knows them and as they are written.
+const PAIRED: [(&str, &str); 10] = [
+    ("init_g", "--init_G"),
+    ("init_d", "--init_D"),
+    ("condition_d", "--condition_D"),
+    ("accumulate", "--accumulate"),
+    ("ema", "--ema"),
+    ("lambda_l1", "--lambda_L1"),
+    ("lambda_gan", "--lambda_GAN"),
+    ("lambda_tv", "--lambda_TV"),
+    ("lambda_gp", "--lambda_gp"),
+    ("label_smoothing", "--label_smoothing"),
+];
+/// The same of models that do not. `--pool_size` is upstream's for all, and pix2pix has no pool there either.
+const UNPAIRED: [(&str, &str); 7] = [
+    ("init_g_a", "--init_G_A"),
+    ("init_g_b", "--init_G_B"),
+    ("init_d_a", "--init_D_A"),
+    ("init_d_b", "--init_D_B"),
+    ("lambda_a", "--lambda_A"),
+    ("lambda_b", "--lambda_B"),
+    ("lambda_identity", "--lambda_identity"),
+];
+
+/// Whether a flag stands on the command line, by clap's name.
+pub(in crate::app) fn given(matches: Option<&ArgMatches>, id: &str) -> bool {
+    matches.and_then(|m| m.value_source(id)) == Some(ValueSource::CommandLine)
+}
+
 /// Values that no flag type can refuse.
-pub(super) fn check(args: &TrainArgs) -> Result<()> {
-    if !matches!(args.model.as_str(), "pix2pix" | "colorization") {
-        return Err(Error::Usage(format!("--model {}: this version trains pix2pix (and colorization, which is pix2pix on Lab)", args.model)));
+pub(super) fn check(args: &TrainArgs, matches: Option<&ArgMatches>) -> Result<()> {
+    if !matches!(args.model.as_str(), "pix2pix" | "colorization" | "cycle_gan") {
+        return Err(Error::Usage(format!("--model {}: choose pix2pix, colorization (pix2pix on Lab) or cycle_gan", args.model)));
+    }
+    if (args.data.dataset_mode == "unaligned") != args.unpaired() {
+        let (mode, model) = (&args.data.dataset_mode, &args.model);
+        return Err(Error::Usage(format!(
+            "--dataset_mode {mode} does not go with --model {model}: cycle_gan takes unaligned pictures, and no other model does"
+        )));
+    }
+    let others = if args.unpaired() { &PAIRED[..] } else { &UNPAIRED[..] };
+    if let Some((_, flag)) = others.iter().find(|(id, _)| given(matches, id)) {
+        return Err(Error::Usage(format!("{flag} is no option of --model {}; leave it out", args.model)));
     }
     args.data.task()?;
     let positive = [
@@ -26,8 +66,8 @@ pub(super) fn check(args: &TrainArgs) -> Result<()> {
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
     }
-    if args.run.early_stop.is_some() && (args.run.val_freq == 0 || !has_phase(args.dataroot()?, "val")) {
-        return Err(Error::Usage("--early_stop: it needs val/ beside the training pictures, and --val_freq above 0".into()));
+    if args.run.early_stop.is_some() && (args.unpaired() || args.run.val_freq == 0 || !has_phase(args.dataroot()?, "val")) {
+        return Err(Error::Usage("--early_stop: it needs val/ with pairs beside the training pictures, and --val_freq above 0".into()));
     }
     let epochs = args.optim.n_epochs + args.optim.n_epochs_decay;
     if args.optim.epoch_count > epochs {
@@ -43,12 +83,12 @@ pub(super) fn check(args: &TrainArgs) -> Result<()> {
 pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<TrainArgs> {
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let mut options = RunFolder::options(&args.folder())?;
-    let given = serde_json::to_value(&args).map_err(internal)?;
+    let values = serde_json::to_value(&args).map_err(internal)?;
     // An option is written under its flag's name; the matches know it by the name of its field.
     let flags = TrainArgs::augment_args(clap::Command::new("train"));
-    for (name, value) in given.as_object().into_iter().flatten() {
+    for (name, value) in values.as_object().into_iter().flatten() {
         let id = flags.get_arguments().find(|flag| flag.get_long() == Some(name)).map(clap::Arg::get_id);
-        if id.and_then(|id| matches?.value_source(id.as_str())) == Some(ValueSource::CommandLine) {
+        if id.is_some_and(|id| given(matches, id.as_str())) {
             options[name] = value.clone();
         }
     }
@@ -56,6 +96,12 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
         serde_json::from_value(options).map_err(|e| Error::file(args.folder().join("options.json"), format!("options of another version: {e}")))?;
     let RunArgs { checkpoints_dir, name, max_steps, .. } = args.run;
     Ok(TrainArgs { run: RunArgs { checkpoints_dir, name, max_steps, continue_train: true, ..whole.run }, device: args.device, ..whole })
+}
+
+/// What the adversarial losses are where D only guesses.
+pub(super) fn chance(args: &TrainArgs) -> Result<Option<Chance>> {
+    let (o, mode) = (&args.optim, args.optim.gan_mode.parse()?);
+    Ok(if args.unpaired() { Chance::unpaired(mode) } else { Chance::of(mode, o.lambda_gan.into(), o.label_smoothing.into()) })
 }
 
 pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions> {
@@ -95,7 +141,9 @@ pub(super) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) ->
     let mut options = resolved(args)?;
     let elsewhere = serde_json::to_value(&args.run).map_err(|e| Error::Internal(e.to_string()))?;
     if let (Some(options), Some(elsewhere)) = (options.as_object_mut(), elsewhere.as_object()) {
-        options.retain(|name, _| !elsewhere.contains_key(name) && !["dataroot", "num_threads", "init_G", "init_D"].contains(&name.as_str()));
+        options.retain(|name, _| {
+            !elsewhere.contains_key(name) && !["dataroot", "num_threads"].contains(&name.as_str()) && !name.starts_with("init_G") && !name.starts_with("init_D")
+        });
     }
     let identity = Identity::of(gpu);
     Ok(json!({

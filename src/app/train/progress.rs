@@ -83,7 +83,7 @@ impl Progress {
 
     /// Keeps the newest losses that have come back.
     pub fn losses(&mut self, losses: &Losses) {
-        self.latest = Some(*losses);
+        self.latest = Some(losses.clone());
     }
 
     /// Counts a step, and shows it.
@@ -116,11 +116,11 @@ impl Progress {
                 self.text()
             ),
             Mode::Json if prints => {
-                let losses: Map<String, Value> = self.latest.iter().flat_map(Losses::named).map(|(n, v)| (n.to_string(), json!(v))).collect();
+                let losses: Map<String, Value> = self.latest.iter().flat_map(|l| &l.named).map(|(n, v)| (n.to_string(), json!(v))).collect();
                 let fields = json!({
                     "step": at.step, "steps": self.total, "epoch": at.epoch, "seconds_per_step": self.seconds_per_step(), "images_per_second": self.images_per_second(),
                     "data_wait_share": self.wait_share(), "seconds_left": self.left(at.step), "device_bytes": self.device_bytes,
-                    "losses_step": self.latest.map(|l| l.step), "losses": losses, "chance": self.chance.map(|c| c.d()), "chance_levels": self.chance.map(|c| Map::from_iter(c.named().map(|(n, v)| (n.to_string(), json!(v))))),
+                    "losses_step": self.latest.as_ref().map(|l| l.step), "losses": losses, "chance": self.chance.map(|c| c.d()), "chance_levels": self.chance.map(|c| Map::from_iter(c.named().map(|(n, v)| (n.to_string(), json!(v))))),
                 });
                 self.say("step", "", fields);
             }
@@ -138,7 +138,7 @@ impl Progress {
     /// The newest losses in words, with what they are where D cannot tell real from fake.
     pub fn text(&self) -> String {
         let Some(losses) = &self.latest else { return "no losses yet".into() };
-        let values: Vec<String> = losses.named().map(|(n, v)| format!("{n}: {v:.3}")).collect();
+        let values: Vec<String> = losses.named.iter().map(|(n, v)| format!("{n}: {v:.3}")).collect();
         let chance = self.chance.map(|c| format!(" (chance: {})", c.text())).unwrap_or_default();
         values.join(" ") + &chance
     }
@@ -199,7 +199,7 @@ mod tests {
         assert!((progress.seconds_per_step() - 0.5).abs() < 1e-9 && (progress.images_per_second() - 8.0).abs() < 1e-9);
         assert!((progress.wait_share() - 0.1).abs() < 1e-9 && (progress.left(4) - 3.0).abs() < 1e-9);
         assert_eq!((progress.text(), clock(3723.4)), ("no losses yet".into(), "1:02:03".into()));
-        progress.losses(&Losses { step: 3, values: [0.5; 4], more: Default::default() });
+        progress.losses(&Losses { step: 3, named: ["G_GAN", "G_L1", "D_real", "D_fake"].map(|name| (name, 0.5)).to_vec() });
         assert_eq!(progress.text(), "G_GAN: 0.500 G_L1: 0.500 D_real: 0.500 D_fake: 0.500 (chance: 0.693)");
     }
 }

@@ -4,6 +4,7 @@ use super::STOP;
 use super::progress::{Progress, Step, peak_memory};
 use super::validation::Validation;
 use super::watch::{Remark, Seen, Spread, Watch};
+use crate::app::Trainer;
 use crate::app::flags::TrainArgs;
 use crate::app::report;
 use crate::app::run_folder::RunFolder;
@@ -11,7 +12,7 @@ use crate::app::samples::Samples;
 use crate::app::tensorboard::Board;
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, Batch, Loader, Picture};
-use crate::train::{Losses, Pix2Pix, Schedule};
+use crate::train::{Losses, Schedule};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,12 +22,15 @@ use std::time::Instant;
 /// Batches that are kept until it is known that their step went well: more than there are steps whose losses are on their way.
 const RECENT: usize = 8;
 
+/// Steps between looks at whether a cycle's generators make negatives.
+const LOOK: u64 = 100;
+
 /// A training under way.
 pub(super) struct Session<'a> {
     pub args: &'a TrainArgs,
     pub dataset: Arc<AlignedDataset>,
     pub schedule: Schedule,
-    pub trainer: Pix2Pix,
+    pub trainer: Trainer,
     pub folder: RunFolder,
     pub samples: Samples,
     pub validation: Option<Validation>,
@@ -96,6 +100,12 @@ impl Session<'_> {
                 self.end_of_epoch(batch.0)?;
                 also.extend(batch.0.is_multiple_of(self.args.run.save_epoch_freq).then(|| batch.0.to_string()));
             }
+            if self.trainer.steps().is_multiple_of(LOOK)
+                && let Some(found) = pollster::block_on(self.samples.correlations())?
+            {
+                let remark = self.watch.correlations(self.trainer.steps(), found);
+                remark.into_iter().try_for_each(|r| self.remark(r))?;
+            }
             // By the count of pictures, so that a run that was stopped saves where the others do.
             let (images, freq) = (self.trainer.steps() * self.progress.images, self.args.run.save_latest_freq);
             let due = images / freq > (images - self.progress.images) / freq;
@@ -145,8 +155,8 @@ impl Session<'_> {
         self.drain()?;
         let step = self.trainer.steps();
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
-        let rows = pollster::block_on(self.samples.write(&grid))?;
-        let remark = self.watch.outputs(step, spread(&rows));
+        let shown = pollster::block_on(self.samples.write(&grid))?;
+        let remark = self.watch.outputs(step, spread(&shown.rows));
         remark.into_iter().try_for_each(|r| self.remark(r))?;
         if let Some(board) = &mut self.board {
             board.picture(step, "samples", &grid)?;
@@ -187,19 +197,18 @@ impl Session<'_> {
     fn log(&mut self, losses: &[Losses]) -> Result<()> {
         for row in losses {
             let epoch = self.epochs.remove(&row.step).unwrap_or(0);
-            if let Some((name, value)) = row.named().find(|(_, v)| !v.is_finite()) {
+            if let Some((name, value)) = row.named.iter().find(|(_, v)| !v.is_finite()) {
                 self.bad = Some(row.step);
-                return Err(Error::NotFinite { name: name.into(), value });
+                return Err(Error::NotFinite { name: (*name).into(), value: *value });
             }
-            // G_L1.
-            self.schedule.saw_step(row.values[1]);
+            let seen = Seen::new(row.step, epoch, |name| row.get(name).map(f64::from));
+            self.schedule.saw_step(seen.distance as f32);
             self.folder.log_losses(row, epoch)?;
             if let Some(board) = &mut self.board {
-                let values: Vec<(&str, f64)> = row.named().map(|(n, v)| (n, f64::from(v))).collect();
+                let values: Vec<(&str, f64)> = row.named.iter().map(|(n, v)| (*n, f64::from(*v))).collect();
                 board.scalars(row.step, &values)?;
             }
             self.progress.losses(row);
-            let seen = Seen::new(row.step, epoch, |name| row.named().find(|(n, _)| *n == name).map(|(_, v)| f64::from(v)));
             self.watch.losses(seen).into_iter().try_for_each(|remark| self.remark(remark))?;
         }
         Ok(())
@@ -260,13 +269,15 @@ impl Session<'_> {
 impl Seen {
     /// From losses by name.
     pub fn new(step: u64, epoch: u64, value: impl Fn(&str) -> Option<f64>) -> Seen {
-        let or_zero = |name| value(name).unwrap_or(0.0);
-        Seen { step, epoch, l1: or_zero("G_L1"), d_real: or_zero("D_real"), d_fake: or_zero("D_fake") }
+        let first = |names: [&str; 2]| names.into_iter().find_map(&value).unwrap_or(0.0);
+        let cycles = || value("cycle_A").unwrap_or(0.0) + value("cycle_B").unwrap_or(0.0);
+        let distance = value("G_L1").unwrap_or_else(cycles);
+        Seen { step, epoch, distance, d_real: first(["D_real", "D_A"]), d_fake: first(["D_fake", "D_B"]) }
     }
 }
 
 /// How a sample grid's columns differ.
-fn spread(rows: &[Vec<Picture>]) -> Spread {
+fn spread(rows: &[[Picture; 3]]) -> Spread {
     let deviation = |p: &Picture| {
         let n = p.data.len() as f64;
         let mean = p.data.iter().map(|v| f64::from(*v)).sum::<f64>() / n;

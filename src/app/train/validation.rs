@@ -70,7 +70,7 @@ impl Validation {
             let output = pollster::block_on(samples.translate(&self.dataset, &pair))?;
             let figures = self.dataset.measure(&pair, &output).map_err(|e| Error::file(&pair.path, e.to_string()))?;
             rows.push(Row::of(&pair.path, figures));
-            worst.push((index, row(&self.dataset, &pair, &output)?));
+            worst.push((index, row(&self.dataset, &pair, &output)?.to_vec()));
             let kept = &worst_first(&rows)[..WORST.min(rows.len())];
             worst.retain(|(place, _)| kept.contains(place));
         }

@@ -26,8 +26,9 @@ pub(super) struct Remark {
 pub(super) struct Seen {
     pub step: u64,
     pub epoch: u64,
-    /// As logged: weighted.
-    pub l1: f64,
+    /// From the target, or around the cycles; as logged: weighted.
+    pub distance: f64,
+    /// What D says of real and of made pictures; both discriminators' losses where there are two.
     pub d_real: f64,
     pub d_fake: f64,
 }
@@ -44,8 +45,14 @@ pub(super) struct Spread {
     pub inputs: f64,
 }
 
+/// Outputs that are like negatives of their inputs: correlation below this, for so many steps.
+const INVERTED: f64 = -0.3;
+const INVERTED_STEPS: u64 = 300;
+
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// Whether it is a model without pairs.
+    unpaired: bool,
     /// Losses where D cannot tell real from fake; none where there is no such level.
     chance: Option<Chance>,
     said: BTreeSet<String>,
@@ -55,8 +62,10 @@ pub(super) struct Watch {
     winning: u64,
     collapsed: u64,
     epoch: Epoch,
-    /// The best epoch's mean L1, and which it was.
+    /// The best epoch's mean distance, and which it was.
     best: Option<(f64, u64)>,
+    /// Since when each generator's outputs have been like negatives.
+    inverted: [Option<u64>; 2],
 }
 
 /// The epoch under way: number, sum of L1, steps.
@@ -69,8 +78,8 @@ struct Epoch {
 
 impl Watch {
     /// `said`: kinds that were said in an earlier part of the run.
-    pub fn new(chance: Option<Chance>, said: BTreeSet<String>) -> Watch {
-        Watch { chance, said, d: None, winning: 0, collapsed: 0, epoch: Epoch::default(), best: None }
+    pub fn new(chance: Option<Chance>, said: BTreeSet<String>, unpaired: bool) -> Watch {
+        Watch { unpaired, chance, said, d: None, winning: 0, collapsed: 0, epoch: Epoch::default(), best: None, inverted: [None; 2] }
     }
 
     /// Looks at a step's losses.
@@ -91,15 +100,17 @@ impl Watch {
         count(&mut self.collapsed, mean_off < 0.03 * (chance - least) || mean > 3.0 * chance);
         if self.winning >= LONG {
             let message = format!(
-                "D has been winning for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G learns from L1 alone now; a lower rate for D, \
-                 fewer layers (--n_layers_D 2, --netD pixel) or --gan_mode lsgan usually help"
+                "D has been winning for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G learns from {} alone now; a lower rate for D, \
+                 fewer layers (--n_layers_D 2, --netD pixel) or --gan_mode lsgan usually help",
+                if self.unpaired { "the cycles" } else { "L1" }
             );
             return self.say("d_wins", seen.step, message);
         }
         if self.collapsed >= LONG {
             let message = format!(
-                "D has told nothing for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G gets no adversarial signal; check that the \
-                 halves of the pairs are not swapped (--direction), raise D's rate or --ndf, or start again with another --seed"
+                "D has told nothing for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G gets no adversarial signal; {}raise D's rate or \
+                 --ndf, or start again with another --seed",
+                if self.unpaired { "" } else { "check that the halves of the pairs are not swapped (--direction), " }
             );
             return self.say("d_collapsed", seen.step, message);
         }
@@ -116,14 +127,16 @@ impl Watch {
                 }
             }
         }
-        self.epoch.sum += seen.l1;
+        self.epoch.sum += seen.distance;
         self.epoch.steps += 1;
         let (best, since) = self.best?;
         if best > 0.0 && seen.epoch > since + PLATEAU_EPOCHS {
             let message = format!(
-                "G_L1 has not become better by {:.0} % since epoch {since} (mean {best:.3}): more epochs at this rate bring little; let the rate fall (--n_epochs_decay), \
-                 compare with val/ for overfitting, or give the net more (--ngf, more pictures)",
-                100.0 * PLATEAU_GAIN
+                "{} not become better by {:.0} % since epoch {since} (mean {best:.3}): more epochs at this rate bring little; let the rate fall (--n_epochs_decay), \
+                 {}or give the net more (--ngf, more pictures)",
+                if self.unpaired { "cycle_A + cycle_B have" } else { "G_L1 has" },
+                100.0 * PLATEAU_GAIN,
+                if self.unpaired { "" } else { "compare with val/ for overfitting, " }
             );
             return self.say("plateau", seen.step, message);
         }
@@ -145,6 +158,26 @@ impl Watch {
         self.say("dead_generator", step, message)
     }
 
+    /// Looks at how outputs of generators A and B go with their inputs: Pearson's correlation of gray values. Below zero light becomes dark: a
+    /// known dead end of training without pairs, out of which no cycle loss leads.
+    pub fn correlations(&mut self, step: u64, found: [f64; 2]) -> Option<Remark> {
+        let mut remark = None;
+        for (net, (since, found)) in self.inverted.iter_mut().zip(found).enumerate() {
+            let first = since.get_or_insert(step);
+            if found >= INVERTED || found.is_nan() {
+                *since = None;
+            } else if step >= *first + INVERTED_STEPS {
+                remark.get_or_insert((["G_A", "G_B"][net], step - *first, found));
+            }
+        }
+        let (net, steps, found) = remark?;
+        let message = format!(
+            "{net} has turned light into dark for {steps} steps (correlation of input and output {found:.2}): cycles allow negatives, and it seldom comes back by itself; \
+             start again with a larger --lambda_identity, a smaller --init_gain (0.01), or another --seed"
+        );
+        self.say("inverted", step, message)
+    }
+
     fn say(&mut self, kind: &'static str, step: u64, message: String) -> Option<Remark> {
         self.said.insert(kind.into()).then_some(Remark { step, kind, message })
     }
@@ -163,12 +196,12 @@ mod tests {
     }
 
     fn steady(count: u64, d_real: f64, d_fake: f64) -> impl Iterator<Item = Seen> {
-        (1..=count).map(move |step| Seen { step, epoch: 1, l1: 1.0, d_real, d_fake })
+        (1..=count).map(move |step| Seen { step, epoch: 1, distance: 1.0, d_real, d_fake })
     }
 
     #[test]
     fn each_state_of_d_is_said_once_and_only_if_it_lasts() {
-        let smoothed = |smoothing| Watch::new(Chance::of(GanMode::Vanilla, 1.0, smoothing), BTreeSet::new());
+        let smoothed = |smoothing| Watch::new(Chance::of(GanMode::Vanilla, 1.0, smoothing), BTreeSet::new(), false);
         let new = || smoothed(0.0);
         assert_eq!(kinds(&mut new(), steady(3000, 0.01, 0.02)), [("d_wins", LONG)]);
         assert_eq!(kinds(&mut new(), steady(3000, CHANCE, CHANCE + 0.01)), [("d_collapsed", LONG)]);
@@ -181,35 +214,46 @@ mod tests {
         // Healthy: near chance on average, but not at each step.
         let healthy = (1..=5000).map(|step| {
             let d = if step % 2 == 0 { 0.4 } else { 0.95 };
-            Seen { step, epoch: 1, l1: 1.0, d_real: d, d_fake: 1.3 - d }
+            Seen { step, epoch: 1, distance: 1.0, d_real: d, d_fake: 1.3 - d }
         });
         assert_eq!(kinds(&mut new(), healthy), []);
-        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new()), steady(3000, 0.0, 0.0)), []);
-        assert_eq!(kinds(&mut Watch::new(Chance::of(GanMode::Vanilla, 1.0, 0.0), BTreeSet::from(["d_wins".into()])), steady(3000, 0.01, 0.02)), []);
+        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new(), false), steady(3000, 0.0, 0.0)), []);
+        let said = BTreeSet::from(["d_wins".into()]);
+        assert_eq!(kinds(&mut Watch::new(Chance::of(GanMode::Vanilla, 1.0, 0.0), said, false), steady(3000, 0.01, 0.02)), []);
     }
 
     #[test]
     fn an_l1_that_stays_is_a_plateau_and_a_log_read_again_gives_the_same() {
-        let row = |step: u64, l1: fn(u64) -> f64| Seen { step, epoch: step.div_ceil(10), l1: l1(step.div_ceil(10)), d_real: 0.5, d_fake: 0.5 };
+        let row = |step: u64, l1: fn(u64) -> f64| Seen { step, epoch: step.div_ceil(10), distance: l1(step.div_ceil(10)), d_real: 0.5, d_fake: 0.5 };
         let falling = |epoch: u64| 100.0 * 0.98f64.powi(epoch as i32);
         let stuck = |epoch: u64| 10.0 + 5.0 / epoch.min(7) as f64;
-        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new()), (1..=600).map(|s| row(s, falling))), []);
-        let mut whole = Watch::new(None, BTreeSet::new());
+        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new(), false), (1..=600).map(|s| row(s, falling))), []);
+        let mut whole = Watch::new(None, BTreeSet::new(), false);
         assert_eq!(kinds(&mut whole, (1..=600).map(|s| row(s, stuck))), [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]);
-        let mut first = Watch::new(None, BTreeSet::new());
+        let mut first = Watch::new(None, BTreeSet::new(), false);
         assert_eq!(kinds(&mut first, (1..=137).map(|s| row(s, stuck))), []);
         assert_eq!(kinds(&mut first, (138..=600).map(|s| row(s, stuck))), [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]);
     }
 
     #[test]
+    fn negatives_are_said_once_if_they_last() {
+        let mut watch = Watch::new(None, BTreeSet::new(), true);
+        let looks: Vec<_> = (0..20).filter_map(|k| watch.correlations(100 * k, [0.5, if k == 4 { 0.1 } else { -0.8 }])).collect();
+        assert_eq!(looks.iter().map(|r| (r.kind, r.step)).collect::<Vec<_>>(), [("inverted", 300)]);
+        assert!(looks[0].message.contains("G_B"), "{}", looks[0].message);
+        let mut watch = Watch::new(None, BTreeSet::new(), true);
+        assert!((0..20).all(|k| watch.correlations(100 * k, [-0.2, if k % 3 == 0 { 0.1 } else { -0.9 }]).is_none()));
+    }
+
+    #[test]
     fn a_generator_without_variance_is_dead() {
         let alive = Spread { within: 30.0, targets: 50.0, between: 12.0, inputs: 40.0 };
-        let mut watch = Watch::new(None, BTreeSet::new());
+        let mut watch = Watch::new(None, BTreeSet::new(), false);
         assert_eq!(watch.outputs(1, alive), None);
         // Flat targets ask for flat outputs; one input alone says nothing of others.
         assert_eq!(watch.outputs(1, Spread { within: 0.0, targets: 0.0, ..alive }), None);
         assert_eq!(watch.outputs(1, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
-        let mut same = Watch::new(None, BTreeSet::new());
+        let mut same = Watch::new(None, BTreeSet::new(), false);
         assert!(same.outputs(2, Spread { between: 0.0, ..alive }).unwrap().message.contains("the same"));
         assert!(watch.outputs(3, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat"));
         assert_eq!(watch.outputs(4, Spread { within: 0.5, ..alive }), None, "once");

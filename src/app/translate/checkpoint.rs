@@ -1,13 +1,14 @@
 //! How a trained generator is found and opened.
 
+use super::super::flags::CYCLE_GAN;
 use super::super::flags::Tune;
-use super::super::run_folder::RunFolder;
+use super::super::run_folder::{RunFolder, weights_name};
 use super::super::tune::resolve;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::WeightsFile;
-use crate::io::{Depth, Size};
+use crate::io::{Depth, Direction, Size};
 use crate::nets::{Generator as Net, GeneratorConfig, Mode, UnetConfig};
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
@@ -19,6 +20,9 @@ use std::path::Path;
 /// What a run's options say about its generator and its pictures.
 #[derive(Clone, Debug, Deserialize)]
 pub(in crate::app) struct RunOptions {
+    /// Runs of earlier versions were all of pix2pix.
+    #[serde(default)]
+    model: String,
     #[serde(rename = "netG")]
     net_g: String,
     ngf: u32,
@@ -60,6 +64,11 @@ fn aligned() -> String {
 }
 
 impl RunOptions {
+    /// Whether the run has generators for both directions.
+    pub fn is_cycle(&self) -> bool {
+        self.model == CYCLE_GAN
+    }
+
     fn generator(&self) -> Result<GeneratorConfig> {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
         let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
@@ -71,6 +80,8 @@ impl RunOptions {
 /// A generator's weights as they lie on the disk, and which net they are of.
 #[derive(Debug)]
 pub(in crate::app) struct Checkpoint {
+    /// The public name of the network.
+    pub net: &'static str,
     weights: TensorFile,
     /// The net.
     pub config: GeneratorConfig,
@@ -81,21 +92,40 @@ pub(in crate::app) struct Checkpoint {
 impl Checkpoint {
     /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a bare file of weights, whose net is told
     /// from names and shapes.
-    pub fn read(path: &Path, epoch: &str) -> Result<Checkpoint> {
+    ///
+    /// `direction`: of the two generators of a CycleGAN the one that goes this way, by the names of the folders it was trained on. The run's own
+    /// by default.
+    pub fn read(path: &Path, epoch: &str, direction: Option<&str>) -> Result<Checkpoint> {
+        let direction = direction.map(str::parse::<Direction>).transpose()?;
         if !path.is_dir() {
+            if direction.is_some() {
+                return Err(Error::Usage(format!(
+                    "--direction: {} is one generator; give the folder of a run of cycle_gan to choose between two",
+                    path.display()
+                )));
+            }
             let weights = TensorFile::read(path)?;
             let config = weights.recognise_generator()?;
-            return Ok(Checkpoint { weights, config, options: None });
+            return Ok(Checkpoint { net: "G", weights, config, options: None });
         }
         let options = RunFolder::options(path)?;
         let options: RunOptions =
             serde_json::from_value(options).map_err(|e| Error::file(path.join("options.json"), format!("options of another version or net: {e}")))?;
-        let file = path.join(format!("{epoch}_net_G.safetensors"));
+        let own: Direction = options.direction.parse()?;
+        let back = direction.is_some_and(|direction| direction != own);
+        let (net, config) = match (options.is_cycle(), back) {
+            (false, true) => {
+                return Err(Error::Usage(format!("--direction: {} was trained {own} only; the other way takes a run of its own", path.display())));
+            }
+            (false, false) => ("G", options.generator()?),
+            (true, false) => ("G_A", options.generator()?),
+            (true, true) => ("G_B", options.generator()?.reversed()),
+        };
+        let file = path.join(weights_name(epoch, net));
         if !file.exists() {
-            return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path))));
+            return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path, net))));
         }
-        let config = options.generator()?;
-        Ok(Checkpoint { weights: TensorFile::read(&file)?, config, options: Some(options) })
+        Ok(Checkpoint { net, weights: TensorFile::read(&file)?, config, options: Some(options) })
     }
 }
 
@@ -103,7 +133,7 @@ impl Checkpoint {
     /// Weights of a net.
     #[cfg(test)]
     pub fn new(weights: TensorFile, config: GeneratorConfig, options: Option<RunOptions>) -> Checkpoint {
-        Checkpoint { weights, config, options }
+        Checkpoint { net: "G", weights, config, options }
     }
 
     /// Whether the net paints colours onto lightness.
@@ -128,10 +158,10 @@ impl Checkpoint {
 }
 
 /// Epochs whose generators lie in a run's folder, for messages.
-fn epochs(path: &Path) -> String {
+fn epochs(path: &Path, net: &str) -> String {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
-    let mut found: Vec<String> = names.filter_map(|n| n.strip_suffix("_net_G.safetensors").map(String::from)).collect();
+    let mut found: Vec<String> = names.filter_map(|n| n.strip_suffix(&weights_name("", net)).map(String::from)).collect();
     // Numbers by value, `latest` behind them.
     found.sort_by_key(|e| (e.parse::<u64>().unwrap_or(u64::MAX), e.clone()));
     if found.is_empty() { "none, the run has not saved yet".into() } else { found.join(", ") }

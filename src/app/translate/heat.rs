@@ -1,5 +1,7 @@
 //! A discriminator's patch map as a picture.
 
+use super::Checkpoint;
+use crate::app::run_folder::weights_name;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
@@ -37,12 +39,13 @@ pub(super) struct Heat {
 const COLOURS: [[f32; 3]; 5] = [[0.0, 0.0, 0.0], [80.0, 20.0, 110.0], [200.0, 50.0, 50.0], [250.0, 180.0, 40.0], [255.0, 255.0, 240.0]];
 
 impl Judge {
-    /// Reads the discriminator beside a generator of `input_nc` to `output_nc` channels.
-    pub fn read(gpu: &Gpu, run: &Path, epoch: &str, input_nc: u32, output_nc: u32, mode: Mode) -> Result<Judge> {
+    /// Reads the discriminator beside a generator: `D` beside `G`, `D_A` beside `G_A`.
+    pub fn read(gpu: &Gpu, run: &Path, epoch: &str, beside: &Checkpoint, mode: Mode) -> Result<Judge> {
+        let (input_nc, output_nc) = (beside.config.input_nc(), beside.config.output_nc());
         if !run.is_dir() {
             return Err(Error::Usage("--heat takes the discriminator of a run: give its folder to --checkpoint".into()));
         }
-        let path = run.join(format!("{epoch}_net_D.safetensors"));
+        let path = run.join(weights_name(epoch, &beside.net.replacen('G', "D", 1)));
         let file = TensorFile::read(&path)?;
         let (kind, channels, ndf, norm) = match Net::recognise(file.contents()).map_err(|e| Error::file(&path, e))? {
             Net::Patch { n_layers, input_nc, ndf, norm } => (DiscriminatorKind::Patch { n_layers }, input_nc, ndf, norm),

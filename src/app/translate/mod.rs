@@ -116,7 +116,7 @@ impl Job {
 /// Translates.
 pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     let (from_stream, to_stream) = (args.input == Path::new(STREAM), args.output == Path::new(STREAM));
-    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch)?;
+    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction.as_deref())?;
     // What comes in is spooled, so that it is read like any other picture.
     let spool = if from_stream { Some(spooled()?) } else { None };
     let inputs = match &spool {
@@ -227,7 +227,7 @@ fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Jud
         return Err(Error::Usage("--heat writes a second picture beside the first; give --output a folder or a file".into()));
     }
     let mode = mode(&args.norm_mode, false);
-    Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint.config.input_nc(), checkpoint.config.output_nc(), mode)
+    Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint, mode)
 }
 
 /// Standard input, read to its end: a folder that goes with its handle, and the file in it.

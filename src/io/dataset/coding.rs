@@ -36,19 +36,32 @@ impl AlignedDataset {
     /// # Errors
     /// [`Error::Usage`] for the wrong number of values.
     pub fn decode(&self, values: PictureValues) -> Result<AnyPicture> {
+        self.decode_as(values, 1)
+    }
+
+    /// The same as a picture of a side: 0 the input's, 1 the target's.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for the wrong number of values.
+    pub fn decode_as(&self, values: PictureValues, side: usize) -> Result<AnyPicture> {
+        let (channels, depth) = (self.channels[side], self.depths[side]);
         Ok(match values {
-            PictureValues::Bytes(bytes) => AnyPicture::U8(self.frame.crop(bytes, self.channels[1])?),
+            PictureValues::Bytes(bytes) => AnyPicture::U8(self.frame.crop(bytes, channels)?),
             PictureValues::Floats(values) => {
-                let cropped = self.frame.crop(values, self.channels[1])?;
-                let depth = self.depths[1];
-                AnyPicture::from_values(&cropped.data, self.frame.content, self.channels[1], depth, self.range(depth))?
+                let cropped = self.frame.crop(values, channels)?;
+                AnyPicture::from_values(&cropped.data, self.frame.content, channels, depth, self.range(depth))?
             }
         })
     }
 
     /// A sample's input as it is shown: gray or RGB, 8 bits.
     pub fn visible_input(&self, sample: &Sample) -> Picture {
-        sample.input.clone().to_8bit(self.range(sample.input.depth())).visible()
+        self.visible(&sample.input)
+    }
+
+    /// A picture of either side as it is shown: gray or RGB, 8 bits.
+    pub fn visible(&self, picture: &AnyPicture) -> Picture {
+        picture.clone().to_8bit(self.range(picture.depth())).visible()
     }
 
     /// A target, or what the generator made, as it is shown: with the sample's lightness in colorization.
@@ -59,7 +72,7 @@ impl AlignedDataset {
         match (&self.options.task, &sample.input, picture) {
             (Task::Colorization, AnyPicture::F32(light), AnyPicture::F32(color)) => lab::join(light, color),
             (Task::Colorization, ..) => Err(Error::Usage("colour is made of floats".into())),
-            _ => Ok(picture.clone().to_8bit(self.range(picture.depth())).visible()),
+            _ => Ok(self.visible(picture)),
         }
     }
 

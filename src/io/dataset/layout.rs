@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::options::{AlignedOptions, Task};
+use super::options::{AlignedOptions, Direction, Task};
 use crate::io::picture::list_pictures;
 use crate::{Error, Result};
 
@@ -31,15 +31,22 @@ pub(super) enum Entry {
     Two([Vec<PathBuf>; 2]),
     /// Both are made of it.
     Photo(PathBuf),
+    /// Of one side alone: 0 the input, 1 the target.
+    Alone(usize, PathBuf),
 }
 
 impl Entry {
     /// The file that the pair is named after: A's first.
     pub(super) fn path(&self) -> &Path {
         match self {
-            Entry::Halves(path) | Entry::Photo(path) => path,
+            Entry::Halves(path) | Entry::Photo(path) | Entry::Alone(_, path) => path,
             Entry::Two([a, _]) => &a[0],
         }
+    }
+
+    /// Whether it has a picture of a side: 0 the input, 1 the target.
+    pub(super) fn has(&self, side: usize) -> bool {
+        !matches!(self, Entry::Alone(of, _) if *of != side)
     }
 }
 
@@ -55,6 +62,9 @@ fn list_of(root: &Path, phase: &str) -> PathBuf {
 /// Finds the pairs, sorted, and what has no partner.
 pub(super) fn find(o: &AlignedOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     let (root, phase) = (&o.root, &o.phase);
+    if o.task == Task::Unaligned {
+        return Ok((heaps(o)?, Vec::new()));
+    }
     let photos = o.task != Task::Aligned;
     let layout = match photos {
         true => format!("expected ROOT/{phase}/*.jpg|png, plain photos"),
@@ -74,8 +84,7 @@ pub(super) fn find(o: &AlignedOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
         return Ok((list_file(&list_of(root, phase))?, Vec::new()));
     }
     if !photos && (banded || !dir.is_dir()) {
-        let both = [[root.join(format!("{phase}A")), root.join(format!("{phase}B"))], [root.join("A").join(phase), root.join("B").join(phase)]];
-        if let Some(sides) = both.into_iter().find(|sides| sides.iter().all(|side| side.is_dir())) {
+        if let Some(sides) = two_sides(root, phase) {
             return two_folders(&sides, &o.bands, &layout);
         }
         if banded {
@@ -93,6 +102,35 @@ pub(super) fn find(o: &AlignedOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     }
     let entry = if photos { Entry::Photo } else { Entry::Halves };
     Ok((paths.into_iter().map(entry).collect(), Vec::new()))
+}
+
+/// The folders of A and of B, where there are both.
+fn two_sides(root: &Path, phase: &str) -> Option<[PathBuf; 2]> {
+    let both = [[root.join(format!("{phase}A")), root.join(format!("{phase}B"))], [root.join("A").join(phase), root.join("B").join(phase)]];
+    both.into_iter().find(|sides| sides.iter().all(|side| side.is_dir()))
+}
+
+/// The pictures of two folders that share no pair: those of the input's side, then those of the target's.
+fn heaps(o: &AlignedOptions) -> Result<Vec<Entry>> {
+    let (root, phase) = (&o.root, &o.phase);
+    let layout = format!("--dataset_mode unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of pictures that need not be pairs");
+    let Some(mut sides) = two_sides(root, phase) else {
+        let seen = subfolders(root);
+        let hint = if seen.is_empty() { String::new() } else { format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", ")) };
+        return Err(Error::file(root.join(format!("{phase}A")), format!("no such folder, or none for B; {layout}{hint}")));
+    };
+    if o.direction == Direction::BtoA {
+        sides.swap(0, 1);
+    }
+    let mut entries = Vec::new();
+    for (side, folder) in sides.iter().enumerate() {
+        let paths = list_pictures(folder)?;
+        if paths.is_empty() {
+            return Err(Error::file(folder, format!("no picture in it; {layout}")));
+        }
+        entries.extend(paths.into_iter().take(o.max_dataset_size.unwrap_or(usize::MAX)).map(|path| Entry::Alone(side, path)));
+    }
+    Ok(entries)
 }
 
 fn subfolders(root: &Path) -> BTreeSet<String> {

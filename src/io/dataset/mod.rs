@@ -25,7 +25,7 @@ use std::sync::Arc;
 use cache::Cache;
 use layout::Entry;
 use mask::Holes;
-use random::{CUT, ORDER, Random};
+use random::{CUT, ORDER, Random, TARGET};
 use scan::{Pair, scaled};
 
 use crate::io::lab;
@@ -50,6 +50,8 @@ pub struct AlignedDataset {
     entries: Vec<Entry>,
     paths: Vec<PathBuf>,
     pairs: Vec<Pair>,
+    /// Inputs and targets where they share no pair: entries are first all of the one, then all of the other.
+    heaps: Option<[usize; 2]>,
     channels: [u32; 2],
     depths: [Depth; 2],
     frame: Frame,
@@ -98,7 +100,9 @@ impl AlignedDataset {
     fn examine(options: AlignedOptions, progress: ScanProgress<'_>) -> Result<(Self, usize, Vec<Misfit>)> {
         options.check()?;
         let (mut entries, mut misfits) = layout::find(&options)?;
-        entries.truncate(options.max_dataset_size.unwrap_or(usize::MAX));
+        if options.task != Task::Unaligned {
+            entries.truncate(options.max_dataset_size.unwrap_or(usize::MAX));
+        }
         let pairs = scan::read(&options, &entries, &mut misfits, progress);
         let channels = match scan::fixed_channels(&options) {
             Some(fixed) => {
@@ -108,7 +112,7 @@ impl AlignedDataset {
             }
             None => [(0, options.input_nc), (1, options.output_nc)].map(|(side, given)| scan::channels(side, given, &entries, &pairs, &mut misfits)),
         };
-        let depths = if options.task == Task::Colorization { [Depth::F32; 2] } else { scan::depths(&pairs) };
+        let depths = if options.task == Task::Colorization { [Depth::F32; 2] } else { scan::depths(&entries, &pairs) };
         let (content, enlarged) = scan::common_size(&options, &entries, &pairs, &mut misfits);
         let frame = Frame::new(content, options.multiple_of);
         let holes = match &options.task {
@@ -117,9 +121,10 @@ impl AlignedDataset {
         };
         let all = entries.len();
         let (entries, pairs): (Vec<_>, Vec<_>) = entries.into_iter().zip(pairs).filter_map(|(e, p)| p.map(|p| (e, p))).unzip();
-        let paths = entries.iter().map(|e| e.path().to_owned()).collect();
+        let paths = entries.iter().filter(|e| e.has(0)).map(|e| e.path().to_owned()).collect();
+        let heaps = (options.task == Task::Unaligned).then(|| [0, 1].map(|side| entries.iter().filter(|e| e.has(side)).count()));
         let cache = Cache::new(options.cache);
-        Ok((Self { options, entries, paths, pairs, channels, depths, frame, enlarged, holes, cache }, all, misfits))
+        Ok((Self { options, entries, paths, pairs, heaps, channels, depths, frame, enlarged, holes, cache }, all, misfits))
     }
 
     /// The options it was opened with.
@@ -127,10 +132,15 @@ impl AlignedDataset {
         &self.options
     }
 
-    /// Number of pairs.
+    /// Number of pairs; of the pictures of the larger side where there are no pairs.
     #[expect(clippy::len_without_is_empty, reason = "open refuses empty folders")]
     pub fn len(&self) -> usize {
-        self.paths.len()
+        self.heaps.map_or(self.paths.len(), |sides| sides[0].max(sides[1]))
+    }
+
+    /// Pictures of the input's side and of the target's, where they share no pair.
+    pub fn heaps(&self) -> Option<[usize; 2]> {
+        self.heaps
     }
 
     /// Whole batches in an epoch, at least 1. Shapes are fixed, so a rest that does not fill a batch
@@ -139,7 +149,7 @@ impl AlignedDataset {
         self.len() / self.options.batch_size
     }
 
-    /// The file of each pair, sorted; positions in here are what [`order`](Self::order) shuffles.
+    /// The file of each pair (or input), sorted; positions in here are what [`order`](Self::order) shuffles.
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
@@ -210,25 +220,14 @@ impl AlignedDataset {
     /// [`Error::File`] when the file cannot be decoded or is not what it was when the dataset was
     /// opened; [`Error::Usage`] when there is no such index.
     pub fn sample(&self, epoch: u64, index: usize) -> Result<Sample> {
-        let (Some(path), Some([input, _])) = (self.paths.get(index), self.pairs.get(index)) else {
+        if let Some(sides) = self.heaps {
+            return self.from_heaps(epoch, index, sides);
+        }
+        let Some(path) = self.paths.get(index) else {
             return Err(self.no_such(index));
         };
-        let prepared = self.cache.get(index, || self.prepare(index))?;
-        let (w, h) = scaled(&self.options, (input.width, input.height));
         let mut random = Random::new([self.options.seed, epoch, CUT ^ index as u64]);
-        // Always three draws, so that --no_flip does not move the crops.
-        let (content, center) = (self.frame.content, self.options.center);
-        let mut offset = |side: u32, kept: u32| {
-            let random = random.below(u64::from(side - kept) + 1) as u32;
-            if center { (side - kept) / 2 } else { random }
-        };
-        let (x, y) = (offset(w, content.0), offset(h, content.1));
-        let flip = random.below(2) == 1 && self.options.flip;
-        let cut = |picture: &AnyPicture| -> Result<AnyPicture> {
-            let cropped = if self.options.preprocess.crops() { picture.crop(x, y, content.0, content.1)? } else { picture.clone() };
-            Ok(if flip { cropped.flip_horizontal() } else { cropped })
-        };
-        let cuts = prepared.iter().map(cut).collect::<Result<Vec<_>>>()?;
+        let cuts = self.cut(index, &mut random)?;
         let (input, target) = match (&self.options.task, &cuts[..]) {
             (Task::Aligned, [input, target]) => (input.clone(), target.clone()),
             (Task::Colorization, [photo]) => {
@@ -239,6 +238,43 @@ impl AlignedDataset {
             _ => return Err(Error::Internal(format!("{} pictures of pair {index}", cuts.len()))),
         };
         Ok(Sample { input: self.channelled(input, 0, path)?, target: self.channelled(target, 1, path)?, path: path.clone() })
+    }
+
+    /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on its own. The smaller side begins anew.
+    fn from_heaps(&self, epoch: u64, index: usize, sides: [usize; 2]) -> Result<Sample> {
+        if index >= self.len() {
+            return Err(self.no_such(index));
+        }
+        let seed = self.options.seed;
+        let [mut a, mut b] = [CUT, CUT | TARGET].map(|stream| Random::new([seed, epoch, stream ^ index as u64]));
+        let chosen = Random::new([seed, epoch, TARGET ^ index as u64]).below(sides[1] as u64) as usize;
+        let input = index % sides[0];
+        let target = sides[0] + if self.options.serial_batches { index % sides[1] } else { chosen };
+        let one = |side: usize, entry: usize, random: &mut Random| -> Result<AnyPicture> {
+            let picture = self.cut(entry, random)?.pop().ok_or_else(|| self.no_such(index))?;
+            self.channelled(picture, side, self.entries[entry].path())
+        };
+        Ok(Sample { input: one(0, input, &mut a)?, target: one(1, target, &mut b)?, path: self.paths[input].clone() })
+    }
+
+    /// The pictures of an entry, cropped and mirrored alike.
+    fn cut(&self, entry: usize, random: &mut Random) -> Result<Vec<AnyPicture>> {
+        let prepared = self.cache.get(entry, || self.prepare(entry))?;
+        let [header, _] = &self.pairs[entry];
+        let (w, h) = scaled(&self.options, (header.width, header.height));
+        let (content, center) = (self.frame.content, self.options.center);
+        // Always three draws, so that --no_flip does not move the crops.
+        let mut offset = |side: u32, kept: u32| {
+            let random = random.below(u64::from(side - kept) + 1) as u32;
+            if center { (side - kept) / 2 } else { random }
+        };
+        let (x, y) = (offset(w, content.0), offset(h, content.1));
+        let flip = random.below(2) == 1 && self.options.flip;
+        let cut = |picture: &AnyPicture| -> Result<AnyPicture> {
+            let cropped = if self.options.preprocess.crops() { picture.crop(x, y, content.0, content.1)? } else { picture.clone() };
+            Ok(if flip { cropped.flip_horizontal() } else { cropped })
+        };
+        prepared.iter().map(cut).collect()
     }
 
     fn channelled(&self, picture: AnyPicture, side: usize, path: &std::path::Path) -> Result<AnyPicture> {
@@ -283,6 +319,10 @@ impl AlignedDataset {
                     ready(joint, side, &sides[which][0])
                 });
                 Ok(vec![a?, b?])
+            }
+            Entry::Alone(side, path) => {
+                let picture = self.load(path, Some((pair[0].width, pair[0].height)))?;
+                Ok(vec![ready(picture, *side, path)?])
             }
             Entry::Photo(path) => {
                 let photo = self.load(path, Some((pair[0].width, pair[0].height)))?;

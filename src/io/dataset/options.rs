@@ -115,6 +115,8 @@ pub enum Mask {
 pub enum Task {
     /// Pairs from pairs.
     Aligned,
+    /// Two heaps of pictures that share no pair.
+    Unaligned,
     /// From photos: lightness to the two colour channels of Lab.
     Colorization,
     /// From photos: with a white hole, to the whole.

@@ -51,7 +51,9 @@ fn header(path: &Path) -> Result<Header, Misfit> {
 
 fn pair(o: &AlignedOptions, entry: &Entry) -> Result<Pair, Misfit> {
     let [a, b] = match entry {
+        // The one picture's header for both.
         Entry::Photo(path) => [header(path)?; 2],
+        Entry::Alone(_, path) => return Ok([header(path)?; 2]),
         Entry::Halves(path) => {
             let whole = header(path)?;
             let (width, height) = (whole.width, whole.height);
@@ -102,7 +104,7 @@ fn bands(paths: &[std::path::PathBuf]) -> Result<Header, Misfit> {
 
 /// Channels of a side: given, or told from the files, which all must come to it.
 pub(super) fn channels(side: usize, given: Option<u32>, entries: &[Entry], pairs: &[Option<Pair>], misfits: &mut Vec<Misfit>) -> u32 {
-    let headers = || pairs.iter().flatten().map(|p| p[side]);
+    let headers = || of_side(side, entries, pairs);
     // Gray among RGB counts as RGB of equal values.
     let told = || {
         let first = headers().next().map_or(3, |h| h.colors());
@@ -111,7 +113,7 @@ pub(super) fn channels(side: usize, given: Option<u32>, entries: &[Entry], pairs
     let wanted = given.unwrap_or_else(told);
     let (name, flag) = [("input", "--input_nc"), ("target", "--output_nc")][side];
     for (entry, pair) in entries.iter().zip(pairs) {
-        let Some(h) = pair.map(|p| p[side]) else { continue };
+        let Some(h) = pair.filter(|_| entry.has(side)).map(|p| p[side]) else { continue };
         let colors = h.colors() == 1 || h.colors() == 3;
         let fits = h.channels == wanted || (colors && matches!(wanted, 1 | 3 | 4)) || (h.alpha && h.channels == 4 && wanted == 4);
         if !fits {
@@ -127,8 +129,12 @@ pub(super) fn channels(side: usize, given: Option<u32>, entries: &[Entry], pairs
 }
 
 /// The deepest of each side.
-pub(super) fn depths(pairs: &[Option<Pair>]) -> [Depth; 2] {
-    [0, 1].map(|side| pairs.iter().flatten().map(|p| p[side].depth).max().unwrap_or(Depth::U8))
+pub(super) fn depths(entries: &[Entry], pairs: &[Option<Pair>]) -> [Depth; 2] {
+    [0, 1].map(|side| of_side(side, entries, pairs).map(|header| header.depth).max().unwrap_or(Depth::U8))
+}
+
+fn of_side(side: usize, entries: &[Entry], pairs: &[Option<Pair>]) -> impl Iterator<Item = Header> {
+    entries.iter().zip(pairs).filter(move |(entry, _)| entry.has(side)).filter_map(move |(_, pair)| pair.map(|p| p[side]))
 }
 
 /// Size of a picture before cropping.

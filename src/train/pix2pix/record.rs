@@ -9,22 +9,8 @@ use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use crate::train::GanMode;
 use crate::train::gan::gradient_penalty;
+use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pictures, Recorded};
 use crate::train::values::record_input;
-
-/// Optimizer groups of the step uniform.
-const GROUP_G: usize = 0;
-pub(super) const GROUP_D: usize = 1;
-/// The networks; the last is the moving average of the generator.
-pub(super) type Networks = (Generator, Discriminator, Option<Generator>);
-
-/// A recorded step: what the host writes, what it reads.
-pub(super) struct Recorded {
-    /// Input and target of each batch.
-    pub pictures: Vec<[Tensor; 2]>,
-    pub losses: Vec<Tensor>,
-    /// Names of the losses behind the first four.
-    pub more: [Option<&'static str>; 2],
-}
 
 /// Terms of several batches, each already divided by their number: their sum.
 fn joined(tape: &mut Tape, terms: &[Tensor]) -> Result<Tensor> {
@@ -32,8 +18,18 @@ fn joined(tape: &mut Tape, terms: &[Tensor]) -> Result<Tensor> {
     rest.iter().try_fold(*first, |sum, term| tape.add(sum, *term))
 }
 
-/// Records a step: its networks in a store, and the tape.
-pub(super) fn record(config: &Pix2PixConfig) -> Result<(Store, Tape, Recorded, Networks)> {
+impl Model for Pix2PixConfig {
+    fn record(&self) -> Result<Recorded> {
+        record(self)
+    }
+
+    fn common(&self) -> Common {
+        let &Pix2PixConfig { generator, ndf, pictures: format, beta1, init_type, init_gain, seed, .. } = self;
+        Common { generator, ndf, size: (self.width, self.height), pictures: self.pictures(), format, beta1, init_type, init_gain, seed }
+    }
+}
+
+fn record(config: &Pix2PixConfig) -> Result<Recorded> {
     config.check()?;
     let (g, input_nc, output_nc) = (&config.generator, config.generator.input_nc(), config.generator.output_nc());
     let mut store = Store::new();
@@ -47,9 +43,11 @@ pub(super) fn record(config: &Pix2PixConfig) -> Result<(Store, Tape, Recorded, N
     let averaged: Vec<_> = if average.is_some() { store.all_pages("G").into_iter().zip(store.all_pages("G_ema")).collect() } else { Vec::new() };
 
     let mut tape = Tape::new();
-    let picture = |tape: &mut Tape, label: &str, channels: u32| -> Result<(Tensor, Tensor)> {
+    let picture = |tape: &mut Tape, label: &str, channels: u32| -> Result<(Pictures, Tensor)> {
         tape.scope(label);
-        record_input(tape, label, Shape::new(config.batch_size, config.height, config.width, channels), config.pictures)
+        let shape = Shape::new(config.batch_size, config.height, config.width, channels);
+        let (tensor, values) = record_input(tape, label, shape, config.pictures)?;
+        Ok((Pictures { tensor, shape }, values))
     };
     // What D judges.
     let judged = |tape: &mut Tape, a: Tensor, b: Tensor| if config.condition_d { tape.concat(&[a, b]) } else { Ok(b) };
@@ -159,15 +157,13 @@ pub(super) fn record(config: &Pix2PixConfig) -> Result<(Store, Tape, Recorded, N
 
     tape.scope("loss");
     let mut losses = Vec::new();
-    for terms in [g_gan, g_l1, d_real, d_fake] {
-        losses.push(joined(&mut tape, &terms)?);
-    }
-    let mut more = [None; 2];
-    for (name, (terms, place)) in ["G_TV", "D_GP"].into_iter().zip([g_tv, d_gp].into_iter().zip(&mut more)) {
+    for (name, terms) in [("G_GAN", g_gan), ("G_L1", g_l1), ("D_real", d_real), ("D_fake", d_fake), ("G_TV", g_tv), ("D_GP", d_gp)] {
         if !terms.is_empty() {
-            losses.push(joined(&mut tape, &terms)?);
-            *place = Some(name);
+            losses.push((name, joined(&mut tape, &terms)?));
         }
     }
-    Ok((store, tape, Recorded { pictures, losses, more }, (generator, discriminator, average)))
+    let passes = u64::from(config.accumulate);
+    let mut networks = vec![Network::generator("G", generator, passes), Network::discriminator("D", discriminator, 3 * passes)];
+    networks.extend(average.map(|net| Network { average_of: Some("G"), ..Network::generator("G_ema", net, passes) }));
+    Ok(Recorded { store, tape, pictures, losses, networks, pools: Vec::new() })
 }

@@ -1,0 +1,95 @@
+//! Everything that decides what a training step of CycleGAN computes.
+
+use crate::error::{Error, Result};
+use crate::nets::{DiscriminatorKind, GeneratorConfig, InitType, NormKind, ResnetConfig};
+use crate::train::{GanMode, PictureFormat};
+
+/// Everything that decides what a training step computes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CycleGanConfig {
+    /// The generator from A to B; the other is the same the other way.
+    pub generator: GeneratorConfig,
+    /// The discriminators.
+    pub discriminator: DiscriminatorKind,
+    /// Channels of a discriminator's first layer.
+    pub ndf: u32,
+    /// The discriminators' norm; `None`: the generators'.
+    pub norm_d: Option<NormKind>,
+    /// Pictures of each side a step.
+    pub batch_size: u32,
+    /// Width of the pictures.
+    pub width: u32,
+    /// Height of the pictures.
+    pub height: u32,
+    /// How pictures go up to the device.
+    pub pictures: PictureFormat,
+    /// The adversarial loss.
+    pub gan_mode: GanMode,
+    /// Weight of the cycle A to B to A.
+    pub lambda_a: f32,
+    /// Weight of the cycle B to A to B.
+    pub lambda_b: f32,
+    /// Weight of the identity terms, times that of the cycle they share their pictures with; 0: without, which saves two passes.
+    pub lambda_identity: f32,
+    /// Pictures that each pool keeps; 0: discriminators see new fakes only.
+    pub pool_size: u32,
+    /// Adam's decay of the first moment (the second's is 0.999, eps 1e-8).
+    pub beta1: f64,
+    /// How weights begin.
+    pub init_type: InitType,
+    /// Scale of the initial weights.
+    pub init_gain: f32,
+    /// Seed of initial weights, dropout and pools.
+    pub seed: u64,
+}
+
+impl Default for CycleGanConfig {
+    /// Upstream's defaults for cycle_gan.
+    fn default() -> Self {
+        CycleGanConfig {
+            generator: ResnetConfig::default().into(),
+            discriminator: DiscriminatorKind::Patch { n_layers: 3 },
+            ndf: 64,
+            norm_d: None,
+            batch_size: 1,
+            width: 256,
+            height: 256,
+            pictures: PictureFormat::Bytes,
+            gan_mode: GanMode::Lsgan,
+            lambda_a: 10.0,
+            lambda_b: 10.0,
+            lambda_identity: 0.5,
+            pool_size: 50,
+            beta1: 0.5,
+            init_type: InitType::Normal,
+            init_gain: 0.02,
+            seed: 0,
+        }
+    }
+}
+
+impl CycleGanConfig {
+    /// Refuses what does not go together, or makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        let refuse = |why: String| Err(Error::Usage(why));
+        if self.batch_size == 0 {
+            return refuse("--batch_size: at least 1".into());
+        }
+        if self.gan_mode == GanMode::Wgangp {
+            return refuse("--gan_mode wgangp: its penalty is not part of this model; choose lsgan, vanilla or hinge".into());
+        }
+        for (flag, value) in [("A", self.lambda_a), ("B", self.lambda_b), ("identity", self.lambda_identity)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return refuse(format!("--lambda_{flag} {value}: a weight is 0 or more"));
+            }
+        }
+        let (input, output) = (self.generator.input_nc(), self.generator.output_nc());
+        if self.lambda_identity > 0.0 && input != output {
+            return refuse(format!(
+                "--lambda_identity {}: a generator from {input} to {output} channels cannot leave its target's pictures as they are; give --lambda_identity 0",
+                self.lambda_identity
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! The step as it is recorded, in the reference's order: six generator passes (four without identity terms), both generators' Adam, then
+//! both discriminators on real pictures and on fakes from a pool, their Adam.
+
+use super::CycleGanConfig;
+use crate::error::Result;
+use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
+use crate::ops::PoolPages;
+use crate::shape::Shape;
+use crate::store::Store;
+use crate::tape::{Tape, Tensor};
+use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pictures, Pool, Recorded};
+use crate::train::values::record_input;
+
+/// Sets of the store, and public names of the files.
+const GENERATORS: [&str; 2] = ["G_A", "G_B"];
+const DISCRIMINATORS: [&str; 2] = ["D_A", "D_B"];
+/// The first keeps fakes of B, which D_A judges.
+const POOLS: [&str; 2] = ["pool_A", "pool_B"];
+/// The losses as the reference orders them.
+const ORDER: [&str; 8] = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"];
+
+impl Model for CycleGanConfig {
+    fn record(&self) -> Result<Recorded> {
+        self.check()?;
+        let CycleGanConfig { batch_size: n, width: w, height: h, pool_size, generator: g, .. } = *self;
+        let channels = [g.input_nc(), g.output_nc()];
+        let mut store = Store::new();
+        let generators = [Generator::new(&mut store, GENERATORS[0], g)?, Generator::new(&mut store, GENERATORS[1], g.reversed())?];
+        let norm = self.norm_d.unwrap_or(g.norm());
+        let mut judge = |set: &str, channels: u32| {
+            Discriminator::new(&mut store, set, DiscriminatorConfig { input: channels.into(), ndf: self.ndf, kind: self.discriminator, norm })
+        };
+        let discriminators = [judge(DISCRIMINATORS[0], channels[1])?, judge(DISCRIMINATORS[1], channels[0])?];
+        let pools = [0, 1].map(|net| PoolPages::new(&mut store, POOLS[net], pool_size, [h, w, channels[1 - net]]));
+        let [g_pages, d_pages] = [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
+
+        let mut tape = Tape::new();
+        let mut input = |label: &str, c: u32| -> Result<(Pictures, Tensor)> {
+            tape.scope(label);
+            let shape = Shape::new(n, h, w, c);
+            let (tensor, values) = record_input(&mut tape, label, shape, self.pictures)?;
+            Ok((Pictures { tensor, shape }, values))
+        };
+        let ((pictures_a, a), (pictures_b, b)) = (input("A", channels[0])?, input("B", channels[1])?);
+        let decisions = POOLS.map(|label| tape.pool_decisions(label, n));
+        let real = [a, b];
+        let lambdas = [self.lambda_a, self.lambda_b];
+        let pass = |tape: &mut Tape, scope: &str, net: usize, x: Tensor| {
+            tape.scope(format!("{scope} "));
+            generators[net].record(tape, &store, x, Mode::TRAIN)
+        };
+
+        // fake[0] is G_A(A), which D_A judges; rec[0] is G_B(G_A(A)).
+        let fake_b = pass(&mut tape, "fake_B", 0, a)?;
+        let rec_a = pass(&mut tape, "rec_A", 1, fake_b)?;
+        let fake_a = pass(&mut tape, "fake_A", 1, b)?;
+        let rec_b = pass(&mut tape, "rec_B", 0, fake_a)?;
+        let (fake, rec) = ([fake_b, fake_a], [rec_a, rec_b]);
+        let mut terms: Vec<(&'static str, Tensor)> = Vec::new();
+        if self.lambda_identity > 0.0 {
+            // G_A(B) should be B: weighted as the cycle of B.
+            for (net, name) in [(0, "idt_A"), (1, "idt_B")] {
+                let same = real[1 - net];
+                let idt = pass(&mut tape, name, net, same)?;
+                tape.scope("loss");
+                let l1 = tape.l1(idt, same)?;
+                terms.push((name, tape.scale(l1, lambdas[1 - net] * self.lambda_identity)));
+            }
+        }
+        for (net, [gan, cycle]) in [(0, ["G_A", "cycle_A"]), (1, ["G_B", "cycle_B"])] {
+            tape.scope(format!("{gan} "));
+            let logits = discriminators[net].record(&mut tape, &store, fake[net], Mode::TRAIN)?;
+            tape.scope("loss");
+            terms.push((gan, self.gan_mode.persuade(&mut tape, logits)));
+            let l1 = tape.l1(rec[net], real[net])?;
+            terms.push((cycle, tape.scale(l1, lambdas[net])));
+        }
+        let g_wrt: Vec<Tensor> = generators.iter().flat_map(|g| g.weights().trainable(&mut tape, &store)).collect();
+        let losses: Vec<Tensor> = terms.iter().map(|(_, t)| *t).collect();
+        tape.backward(&losses, &g_wrt)?;
+        tape.scope("G");
+        g_pages.iter().for_each(|page| tape.adam(&store, page, GROUP_G as u32));
+
+        // The discriminators see the fakes that were made before the generators' update.
+        for (net, name) in DISCRIMINATORS.into_iter().enumerate() {
+            let d = &discriminators[net];
+            tape.scope("pool");
+            let seen = tape.pool(&store, &pools[net], fake[net], decisions[net])?;
+            tape.scope("real ");
+            let logits = d.record(&mut tape, &store, real[1 - net], Mode::TRAIN)?;
+            tape.scope("loss");
+            let real_loss = self.gan_mode.judge(&mut tape, logits, true, 0.0);
+            tape.scope("fake ");
+            let logits = d.record(&mut tape, &store, seen, Mode::TRAIN)?;
+            tape.scope("loss");
+            let fake_loss = self.gan_mode.judge(&mut tape, logits, false, 0.0);
+            let sum = tape.add(real_loss, fake_loss)?;
+            let loss = tape.scale(sum, 0.5);
+            let wrt = d.weights().trainable(&mut tape, &store);
+            tape.backward(&[loss], &wrt)?;
+            terms.push((name, loss));
+        }
+        tape.scope("D");
+        d_pages.iter().for_each(|page| tape.adam(&store, page, GROUP_D as u32));
+
+        terms.sort_by_key(|(name, _)| ORDER.iter().position(|n| n == name));
+        let passes = if self.lambda_identity > 0.0 { 3 } else { 2 };
+        let networks = GENERATORS.into_iter().zip(generators).map(|(name, net)| Network::generator(name, net, passes));
+        let networks = networks.chain(DISCRIMINATORS.into_iter().zip(discriminators).map(|(name, net)| Network::discriminator(name, net, 3))).collect();
+        let pools = POOLS.into_iter().zip(pools).zip(decisions).filter(|_| pool_size > 0);
+        let pools = pools.map(|((name, pages), decisions)| Pool { name, pages, decisions }).collect();
+        Ok(Recorded { store, tape, pictures: vec![[pictures_a, pictures_b]], losses: terms, networks, pools })
+    }
+
+    fn common(&self) -> Common {
+        let &CycleGanConfig { generator, ndf, batch_size: pictures, pictures: format, beta1, init_type, init_gain, seed, .. } = self;
+        Common { generator, ndf, size: (self.width, self.height), pictures, format, beta1, init_type, init_gain, seed }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a training needs to know of a model: its step as it is recorded, and what the host feeds it.
+
+use super::{CycleGanConfig, PictureFormat, Pix2PixConfig, Values};
+use crate::error::Result;
+use crate::nets::{Discriminator, Generator, GeneratorConfig, InitType, Weights};
+use crate::ops::PoolPages;
+use crate::plan::Program;
+use crate::shape::Shape;
+use crate::store::Store;
+use crate::tape::{Tape, Tensor};
+
+/// Everything that decides what a training step of a model computes.
+pub trait Model: std::fmt::Debug + Clone {
+    /// Records a step: its networks in a store, and the tape.
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] or [`crate::Error::Shape`] for what does not go together.
+    fn record(&self) -> Result<Recorded>;
+
+    /// What all models have.
+    fn common(&self) -> Common;
+}
+
+/// What all models have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Common {
+    /// The generator; where there are two, the one from A to B.
+    pub generator: GeneratorConfig,
+    /// Channels of a discriminator's first layer.
+    pub ndf: u32,
+    /// Width and height of the pictures.
+    pub size: (u32, u32),
+    /// Pictures of each side a step.
+    pub pictures: u32,
+    /// How they go up.
+    pub format: PictureFormat,
+    /// Adam's decay of the first moment (the second's is 0.999, eps 1e-8).
+    pub beta1: f64,
+    /// How weights begin.
+    pub init_type: InitType,
+    /// Scale of the initial weights.
+    pub init_gain: f32,
+    /// Seed of initial weights, dropout and pools.
+    pub seed: u64,
+}
+
+/// Optimizer groups of the step uniform: generators, discriminators.
+pub(super) const GROUP_G: usize = 0;
+pub(super) const GROUP_D: usize = 1;
+
+/// A recorded step.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Where parameters lie.
+    pub store: Store,
+    /// The step.
+    pub tape: Tape,
+    /// Input and target of each batch (A and B where there are no pairs).
+    pub pictures: Vec<[Pictures; 2]>,
+    /// Losses by name, weighted, in the order in which they are logged.
+    pub losses: Vec<(&'static str, Tensor)>,
+    /// The networks; averages behind all others.
+    pub networks: Vec<Network>,
+    /// Pools of pictures made earlier.
+    pub pools: Vec<Pool>,
+}
+
+/// A batch of pictures that the host writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Pictures {
+    /// Where.
+    pub tensor: Tensor,
+    /// Shape of the pictures.
+    pub shape: Shape,
+}
+
+/// A network of a model.
+#[derive(Debug)]
+pub struct Network {
+    /// Its public name, `G` or `D_A` for example: `latest_net_G.safetensors`.
+    pub name: &'static str,
+    /// What it is.
+    pub net: Net,
+    /// Batches that its norms see a step.
+    pub passes: u64,
+    /// The network that it is the moving average of.
+    pub average_of: Option<&'static str>,
+}
+
+/// What a network is.
+#[derive(Debug)]
+pub enum Net {
+    /// A generator.
+    Generator(Generator),
+    /// A discriminator.
+    Discriminator(Discriminator),
+}
+
+/// A pool of pictures, and where the host writes what becomes of those of a step.
+#[derive(Debug)]
+pub struct Pool {
+    /// Its name.
+    pub name: &'static str,
+    /// Its pages.
+    pub pages: PoolPages,
+    /// See [`Tape::pool_decisions`].
+    pub decisions: Tensor,
+}
+
+impl Network {
+    pub(super) fn generator(name: &'static str, net: Generator, passes: u64) -> Network {
+        Network { name, net: Net::Generator(net), passes, average_of: None }
+    }
+
+    pub(super) fn discriminator(name: &'static str, net: Discriminator, passes: u64) -> Network {
+        Network { name, net: Net::Discriminator(net), passes, average_of: None }
+    }
+
+    /// Its parameters.
+    pub fn weights(&self) -> &Weights {
+        match &self.net {
+            Net::Generator(net) => net.weights(),
+            Net::Discriminator(net) => net.weights(),
+        }
+    }
+}
+
+impl Recorded {
+    /// What the host reads after a step.
+    pub fn kept(&self) -> Vec<Tensor> {
+        self.losses.iter().map(|(_, loss)| *loss).collect()
+    }
+}
+
+impl Pictures {
+    /// Values of one batch.
+    pub(super) fn len(&self) -> usize {
+        let Shape { n, h, w, c } = self.shape;
+        n as usize * h as usize * w as usize * c.logical() as usize
+    }
+
+    pub(super) fn write(&self, program: &Program, format: PictureFormat, values: Values<'_>) -> Result<()> {
+        program.write_picture(self.tensor, format, values)
+    }
+}
+
+/// Any of the models, for programs that choose when they run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyModel {
+    /// Pairs.
+    Pix2Pix(Pix2PixConfig),
+    /// Two heaps of pictures.
+    CycleGan(CycleGanConfig),
+}
+
+impl Model for AnyModel {
+    fn record(&self) -> Result<Recorded> {
+        match self {
+            AnyModel::Pix2Pix(config) => config.record(),
+            AnyModel::CycleGan(config) => config.record(),
+        }
+    }
+
+    fn common(&self) -> Common {
+        match self {
+            AnyModel::Pix2Pix(config) => config.common(),
+            AnyModel::CycleGan(config) => config.common(),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! A training on a device: the networks and the program of a step of a model, and where it stands.
+
+use super::model::{Common, GROUP_D, Model, Net, Network, Pictures, Pool, Recorded};
+use super::schedule::Rates;
+use super::values::Values;
+use crate::error::{Error, Result};
+use crate::gpu::{Family, Gpu};
+use crate::nets::{Generator, InitType, Weights};
+use crate::ops::PoolDecision;
+use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, StepValues};
+use crate::store::Store;
+use crate::tape::Tape;
+
+/// The losses of one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Losses {
+    /// The step, from 1.
+    pub step: u64,
+    /// By name, weighted: `G_GAN G_L1 D_real D_fake` of pix2pix, and `G_TV`, `D_GP` where there are such terms;
+    /// `D_A G_A cycle_A idt_A D_B G_B cycle_B idt_B` of CycleGAN, without `idt_*` where there are no identity terms.
+    pub named: Vec<(&'static str, f32)>,
+}
+
+impl Losses {
+    /// The loss of a name.
+    pub fn get(&self, name: &str) -> Option<f32> {
+        self.named.iter().find(|(n, _)| *n == name).map(|(_, value)| *value)
+    }
+}
+
+/// Steps whose losses may be on their way back: the host runs at most this far ahead.
+const LOSSES_IN_FLIGHT: usize = 3;
+
+/// A training of a model: its networks, the program of a step, and where it stands.
+#[derive(Debug)]
+pub struct Training<M> {
+    model: M,
+    common: Common,
+    store: Store,
+    networks: Vec<Network>,
+    pools: Vec<Pool>,
+    program: Program,
+    pictures: Vec<[Pictures; 2]>,
+    losses: Vec<&'static str>,
+    scalars: Scalars,
+    steps: u64,
+}
+
+impl<M: Model> Training<M> {
+    /// Plans a training step without a device: to see its cost and memory.
+    ///
+    /// # Errors
+    /// As [`Training::new`], but for what needs the device.
+    pub fn plan(model: &M, family: Family, options: PlanOptions) -> Result<Plan> {
+        let recorded = model.record()?;
+        Plan::new(&recorded.tape, &recorded.store, &recorded.kept(), family, options)
+    }
+
+    /// Builds the networks, plans the step, makes everything on the device and draws the initial weights.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] or [`Error::Shape`] for sizes that do not pass, [`Error::MemoryLimit`] before anything is allocated, and
+    /// what the device reports.
+    pub fn new(gpu: &Gpu, model: M, options: PlanOptions) -> Result<Training<M>> {
+        Self::make(model, gpu, options, |plan, store| plan.prepare(gpu, store))
+    }
+
+    /// Like [`Training::new`], by way of [`Plan::prepare_with`].
+    ///
+    /// # Errors
+    /// As [`Training::new`].
+    pub fn with_progress(gpu: &Gpu, model: M, options: PlanOptions, progress: Progress<'_>) -> Result<Training<M>> {
+        Self::make(model, gpu, options, |plan, store| plan.prepare_with(gpu, store, progress))
+    }
+
+    fn make(model: M, gpu: &Gpu, options: PlanOptions, prepare: impl FnOnce(Plan, &Store) -> Result<Program>) -> Result<Training<M>> {
+        let recorded = model.record()?;
+        let kept = recorded.kept();
+        let plan = Plan::new(&recorded.tape, &recorded.store, &kept, gpu.family(), options)?;
+        let Recorded { store, pictures, losses, networks, pools, .. } = recorded;
+        let program = prepare(plan, &store)?;
+        let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT)?;
+        let (common, losses) = (model.common(), losses.into_iter().map(|(name, _)| name).collect());
+        let trainer = Training { model, common, store, networks, pools, program, pictures, losses, scalars, steps: 0 };
+        trainer.init()?;
+        trainer.restart_average()?;
+        Ok(trainer)
+    }
+
+    fn init(&self) -> Result<()> {
+        let Common { init_type, init_gain, seed, .. } = self.common;
+        let (gpu, seed) = (self.program.gpu(), crate::rng::fold_seed(seed));
+        // A stream a parameter, and so many for each network.
+        let streams = || self.networks().into_iter().zip((0u32..).map(|net| net << 16));
+        let mut tape = Tape::new();
+        streams().for_each(|((_, weights, _), first)| weights.record_init(&mut tape, &self.store, init_type, init_gain, first));
+        let plan = Plan::new(&tape, &self.store, &[], gpu.family(), PlanOptions::default())?;
+        plan.prepare(gpu, &self.store)?.step(&StepValues { seed, ..StepValues::default() })?;
+        if init_type == InitType::Orthogonal {
+            for ((_, weights, _), first) in streams() {
+                for (param, made) in weights.orthogonal(init_gain, first, seed) {
+                    self.store.write(gpu, param.value, &param.layout, &made)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes moving averages, if there are any, equal to their networks: to be called when weights were put in from outside.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn restart_average(&self) -> Result<()> {
+        let averages: Vec<_> = self.networks.iter().filter_map(|average| Some((self.network(average.average_of?)?, average))).collect();
+        if averages.is_empty() {
+            return Ok(());
+        }
+        let mut tape = Tape::new();
+        tape.scope("average");
+        for (from, to) in averages.iter().flat_map(|(from, to)| from.weights().params().zip(to.weights().params())) {
+            let (from, to) = (tape.stored(&self.store, from.value, &from.name), tape.stored(&self.store, to.value, &to.name));
+            tape.push_into(crate::ops::Copy, &[from], &[to], &[]);
+        }
+        let gpu = self.program.gpu();
+        Plan::new(&tape, &self.store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &self.store)?.step(&StepValues::default())
+    }
+
+    /// What decides the step.
+    pub fn config(&self) -> &M {
+        &self.model
+    }
+
+    /// What decides the step and all models have.
+    pub fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// The program of a step.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Where the parameters lie.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn network(&self, name: &str) -> Option<&Network> {
+        self.networks.iter().find(|n| n.name == name)
+    }
+
+    /// The generators that are trained.
+    pub fn generators(&self) -> Vec<&Generator> {
+        self.networks.iter().filter(|n| n.average_of.is_none()).filter_map(Network::as_generator).collect()
+    }
+
+    /// The generators to show and to judge: moving averages where there are some.
+    pub fn best_generators(&self) -> Vec<&Generator> {
+        let average = |name| self.networks.iter().find(|n| n.average_of == Some(name));
+        let trained = self.networks.iter().filter(|n| n.average_of.is_none());
+        trained.filter_map(|n| average(n.name).unwrap_or(n).as_generator()).collect()
+    }
+
+    /// Parameters of the networks that are trained, with their public names (`G`, `D_A`), and batches that their norms see a step.
+    pub fn networks(&self) -> Vec<(&'static str, &Weights, u64)> {
+        let trained = self.networks.iter().filter(|n| n.average_of.is_none());
+        trained.map(|n| (n.name, n.weights(), n.passes)).collect()
+    }
+
+    /// The same of all networks whose weights a checkpoint holds: moving averages too.
+    pub fn saved_networks(&self) -> Vec<(&'static str, &Weights, u64)> {
+        self.networks.iter().map(|n| (n.name, n.weights(), n.passes)).collect()
+    }
+
+    /// Pools of pictures made earlier. Their pages are the only state of a training beside weights, moments and the number of steps.
+    pub fn pools(&self) -> &[Pool] {
+        &self.pools
+    }
+
+    /// Steps done.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Says how many steps the weights, moments and pools have seen: after loading a checkpoint.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// The values of a coming step at learning rate `lr`, or one for generators and discriminators.
+    pub fn values(&self, step: u64, lr: impl Into<Rates>) -> StepValues {
+        let lr = lr.into();
+        let rate = |lr| Rate { lr, beta1: self.common.beta1, beta2: 0.999, eps: 1e-8, t: step as u32 };
+        let mut rates = [rate(lr.g); GROUPS];
+        rates[GROUP_D] = rate(lr.d);
+        StepValues { step: step as u32, seed: crate::rng::fold_seed(self.common.seed), rates }
+    }
+
+    /// Writes the pictures of the coming step, NHWC, batch after batch, in the configured format, and what else the step reads.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for another number of values, or of the other format.
+    pub fn set_pictures<'a>(&self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>) -> Result<()> {
+        let (sides, batches) = ([input.into(), target.into()], self.pictures.len());
+        for (at, (what, values)) in ["input", "target"].iter().zip(&sides).enumerate() {
+            let wanted: usize = self.pictures.iter().map(|batch| batch[at].len()).sum();
+            if values.len() != wanted {
+                return Err(Error::Usage(format!("{what}: {} values, where the pictures of a step have {wanted}", values.len())));
+            }
+        }
+        for (at, batch) in self.pictures.iter().enumerate() {
+            for (pictures, values) in batch.iter().zip(&sides) {
+                pictures.write(&self.program, self.common.format, values.part(at, batches))?;
+            }
+        }
+        let seed = crate::rng::fold_seed(self.common.seed);
+        for (stream, pool) in (0..).zip(&self.pools) {
+            let decisions = pool.pages.decide(seed, self.steps + 1, self.common.pictures, stream);
+            self.program.write(pool.decisions, &PoolDecision::values(&decisions))?;
+        }
+        Ok(())
+    }
+
+    /// Runs a training step, one update of each network, on pictures (NHWC) at learning rate `lr`, or one for generators and discriminators.
+    /// `input` and `target` are pairs where the model takes pairs, and pictures of A and of B where it does not. Does not wait for the step:
+    /// returns the losses of earlier steps that have arrived.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for the wrong number or format of values, and what the device reports.
+    pub fn step<'a>(&mut self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>, lr: impl Into<Rates>) -> Result<Vec<Losses>> {
+        self.set_pictures(input, target)?;
+        let step = self.steps + 1;
+        self.program.step(&self.values(step, lr))?;
+        self.steps = step;
+        let rows = self.scalars.push(step)?;
+        Ok(self.to_losses(rows))
+    }
+
+    /// Waits for everything in flight and returns the losses that had not come back yet.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn finish(&mut self) -> Result<Vec<Losses>> {
+        let rows = self.scalars.collect(true)?;
+        Ok(self.to_losses(rows))
+    }
+
+    fn to_losses(&self, rows: Vec<(u64, Vec<f32>)>) -> Vec<Losses> {
+        rows.into_iter().map(|(step, values)| Losses { step, named: self.losses.iter().copied().zip(values).collect() }).collect()
+    }
+}
+
+impl Network {
+    fn as_generator(&self) -> Option<&Generator> {
+        match &self.net {
+            Net::Generator(generator) => Some(generator),
+            Net::Discriminator(_) => None,
+        }
+    }
+}
