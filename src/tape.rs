@@ -7,6 +7,7 @@ use crate::ops::{Add, Fill, Op};
 use crate::shape::{Channels, Shape};
 use crate::store::{Param, Store, StoreId};
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 /// A value on a tape.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -65,6 +66,8 @@ pub struct Tape {
     scope: String,
     /// How many nodes ago the operations now recorded were recorded first.
     again: Option<usize>,
+    /// Nodes of derivatives, a range for each call of [`Tape::backward`].
+    gradients: Vec<Range<usize>>,
 }
 
 impl Tape {
@@ -92,6 +95,22 @@ impl Tape {
     /// The stream of random numbers of the node recorded next, if it is not the node's own.
     pub(crate) fn stream(&self) -> Option<u32> {
         self.again.map(|ago| (self.nodes.len() - ago) as u32)
+    }
+
+    /// What is known of the tensors, without the operations: for plans that make some of them twice.
+    pub(crate) fn without_nodes(&self) -> Tape {
+        Tape { infos: self.infos.clone(), ..Tape::default() }
+    }
+
+    /// Another tensor like this one.
+    pub(crate) fn like(&mut self, tensor: Tensor) -> Tensor {
+        let info = self.info(tensor).clone();
+        self.add_info(info)
+    }
+
+    /// Nodes of derivatives, a range for each call of [`Tape::backward`].
+    pub(crate) fn gradients(&self) -> &[Range<usize>] {
+        &self.gradients
     }
 
     /// Recorded operations in order.
@@ -235,6 +254,7 @@ impl Tape {
             done?;
         }
         self.scope(scope);
+        self.gradients.push(recorded..self.nodes.len());
         Ok(wrt.iter().map(|t| state.of.get(t).copied()).collect())
     }
 }

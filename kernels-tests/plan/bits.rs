@@ -25,6 +25,8 @@ fn random_nets_give_the_same_bits_with_and_without_sharing_and_pass_the_checks()
         assert_eq!(bits(&shared), bits(&apart), "seed {seed}: sharing slots changed something");
         let plain = run(PlanOptions { fuse: false, ..PlanOptions::default() });
         assert_eq!(bits(&shared), bits(&plain), "seed {seed}: fusing changed something");
+        let again = run(PlanOptions { recompute: true, ..PlanOptions::default() });
+        assert_eq!(bits(&shared), bits(&again), "seed {seed}: making activations again changed something");
         let checked = run(PlanOptions { guards: true, ..PlanOptions::default() });
         assert_eq!(bits(&shared), bits(&checked), "seed {seed}: the checked run differs");
     }

@@ -4,6 +4,7 @@ mod bits;
 mod checks;
 mod invariants;
 mod memory;
+mod recompute;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;

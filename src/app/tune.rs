@@ -171,7 +171,7 @@ pub(super) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
     };
     let config = train.config(size)?;
     let gpu = super::gpu_with(train.device.adapter.as_deref(), args.family.as_deref())?;
-    let options = PlanOptions { memory_limit: train.device.memory_limit, ..PlanOptions::default() };
+    let options = train.device.plan();
     let loads = problems(&Trainer::plan(&config, gpu.family(), options)?);
     let rule = Tuning::rule(gpu.family());
     let mut file = cached(&gpu).unwrap_or_else(|| TuningFile::new(Identity::of(&gpu)));

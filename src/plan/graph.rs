@@ -31,6 +31,14 @@ pub(super) struct GraphNode<'t> {
     pub number: usize,
 }
 
+impl<'t> GraphNode<'t> {
+    /// The same operation on other tensors, with the same random numbers; `None` for what has been rewritten.
+    pub fn again(&self, inputs: Vec<Tensor>, outputs: Vec<Tensor>) -> Option<GraphNode<'t>> {
+        let PlanOp::Recorded(op) = self.op else { return None };
+        Some(GraphNode { op: PlanOp::Recorded(op), inputs, outputs, label: self.label, number: self.number })
+    }
+}
+
 /// The nodes that `keep` or a stored tensor depend on, in recorded order.
 pub(super) fn live<'t>(tape: &'t Tape, keep: &[Tensor]) -> Vec<GraphNode<'t>> {
     let mut wanted: HashSet<Tensor> = keep.iter().copied().collect();

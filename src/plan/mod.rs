@@ -9,6 +9,7 @@ mod graph;
 mod inspect;
 mod layout;
 mod program;
+mod recompute;
 mod report;
 mod ring;
 mod segments;
@@ -46,13 +47,16 @@ pub struct PlanOptions {
     pub guards: bool,
     /// Let convolutions take over the activations beside them.
     pub fuse: bool,
+    /// Make activations that gradients read again, a segment of the forward pass at a time, instead of keeping them: less memory, the same
+    /// results, up to one more forward pass of time.
+    pub recompute: bool,
     /// Which variants convolutions take; `None`: the built-in rule of the device's family.
     pub tuning: Option<Arc<Tuning>>,
 }
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { reuse: true, memory_limit: None, guards: false, fuse: true, tuning: None }
+        PlanOptions { reuse: true, memory_limit: None, guards: false, fuse: true, recompute: false, tuning: None }
     }
 }
 
@@ -134,7 +138,15 @@ impl Plan {
             Some(tuning) => tuning.clone(),
             None => Arc::new(Tuning::new(family)?),
         };
-        let mut live = graph::live(tape, keep);
+        let live = graph::live(tape, keep);
+        let again;
+        let (tape, mut live) = if options.recompute {
+            let chosen = recompute::rewrite(tape, store, live, keep, options.fuse);
+            again = chosen.tensors;
+            (&again, chosen.nodes)
+        } else {
+            (tape, live)
+        };
         if options.fuse {
             fuse::activations(tape, &mut live, keep);
         }
@@ -218,7 +230,13 @@ impl Plan {
 
     /// Arithmetic and traffic of a step.
     pub fn cost(&self) -> Cost {
-        self.nodes.iter().fold(Cost::default(), |sum, n| Cost { flop: sum.flop + n.cost.flop, bytes: sum.bytes + n.cost.bytes })
+        sum(self.nodes.iter())
+    }
+
+    /// What of [`Plan::cost`] is spent on making activations again ([`PlanOptions::recompute`]).
+    pub fn recomputed(&self) -> Cost {
+        let mut seen = HashSet::new();
+        sum(self.nodes.iter().filter(|n| !seen.insert(n.number)))
     }
 
     /// Number of dispatches of a step.
@@ -250,6 +268,10 @@ impl Plan {
     pub(crate) fn label(&self, tensor: Tensor) -> &str {
         &self.labels[tensor.index()]
     }
+}
+
+fn sum<'a>(nodes: impl Iterator<Item = &'a PlanNode>) -> Cost {
+    nodes.fold(Cost::default(), |sum, n| Cost { flop: sum.flop + n.cost.flop, bytes: sum.bytes + n.cost.bytes })
 }
 
 impl PlanNode {

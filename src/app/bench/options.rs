@@ -163,7 +163,7 @@ impl Options {
     }
 
     pub fn plan(&self) -> PlanOptions {
-        PlanOptions { memory_limit: self.args.train.device.memory_limit, reuse: !self.args.train.device.no_reuse, ..PlanOptions::default() }
+        self.args.train.device.plan()
     }
 
     /// The step for pictures of a size.

@@ -150,8 +150,11 @@ enum Dev {
     Loader(Box<TrainArgs>),
     /// Print the plan of a training step.
     Plan {
-        /// pix2pix-256, pix2pix-128, small.
+        /// pix2pix-256, pix2pix-128, small, cycle_gan-256.
         preset: String,
+        /// Make activations again instead of keeping them.
+        #[arg(long)]
+        recompute: bool,
     },
 }
 
@@ -160,9 +163,9 @@ pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
     match &args.what {
         Dev::Flatten { file } => print!("{}", crate::shader::load(file, &[])?.text),
         Dev::Loader(args) => crate::app::loader_speed::run(args)?,
-        Dev::Plan { preset } => {
+        Dev::Plan { preset, recompute } => {
             let config = crate::app::bench::preset(preset, 1)?;
-            println!("{}", crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions::default())?);
+            println!("{}", crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?);
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Flags of a training: the device and its kernels.
 
 use super::values::bytes;
+use crate::plan::PlanOptions;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,10 +23,22 @@ pub(in crate::app) struct DeviceArgs {
     #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
     #[serde(skip)]
     pub tune: Option<Tune>,
+    /// Need less device memory: make what gradients need of the forward pass again, a part at a time, instead of keeping it. The results are the
+    /// same; a step takes up to a third longer.
+    #[arg(long)]
+    #[serde(skip)]
+    pub recompute: bool,
     /// Give every tensor memory of its own (for finding faults).
     #[arg(long, hide = true)]
     #[serde(skip)]
     pub no_reuse: bool,
+}
+
+impl DeviceArgs {
+    /// How a step is planned.
+    pub fn plan(&self) -> PlanOptions {
+        PlanOptions { memory_limit: self.memory_limit, reuse: !self.no_reuse, recompute: self.recompute, ..PlanOptions::default() }
+    }
 }
 
 /// What `--tune` says.

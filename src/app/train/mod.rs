@@ -101,7 +101,7 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let init = args.nets.init().filter(|_| found.is_none()).map(|(net, file)| Ok((net, TensorFile::read(file)?))).collect::<Result<Vec<_>>>()?;
 
     let gpu = super::gpu(args.device.adapter.as_deref())?;
-    let plan_options = PlanOptions { memory_limit: args.device.memory_limit, reuse: !args.device.no_reuse, ..PlanOptions::default() };
+    let plan_options = args.device.plan();
     // Refuses what does not fit before anything is measured.
     let loads = crate::tune::problems(&Trainer::plan(&config, gpu.family(), plan_options.clone())?);
     let tuned = match &found {
@@ -145,11 +145,12 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let memory = trainer.program().plan().memory();
     let info = info(&trainer, &dataset);
     let text = format!(
-        "{} on {} ({} kernels)\ndata: {}\nkernels: {tuned}\nplan: {memory}{}",
+        "{} on {} ({} kernels)\ndata: {}\nkernels: {tuned}\nplan: {memory}{}{}",
         args.nets.net_g,
         gpu.name(),
         gpu.family(),
         described(&dataset),
+        again(&trainer),
         chance
             .map(|c| {
                 let weighted = if args.unpaired() { "cycle_* and idt_*" } else { "G_GAN and G_L1" };
@@ -173,6 +174,13 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let bad = None;
     let (args, page) = (&args, super::report::Live::new(folder.path()));
     Session { args, dataset, schedule, trainer, folder, samples, validation, watch, board, page, progress, info, position, epochs, recent, bad, saved }.run()
+}
+
+/// What `--recompute` costs, for people.
+fn again(trainer: &Trainer) -> String {
+    let plan = trainer.program().plan();
+    let (all, again) = (plan.cost().flop as f64 / 1e9, plan.recomputed().flop as f64 / 1e9);
+    if again > 0.0 { format!("; {again:.1} of {all:.1} GFLOP a step are activations made again") } else { String::new() }
 }
 
 /// Whether a folder holds weights of networks.
