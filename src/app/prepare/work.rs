@@ -102,7 +102,7 @@ fn depth_note<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Option<String> {
     let deep: Vec<(&PathBuf, Depth)> =
         files.inspect(|_| all += 1).filter_map(|f| Some((f, Header::read(f).ok()?.depth))).filter(|(_, depth)| *depth != Depth::U8).collect();
     let (first, depth) = deep.first()?;
-    let (count, first) = (deep.len(), first.display());
+    let (count, first, depth) = (deep.len(), first.display(), if *depth == Depth::U16 { "16 bits" } else { "floats" });
     Some(format!(
         "{count} of {all} pictures have more than 8 bits ({first}: {depth}) and are written with 8; to keep their depth, train on them as they are (trainA/ and trainB/, or a list)"
     ))
@@ -220,7 +220,7 @@ mod tests {
         files.iter().zip(&pictures).for_each(|(file, (_, picture))| picture.save(file).unwrap());
         files.push(dir.path().join("not-there.png"));
         let note = depth_note(files.iter()).unwrap();
-        assert!(note.starts_with("2 of 4 pictures") && note.contains("b.png: 16-bit") && note.lines().count() == 1, "{note}");
+        assert!(note.starts_with("2 of 4 pictures") && note.contains("b.png: 16 bits") && note.lines().count() == 1, "{note}");
         assert_eq!(depth_note(files[..1].iter()), None);
     }
 

@@ -219,8 +219,8 @@ mod tests {
                 [(one, _), (two, _), ..] => drop(flags.insert(flag, [one.clone(), two.clone()])),
             }
         }
-        // Of a start, not of a run.
-        assert_eq!(left_out, ["continue_train", "overwrite", "adapter", "memory_limit", "tune", "no_reuse"]);
+        // Of a start, not of a run; and what is written down as no_dropout.
+        assert_eq!(left_out, ["continue_train", "overwrite", "adapter", "memory_limit", "tune", "no_reuse", "dropout"]);
         flags
     }
 
