@@ -3,8 +3,6 @@
 mod bench;
 mod config;
 mod demo;
-mod demo_draw;
-mod demo_page;
 mod devices;
 mod eval;
 mod export;

@@ -2,7 +2,7 @@
 
 use super::LR;
 use crate::app::Trainer;
-use crate::app::demo_draw::facade_pair;
+use crate::app::demo::facade_pair;
 use crate::app::flags::TrainArgs;
 use crate::app::train::dataset_options;
 use crate::error::{Error, Result};

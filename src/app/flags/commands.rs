@@ -99,6 +99,9 @@ pub(in crate::app) struct DevicesArgs {
 /// Flags of `demo`.
 #[derive(Args, Clone, Debug)]
 pub(in crate::app) struct DemoArgs {
+    /// pix2pix (facades from labels) or cycle_gan (horses and zebras without pairs).
+    #[arg(long, default_value = "pix2pix", value_parser = ["pix2pix", "cycle_gan"])]
+    pub model: String,
     /// Folder for the pictures and the page.
     #[arg(long, default_value = "demo")]
     pub out: PathBuf,
@@ -165,7 +168,10 @@ pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
         Dev::Loader(args) => crate::app::loader_speed::run(args)?,
         Dev::Plan { preset, recompute } => {
             let config = crate::app::bench::preset(preset, 1)?;
-            println!("{}", crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?);
+            println!(
+                "{}",
+                crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?
+            );
         }
     }
     Ok(())

@@ -3,7 +3,8 @@
 //! Curves are inline SVG: an axis, a faint line of the measured values and a strong one smoothed over them, since GAN losses jump.
 //! Values that are not finite are left out of the curves and said so beneath, never written into a path.
 
-use super::report::html::{escape, put};
+use crate::app::report::html::{escape, put};
+use crate::train::Losses;
 use std::fmt::Write;
 
 /// What [`render`] puts on the page.
@@ -14,8 +15,12 @@ pub struct DemoPage<'a> {
     pub device: &'a str,
     /// Pictures beside the page: file name (relative to it) and caption.
     pub pictures: &'a [(String, String)],
-    /// A row a step: step, G_L1 (already times lambda), G_GAN, D_real, D_fake.
-    pub losses: &'a [(u32, f64, f64, f64, f64)],
+    /// Titles of charts and the losses in each, at most four.
+    pub charts: &'a [(&'a str, &'a [&'a str])],
+    /// The losses of every step.
+    pub losses: &'a [Losses],
+    /// Titles of tables, and names and values.
+    pub tables: &'a [(&'a str, &'a [(String, String)])],
     /// Name and value of whatever else is worth knowing: steps, seconds, memory.
     pub facts: &'a [(String, String)],
 }
@@ -75,18 +80,20 @@ pub fn render(page: &DemoPage) -> String {
         html.push_str("<p>No step was recorded.</p>\n");
     } else {
         html.push_str("<div class=\"charts\">\n");
-        let curve = |value: fn(&(u32, f64, f64, f64, f64)) -> f64| -> Curve { page.losses.iter().map(|row| (f64::from(row.0), value(row))).collect() };
-        chart(&mut html, "Distance from the target", &[("G_L1", 0, curve(|row| row.1))]);
-        chart(
-            &mut html,
-            "The game between generator and discriminator",
-            &[("G_GAN", 1, curve(|row| row.2)), ("D_real", 2, curve(|row| row.3)), ("D_fake", 3, curve(|row| row.4))],
-        );
+        let mut colour = 0;
+        for (title, names) in page.charts {
+            let curve = |name: &str| -> Curve { page.losses.iter().filter_map(|row| Some((row.step as f64, f64::from(row.get(name)?)))).collect() };
+            let curves: Vec<_> = names.iter().map(|name| (*name, curve(name))).filter(|(_, curve)| !curve.is_empty()).collect();
+            // Colours go on from chart to chart.
+            let curves: Vec<_> = curves.into_iter().enumerate().map(|(at, (name, curve))| (name, (colour + at) % 4, curve)).collect();
+            colour += curves.len();
+            chart(&mut html, title, &curves);
+        }
         html.push_str("</div>\n");
     }
-    if !page.facts.is_empty() {
-        html.push_str("<h2>Facts</h2>\n<div class=\"table\"><table>\n");
-        for (name, value) in page.facts {
+    for (title, rows) in page.tables.iter().copied().chain([("Facts", page.facts)]).filter(|(_, rows)| !rows.is_empty()) {
+        put(&mut html, format_args!("<h2>{}</h2>\n<div class=\"table\"><table>\n", escape(title)));
+        for (name, value) in rows {
             let (name, value) = (escape(name), escape(value));
             put(&mut html, format_args!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n"));
         }
@@ -270,15 +277,22 @@ fn address(file: &str) -> String {
 mod tests {
     use super::*;
 
-    fn page(losses: &[(u32, f64, f64, f64, f64)]) -> String {
-        render(&DemoPage { title: "t", device: "d", pictures: &[], losses, facts: &[] })
+    const CHARTS: [(&str, &[&str]); 2] = [("distance", &["G_L1"]), ("game", &["G_GAN", "D_real", "D_fake"])];
+
+    fn page(losses: &[(u32, f32, f32, f32, f32)]) -> String {
+        let named = |&(step, l1, gan, real, fake): &(u32, f32, f32, f32, f32)| Losses {
+            step: step.into(),
+            named: vec![("G_L1", l1), ("G_GAN", gan), ("D_real", real), ("D_fake", fake)],
+        };
+        let losses: Vec<Losses> = losses.iter().map(named).collect();
+        render(&DemoPage { title: "t", device: "d", pictures: &[], charts: &CHARTS, losses: &losses, tables: &[], facts: &[] })
     }
 
     #[test]
     fn everything_given_is_escaped() {
         let evil = String::from("<script>\"'&");
         let pairs = [(evil.clone(), evil.clone())];
-        let html = render(&DemoPage { title: &evil, device: &evil, pictures: &pairs, losses: &[], facts: &pairs });
+        let html = render(&DemoPage { title: &evil, device: &evil, pictures: &pairs, charts: &[], losses: &[], tables: &[], facts: &pairs });
         assert!(!html.contains("<script>"), "{html}");
         assert_eq!(html.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 8);
         assert!(html.contains("src=\"./&lt;script"), "{html}");
@@ -293,8 +307,8 @@ mod tests {
     fn values_that_are_not_finite_stay_out_of_the_curves() {
         let losses: Vec<_> = (1..=900u32)
             .map(|step| match step % 5 {
-                0 => (step, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.5),
-                _ => (step, 100.0 / f64::from(step), f64::MAX, 0.7, -0.0),
+                0 => (step, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.5),
+                _ => (step, 100.0 / step as f32, f32::MAX, 0.7, -0.0),
             })
             .collect();
         for losses in [&losses[..], &losses[..1], &losses[4..5]] {
@@ -313,7 +327,7 @@ mod tests {
     fn no_losses_and_only_bad_losses_still_make_a_page() {
         let html = page(&[]);
         assert!(html.contains("No step was recorded") && !html.contains("<svg"));
-        let html = page(&[(1, f64::NAN, f64::NAN, f64::NAN, f64::NAN)]);
+        let html = page(&[(1, f32::NAN, f32::NAN, f32::NAN, f32::NAN)]);
         assert!(html.contains("not finite") && !html.contains("<svg"));
     }
 

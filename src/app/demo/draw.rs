@@ -109,10 +109,10 @@ impl Part {
 }
 
 /// The random numbers of one picture (SplitMix64).
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn new(seed: u64, index: u64) -> Self {
+    pub fn new(seed: u64, index: u64) -> Self {
         let mut dice = Dice(seed);
         let start = dice.next();
         Dice(start ^ index.wrapping_mul(0xd134_2543_de82_ef95))
@@ -126,7 +126,7 @@ impl Dice {
     }
 
     /// A whole number in `low..=high`.
-    fn pick(&mut self, low: i32, high: i32) -> i32 {
+    pub fn pick(&mut self, low: i32, high: i32) -> i32 {
         low + (self.next() % (high - low + 1) as u64) as i32
     }
 
