@@ -338,3 +338,56 @@ fn the_cache_is_bounded_and_changes_nothing() {
     }
     assert_eq!((cached.cache.len(), plain.cache.len()), (3, 0));
 }
+
+/// `trainA/` and `trainB/`: pictures of one gray each, A's numbered from 1, B's from 101.
+fn heaps(a: u8, b: u8) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (folder, values) in [("trainA", 1..=a), ("trainB", 101..=100 + b)] {
+        std::fs::create_dir(dir.path().join(folder)).unwrap();
+        for value in values {
+            let left = (0..24 * 24).map(|i| if i % 24 < 12 { value } else { 0 }).collect();
+            Picture::new(24, 24, 1, left).unwrap().save_png(&dir.path().join(folder).join(format!("{value:03}.png"))).unwrap();
+        }
+    }
+    dir
+}
+
+#[test]
+fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
+    let dir = heaps(3, 5);
+    let base = AlignedOptions { task: Task::Unaligned, input_nc: None, output_nc: None, preprocess: Preprocess::Crop, ..options(dir.path()) };
+    let data = AlignedDataset::open(base.clone()).unwrap();
+    assert_eq!((data.len(), data.heaps(), data.channels()), (5, Some([3, 5]), [1, 1]));
+    let largest = |p: &AnyPicture| p.as_8bit().unwrap().data.iter().copied().max().unwrap();
+    let (mut partners, mut apart) = (std::collections::BTreeSet::new(), 0);
+    for epoch in 1..=30 {
+        for index in 0..5 {
+            let sample = data.sample(epoch, index).unwrap();
+            assert_eq!(sample, data.sample(epoch, index).unwrap());
+            assert_eq!(sample.path, data.paths()[index % 3]);
+            partners.insert((index % 3, largest(&sample.target)));
+            let shape = |p: &AnyPicture| p.as_8bit().unwrap().data.iter().map(|v| *v > 0).collect::<Vec<_>>();
+            apart += usize::from(shape(&sample.input) != shape(&sample.target));
+        }
+    }
+    // Every target comes to every input (crops without any of the left half aside), and not cut like it.
+    assert!((0..3).all(|input| (101..=105).all(|target| partners.contains(&(input, target)))), "{partners:?}");
+    assert!(apart > 100, "{apart} of 150 are cut differently");
+
+    let plain = AlignedDataset::open(AlignedOptions { phase: "train".into(), ..base.plain("train") }).unwrap();
+    let row: Vec<_> = (0..5).map(|i| plain.sample(1, i).unwrap()).map(|s| (largest(&s.input), largest(&s.target))).collect();
+    assert_eq!(row, [(1, 101), (2, 102), (3, 103), (1, 104), (2, 105)]);
+    let swapped = AlignedDataset::open(AlignedOptions { direction: Direction::BtoA, max_dataset_size: Some(2), ..base.plain("train") }).unwrap();
+    let row: Vec<_> = (0..2).map(|i| swapped.sample(1, i).unwrap()).map(|s| (largest(&s.input), largest(&s.target))).collect();
+    assert_eq!((swapped.len(), row), (2, vec![(101, 1), (102, 2)]));
+}
+
+#[test]
+fn a_side_without_pictures_is_refused() {
+    let dir = heaps(2, 0);
+    let unaligned = || AlignedOptions { task: Task::Unaligned, ..options(dir.path()) };
+    assert!(refusal(unaligned()).contains("trainB: no picture"));
+    std::fs::remove_dir(dir.path().join("trainB")).unwrap();
+    let message = refusal(unaligned());
+    assert!(message.contains("trainA") && message.contains("need not be pairs") && message.contains("ROOT has trainA"), "{message}");
+}
