@@ -215,7 +215,11 @@ mod tests {
             }
             match &changed[..] {
                 [] => left_out.push(flag),
-                [(one, _)] => drop(flags.insert(flag, [one.clone(), String::new()])),
+                // A switch, or one of two words: the other is the default.
+                [(one, _)] => {
+                    let other = usual[&flag].as_str().map_or_else(String::new, |word| format!("--{flag}={word}"));
+                    flags.insert(flag, [one.clone(), other]);
+                }
                 [(one, _), (two, _), ..] => drop(flags.insert(flag, [one.clone(), two.clone()])),
             }
         }
