@@ -9,7 +9,7 @@ mod validation;
 mod watch;
 
 pub(super) use chance::Chance;
-pub(super) use options::{dataset_options, given, resolved};
+pub(super) use options::{dataset_options, given, has_option, resolved};
 pub(super) use progress::peak_memory;
 
 use super::Trainer;
