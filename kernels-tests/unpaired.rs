@@ -193,6 +193,7 @@ fn mistakes_get_one_line() {
     pairs(&scene.root.join("paired"), 2);
     ok(train(&scene.root.join("paired"), &scene.runs, "paired", &["--max_steps", "1"]));
     let input = scene.root.join("trainA/0.png");
-    let output = pixtape(&["translate", "--checkpoint", text(&scene.run("paired")), "--input", text(&input), "--output", "/nonexistent/x.png", "--direction", "BtoA"]);
+    let output =
+        pixtape(&["translate", "--checkpoint", text(&scene.run("paired")), "--input", text(&input), "--output", "/nonexistent/x.png", "--direction", "BtoA"]);
     refused(&output, &["--direction", "AtoB only"]);
 }

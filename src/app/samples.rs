@@ -120,16 +120,17 @@ impl Samples {
     }
 }
 
-/// Means over the channels.
+/// Sums over the channels: whole numbers, so that what does not vary has a variance of exactly 0.
 fn gray(picture: &Picture) -> Vec<f64> {
-    let c = picture.channels as usize;
-    picture.data.chunks(c).map(|pixel| pixel.iter().map(|v| f64::from(*v)).sum::<f64>() / c as f64).collect()
+    picture.data.chunks(picture.channels as usize).map(|pixel| pixel.iter().map(|v| f64::from(*v)).sum()).collect()
 }
 
 /// Pearson's correlation; NaN where one side does not vary.
 fn correlation(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
-    let (mx, my) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
+    // Sums first: they are exact for levels, so that the mean of what does not vary is its value.
+    let (mx, my) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0, y + p.1));
+    let (mx, my) = (mx / n, my / n);
     let (xy, xx, yy) = points.iter().fold((0.0, 0.0, 0.0), |(xy, xx, yy), (x, y)| {
         let (x, y) = (x - mx, y - my);
         (xy + x * y, xx + x * x, yy + y * y)

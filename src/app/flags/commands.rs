@@ -168,7 +168,10 @@ pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
         Dev::Loader(args) => crate::app::loader_speed::run(args)?,
         Dev::Plan { preset, recompute } => {
             let config = crate::app::bench::preset(preset, 1)?;
-            println!("{}", crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?);
+            println!(
+                "{}",
+                crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?
+            );
         }
     }
     Ok(())

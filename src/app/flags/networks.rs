@@ -100,14 +100,8 @@ pub(in crate::app) struct NetworkArgs {
 impl NetworkArgs {
     /// Weights that networks start from, by the networks' names.
     pub fn init(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
-        let all = [
-            ("G", &self.init_g),
-            ("D", &self.init_d),
-            ("G_A", &self.init_g_a),
-            ("G_B", &self.init_g_b),
-            ("D_A", &self.init_d_a),
-            ("D_B", &self.init_d_b),
-        ];
+        let all =
+            [("G", &self.init_g), ("D", &self.init_d), ("G_A", &self.init_g_a), ("G_B", &self.init_g_b), ("D_A", &self.init_d_a), ("D_B", &self.init_d_b)];
         all.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)))
     }
 }

@@ -5,6 +5,7 @@ use super::folder::Run;
 use super::html::{self, duration, escape, grouped, mib, number, plain, put};
 use super::pictures::{self, Embedded, Frame};
 use super::{options, validation};
+use crate::app::train::Chance;
 use crate::error::Result;
 use serde_json::Value;
 
@@ -156,7 +157,7 @@ pub(super) fn figure(html: &mut String, charts: &mut Charts, curves: &[Curve], l
 }
 
 /// Draws losses: distances from the target, and the game with the line of chance.
-pub(super) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Curve>, chance: Option<(f64, String)>) {
+pub(super) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Curve>, chance: Option<Chance>) {
     let (distances, game): (Vec<_>, Vec<_>) = curves.into_iter().partition(|c| curves::is_distance(c.name()));
     let labelled = |curves: Vec<Curve>| -> Vec<Curve> {
         curves
@@ -174,11 +175,19 @@ pub(super) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Cu
     }
     if !game.is_empty() {
         let note = match chance {
-            Some(_) => "Need not fall: healthy while no side wins. A discriminator's loss at the dotted line is guessing, near 0 it sees through everything.",
-            None => "Need not fall: healthy while no side wins.",
+            Some(c) if c.least > 0.0 => {
+                format!(
+                    "Need not fall: healthy while no side wins. At the dotted lines the discriminator guesses; with smoothed labels the mean of its losses is {} where it \
+                     sees through everything.",
+                    number(c.least)
+                )
+            }
+            Some(_) => {
+                "Need not fall: healthy while no side wins. A discriminator's loss at the dotted line is guessing, near 0 it sees through everything.".into()
+            }
+            None => "Need not fall: healthy while no side wins.".to_string(),
         };
-        let look =
-            Look { title: "Generator against discriminator".into(), note: note.into(), loss: true, lines: chance.into_iter().collect(), ..Look::default() };
+        let look = Look { title: "Generator against discriminator".into(), note, loss: true, lines: curves::chance_lines(chance), ..Look::default() };
         figure(html, charts, &labelled(game), &look);
     }
     html.push_str("</div>\n");
@@ -192,7 +201,7 @@ fn losses(html: &mut String, charts: &mut Charts, run: &Run) {
     }
     tools(html);
     let curves = charts.log(&run.losses, |name| name != "epoch");
-    loss_charts(html, charts, curves, curves::chance_level(run.option("gan_mode")));
+    loss_charts(html, charts, curves, curves::chance(run));
 }
 
 /// Times of a run, from its log.

@@ -54,10 +54,7 @@ pub(super) struct RunFolder {
 impl RunFolder {
     /// Makes a folder for a new run. One that holds a run already is refused, or emptied of it with `overwrite`.
     pub fn create(path: &Path, overwrite: bool, about: About, held_lock: Option<File>) -> Result<RunFolder> {
-        let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
-        if held && !overwrite {
-            return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
-        }
+        let held = refuse_held(path, overwrite)?;
         create_dir(path)?;
         let lock = held_lock.map_or_else(|| lock(path), Ok)?;
         if held {
@@ -170,6 +167,15 @@ impl RunFolder {
     fn logs(&mut self) -> [&mut Log; 4] {
         [&mut self.losses, &mut self.timing, &mut self.validation, &mut self.events]
     }
+}
+
+/// Whether a folder holds a run, which a new one does not replace without `--overwrite`.
+pub(super) fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
+    let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
+    if held && !overwrite {
+        return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
+    }
+    Ok(held)
 }
 
 /// One program a folder: held until the file is dropped. Before anything is read that another program may be replacing.

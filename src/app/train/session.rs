@@ -100,7 +100,9 @@ impl Session<'_> {
                 self.end_of_epoch(batch.0)?;
                 also.extend(batch.0.is_multiple_of(self.args.run.save_epoch_freq).then(|| batch.0.to_string()));
             }
-            if self.trainer.steps().is_multiple_of(LOOK) && let Some(found) = pollster::block_on(self.samples.correlations())? {
+            if self.trainer.steps().is_multiple_of(LOOK)
+                && let Some(found) = pollster::block_on(self.samples.correlations())?
+            {
                 let remark = self.watch.correlations(self.trainer.steps(), found);
                 remark.into_iter().try_for_each(|r| self.remark(r))?;
             }

@@ -1,7 +1,7 @@
 //! How a trained generator is found and opened.
 
-use super::super::flags::Tune;
 use super::super::flags::CYCLE_GAN;
+use super::super::flags::Tune;
 use super::super::run_folder::{RunFolder, weights_name};
 use super::super::tune::resolve;
 use crate::error::{Error, Result};
@@ -99,7 +99,10 @@ impl Checkpoint {
         let direction = direction.map(str::parse::<Direction>).transpose()?;
         if !path.is_dir() {
             if direction.is_some() {
-                return Err(Error::Usage(format!("--direction: {} is one generator; give the folder of a run of cycle_gan to choose between two", path.display())));
+                return Err(Error::Usage(format!(
+                    "--direction: {} is one generator; give the folder of a run of cycle_gan to choose between two",
+                    path.display()
+                )));
             }
             let weights = TensorFile::read(path)?;
             let config = weights.recognise_generator()?;

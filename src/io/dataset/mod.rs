@@ -221,7 +221,7 @@ impl AlignedDataset {
     /// opened; [`Error::Usage`] when there is no such index.
     pub fn sample(&self, epoch: u64, index: usize) -> Result<Sample> {
         if let Some(sides) = self.heaps {
-            return self.from_heaps(epoch, index, sides);
+            return self.unpaired(epoch, index, sides);
         }
         let Some(path) = self.paths.get(index) else {
             return Err(self.no_such(index));
@@ -241,7 +241,7 @@ impl AlignedDataset {
     }
 
     /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on its own. The smaller side begins anew.
-    fn from_heaps(&self, epoch: u64, index: usize, sides: [usize; 2]) -> Result<Sample> {
+    fn unpaired(&self, epoch: u64, index: usize, sides: [usize; 2]) -> Result<Sample> {
         if index >= self.len() {
             return Err(self.no_such(index));
         }
