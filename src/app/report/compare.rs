@@ -3,7 +3,7 @@
 use super::curves::{self, Charts, Curve, Look};
 use super::folder::Run;
 use super::html::{self, duration, escape, grouped, mib, number, plain, put};
-use super::page::{Speed, figure, heads, image, label, last_mean, shown_width, tools};
+use super::page::{Speed, figure, grid_columns, heads, image, label, last_mean, shown_width, tools};
 use super::{options, pictures, validation};
 use crate::app::train::Chance;
 use crate::error::Result;
@@ -162,8 +162,9 @@ fn last_samples(html: &mut String, runs: &[Run], names: &[String]) -> Result<()>
         }
         put(html, format_args!("<figure><h3>{}</h3><figcaption>{}</figcaption>", escape(name), escape(&label(&frame))));
         put(html, format_args!("<div class=\"strip\" style=\"width:{}px\">\n", shown_width(&frame.picture)));
-        heads(html);
-        image(html, &frame.picture, &format!("Last samples of {name}: each row is input, output, target"));
+        let columns = grid_columns(run);
+        heads(html, &columns);
+        image(html, &frame.picture, &format!("Last samples of {name}: each row is {}", columns.join(", ")));
         html.push_str("</div></figure>\n");
     }
     if any {

@@ -1,6 +1,7 @@
 //! Curves of a page: logs thinned to what a screen can show, and what is drawn beside them.
 
 use super::folder::{Log, Run};
+use crate::app::flags::CYCLE_GAN;
 use crate::app::train::Chance;
 use serde_json::{Value, json};
 
@@ -147,6 +148,10 @@ pub(super) fn loss_label(name: &str) -> String {
         "D_fake" => "discriminator on generated pairs",
         "G_TV" => "unevenness of the output, times its weight",
         "D_GP" => "gradient penalty",
+        "D_A" | "D_B" => "discriminator on real and generated pictures",
+        "G_A" | "G_B" => "how much it sees through the generator",
+        "cycle_A" | "cycle_B" => "distance from the picture after there and back, times its weight",
+        "idt_A" | "idt_B" => "how much the generator changes what it should leave, times its weight",
         _ => return name.into(),
     };
     format!("{name}: {says}")
@@ -155,7 +160,7 @@ pub(super) fn loss_label(name: &str) -> String {
 /// What the losses of a run's game are where its discriminator only guesses.
 pub(super) fn chance(run: &Run) -> Option<Chance> {
     let mode = run.option("gan_mode").parse().ok()?;
-    if run.option("model") == "cycle_gan" {
+    if run.option("model") == CYCLE_GAN {
         return Chance::unpaired(mode);
     }
     Chance::of(mode, run.number("lambda_GAN").unwrap_or(1.0), run.number("label_smoothing").unwrap_or(0.0))

@@ -159,6 +159,10 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
             .unwrap_or_default()
     );
     progress.say("start", &text, info.clone());
+    if args.unpaired() && args.data.direction == "BtoA" {
+        let message = format!("A in names of this run (G_A, real_A, D_A) is what comes from {}B/", args.data.phase);
+        progress.say("note", &format!("note: {message}"), json!({ "message": message }));
+    }
     dataset.notes().iter().for_each(|note| progress.say("note", &format!("note: {note}"), json!({ "message": note })));
     (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =
         (trainer.common().pictures.into(), args.run.print_freq, memory.total(), chance);
@@ -196,6 +200,9 @@ fn watch(chance: Option<Chance>, unpaired: bool, folder: &mut RunFolder) -> Resu
     for row in folder.losses()? {
         let number = |name: &str| row[name].as_u64().unwrap_or(0);
         watch.losses(Seen::new(number("step"), number("epoch"), |name| row[name].as_f64()));
+    }
+    for row in folder.correlations()? {
+        watch.correlations(row["step"].as_u64().unwrap_or(0), ["G_A", "G_B"].map(|name| row[name].as_f64().unwrap_or(f64::NAN)));
     }
     Ok(watch)
 }

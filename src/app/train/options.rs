@@ -13,7 +13,7 @@ use clap::{ArgMatches, Args};
 use serde_json::{Value, json};
 
 /// Flags of models that take pairs, as clap knows them and as they are written.
-const PAIRED: [(&str, &str); 10] = [
+const PAIRED: [(&str, &str); 14] = [
     ("init_g", "--init_G"),
     ("init_d", "--init_D"),
     ("condition_d", "--condition_D"),
@@ -24,6 +24,10 @@ const PAIRED: [(&str, &str); 10] = [
     ("lambda_tv", "--lambda_TV"),
     ("lambda_gp", "--lambda_gp"),
     ("label_smoothing", "--label_smoothing"),
+    ("bands_a", "--bands_A"),
+    ("bands_b", "--bands_B"),
+    ("val_freq", "--val_freq"),
+    ("early_stop", "--early_stop"),
 ];
 /// The same of models that do not. `--pool_size` is upstream's for all, and pix2pix has no pool there either.
 const UNPAIRED: [(&str, &str); 7] = [
@@ -75,8 +79,8 @@ pub(super) fn check(args: &TrainArgs, matches: Option<&ArgMatches>) -> Result<()
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
     }
-    if args.run.early_stop.is_some() && (args.unpaired() || args.run.val_freq == 0 || !has_phase(args.dataroot()?, "val")) {
-        return Err(Error::Usage("--early_stop: it needs val/ with pairs beside the training pictures, and --val_freq above 0".into()));
+    if args.run.early_stop.is_some() && (args.run.val_freq == 0 || !has_phase(args.dataroot()?, "val")) {
+        return Err(Error::Usage("--early_stop: it needs val/ beside the training pictures, and --val_freq above 0".into()));
     }
     let epochs = args.optim.n_epochs + args.optim.n_epochs_decay;
     if args.optim.epoch_count > epochs {

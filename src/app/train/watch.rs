@@ -1,6 +1,6 @@
 //! Watchers: each looks for one thing that goes wrong in such trainings, and says it once, with what usually helps.
 //!
-//! They are fed losses and outputs and nothing else, so a run that goes on feeds them its log and stands where it stood.
+//! They are fed what is logged and nothing else, so a run that goes on feeds them its logs and stands where it stood.
 
 use super::chance::Chance;
 use std::collections::BTreeSet;
@@ -143,8 +143,8 @@ impl Watch {
         None
     }
 
-    /// Looks at the generator's outputs on a few inputs.
-    pub fn outputs(&mut self, step: u64, spread: Spread) -> Option<Remark> {
+    /// Looks at a generator's outputs on a few inputs; of two the second is 1.
+    pub fn outputs(&mut self, step: u64, generator: usize, spread: Spread) -> Option<Remark> {
         let flat = spread.within < 1.0 && spread.targets > 4.0;
         let same = spread.between < 0.25 && spread.inputs > 4.0;
         let what = match (flat, same) {
@@ -152,9 +152,9 @@ impl Watch {
             (_, true) => "the outputs are the same for different inputs",
             _ => return None,
         };
-        let message = format!(
-            "G is dead: {what}; start again with a lower --lr or another --seed, check that inputs and targets belong together, and leave --norm as it is by default"
-        );
+        let name = if self.unpaired { ["G_A", "G_B"][generator] } else { "G" };
+        let pairs = if self.unpaired { "" } else { "check that inputs and targets belong together, " };
+        let message = format!("{name} is dead: {what}; start again with a lower --lr or another --seed, {pairs}and leave --norm as it is by default");
         self.say("dead_generator", step, message)
     }
 
@@ -249,13 +249,13 @@ mod tests {
     fn a_generator_without_variance_is_dead() {
         let alive = Spread { within: 30.0, targets: 50.0, between: 12.0, inputs: 40.0 };
         let mut watch = Watch::new(None, BTreeSet::new(), false);
-        assert_eq!(watch.outputs(1, alive), None);
+        assert_eq!(watch.outputs(1, 0, alive), None);
         // Flat targets ask for flat outputs; one input alone says nothing of others.
-        assert_eq!(watch.outputs(1, Spread { within: 0.0, targets: 0.0, ..alive }), None);
-        assert_eq!(watch.outputs(1, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
+        assert_eq!(watch.outputs(1, 0, Spread { within: 0.0, targets: 0.0, ..alive }), None);
+        assert_eq!(watch.outputs(1, 0, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
         let mut same = Watch::new(None, BTreeSet::new(), false);
-        assert!(same.outputs(2, Spread { between: 0.0, ..alive }).unwrap().message.contains("the same"));
-        assert!(watch.outputs(3, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat"));
-        assert_eq!(watch.outputs(4, Spread { within: 0.5, ..alive }), None, "once");
+        assert!(same.outputs(2, 0, Spread { between: 0.0, ..alive }).unwrap().message.contains("the same"));
+        assert!(watch.outputs(3, 0, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat"));
+        assert_eq!(watch.outputs(4, 0, Spread { within: 0.5, ..alive }), None, "once");
     }
 }
