@@ -208,6 +208,13 @@ fn streams_patterns_films_and_strips_from_the_command_line() {
     refused(&translate(&["--input", &at("f9.png"), "--output", &at("x"), "--tile", "16", "--dropout", "on"]), &["dropout"]);
     refused(&translate(&["--input", &at("f*.png"), "--output", &at("x.png")]), &["one file", "3 pictures"]);
     refused(&translate(&["--input", &at("f9.png"), "--output", &at("x"), "--heat"]), &["--heat", "folder"]);
+    // What is wrong with a grid is said before anything is made.
+    std::fs::create_dir(at("full")).unwrap();
+    for (grid, part) in [("missing/g.png", "no such folder"), ("full", "is a folder"), ("f9.png", "is an input"), ("x/f9.png", "a result")] {
+        refused(&translate(&["--input", &at("f9.png"), "--output", &at("x"), "--grid", &at(grid)]), &[grid, part, "--grid"]);
+    }
+    ok(translate(&["--input", &at("f9.png"), "--output", &at("new"), "--grid", &at("new/grid.png")]));
+    assert!(Path::new(&at("new/grid.png")).is_file());
     photo(32, 32, 1).save_png(Path::new(&at("f12.png"))).unwrap();
     refused(&translate(&["--input", &at("f*.png"), "--output", &at("x"), "--sequence", "first"]), &["size"]);
     assert!(!Path::new(&at("x")).exists() && !Path::new(&at("x.png")).exists());

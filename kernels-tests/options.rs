@@ -4,7 +4,8 @@
 mod program;
 
 use program::*;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn losses(run: &Path) -> Vec<serde_json::Value> {
@@ -169,4 +170,169 @@ fn what_does_not_go_together_is_refused_before_anything_is_written() {
         }
     }
     assert!(!runs.join("x").exists());
+}
+
+fn resume(run: &Path, more: &[&str]) -> std::process::Output {
+    pixtape(&[&["resume", text(run)], more].concat())
+}
+
+/// Every file of a folder, but the lock.
+fn whole(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for path in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        if path.is_dir() {
+            files.extend(whole(&path));
+        } else if !path.ends_with(".lock") {
+            files.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+#[test]
+fn a_plateau_is_one_of_validation_where_there_is_one_and_of_training_where_not() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    // So slow that nothing becomes better by a hundredth: the first validation, after the second epoch, stays the best, and the seventh one, after
+    // the 14th epoch, is the sixth in a row that brought nothing.
+    let plateau = ["--lr_policy", "plateau", "--lr", "1e-7", "--n_epochs", "15", "--n_epochs_decay", "0"];
+    let schedule = |run: &Path| -> serde_json::Value {
+        serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(run.join("latest_state.json")).unwrap()).unwrap()["schedule"].take()
+    };
+    let rates = |run: &Path| -> Vec<f64> {
+        let text = std::fs::read_to_string(run.join("timing.jsonl")).unwrap();
+        text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["lr_G"].as_f64().unwrap()).collect()
+    };
+    // Steps at the full rate, then at a fifth of it.
+    let fall = |rates: &[f64]| {
+        let full = rates.iter().take_while(|r| **r == 1e-7).count();
+        assert!(rates[full..].iter().all(|r| (r / 2e-8 - 1.0).abs() < 1e-9), "{rates:?}");
+        (full, rates.len())
+    };
+    ok(train(&root, &runs, "validated", &[&plateau[..], &["--val_freq", "2"]].concat()));
+    let run = runs.join("validated");
+    let first: serde_json::Value = serde_json::from_str(std::fs::read_to_string(run.join("validation.jsonl")).unwrap().lines().next().unwrap()).unwrap();
+    let state = schedule(&run);
+    assert_eq!((first["epoch"].as_u64(), &state["best"], &state["validated"]), (Some(2), &first["l1"], &true.into()), "{state}");
+    assert_eq!(fall(&rates(&run)), (28, 30));
+    // Without validation every epoch counts, by its mean of G_L1.
+    ok(train(&root, &runs, "trained", &[&plateau[..], &["--val_freq", "0"]].concat()));
+    let run = runs.join("trained");
+    let state = schedule(&run);
+    assert_eq!(state["validated"], false);
+    let epochs: Vec<f64> = losses(&run).chunks(2).map(|steps| steps.iter().map(|r| r["G_L1"].as_f64().unwrap()).sum::<f64>() / 2.0).collect();
+    // What the documentation says: a hundredth better than the best, and a fifth of the rate after more than five epochs without.
+    let (mut best, mut bad, mut falls) = (f64::MAX, 0, Vec::new());
+    for (epoch, metric) in (1..).zip(&epochs) {
+        (best, bad) = if *metric < 0.99 * best { (*metric, 0) } else { (best, bad + 1) };
+        if bad > 5 {
+            (bad, falls) = (0, [falls, vec![epoch]].concat());
+        }
+    }
+    assert!((state["best"].as_f64().unwrap() / best - 1.0).abs() < 1e-6, "{state} {best}");
+    let full = rates(&run).iter().take_while(|r| **r == 1e-7).count();
+    assert_eq!(full, falls.first().map_or(30, |epoch| 2 * epoch), "{epochs:?}");
+}
+
+#[test]
+fn a_run_that_cannot_go_on_leaves_its_folder_as_it_was() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    ok(train(&root, &runs, "a", &["--max_steps", "3", "--save_latest_freq", "2"]));
+    let run = runs.join("a");
+    let before = whole(&run);
+    let same = |what: &str| assert!(whole(&run) == before, "{what}: the folder is another one");
+    // The weights are of another net, which only shows when they are loaded; the data is elsewhere; a flag makes no sense.
+    refused(&resume(&run, &["--ngf", "8", "--max_steps", "5"]), &["weights of another net", "--ngf"]);
+    same("another net");
+    refused(&resume(&run, &["--norm_D", "instance", "--max_steps", "5"]), &["weights of another net"]);
+    same("another discriminator");
+    refused(&resume(&run, &["--dataroot", text(&dir.path().join("gone"))]), &["gone"]);
+    same("no data");
+    refused(&resume(&run, &["--lr_policy", "exp"]), &["--lr_policy exp"]);
+    same("no policy");
+
+    // Another program holds the folder, and may be replacing what lies in it: nothing of it is read, so nothing of it is said to be damaged.
+    let states = ["latest_state.json", "checkpoints/step_2/latest_state.json", "checkpoints/step_3/latest_state.json"];
+    let lock = std::fs::File::create(run.join(".lock")).unwrap();
+    lock.try_lock().unwrap();
+    states.iter().for_each(|name| std::fs::write(run.join(name), b"half").unwrap());
+    let output = resume(&run, &["--max_steps", "5"]);
+    refused(&output, &["another pixtape is training in this folder"]);
+    assert!(!errors(&output).contains("state"), "{}", errors(&output));
+    drop(lock);
+    refused(&resume(&run, &["--max_steps", "5"]), &["no checkpoint is whole"]);
+
+    // Weights without a checkpoint are not overwritten by a run that begins anew, unless that is asked for.
+    std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
+    std::fs::remove_file(run.join("latest_state.json")).unwrap();
+    let before = whole(&run);
+    refused(&resume(&run, &["--max_steps", "5"]), &["holds weights but no checkpoint", "--init_G", "--overwrite"]);
+    assert!(whole(&run) == before);
+    ok(resume(&run, &["--max_steps", "1", "--overwrite"]));
+    assert_eq!(losses(&run).len(), 1);
+    // A folder in which a run was stopped before its first checkpoint has none: the run begins anew.
+    for name in ["checkpoints", "samples"] {
+        std::fs::remove_dir_all(run.join(name)).unwrap();
+    }
+    for name in whole(&run).keys().filter(|p| !p.ends_with("options.json")) {
+        std::fs::remove_file(name).unwrap();
+    }
+    let output = resume(&run, &["--max_steps", "2"]);
+    assert!(errors(&output).contains("no checkpoint yet, the run begins anew"), "{}", errors(&output));
+    ok(output);
+    assert_eq!(losses(&run).len(), 2);
+}
+
+#[test]
+fn a_run_ends_with_its_last_epoch_counted_from_where_it_stands() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 4);
+    let epochs = ["--n_epochs", "2", "--n_epochs_decay", "1", "--save_latest_freq", "1"];
+    let seen = |run: &Path| losses(run).iter().map(|r| r["epoch"].as_u64().unwrap()).collect::<Vec<_>>();
+    // Stopped after three of the four pictures of its first epoch, it goes on with batches of two: that epoch has no such batch left, the other two
+    // have two each.
+    for name in ["batches", "pictures"] {
+        ok(train(&root, &runs, name, &[&epochs[..], &["--max_steps", "3"]].concat()));
+    }
+    ok(resume(&runs.join("batches"), &["--batch_size", "2"]));
+    assert_eq!(seen(&runs.join("batches")), [1, 1, 1, 2, 2, 3, 3]);
+    // With six pictures: three left of its first epoch, and two epochs of six.
+    for i in 4..6 {
+        picture(80, 40, i).save_png(&root.join(format!("train/{i}.png"))).unwrap();
+    }
+    ok(resume(&runs.join("pictures"), &[]));
+    assert_eq!(seen(&runs.join("pictures")), [vec![1; 6], vec![2; 6], vec![3; 6]].concat());
+    // --max_steps is of one start: it counts from the run's first step, and the next start does not have it.
+    ok(train(&root, &runs, "steps", &[&epochs[..], &["--max_steps", "2"]].concat()));
+    ok(resume(&runs.join("steps"), &["--max_steps", "5"]));
+    assert_eq!(seen(&runs.join("steps")), [1; 5]);
+    ok(resume(&runs.join("steps"), &[]));
+    assert_eq!(seen(&runs.join("steps")).len(), 18);
+    // A late start in the schedule ends where others do.
+    ok(train(&root, &runs, "late", &[&epochs[..], &["--epoch_count", "3"]].concat()));
+    assert_eq!(seen(&runs.join("late")), [3; 6]);
+}
+
+#[test]
+fn stopping_early_wants_a_validation() {
+    let dir = TempDir::new().unwrap();
+    let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
+    pairs(&root, 2);
+    refused(&train(&root, &runs, "x", &["--early_stop", "2", "--val_freq", "0"]), &["--early_stop", "val/", "--val_freq above 0"]);
+    std::fs::remove_dir_all(root.join("val")).unwrap();
+    refused(&train(&root, &runs, "x", &["--early_stop", "2"]), &["--early_stop", "val/"]);
+    assert!(!runs.exists());
 }

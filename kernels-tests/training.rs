@@ -339,6 +339,29 @@ fn every_way_to_begin_trains_and_two_rates_are_two_rates() {
 }
 
 #[test]
+fn a_step_takes_exactly_its_pictures() {
+    let Some(gpu) = support::gpu() else { return };
+    // Two batches of two pictures: the parts of a wrong number would be cut as if it were right.
+    let config = Pix2PixConfig { batch_size: 2, accumulate: 2, ..base() };
+    let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
+    let [a, b] = pictures(&config, 1);
+    let picture = a.len() / 4;
+    assert_eq!(picture, 32 * 32 * 3);
+    for count in [0, picture, 2 * picture, 3 * picture, 4 * picture - 1, 4 * picture + 1, 5 * picture] {
+        let other = vec![0u8; count];
+        for (input, target, what) in [(&other, &b, "input"), (&a, &other, "target")] {
+            let error = trainer.step(input, target, 2e-4).unwrap_err();
+            assert!(matches!(error, pixtape::Error::Usage(_)), "{error}");
+            let message = error.to_string();
+            assert!(message.starts_with(what) && message.contains(&format!("{count} values")) && message.contains(&a.len().to_string()), "{message}");
+        }
+    }
+    assert_eq!(trainer.steps(), 0);
+    trainer.step(&a, &b, 2e-4).unwrap();
+    assert_eq!((trainer.steps(), trainer.finish().unwrap().len()), (1, 1));
+}
+
+#[test]
 fn what_does_not_go_together_is_refused_with_what_to_choose() {
     let refused = |config: Pix2PixConfig, words: &[&str]| {
         let error = Pix2Pix::plan(&config, pixtape::gpu::Family::Workgroup, PlanOptions::default()).unwrap_err();

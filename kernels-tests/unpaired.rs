@@ -173,7 +173,8 @@ fn mistakes_get_one_line() {
     let refuse = |more: &[&str], parts: &[&str]| refused(&scene.train("x", more), parts);
     refuse(&["--lambda_L1", "10"], &["--lambda_L1", "--model cycle_gan"]);
     refuse(&["--accumulate", "2"], &["--accumulate", "cycle_gan"]);
-    refuse(&["--early_stop", "2"], &["--early_stop", "pairs"]);
+    refuse(&["--early_stop", "2"], &["--early_stop", "cycle_gan"]);
+    refuse(&["--bands_B", "red,green"], &["--bands_B", "cycle_gan"]);
     refuse(&["--dataset_mode", "aligned"], &["--dataset_mode aligned", "unaligned"]);
     refuse(&["--model", "pix2pix", "--dataset_mode", "unaligned"], &["--dataset_mode unaligned", "pix2pix"]);
     refuse(&["--model", "pix2pix", "--lambda_A", "1"], &["--lambda_A", "pix2pix"]);
@@ -193,6 +194,7 @@ fn mistakes_get_one_line() {
     pairs(&scene.root.join("paired"), 2);
     ok(train(&scene.root.join("paired"), &scene.runs, "paired", &["--max_steps", "1"]));
     let input = scene.root.join("trainA/0.png");
-    let output = pixtape(&["translate", "--checkpoint", text(&scene.run("paired")), "--input", text(&input), "--output", "/nonexistent/x.png", "--direction", "BtoA"]);
+    let output =
+        pixtape(&["translate", "--checkpoint", text(&scene.run("paired")), "--input", text(&input), "--output", "/nonexistent/x.png", "--direction", "BtoA"]);
     refused(&output, &["--direction", "AtoB only"]);
 }

@@ -35,7 +35,9 @@ pub enum Error {
         hint: String,
     },
     /// The plan would take more memory than allowed. Raised before anything is allocated.
-    #[error("the plan needs {planned} bytes, the limit is {limit} bytes; the largest tensors are {largest}; lower --batch_size, --crop_size or --ngf, or give --recompute")]
+    #[error(
+        "the plan needs {planned} bytes, the limit is {limit} bytes; the largest tensors are {largest}; lower --batch_size, --crop_size or --ngf, or give --recompute"
+    )]
     MemoryLimit {
         /// Planned bytes: parameters, gradients, moments, activations, uniforms.
         planned: u64,

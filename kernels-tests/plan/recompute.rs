@@ -22,7 +22,8 @@ fn trained<M: Model>(gpu: &Gpu, model: &M, options: PlanOptions) -> (Vec<Losses>
         losses.extend(trainer.step(&a, &b, 2e-4).unwrap());
     }
     losses.extend(trainer.finish().unwrap());
-    let params = trainer.saved_networks().into_iter().flat_map(|(_, w, _)| w.params()).flat_map(|p| [p.value].into_iter().chain(p.moments.into_iter().flatten()));
+    let params =
+        trainer.saved_networks().into_iter().flat_map(|(_, w, _)| w.params()).flat_map(|p| [p.value].into_iter().chain(p.moments.into_iter().flatten()));
     let read = |id| pollster::block_on(trainer.store().read_raw(gpu, id)).unwrap().iter().map(|v| v.to_bits()).collect();
     let flop = trainer.program().plan().recomputed().flop;
     (losses, params.map(read).collect(), flop)

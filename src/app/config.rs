@@ -74,13 +74,13 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
     format!("no TOML{at}: {}", error.message().lines().next().unwrap_or_default())
 }
 
-/// Options as such a file. What the data told (depths) is no option.
+/// Options as such a file. What the data told (depths) is no option, and what only other models have is left out.
 pub(super) fn text(options: &Value) -> Result<String> {
     let program = Cli::command();
     let train = program.find_subcommand(TAKERS[0]).ok_or_else(|| Error::Internal("there is no train".into()))?;
     let mut text = String::from("# The options of this run as they were resolved; pixtape train --config FILE takes them.\n");
     for (name, value) in options.as_object().into_iter().flatten() {
-        if !train.get_arguments().any(|a| a.get_long() == Some(name)) {
+        if !train.get_arguments().any(|a| a.get_long() == Some(name)) || !super::train::has_option(options["model"].as_str().unwrap_or_default(), name) {
             continue;
         }
         let value = match value {

@@ -35,7 +35,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<()> {
         _ => None,
     };
     write_aside(&args.output, &bytes)?;
-    println!("{} : {}, {:.1} MB, written to {}", args.format, checkpoint.config, bytes.len() as f64 / 1e6, args.output.display());
+    println!("{}: {}, {:.1} MB, written to {}", args.format, checkpoint.config, bytes.len() as f64 / 1e6, args.output.display());
     if let Some((pictures, mean, largest)) = error {
         println!("Its pictures differ by {mean:.3} of 255 levels on average, by {largest} at most ({pictures} of them).");
     }

@@ -27,27 +27,27 @@ pub(super) struct Samples {
 /// A grid, and what of it can be judged.
 #[derive(Debug)]
 pub(super) struct Shown {
-    /// Input, output and target of each sample (a picture of the target's side where there are no pairs).
-    pub rows: Vec<[Picture; 3]>,
+    /// For each generator input, output and target of each sample (another picture of the target's kind where there are no pairs).
+    pub judged: Vec<Vec<[Picture; 3]>>,
 }
 
 impl Samples {
-    /// Takes the first pairs of the validation folder, or of the test or training folder where there is none.
+    /// Takes the first pairs (or pictures of both sides) of the validation folder, or of the test or training folder where there are none.
     pub fn new(trainer: &Trainer, args: &TrainArgs, trained: &AlignedDataset, plan_options: PlanOptions, progress: Progress<'_>) -> Result<Samples> {
         let root = args.dataroot()?;
-        let phase = ["val", "test"].into_iter().find(|p| has_phase(root, p)).unwrap_or(&args.data.phase);
         let options = |phase: &str| crate::io::AlignedOptions { max_dataset_size: Some(ROWS), ..trained.options().plain(phase) };
         // A validation folder of other pictures is no reason not to train.
         let same = |d: &AlignedDataset| (d.frame(), d.channels(), d.format()) == (trained.frame(), trained.channels(), trained.format());
-        let dataset = AlignedDataset::open(options(phase)).ok().filter(same).map_or_else(|| AlignedDataset::open(options(&args.data.phase)), Ok)?;
+        let held_out = ["val", "test"].into_iter().filter(|phase| has_phase(root, phase));
+        let dataset = held_out.filter_map(|phase| AlignedDataset::open(options(phase)).ok()).find(same);
+        let dataset = dataset.map_or_else(|| AlignedDataset::open(options(&args.data.phase)), Ok)?;
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i)).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let (gpu, store, format, size) = (trainer.program().gpu(), trainer.store(), trained.format(), trained.image_size());
         let nets = trainer.best_generators().into_iter();
         let translators =
             nets.map(|net| Translator::with_progress(gpu, store, net, size, mode, format, plan_options.clone(), progress)).collect::<Result<_>>()?;
-        let [input_nc, output_nc] = trained.channels();
-        Ok(Samples { dataset, pairs, translators, identity: args.optim.lambda_identity > 0.0 && input_nc == output_nc })
+        Ok(Samples { dataset, pairs, translators, identity: args.optim.lambda_identity > 0.0 })
     }
 
     /// What the generator (from A to B) makes of a sample of a dataset whose pictures are like those trained on.
@@ -58,27 +58,23 @@ impl Samples {
     /// Translates the set and writes the grid: input, output, target; of a cycle
     /// real_A, fake_B, rec_A, idt_B, real_B, fake_A, rec_B, idt_A (the `idt_*` where there are identity terms).
     pub async fn write(&self, path: &Path) -> Result<Shown> {
-        let (mut grid, mut rows) = (Vec::new(), Vec::new());
+        let mut shown = Shown { judged: vec![Vec::new(); self.translators.len()] };
+        let mut grid = Vec::new();
         for sample in &self.pairs {
-            let [input, output, target] = match &self.translators[..] {
-                [both @ .., _] if !both.is_empty() => {
-                    let row = self.cycle(sample).await?;
-                    let half = row.len() / 2;
-                    let judged = [row[0].clone(), row[1].clone(), row[half].clone()];
-                    grid.push(row);
-                    judged
-                }
-                _ => {
-                    let output = self.translate(&self.dataset, sample).await?;
-                    let row = row(&self.dataset, sample, &output)?;
-                    grid.push(row.to_vec());
-                    row
-                }
+            let row = match self.translators.len() {
+                1 => row(&self.dataset, sample, &self.translate(&self.dataset, sample).await?)?.to_vec(),
+                _ => self.cycle(sample).await?,
             };
-            rows.push([input, output, target]);
+            // In a cycle's row the other direction begins in the middle.
+            let half = row.len() / 2;
+            match &mut shown.judged[..] {
+                [one] => one.push([0, 1, 2].map(|at| row[at].clone())),
+                both => both.iter_mut().zip([[0, 1, half], [half, half + 1, 0]]).for_each(|(of, places)| of.push(places.map(|at| row[at].clone()))),
+            }
+            grid.push(row);
         }
         Picture::grid(&grid, 4)?.save_png(path)?;
-        Ok(Shown { rows })
+        Ok(shown)
     }
 
     /// Both directions of a sample: the real picture, what is made of it, what is made back of that, and what the other generator, which
@@ -120,16 +116,17 @@ impl Samples {
     }
 }
 
-/// Means over the channels.
+/// Sums over the channels: whole numbers, so that what does not vary has a variance of exactly 0.
 fn gray(picture: &Picture) -> Vec<f64> {
-    let c = picture.channels as usize;
-    picture.data.chunks(c).map(|pixel| pixel.iter().map(|v| f64::from(*v)).sum::<f64>() / c as f64).collect()
+    picture.data.chunks(picture.channels as usize).map(|pixel| pixel.iter().map(|v| f64::from(*v)).sum()).collect()
 }
 
 /// Pearson's correlation; NaN where one side does not vary.
 fn correlation(points: &[(f64, f64)]) -> f64 {
     let n = points.len() as f64;
-    let (mx, my) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0 / n, y + p.1 / n));
+    // Sums first: they are exact for levels, so that the mean of what does not vary is its value.
+    let (mx, my) = points.iter().fold((0.0, 0.0), |(x, y), p| (x + p.0, y + p.1));
+    let (mx, my) = (mx / n, my / n);
     let (xy, xx, yy) = points.iter().fold((0.0, 0.0, 0.0), |(xy, xx, yy), (x, y)| {
         let (x, y) = (x - mx, y - my);
         (xy + x * y, xx + x * x, yy + y * y)

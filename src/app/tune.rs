@@ -1,8 +1,8 @@
 //! `pixtape tune`, and what `--tune` means to the other commands.
 
+use super::Trainer;
 use super::flags::{Tune, TuneArgs};
 use super::run_folder::RunFolder;
-use super::Trainer;
 use super::train::{dataset_options, given};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;

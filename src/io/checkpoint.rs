@@ -1,6 +1,6 @@
 //! Weights and moments of networks in files, with the names and layouts of the public PyTorch state dicts.
 
-use super::weights::{COUNTER, Net, Precision, Values, WeightsFile};
+use super::weights::{COUNTER, Net, Precision, Values, WeightsFile, short, sides};
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -59,11 +59,11 @@ impl TensorFile {
         for (name, shape) in wanted {
             match self.file.tensors.get(name) {
                 None => differ.push(format!("{name} is missing")),
-                Some((found, _)) if found != shape => differ.push(format!("{name} is {found:?} in the file and {shape:?} in {what}")),
+                Some((found, _)) if found != shape => differ.push(format!("{name} is {} in the file and {} in {what}", sides(found), sides(shape))),
                 _ => {}
             }
         }
-        differ.extend(self.file.tensors.keys().filter(|n| !wanted.contains_key(*n)).map(|n| format!("{n} is not in {what}")));
+        differ.extend(self.file.tensors.keys().filter(|n| !wanted.contains_key(*n)).map(|n| format!("{} is not in {what}", short(n))));
         if differ.is_empty() {
             return Ok(());
         }
@@ -212,4 +212,20 @@ pub async fn save_pools(gpu: &Gpu, store: &Store, pools: &[Pool], about: Option<
         file.tensors.insert(name, (public(shape), raw.chunks(width).flat_map(|pixel| &pixel[..c]).copied().collect()));
     }
     write(path, &file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_nets_file_holds_is_said_in_one_line() {
+        let one = |shape: Vec<usize>| (shape, vec![0.0]);
+        let tensors = BTreeMap::from([("a".to_string(), one(vec![1; 700])), (format!("b\nerror: all is lost\r{}", "x".repeat(900)), one(vec![1]))]);
+        let file = TensorFile { path: "w".into(), file: WeightsFile { tensors, ..WeightsFile::default() } };
+        let message = file.check(&BTreeMap::from([("a".to_string(), vec![2])]), "this net").unwrap_err().to_string();
+        assert!(message.lines().count() == 1 && !message.contains('\r') && message.len() < 400, "{message}");
+        assert!(message.contains("[1, 1, 1, 1, 1, 1, 1, 1, …] in the file and [2]") && message.contains("is not in this net"), "{message}");
+        file.check(&file.tensors().iter().map(|(n, (s, _))| (n.clone(), s.clone())).collect(), "itself").unwrap();
+    }
 }

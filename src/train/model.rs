@@ -1,6 +1,6 @@
 //! What a training needs to know of a model: its step as it is recorded, and what the host feeds it.
 
-use super::{CycleGanConfig, Pix2PixConfig, PictureFormat, Values};
+use super::{CycleGanConfig, PictureFormat, Pix2PixConfig, Values};
 use crate::error::Result;
 use crate::nets::{Discriminator, Generator, GeneratorConfig, InitType, Weights};
 use crate::ops::PoolPages;

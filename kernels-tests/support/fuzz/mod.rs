@@ -3,6 +3,7 @@
 pub mod alloc;
 pub mod mutate;
 pub mod readers;
+pub mod seeds;
 
 use readers::Reader;
 use std::panic::{AssertUnwindSafe, catch_unwind};

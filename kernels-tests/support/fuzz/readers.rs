@@ -1,10 +1,11 @@
 //! Every reader of files that users bring, with files that it accepts and the memory it may take.
 
 use super::mutate::Kind;
+use super::seeds::{self, Seeds, texts};
 use pixtape::Result;
 use pixtape::io::checkpoint::TensorFile;
-use pixtape::io::{Picture, limits};
-use std::io::Cursor;
+use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
+use pixtape::io::{AlignedDataset, AlignedOptions, AnyPicture, Header, Picture, limits};
 use std::path::Path;
 
 /// A reader.
@@ -14,7 +15,7 @@ pub struct Reader {
     pub file: &'static str,
     pub kind: Kind,
     /// Files that it accepts.
-    pub seeds: Vec<(String, Vec<u8>)>,
+    pub seeds: Seeds,
     pub read: fn(&Path) -> Result<()>,
     /// Most bytes of memory for a file of so many.
     pub bound: fn(u64) -> u64,
@@ -39,6 +40,11 @@ fn of_pictures(file: u64) -> u64 {
     5 * limits::decoded(file) + 16 * MIB
 }
 
+/// 16-bit values become floats, are permuted, and written again; a pickle's values take more than its operations.
+fn of_weights(file: u64) -> u64 {
+    40 * file + MIB
+}
+
 /// Parsed values take some times their text.
 fn of_texts(file: u64) -> u64 {
     64 * file + MIB
@@ -52,82 +58,37 @@ fn picture(path: &Path) -> Result<()> {
     header.map(drop)
 }
 
-fn weights(path: &Path) -> Result<()> {
+fn unet(path: &Path) -> Result<()> {
     TensorFile::read(path)?.recognise_unet().map(drop)
 }
 
-/// Small pictures in each format and kind of pixel that the encoders know.
-fn pictures(formats: &[image::ImageFormat]) -> Vec<(String, Vec<u8>)> {
-    use image::DynamicImage as I;
-    let value = |i: usize| (i * 7 + i / 13 * 31) as u8;
-    let raw = |len: usize| (0..len).map(value).collect::<Vec<u8>>();
-    let rgb = image::RgbImage::from_raw(13, 9, raw(13 * 9 * 3)).unwrap();
-    let kinds = [
-        ("rgb", I::ImageRgb8(rgb.clone())),
-        ("gray", I::ImageRgb8(rgb.clone()).to_luma8().into()),
-        ("rgba", I::ImageRgb8(rgb.clone()).to_rgba8().into()),
-        ("rgb16", I::ImageRgb8(rgb.clone()).to_rgb16().into()),
-        ("gray16", I::ImageRgb8(rgb.clone()).to_luma16().into()),
-        ("white", I::ImageLuma8(image::GrayImage::from_pixel(64, 64, image::Luma([255])))),
-    ];
-    let mut all = Vec::new();
-    for format in formats {
-        for (name, image) in &kinds {
-            let mut bytes = Cursor::new(Vec::new());
-            // Not every format holds every kind.
-            if image.write_to(&mut bytes, *format).is_ok() {
-                all.push((format!("{format:?} {name}"), bytes.into_inner()));
-            }
-        }
-    }
-    all
+/// The same with the depth and the channels that the file has.
+fn any_picture(path: &Path) -> Result<()> {
+    let header = Header::read(path);
+    let whole = AnyPicture::load(path)?;
+    let header = header?;
+    assert_eq!((whole.size(), whole.channels(), whole.depth()), ((header.width, header.height), header.channels, header.depth));
+    whole.to_8bit(None);
+    Ok(())
 }
 
-/// A U-Net's weights with few channels, and a file of two tensors that is none.
-fn safetensors() -> Vec<(String, Vec<u8>)> {
-    let shapes = |ngf: usize| {
-        let (mut shapes, mut prefix) = (Vec::new(), "model".to_string());
-        for level in 0..5usize {
-            let channels = |level: usize| ngf << level.min(3);
-            let (inner, outer) = (channels(level), if level == 0 { 3 } else { channels(level - 1) });
-            let (down, up, norm) = match level {
-                0 => ("model.0", "model.3", None),
-                4 => ("model.1", "model.3", Some(("", "model.4", outer))),
-                _ => ("model.1", "model.5", Some(("model.2", "model.6", outer))),
-            };
-            shapes.push((format!("{prefix}.{down}.weight"), vec![inner, outer, 4, 4]));
-            shapes.push((format!("{prefix}.{up}.weight"), vec![if level == 4 { inner } else { 2 * inner }, outer, 4, 4]));
-            if level == 0 {
-                shapes.push((format!("{prefix}.{up}.bias"), vec![outer]));
-            }
-            if let Some((first, second, outer)) = norm {
-                for (name, c) in [(first, inner), (second, outer)].into_iter().filter(|(n, _)| !n.is_empty()) {
-                    for part in ["weight", "bias", "running_mean", "running_var"] {
-                        shapes.push((format!("{prefix}.{name}.{part}"), vec![c]));
-                    }
-                }
-            }
-            prefix = format!("{prefix}.model.{}", if level == 0 { 1 } else { 3 });
-        }
-        shapes
-    };
-    vec![("unet_32".into(), encode(&shapes(1)))]
+/// What `import` does, with every conversion: a file that is read can be written.
+fn import(path: &Path) -> Result<()> {
+    let named = |e: String| pixtape::Error::file(path, e);
+    let mut file = WeightsFile::read(path)?;
+    Net::recognise(&file).map_err(named)?;
+    Conversion { concat: ConcatOrder::UpFirst, channels: ChannelOrder::Bgr }.apply(&mut file).map_err(named)?;
+    file.to_safetensors(Precision::F32).map(drop).map_err(named)
 }
 
-/// A safetensors file of zeros.
-fn encode(shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
-    let (mut header, mut at) = (String::from("{"), 0);
-    for (name, shape) in shapes {
-        let end = at + 4 * shape.iter().product::<usize>();
-        let comma = if at == 0 { "" } else { "," };
-        header += &format!("{comma}\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}");
-        at = end;
+/// A list of pairs; that the files it names are not there is no failure of the list.
+fn list(path: &Path) -> Result<()> {
+    let (pairs, misfits) = AlignedDataset::check(AlignedOptions { root: path.into(), ..AlignedOptions::default() }, &|_, _| ())?;
+    assert!(pairs > 0 && misfits.len() <= pairs);
+    for text in misfits.iter().map(|m| format!("{}: {}", m.path.display(), m.message)) {
+        assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
     }
-    header.push('}');
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(header.as_bytes());
-    bytes.resize(bytes.len() + at, 0);
-    bytes
+    Ok(())
 }
 
 /// A reader of the program, by name.
@@ -135,58 +96,36 @@ fn program(name: &str) -> fn(&Path) -> Result<()> {
     pixtape::app::READERS.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("no reader {name}")).1
 }
 
-fn tuning() -> Vec<(String, Vec<u8>)> {
-    use pixtape::io::tuning::TuningFile;
-    use pixtape::tune::Identity;
-    let word = || "word".to_string();
-    let identity = Identity { adapter: word(), ids: word(), driver: word(), family: word(), checked: false, kernels: word() };
-    vec![("empty".into(), TuningFile::new(identity).text().into_bytes())]
-}
-
-fn texts(all: &[&str]) -> Vec<(String, Vec<u8>)> {
-    all.iter().enumerate().map(|(i, t)| (i.to_string(), t.as_bytes().to_vec())).collect()
-}
-
 /// All of them.
 pub fn all() -> Vec<Reader> {
-    use image::ImageFormat::{Bmp, Jpeg, Png, Pnm, Tiff};
-    let pictures =
-        |name, kind, formats: &[_]| Reader { name, file: "picture", kind, seeds: pictures(formats), read: picture, bound: of_pictures, manner: Manner::Strict };
-    let text = |name: &'static str, file, seeds| Reader { name, file, kind: Kind::Plain, seeds, read: program(name), bound: of_texts, manner: Manner::Strict };
+    use image::ImageFormat::{Bmp, Jpeg, OpenExr, Png, Pnm, Tiff, WebP};
+    let of = |name, kind, seeds, read| Reader { name, file: "picture", kind, seeds, read, bound: of_pictures, manner: Manner::Strict };
+    let pictures = |name, kind, formats: &[_]| of(name, kind, seeds::pictures(formats), picture);
+    let weights = |name, seeds, read| Reader { name, file: "weights", kind: Kind::Plain, seeds, read, bound: of_weights, manner: Manner::Strict };
+    let text = |name: &'static str, file, seeds, read| Reader { name, file, kind: Kind::Plain, seeds, read, bound: of_texts, manner: Manner::Strict };
+    let webp = [seeds::pictures(&[WebP]), seeds::golden(&["pictures/lossy.webp", "pictures/faded.webp", "pictures/moving.webp"])].concat();
     vec![
         pictures("png", Kind::Png, &[Png]),
         pictures("jpeg", Kind::Plain, &[Jpeg]),
         pictures("bmp and pnm", Kind::Plain, &[Bmp, Pnm]),
         pictures("tiff", Kind::Plain, &[Tiff]),
-        pictures("any picture", Kind::Png, &[Png, Jpeg, Bmp, Pnm, Tiff]),
-        Reader {
-            name: "safetensors",
-            file: "x.safetensors",
-            kind: Kind::Plain,
-            seeds: safetensors(),
-            read: weights,
-            bound: |file| 40 * file + MIB,
-            manner: Manner::Strict,
-        },
-        Reader {
-            name: "tuning file",
-            file: "tuning.json",
-            kind: Kind::Plain,
-            seeds: tuning(),
-            read: |path| pixtape::io::tuning::TuningFile::read(path).map(drop),
-            bound: of_texts,
-            manner: Manner::Guarded,
-        },
-        text("palette", "palette.txt", texts(&["#0000aa background\n255 0 0 facade\n 1,2,3\n"])),
-        text("options", "options.json", texts(&[OPTIONS])),
-        text("state", "latest_state.json", texts(&[STATE])),
-        Reader { manner: Manner::Lenient, ..text("losses", "losses.jsonl", texts(&[LOSSES])) },
-        text("config", "config.toml", texts(&[CONFIG])),
+        pictures("any picture", Kind::Png, &[Png, Jpeg, Bmp, Pnm, Tiff, WebP, OpenExr]),
+        of("webp", Kind::Plain, webp, picture),
+        of("exr", Kind::Plain, seeds::pictures(&[OpenExr]), any_picture),
+        of("npy", Kind::Plain, seeds::arrays(), any_picture),
+        of("tiff of bands", Kind::Plain, [seeds::bands(), seeds::pictures(&[Tiff])].concat(), any_picture),
+        weights("safetensors", seeds::safetensors(), unet),
+        weights("safetensors, few bits", seeds::precisions(), import),
+        weights("pth, zip", seeds::golden(&["weights/zip.pth"]), import),
+        weights("pth, legacy", seeds::golden(&["weights/legacy.pth"]), import),
+        weights("pth, other types", seeds::golden(&["weights/types.pth"]), |path| WeightsFile::read(path).map(drop)),
+        weights("pict", seeds::golden(&["weights/small.pict"]), import),
+        Reader { manner: Manner::Guarded, ..text("tuning file", "tuning.json", seeds::tuning(), |path| pixtape::io::tuning::TuningFile::read(path).map(drop)) },
+        text("list", "list.tsv", texts(&[seeds::LIST]), list),
+        text("palette", "palette.txt", texts(&["#0000aa background\n255 0 0 facade\n 1,2,3\n"]), program("palette")),
+        text("options", "options.json", texts(&[seeds::OPTIONS]), program("options")),
+        text("state", "latest_state.json", texts(&[seeds::STATE]), program("state")),
+        Reader { manner: Manner::Lenient, ..text("losses", "losses.jsonl", texts(&[seeds::LOSSES]), program("losses")) },
+        text("config", "config.toml", texts(&[seeds::CONFIG]), program("config")),
     ]
 }
-
-const CONFIG: &str = "# a run\nlr = 1e-4\nbatch-size = 2\nnetG = \"unet_128\"\nno_flip = true\n\nlambda_L1 = 50\n";
-const OPTIONS: &str = r#"{"format_version": 1, "options": {"netG": "unet_32", "ngf": 4, "input_nc": 3, "output_nc": 3, "norm": "batch", "no_dropout": false,
-"direction": "AtoB", "preprocess": "resize_and_crop", "crop_size": 32}}"#;
-const STATE: &str = r#"{"format_version": 1, "step": 30, "epoch": 2, "batch": 4, "seed": 18446744073709551615, "digests": {}}"#;
-const LOSSES: &str = "{\"step\":1,\"epoch\":1,\"G_GAN\":0.7,\"G_L1\":30.5,\"D_real\":0.6,\"D_fake\":0.8}\n{\"step\":2,\"epoch\":1,\"G_GAN\":0.7,\"G_L1\":29.5,\"D_real\":0.6,\"D_fake\":0.8}\n";

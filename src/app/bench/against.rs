@@ -2,10 +2,10 @@
 
 use super::options::Options;
 use super::{LR, Timing, about, round, tuned, warm_trainer};
+use crate::app::Trainer;
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::plan::Clock;
-use crate::app::Trainer;
 use serde_json::{Value, json};
 use std::time::Instant;
 

@@ -1,12 +1,12 @@
 //! How long a training loop waits for pictures: real files, decoded by the loader that trains.
 
 use super::LR;
+use crate::app::Trainer;
 use crate::app::demo::facade_pair;
 use crate::app::flags::TrainArgs;
 use crate::app::train::dataset_options;
 use crate::error::{Error, Result};
 use crate::io::{AlignedDataset, Loader, Picture};
-use crate::app::Trainer;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;

@@ -14,7 +14,7 @@ pub(in crate::app) struct BenchArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub(in crate::app) enum What {
-    /// Every operation at the real layers of pix2pix-256, pix2pix-128 and CycleGAN-256's generator.
+    /// Every operation at the real layers of pix2pix-256, pix2pix-128 and cycle_gan-256.
     Kernels(KernelsArgs),
     /// A whole training step: how long, where the time goes, or two sets of options against each other.
     #[command(disable_help_flag = true)]

@@ -6,32 +6,18 @@ use super::problem::{self, Measured, dense, variant};
 use super::roofline;
 use super::table::{self, Row, Skipped};
 use super::{Device, check_seconds, flags::KernelsArgs, preset, time, warm_trainer};
+use crate::app::Trainer;
 use crate::error::{Error, Result};
 use crate::gpu::{Gpu, MAX_BINDING};
 use crate::ops::{Pass, Problem};
 use crate::plan::{Plan, PlanNode, PlanOptions};
 use crate::shape::{Conv, Shape};
-use crate::app::Trainer;
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
 use std::collections::BTreeMap;
 
 /// Nets whose training steps make rows.
-const NETS: [&str; 2] = ["pix2pix-256", "pix2pix-128"];
-/// The net of which there is no step here yet: its generator's convolutions.
-const CYCLEGAN: &str = "cyclegan-256";
-
-/// Convolutions of CycleGAN's generator of nine blocks at 256x256: transposed, convolution, side and channels of the input, channels
-/// of the output, how many. Zero padding stands for the reflected one.
-const CYCLEGAN_LAYERS: [(bool, Conv, u32, u32, u32, usize); 7] = [
-    (false, Conv::new(7, 1, 3), 256, 3, 64, 1),
-    (false, Conv::new(3, 2, 1), 256, 64, 128, 1),
-    (false, Conv::new(3, 2, 1), 128, 128, 256, 1),
-    (false, Conv::new(3, 1, 1), 64, 256, 256, 18),
-    (true, Conv::new(3, 2, 1).with_output_pad(1), 64, 256, 128, 1),
-    (true, Conv::new(3, 2, 1).with_output_pad(1), 128, 128, 64, 1),
-    (false, Conv::new(7, 1, 3), 256, 64, 3, 1),
-];
+const NETS: [&str; 3] = ["pix2pix-256", "pix2pix-128", "cycle_gan-256"];
 
 /// Rows that are wanted, before anything is measured.
 struct Group {
@@ -117,8 +103,6 @@ fn groups(gpu: &Gpu, args: &KernelsArgs, wanted: &dyn Fn(Option<&str>, &str) -> 
             }
             groups.push(group);
         }
-        let problems = cyclegan(batch).into_iter().filter(|(name, ..)| wanted(Some(CYCLEGAN), name)).collect();
-        groups.push(Group { net: Some(CYCLEGAN), batch, problems, nodes: BTreeMap::new() });
     }
     for group in &mut groups {
         group.problems.retain(|(name, problem, _)| {
@@ -148,15 +132,6 @@ fn fixed(wanted: &dyn Fn(Option<&str>, &str) -> bool) -> Vec<(String, Problem, u
     let problem = |pass| Problem::of_layer(pass, x, y, Conv::new(4, 2, 1));
     let named = Pass::of_layer(false).map(problem).map(|p| (format!("{} 64->128 k4 s2 @128", p.pass.name()), p, 1));
     named.into_iter().filter(|(name, ..)| wanted(None, name)).collect()
-}
-
-fn cyclegan(batch: u32) -> Vec<(String, Problem, usize)> {
-    let layer = |(transposed, conv, side, ci, co, uses): (bool, Conv, u32, u32, u32, usize)| {
-        let to = if transposed { conv.transposed_out(side) } else { conv.out(side) }.expect("the layers fit");
-        let (x, y) = (Shape::new(batch, side, side, ci), Shape::new(batch, to, to, co));
-        Pass::of_layer(transposed).map(|pass| Problem::of_layer(pass, x, y, conv)).map(|p| (problem::name(&p), p, uses))
-    };
-    CYCLEGAN_LAYERS.into_iter().flat_map(layer).collect()
 }
 
 /// Measures a group. What the device has no memory for is skipped with its reason.
@@ -265,11 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn cyclegans_layers_fit_each_other() {
-        let rows = cyclegan(4);
-        let forward: Vec<&Problem> = rows.iter().map(|(_, p, _)| p).filter(|p| p.pass.is_forward()).collect();
-        assert_eq!((rows.len(), forward.len()), (21, 7));
-        assert!(forward.windows(2).all(|w| w[0].layer()[1] == w[1].layer()[0]), "{forward:#?}");
-        assert_eq!(rows[12].0, "conv_transpose2d [4,64,64,256] -> [4,128,128,128] k3 s2 p1 op1");
+    fn cycle_gan_has_its_convolutions_and_what_stands_between_them() {
+        let plan = Trainer::plan(&preset("cycle_gan-256", 1).unwrap(), Family::Workgroup, PlanOptions::default()).unwrap();
+        let rows = distinct(&plan);
+        let uses = |name: &str| rows.values().find(|(n, _)| n == name).map_or(0, |(_, uses)| *uses);
+        // Six passes of two ends, and of nine blocks of two layers.
+        assert_eq!(uses("conv2d [1,262,262,3] -> [1,256,256,64] k7 s1"), 6, "{rows:#?}");
+        assert_eq!(uses("conv2d [1,66,66,256] -> [1,64,64,256] k3 s1"), 108);
+        assert_eq!(uses("conv_transpose2d [1,64,64,256] -> [1,128,128,128] k3 s2 p1 op1"), 6);
+        assert!(rows.values().any(|(name, _)| name.starts_with("resample2d ")) && rows.values().any(|(name, _)| name.starts_with("pool ")));
     }
 }

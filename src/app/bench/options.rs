@@ -2,9 +2,9 @@
 
 use super::Device;
 use crate::app::flags::{TrainArgs, normalise};
+use crate::app::train::given;
 use crate::error::{Error, Result};
 use crate::plan::PlanOptions;
-use crate::app::train::given;
 use crate::train::AnyModel;
 use clap::parser::ValueSource;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser};

@@ -47,7 +47,7 @@ pub(in crate::app) struct EvalArgs {
     /// Folder under --dataroot.
     #[arg(long, default_value = "val")]
     pub phase: String,
-    /// AtoB or BtoA; a run's folder knows its own.
+    /// AtoB or BtoA: how the pairs are read, and which of the two generators of a run of cycle_gan; a run's folder knows its own.
     #[arg(long)]
     pub direction: Option<String>,
     /// Size that pictures are resized to: a side, or WIDTHxHEIGHT; a run's folder knows its own.
@@ -168,7 +168,10 @@ pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
         Dev::Loader(args) => crate::app::loader_speed::run(args)?,
         Dev::Plan { preset, recompute } => {
             let config = crate::app::bench::preset(preset, 1)?;
-            println!("{}", crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?);
+            println!(
+                "{}",
+                crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?
+            );
         }
     }
     Ok(())

@@ -22,12 +22,12 @@ pub(super) use values::bytes;
 
 use clap::{Parser, Subcommand};
 
-/// Trains and runs pix2pix on any GPU.
+/// Trains and runs pix2pix and CycleGAN on any GPU.
 #[derive(Parser, Debug)]
 #[command(
     name = "pixtape",
     version,
-    about = "Trains and runs pix2pix on any GPU: hand-written WGSL kernels, no framework.",
+    about = "Trains and runs pix2pix and CycleGAN on any GPU: hand-written WGSL kernels, no framework.",
     arg_required_else_help = true,
     args_override_self = true
 )]
@@ -38,7 +38,7 @@ pub(super) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
-    /// Train on pairs of pictures, or on photos.
+    /// Train on pairs of pictures, on photos, or on two folders without pairs.
     Train(Box<TrainCommand>),
     /// Go on with a run from its last checkpoint.
     Resume(Box<ResumeArgs>),

@@ -87,19 +87,19 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long = "init_D", value_name = "FILE")]
     #[serde(default, rename = "init_D", skip_serializing_if = "Option::is_none")]
     pub init_d: Option<PathBuf>,
-    /// Start the generator from A to B of --model cycle_gan from a safetensors file.
+    /// Start the first generator of --model cycle_gan (from A to B; with --direction BtoA from B to A) from a safetensors file.
     #[arg(long = "init_G_A", value_name = "FILE")]
     #[serde(default, rename = "init_G_A", skip_serializing_if = "Option::is_none")]
     pub init_g_a: Option<PathBuf>,
-    /// The same of the generator from B to A.
+    /// The same of the generator that goes back.
     #[arg(long = "init_G_B", value_name = "FILE")]
     #[serde(default, rename = "init_G_B", skip_serializing_if = "Option::is_none")]
     pub init_g_b: Option<PathBuf>,
-    /// The same of the discriminator of B, which judges what G_A makes.
+    /// The same of the discriminator that judges what G_A makes.
     #[arg(long = "init_D_A", value_name = "FILE")]
     #[serde(default, rename = "init_D_A", skip_serializing_if = "Option::is_none")]
     pub init_d_a: Option<PathBuf>,
-    /// The same of the discriminator of A.
+    /// The same of the one that judges what G_B makes.
     #[arg(long = "init_D_B", value_name = "FILE")]
     #[serde(default, rename = "init_D_B", skip_serializing_if = "Option::is_none")]
     pub init_d_b: Option<PathBuf>,

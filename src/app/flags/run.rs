@@ -16,7 +16,7 @@ pub(in crate::app) struct RunArgs {
     /// Where runs are kept.
     #[arg(long, default_value = "./checkpoints")]
     pub checkpoints_dir: PathBuf,
-    /// Stop after this many steps.
+    /// Stop after this many steps, counted from the run's first; a run that goes on does not inherit it: give it again.
     #[arg(long)]
     pub max_steps: Option<u64>,
     /// Seed of weights, dropout, order and augmentation.

@@ -153,7 +153,7 @@ impl TrainArgs {
 
     /// The folder of the pictures: given, or the run's own.
     pub fn dataroot(&self) -> Result<&Path> {
-        self.dataroot.as_deref().ok_or_else(|| Error::Usage("--dataroot: which folder holds the pairs?".into()))
+        self.dataroot.as_deref().ok_or_else(|| Error::Usage("--dataroot: which folder holds the pictures?".into()))
     }
 
     /// The folder of the run.

@@ -1,6 +1,6 @@
 //! `prepare blank`: a square or a mask of each picture in one colour, for inpainting.
 
-use super::work::{Common, Job, beside, key, one_to_one, pictures, run_all};
+use super::work::{Common, Job, beside, key, one_to_one, pictures, run_all, tell_of_depth};
 use crate::error::{Error, Result};
 use crate::io::Picture;
 use crate::rng::{fold_seed, random};
@@ -49,6 +49,7 @@ pub(super) fn run(args: &BlankArgs) -> Result<()> {
     }
     let mut jobs = one_to_one(&args.input, &args.output)?;
     add_masks(args, &mut jobs)?;
+    tell_of_depth(jobs.iter().map(|j| &j.from[0]));
     run_all(&args.common, &jobs, |at, job| {
         let picture = Picture::load(&job.from[0], 3)?;
         let mask = match job.from.get(1) {

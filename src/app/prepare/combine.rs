@@ -1,6 +1,6 @@
 //! `prepare combine`: the reference's combine_A_and_B.
 
-use super::work::{Common, Job, beside, key, pictures, run_all, some};
+use super::work::{Common, Job, beside, key, pictures, run_all, some, tell_of_depth};
 use crate::error::{Error, Result};
 use crate::io::Picture;
 use clap::Args;
@@ -36,6 +36,7 @@ pub(super) struct CombineArgs {
 pub(super) fn run(args: &CombineArgs) -> Result<()> {
     let mut jobs = jobs(args)?;
     jobs.truncate(args.num_imgs.unwrap_or(usize::MAX));
+    tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
         let [a, mut b] = [Picture::load(&job.from[0], 3)?, Picture::load(&job.from[1], 3)?];
         if (a.width, a.height) != (b.width, b.height) {

@@ -1,6 +1,6 @@
 //! `prepare edges`: photographs into edge maps, on the device.
 
-use super::work::{Common, beside, one_to_one, run_all};
+use super::work::{Common, beside, one_to_one, run_all, tell_of_depth};
 use crate::error::Result;
 use crate::filters::{EdgeFilter, EdgeOptions};
 use crate::io::Picture;
@@ -53,6 +53,7 @@ pub(super) fn run(args: &EdgesArgs) -> Result<()> {
     let gpu = crate::app::gpu(args.adapter.as_deref())?;
     // The device does one picture at a time; reading and writing go on beside it.
     let filters: Mutex<HashMap<(u32, u32), EdgeFilter>> = Mutex::default();
+    tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
         let picture = Picture::load(&job.from[0], 3)?;
         let size = (picture.width, picture.height);

@@ -1,6 +1,6 @@
 //! `prepare grayscale`.
 
-use super::work::{Common, beside, one_to_one, run_all};
+use super::work::{Common, beside, one_to_one, run_all, tell_of_depth};
 use crate::error::Result;
 use crate::io::Picture;
 use clap::Args;
@@ -24,7 +24,9 @@ pub(super) struct GrayscaleArgs {
 }
 
 pub(super) fn run(args: &GrayscaleArgs) -> Result<()> {
-    run_all(&args.common, &one_to_one(&args.input, &args.output)?, |_, job| {
+    let jobs = one_to_one(&args.input, &args.output)?;
+    tell_of_depth(jobs.iter().flat_map(|j| &j.from));
+    run_all(&args.common, &jobs, |_, job| {
         let picture = Picture::load(&job.from[0], 3)?;
         let gray = picture.clone().into_channels(1);
         let result = if args.pairs { beside(gray, picture)? } else { gray };

@@ -1,6 +1,6 @@
 //! `prepare resize`: pictures or A|B pairs to one size.
 
-use super::work::{Common, beside, one_to_one, run_all, size};
+use super::work::{Common, beside, one_to_one, run_all, size, tell_of_depth};
 use crate::error::Result;
 use crate::io::Picture;
 use clap::Args;
@@ -33,7 +33,9 @@ pub(super) struct ResizeArgs {
 }
 
 pub(super) fn run(args: &ResizeArgs) -> Result<()> {
-    run_all(&args.common, &one_to_one(&args.input, &args.output)?, |_, job| {
+    let jobs = one_to_one(&args.input, &args.output)?;
+    tell_of_depth(jobs.iter().flat_map(|j| &j.from));
+    run_all(&args.common, &jobs, |_, job| {
         let picture = Picture::load(&job.from[0], 3)?;
         let result = if args.pairs {
             let (a, b) = picture.split_pair()?;

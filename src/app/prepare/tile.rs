@@ -1,6 +1,6 @@
 //! `prepare tile`: large pictures into tiles of one size that overlap and cover everything.
 
-use super::work::{Common, Job, beside, key, pictures, run_all, size};
+use super::work::{Common, Job, beside, key, pictures, run_all, size, tell_of_depth};
 use crate::error::{Error, Result};
 use crate::io::Picture;
 use clap::Args;
@@ -52,6 +52,7 @@ pub(super) fn run(args: &TileArgs) -> Result<()> {
     let files = pictures(&args.input, &args.output)?;
     let planned: Vec<(Job, Vec<(u32, u32)>)> = files.iter().map(|file| plan(args, file, &second)).collect::<Result<_>>()?;
     let (jobs, corners): (Vec<Job>, Vec<Vec<(u32, u32)>>) = planned.into_iter().unzip();
+    tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |at, job| {
         let picture = Picture::load(&job.from[0], 3)?;
         let halves = match job.from.get(1) {

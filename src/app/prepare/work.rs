@@ -1,7 +1,7 @@
 //! What the commands share: which files, checks before anything is written, several threads, a bar.
 
 use crate::error::{Error, Result};
-use crate::io::{Picture, create_dir, list_pictures};
+use crate::io::{Depth, Header, Picture, create_dir, list_pictures};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{HashMap, HashSet};
@@ -88,6 +88,24 @@ pub(super) fn beside(a: Picture, b: Picture) -> Result<Picture> {
     let rows = a.data.chunks_exact(row(&a)).zip(b.data.chunks_exact(row(&b)));
     let data = rows.flat_map(|(a, b)| a.iter().chain(b)).copied().collect();
     Picture::new(a.width + b.width, a.height, channels, data)
+}
+
+/// Says in a line that some of the pictures are deeper than what is written: their headers tell. What cannot be read is for the work to say.
+pub(super) fn tell_of_depth<'a>(files: impl Iterator<Item = &'a PathBuf>) {
+    if let Some(note) = depth_note(files) {
+        eprintln!("note: {note}");
+    }
+}
+
+fn depth_note<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Option<String> {
+    let mut all = 0;
+    let deep: Vec<(&PathBuf, Depth)> =
+        files.inspect(|_| all += 1).filter_map(|f| Some((f, Header::read(f).ok()?.depth))).filter(|(_, depth)| *depth != Depth::U8).collect();
+    let (first, depth) = deep.first()?;
+    let (count, first, depth) = (deep.len(), first.display(), if *depth == Depth::U16 { "16 bits" } else { "floats" });
+    Some(format!(
+        "{count} of {all} pictures have more than 8 bits ({first}: {depth}) and are written with 8; to keep their depth, train on them as they are (trainA/ and trainB/, or a list)"
+    ))
 }
 
 /// Names of a few things, and how many more there are.
@@ -187,6 +205,24 @@ mod tests {
     use super::*;
 
     const COMMON: Common = Common { overwrite: false, num_threads: Some(3) };
+
+    #[test]
+    fn lost_depth_is_told_in_one_line() {
+        use crate::io::AnyPicture;
+        let dir = tempfile::tempdir().unwrap();
+        let shallow = Picture::new(2, 2, 1, vec![7; 4]).unwrap();
+        let pictures = [
+            ("a.png", AnyPicture::from(shallow.clone())),
+            ("b.png", AnyPicture::U16(Picture::new(2, 2, 1, vec![700; 4]).unwrap())),
+            ("c.npy", AnyPicture::F32(Picture::new(2, 2, 1, vec![0.5; 4]).unwrap())),
+        ];
+        let mut files: Vec<PathBuf> = pictures.iter().map(|(name, _)| dir.path().join(name)).collect();
+        files.iter().zip(&pictures).for_each(|(file, (_, picture))| picture.save(file).unwrap());
+        files.push(dir.path().join("not-there.png"));
+        let note = depth_note(files.iter()).unwrap();
+        assert!(note.starts_with("2 of 4 pictures") && note.contains("b.png: 16 bits") && note.lines().count() == 1, "{note}");
+        assert_eq!(depth_note(files[..1].iter()), None);
+    }
 
     #[test]
     fn sizes_are_sides_or_products() {

@@ -3,8 +3,9 @@
 use super::curves::{self, Charts, Curve, Look};
 use super::folder::Run;
 use super::html::{self, duration, escape, grouped, mib, number, plain, put};
-use super::page::{Speed, figure, heads, image, label, last_mean, shown_width, tools};
+use super::page::{Speed, figure, grid_columns, heads, image, label, last_mean, shown_width, tools};
 use super::{options, pictures, validation};
+use crate::app::train::Chance;
 use crate::error::Result;
 use serde_json::Value;
 
@@ -62,21 +63,24 @@ fn losses(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String]
         return;
     }
     tools(html);
-    let mut chances: Vec<(f64, String)> = Vec::new();
-    for level in runs.iter().filter_map(|run| curves::chance_level(run.option("gan_mode"))) {
-        if !chances.contains(&level) {
-            chances.push(level);
-        }
-    }
+    let chances: Vec<Option<Chance>> = runs.iter().map(curves::chance).collect();
     html.push_str("<div class=\"charts\">\n");
     for loss in losses {
-        let game = !curves::is_distance(loss);
-        let note = if game && chances.len() > 1 { "These runs measure it differently (--gan_mode): compare shapes, not values." } else { "" };
+        let level = |chance: &Option<Chance>| chance.as_ref().and_then(|c| c.named().find(|(name, _)| *name == loss)).map(|(_, level)| level);
+        let mut levels: Vec<Option<f64>> = Vec::new();
+        for level in chances.iter().map(level) {
+            if !levels.contains(&level) {
+                levels.push(level);
+            }
+        }
+        // A run without a level measures it differently from one with a level.
+        let note =
+            if levels.len() > 1 { "These runs measure it differently (--gan_mode, --lambda_GAN, --label_smoothing): compare shapes, not values." } else { "" };
         let look = Look {
             title: curves::loss_label(loss),
             note: note.into(),
             loss: true,
-            lines: if ["D_real", "D_fake"].contains(&loss) { chances.clone() } else { Vec::new() },
+            lines: levels.into_iter().flatten().map(|level| (level, curves::level_label(level))).collect(),
             ..Look::default()
         };
         let curves = overlay(charts, runs, names, |run| &run.losses, loss);
@@ -158,8 +162,9 @@ fn last_samples(html: &mut String, runs: &[Run], names: &[String]) -> Result<()>
         }
         put(html, format_args!("<figure><h3>{}</h3><figcaption>{}</figcaption>", escape(name), escape(&label(&frame))));
         put(html, format_args!("<div class=\"strip\" style=\"width:{}px\">\n", shown_width(&frame.picture)));
-        heads(html);
-        image(html, &frame.picture, &format!("Last samples of {name}: each row is input, output, target"));
+        let columns = grid_columns(run);
+        heads(html, &columns);
+        image(html, &frame.picture, &format!("Last samples of {name}: each row is {}", columns.join(", ")));
         html.push_str("</div></figure>\n");
     }
     if any {

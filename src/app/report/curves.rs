@@ -1,6 +1,8 @@
 //! Curves of a page: logs thinned to what a screen can show, and what is drawn beside them.
 
 use super::folder::{Log, Run};
+use crate::app::flags::CYCLE_GAN;
+use crate::app::train::Chance;
 use serde_json::{Value, json};
 
 /// Places of a thinned curve; each keeps the mean, the lowest and the highest of its stretch.
@@ -146,17 +148,36 @@ pub(super) fn loss_label(name: &str) -> String {
         "D_fake" => "discriminator on generated pairs",
         "G_TV" => "unevenness of the output, times its weight",
         "D_GP" => "gradient penalty",
+        "D_A" | "D_B" => "discriminator on real and generated pictures",
+        "G_A" | "G_B" => "how much it sees through the generator",
+        "cycle_A" | "cycle_B" => "distance from the picture after there and back, times its weight",
+        "idt_A" | "idt_B" => "how much the generator changes what it should leave, times its weight",
         _ => return name.into(),
     };
     format!("{name}: {says}")
 }
 
-/// What a discriminator's loss is where it only guesses, with a name for it.
-pub(super) fn chance_level(gan_mode: &str) -> Option<(f64, String)> {
-    let level = crate::app::train::chance(gan_mode.parse().ok()?)?;
+/// What the losses of a run's game are where its discriminator only guesses.
+pub(super) fn chance(run: &Run) -> Option<Chance> {
+    let mode = run.option("gan_mode").parse().ok()?;
+    if run.option("model") == CYCLE_GAN {
+        return Chance::unpaired(mode);
+    }
+    Chance::of(mode, run.number("lambda_GAN").unwrap_or(1.0), run.number("label_smoothing").unwrap_or(0.0))
+}
+
+/// A level of guessing in words.
+pub(super) fn level_label(level: f64) -> String {
     let value = format!("{level:.3}");
     let value = value.trim_end_matches('0').trim_end_matches('.');
-    Some((level, if level == std::f64::consts::LN_2 { format!("{value} = ln 2: guessing") } else { format!("{value}: guessing") }))
+    if (level - std::f64::consts::LN_2).abs() < 1e-9 { format!("{value} = ln 2: guessing") } else { format!("{value}: guessing") }
+}
+
+/// Lines for a chart of all losses of the game: named where they are not all at one level.
+pub(super) fn chance_lines(chance: Option<Chance>) -> Vec<(f64, String)> {
+    let levels = chance.map(|c| c.levels()).unwrap_or_default();
+    let one = levels.len() == 1;
+    levels.into_iter().map(|(level, names)| (level, if one { level_label(level) } else { format!("{names} {}", level_label(level)) })).collect()
 }
 
 /// Whether less is better in a metric.
@@ -213,14 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn a_discriminator_that_guesses_has_these_losses() {
-        // It gives every pair the logit 0 (a half under lsgan): binary cross-entropy, square, hinge.
-        let guesses = [("vanilla", -(0.5f64.ln())), ("lsgan", (0.5f64 - 1.0).powi(2)), ("hinge", (1.0f64 - 0.0).max(0.0))];
-        for (mode, loss) in guesses {
-            assert!((chance_level(mode).unwrap().0 - loss).abs() < 1e-12, "{mode}");
-        }
-        assert!(chance_level("wgangp").is_none() && chance_level("").is_none());
-        let names = ["vanilla", "lsgan", "hinge"].map(|mode| chance_level(mode).unwrap().1);
-        assert_eq!(names, ["0.693 = ln 2: guessing", "0.25: guessing", "1: guessing"]);
+    fn lines_of_guessing_are_named_where_they_differ() {
+        let lines =
+            |mode: &str, lambda, smoothing| chance_lines(Chance::of(mode.parse().unwrap(), lambda, smoothing)).into_iter().map(|l| l.1).collect::<Vec<_>>();
+        assert_eq!(lines("vanilla", 1.0, 0.0), ["0.693 = ln 2: guessing"]);
+        assert_eq!(lines("lsgan", 1.0, 0.0), ["0.25: guessing"]);
+        assert_eq!(lines("hinge", 1.0, 0.0), ["1: guessing"]);
+        assert_eq!(lines("lsgan", 2.0, 0.0), ["G_GAN 0.5: guessing", "D_real and D_fake 0.25: guessing"]);
+        assert!(lines("wgangp", 1.0, 0.0).is_empty());
     }
 }

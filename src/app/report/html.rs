@@ -63,7 +63,11 @@ pub(super) fn table(html: &mut String, head: &[String], rows: &[Vec<String>]) {
     for row in rows {
         html.push_str("<tr>");
         for (at, cell) in row.iter().enumerate() {
-            let (open, close) = if at == 0 { ("<th scope=\"row\">", "</th>") } else { ("<td>", "</td>") };
+            let (open, close) = match at {
+                0 if cell.starts_with("--") => ("<th scope=\"row\" class=\"flag\">", "</th>"),
+                0 => ("<th scope=\"row\">", "</th>"),
+                _ => ("<td>", "</td>"),
+            };
             put(html, format_args!("{open}{}{close}", escape(cell)));
         }
         html.push_str("</tr>\n");
@@ -155,6 +159,14 @@ mod tests {
         table(&mut html, std::slice::from_ref(&evil), &[vec![evil.clone(), evil.clone()]]);
         assert_eq!(html.matches("&lt;b&gt;&quot;&#39;&amp;").count(), 5);
         assert!(!html.contains("<b>"));
+    }
+
+    #[test]
+    fn flags_stay_on_one_line() {
+        let mut html = String::new();
+        table(&mut html, &["option".into()], &[vec!["--max_steps".into(), "--lr".into()], vec!["steps".into(), "3".into()]]);
+        assert_eq!(html.matches("class=\"flag\"").count(), 1);
+        assert!(html.contains("<th scope=\"row\" class=\"flag\">--max_steps</th>") && STYLE.contains(".flag{white-space:nowrap}"), "{html}");
     }
 
     #[test]

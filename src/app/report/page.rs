@@ -5,6 +5,8 @@ use super::folder::Run;
 use super::html::{self, duration, escape, grouped, mib, number, plain, put};
 use super::pictures::{self, Embedded, Frame};
 use super::{options, validation};
+use crate::app::flags::CYCLE_GAN;
+use crate::app::train::Chance;
 use crate::error::Result;
 use serde_json::Value;
 
@@ -13,7 +15,7 @@ pub(super) fn render(run: &Run) -> Result<String> {
     let mut charts = Charts::default();
     let mut html = String::new();
     header(&mut html, run);
-    samples(&mut html, &pictures::frames(run)?);
+    samples(&mut html, &pictures::frames(run)?, &grid_columns(run));
     losses(&mut html, &mut charts, run);
     validation::section(&mut html, &mut charts, run);
     speed(&mut html, &mut charts, run);
@@ -88,7 +90,7 @@ fn remarks(html: &mut String, run: &Run) {
     html.push_str("</ul>\n");
 }
 
-fn samples(html: &mut String, frames: &[Frame]) {
+fn samples(html: &mut String, frames: &[Frame], columns: &[&str]) {
     html.push_str("<h2 id=\"pictures\">Pictures through time</h2>\n");
     let Some(last) = frames.last() else {
         html.push_str("<p class=\"dim\">None yet: a grid of samples is made at the end of each epoch.</p>\n");
@@ -106,19 +108,33 @@ fn samples(html: &mut String, frames: &[Frame]) {
         );
     }
     put(html, format_args!("<div class=\"strip\" style=\"width:{}px\">\n", shown_width(&last.picture)));
-    heads(html);
+    heads(html, columns);
     for (at, frame) in frames.iter().enumerate() {
         let label = label(frame);
         let hidden = if at == most { "" } else { " hidden" };
         put(html, format_args!("<div class=\"frame\" data-label=\"{}\"{hidden}>", escape(&label)));
-        image(html, &frame.picture, &format!("Samples, {label}: each row is input, output, target"));
+        image(html, &frame.picture, &format!("Samples, {label}: each row is {}", columns.join(", ")));
         html.push_str("</div>\n");
     }
     html.push_str("</div>\n</section>\n");
 }
 
-pub(super) fn heads(html: &mut String) {
-    html.push_str("<div class=\"heads\" aria-hidden=\"true\"><span>input</span><span>output</span><span>target</span></div>\n");
+/// Columns of grids of pairs.
+pub(super) const COLUMNS: [&str; 3] = ["input", "output", "target"];
+
+/// What the columns of a run's sample grids are.
+pub(super) fn grid_columns(run: &Run) -> Vec<&'static str> {
+    if run.option("model") != CYCLE_GAN {
+        return COLUMNS.to_vec();
+    }
+    let all = ["real_A", "fake_B", "rec_A", "idt_B", "real_B", "fake_A", "rec_B", "idt_A"];
+    let identity = run.number("lambda_identity").is_none_or(|lambda| lambda > 0.0);
+    all.into_iter().filter(|name| identity || !name.starts_with("idt")).collect()
+}
+
+pub(super) fn heads(html: &mut String, columns: &[&str]) {
+    let columns: String = columns.iter().map(|name| format!("<span>{name}</span>")).collect();
+    put(html, format_args!("<div class=\"heads\" aria-hidden=\"true\">{columns}</div>\n"));
 }
 
 pub(super) fn label(frame: &Frame) -> String {
@@ -156,7 +172,7 @@ pub(super) fn figure(html: &mut String, charts: &mut Charts, curves: &[Curve], l
 }
 
 /// Draws losses: distances from the target, and the game with the line of chance.
-pub(super) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Curve>, chance: Option<(f64, String)>) {
+pub(super) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Curve>, chance: Option<Chance>) {
     let (distances, game): (Vec<_>, Vec<_>) = curves.into_iter().partition(|c| curves::is_distance(c.name()));
     let labelled = |curves: Vec<Curve>| -> Vec<Curve> {
         curves
@@ -169,16 +185,26 @@ pub(super) fn loss_charts(html: &mut String, charts: &mut Charts, curves: Vec<Cu
     };
     html.push_str("<div class=\"charts\">\n");
     if !distances.is_empty() {
-        let look = Look { title: "Distance from the target".into(), note: "Falls while the net learns.".into(), loss: true, ..Look::default() };
+        let cycles = distances.iter().any(|c| c.name().starts_with("cycle"));
+        let title = if cycles { "There and back again" } else { "Distance from the target" };
+        let look = Look { title: title.into(), note: "Falls while the net learns.".into(), loss: true, ..Look::default() };
         figure(html, charts, &labelled(distances), &look);
     }
     if !game.is_empty() {
         let note = match chance {
-            Some(_) => "Need not fall: healthy while no side wins. A discriminator's loss at the dotted line is guessing, near 0 it sees through everything.",
-            None => "Need not fall: healthy while no side wins.",
+            Some(c) if c.least > 0.0 => {
+                format!(
+                    "Need not fall: healthy while no side wins. At the dotted lines the discriminator guesses; with smoothed labels the mean of its losses is {} where it \
+                     sees through everything.",
+                    number(c.least)
+                )
+            }
+            Some(_) => {
+                "Need not fall: healthy while no side wins. A discriminator's loss at the dotted line is guessing, near 0 it sees through everything.".into()
+            }
+            None => "Need not fall: healthy while no side wins.".to_string(),
         };
-        let look =
-            Look { title: "Generator against discriminator".into(), note: note.into(), loss: true, lines: chance.into_iter().collect(), ..Look::default() };
+        let look = Look { title: "Generator against discriminator".into(), note, loss: true, lines: curves::chance_lines(chance), ..Look::default() };
         figure(html, charts, &labelled(game), &look);
     }
     html.push_str("</div>\n");
@@ -192,7 +218,7 @@ fn losses(html: &mut String, charts: &mut Charts, run: &Run) {
     }
     tools(html);
     let curves = charts.log(&run.losses, |name| name != "epoch");
-    loss_charts(html, charts, curves, curves::chance_level(run.option("gan_mode")));
+    loss_charts(html, charts, curves, curves::chance(run));
 }
 
 /// Times of a run, from its log.
@@ -225,7 +251,7 @@ fn speed(html: &mut String, charts: &mut Charts, run: &Run) {
     // Most runs have one rate for both networks.
     let mut rates = charts.log(&run.timing, |name| name == "lr_G" || (name == "lr_D" && d != g));
     if let [both] = rates.as_mut_slice() {
-        *both = both.clone().named("both networks");
+        *both = both.clone().named("all networks");
     }
     let speed = charts.speed(run);
     if speed.is_none() && rates.is_empty() {
@@ -286,7 +312,8 @@ fn device(html: &mut String, run: &Run) {
     fact("Pictures come from", run.options.get("dataroot").unwrap_or(&Value::Null));
     if let Some(pairs) = data["pairs"].as_u64() {
         let batches = data["batches_per_epoch"].as_u64().map_or_else(String::new, |n| format!(", {} steps an epoch", grouped(n)));
-        fact("Pairs", &format!("{}{batches}", grouped(pairs)).into());
+        let what = if run.option("model") == CYCLE_GAN { "Pictures an epoch" } else { "Pairs" };
+        fact(what, &format!("{}{batches}", grouped(pairs)).into());
     }
     if let (Some(w), Some(h)) = (data["width"].as_u64(), data["height"].as_u64()) {
         fact("Size trained on", &format!("{w}x{h}, {} at a time", plain(&data["batch_size"])).into());

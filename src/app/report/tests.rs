@@ -137,6 +137,25 @@ fn a_page_that_is_written_often_is_not_written_each_time() {
 }
 
 #[test]
+fn lines_of_guessing_are_those_of_the_runs_options() {
+    let charts = |html: &str| data_of(html)["charts"].as_array().unwrap().clone();
+    let levels = |chart: &Value| chart["lines"].as_array().unwrap().iter().map(|l| (l["y"].as_f64().unwrap() * 1e3).round() as u32).collect::<Vec<_>>();
+    let smoothed = named_folder("s", 3, 3, json!({ "label_smoothing": 0.1, "lambda_GAN": 0.5 }));
+    let html = page_of(smoothed.path());
+    assert_eq!(levels(&charts(&html)[1]), [399, 778, 598]);
+    assert!(html.contains("with smoothed labels the mean of its losses is 0.1625"));
+    let wgan = named_folder("w", 3, 3, json!({ "gan_mode": "wgangp" }));
+    let html = page_of(wgan.path());
+    assert!(levels(&charts(&html)[1]).is_empty() && !html.contains("guessing"));
+    // Side by side each loss has its own lines.
+    let runs = [Run::read(smoothed.path()).unwrap(), Run::read(wgan.path()).unwrap(), Run::read(run_folder(3, 3).path()).unwrap()];
+    let html = compare::render(&runs).unwrap();
+    let of = |name: &str| levels(charts(&html).iter().find(|c| c["title"].as_str().unwrap().starts_with(name)).unwrap());
+    assert_eq!([of("G_GAN"), of("D_real"), of("D_fake"), of("G_L1")], [vec![399, 693], vec![778, 693], vec![598, 693], vec![]]);
+    assert_eq!(html.matches("These runs measure it differently").count(), 3);
+}
+
+#[test]
 fn runs_are_compared() {
     let (a, b) = (named_folder("a", 30, 10, json!({})), named_folder("<b>", 20, 5, json!({ "gan_mode": "lsgan", "lr": 0.5 })));
     noise(12, 8, 3).save_png(&a.path().join("samples/epoch002.png")).unwrap();

@@ -3,8 +3,9 @@
 use super::curves::{Charts, Look, best, less_is_better};
 use super::folder::Run;
 use super::html::{escape, grouped, number, put};
-use super::page::{figure, heads, image, shown_width};
+use super::page::{COLUMNS, figure, heads, image, shown_width};
 use super::pictures;
+use crate::app::flags::CYCLE_GAN;
 
 /// Columns of the log that are no metrics.
 const COUNTS: &[&str] = &["epoch", "pictures"];
@@ -40,9 +41,12 @@ pub(super) fn title(metric: &str) -> String {
 pub(super) fn section(html: &mut String, charts: &mut Charts, run: &Run) {
     html.push_str("<h2 id=\"validation\">Validation</h2>\n");
     if run.validation.steps.is_empty() {
-        html.push_str(
-            "<p class=\"dim\">None yet: pictures that are not trained on are compared with their targets where the data has them (a folder val).</p>\n",
-        );
+        let why = if run.option("model") == CYCLE_GAN {
+            "None: without pairs there is nothing to compare with. Pairs that you have are measured by <code>pixtape eval</code>."
+        } else {
+            "None yet: pictures that are not trained on are compared with their targets where the data has them (a folder val)."
+        };
+        put(html, format_args!("<p class=\"dim\">{why}</p>\n"));
         return;
     }
     if let (Some(step), Some(value)) = (run.best["step"].as_u64(), run.best["value"].as_f64()) {
@@ -68,7 +72,7 @@ fn worst(html: &mut String, run: &Run) {
         html,
         format_args!("<section class=\"card\"><h3>Farthest from their targets</h3>\n<div class=\"strip\" style=\"width:{}px\">\n", shown_width(&picture)),
     );
-    heads(html);
+    heads(html, &COLUMNS);
     let names = run.worst.join(", ");
     image(html, &picture, &format!("Worst of the last validation, one a row: {names}. Each row is input, output, target"));
     put(html, format_args!("</div>\n<p class=\"dim\">From the top: {}.</p></section>\n", escape(&names)));

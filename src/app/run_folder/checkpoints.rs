@@ -6,8 +6,8 @@
 //! whose digests hold, and puts `latest_*` right first.
 
 use super::{OPTIONS, RunFolder, State};
-use crate::error::{Error, Result};
 use crate::app::Trainer;
+use crate::error::{Error, Result};
 use crate::io::checkpoint::{TensorFile, save_moments, save_pools, save_weights};
 use crate::io::write_aside;
 use crate::train::ScheduleState;

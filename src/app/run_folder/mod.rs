@@ -8,6 +8,7 @@ pub(super) use checkpoints::{Found, newest, weights_name};
 pub(super) use logs::Log;
 pub(super) use state::State;
 
+use super::flags::CYCLE_GAN;
 use crate::error::{Error, Result};
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
@@ -45,6 +46,8 @@ pub(super) struct RunFolder {
     pub validation: Log,
     /// A line a watcher's remark.
     pub events: Log,
+    /// How outputs go with inputs, of models without pairs.
+    correlations: Option<Log>,
     about: Value,
     keep: usize,
     /// Held as long as the run goes on; the system lets go of it when the process ends, however it ends.
@@ -54,10 +57,7 @@ pub(super) struct RunFolder {
 impl RunFolder {
     /// Makes a folder for a new run. One that holds a run already is refused, or emptied of it with `overwrite`.
     pub fn create(path: &Path, overwrite: bool, about: About, held_lock: Option<File>) -> Result<RunFolder> {
-        let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
-        if held && !overwrite {
-            return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
-        }
+        let held = refuse_held(path, overwrite)?;
         create_dir(path)?;
         let lock = held_lock.map_or_else(|| lock(path), Ok)?;
         if held {
@@ -87,6 +87,7 @@ impl RunFolder {
             timing: log("timing.jsonl")?,
             validation: log("validation.jsonl")?,
             events: log("events.jsonl")?,
+            correlations: (about.options["model"] == CYCLE_GAN).then(|| log("correlations.jsonl")).transpose()?,
             about: about.files,
             keep: about.keep,
             _lock: lock,
@@ -146,6 +147,16 @@ impl RunFolder {
         self.losses.line(&Value::Object(row))
     }
 
+    /// Appends the correlations of the outputs of both generators with their inputs; null where something does not vary.
+    pub fn log_correlations(&mut self, step: u64, [a, b]: [f64; 2]) -> Result<()> {
+        self.correlations.as_mut().map_or(Ok(()), |log| log.line(&json!({ "step": step, "G_A": a, "G_B": b })))
+    }
+
+    /// The correlations logged so far.
+    pub fn correlations(&mut self) -> Result<Vec<Value>> {
+        self.correlations.as_mut().map_or(Ok(Vec::new()), Log::read)
+    }
+
     /// The losses logged so far.
     pub fn losses(&mut self) -> Result<Vec<Value>> {
         self.losses.read()
@@ -159,17 +170,26 @@ impl RunFolder {
 
     /// Hands what was logged to the system, so that others can read it.
     pub fn flush(&mut self) -> Result<()> {
-        self.logs().into_iter().try_for_each(Log::flush)
+        self.logs().try_for_each(Log::flush)
     }
 
     /// Brings what was logged to the disk.
     fn sync(&mut self) -> Result<()> {
-        self.logs().into_iter().try_for_each(Log::sync)
+        self.logs().try_for_each(Log::sync)
     }
 
-    fn logs(&mut self) -> [&mut Log; 4] {
-        [&mut self.losses, &mut self.timing, &mut self.validation, &mut self.events]
+    fn logs(&mut self) -> impl Iterator<Item = &mut Log> {
+        [&mut self.losses, &mut self.timing, &mut self.validation, &mut self.events].into_iter().chain(&mut self.correlations)
     }
+}
+
+/// Whether a folder holds a run, which a new one does not replace without `--overwrite`.
+pub(super) fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
+    let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
+    if held && !overwrite {
+        return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
+    }
+    Ok(held)
 }
 
 /// One program a folder: held until the file is dropped. Before anything is read that another program may be replacing.
@@ -202,7 +222,7 @@ pub(super) fn write_json(path: &Path, value: &Value) -> Result<()> {
 
 /// Removes what a run wrote, and nothing else.
 fn remove_run(path: &Path) -> Result<()> {
-    const FILES: [&str; 13] = [
+    const FILES: [&str; 14] = [
         OPTIONS,
         CONFIG,
         TUNING,
@@ -216,6 +236,7 @@ fn remove_run(path: &Path) -> Result<()> {
         "timing.jsonl",
         "validation.jsonl",
         "events.jsonl",
+        "correlations.jsonl",
     ];
     const FOLDERS: [&str; 5] = [checkpoints::FOLDER, "samples", "validation", "diverged", "tensorboard"];
     let entries = std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;

@@ -20,17 +20,17 @@ impl Session<'_> {
         let mut parts = vec![format!("{what} is {value} at step {step}: training has diverged and stops here")];
         let saved = newest(self.folder.path()).ok().flatten();
         if let Some(found) = &saved {
-            parts.push(format!("the checkpoint of step {} is the last good one", found.state.step));
+            parts.push(format!("the checkpoint of step {} is the last good one, and a resumed run goes on from there", found.state.step));
         }
         match self.keep_batch(step) {
-            Ok(Some(path)) => parts.push(format!("the pictures of that step: {}", path.display())),
+            Ok(Some(path)) => parts.push(format!("the pictures of step {step} are in {}", path.display())),
             Ok(None) => {}
-            Err(e) => parts.push(format!("its pictures could not be kept ({e})")),
+            Err(e) => parts.push(format!("the pictures of step {step} could not be kept ({e})")),
         }
         let node = match self.find_node(step) {
             Ok(Some(node)) => node,
-            Ok(None) => "the node was not looked for: it is too far from the last checkpoint (--save_latest_freq sets how often there is one)".into(),
-            Err(e) => format!("the node could not be found ({e})"),
+            Ok(None) => "where it begins was not looked for: the last checkpoint is too far back (--save_latest_freq sets how often there is one)".into(),
+            Err(e) => format!("where it begins could not be found ({e})"),
         };
         parts.push(node);
         parts.push("a lower --lr usually helps, or another --gan_mode; if one picture is to blame, take it out".into());

@@ -1,5 +1,6 @@
 //! `pixtape train`: setting up.
 
+mod chance;
 mod diverged;
 mod options;
 mod progress;
@@ -7,13 +8,14 @@ mod session;
 mod validation;
 mod watch;
 
-pub(super) use options::{dataset_options, given, resolved};
+pub(super) use chance::Chance;
+pub(super) use options::{dataset_options, given, has_option, resolved};
 pub(super) use progress::peak_memory;
 
-use super::flags::{TrainCommand, Tune};
-use super::run_folder::{About, RunFolder, lock, newest};
-use super::samples::Samples;
 use super::Trainer;
+use super::flags::{TrainCommand, Tune};
+use super::run_folder::{About, RunFolder, lock, newest, refuse_held};
+use super::samples::Samples;
 use super::starting::Starting;
 use super::tensorboard::Board;
 use super::tune;
@@ -21,7 +23,6 @@ use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
 use crate::io::{AlignedDataset, AlignedOptions};
 use crate::plan::PlanOptions;
-use crate::train::GanMode;
 use crate::tune::Identity;
 use clap::ArgMatches;
 use options::{COMMIT, about, check, resumed};
@@ -93,9 +94,9 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     args.resolve(&dataset);
     let args = args;
     let config = args.config(dataset.image_size())?;
-    let chance = chance(args.optim.gan_mode.parse()?);
-    if path.join("options.json").exists() && !args.run.continue_train && !args.run.overwrite {
-        return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
+    let chance = options::chance(&args)?;
+    if !args.run.continue_train {
+        refuse_held(&path, args.run.overwrite)?;
     }
     let init = args.nets.init().filter(|_| found.is_none()).map(|(net, file)| Ok((net, TensorFile::read(file)?))).collect::<Result<Vec<_>>>()?;
 
@@ -152,12 +153,16 @@ pub(super) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         again(&trainer),
         chance
             .map(|c| {
-                let (names, weighted) = if args.unpaired() { ("G_A, G_B, D_A and D_B", "cycle_* and idt_* are") } else { ("G_GAN, D_real and D_fake", "G_L1 is") };
-                format!("\nlosses: {names} are {c:.3} where D cannot tell real from fake (chance); {weighted} weighted")
+                let weighted = if args.unpaired() { "cycle_* and idt_*" } else { "G_GAN and G_L1" };
+                format!("\nlosses where D cannot tell real from fake (chance): {}; {weighted} are weighted", c.by_name())
             })
             .unwrap_or_default()
     );
     progress.say("start", &text, info.clone());
+    if args.unpaired() && args.data.direction == "BtoA" {
+        let message = format!("A in names of this run (G_A, real_A, D_A) is what comes from {}B/", args.data.phase);
+        progress.say("note", &format!("note: {message}"), json!({ "message": message }));
+    }
     dataset.notes().iter().for_each(|note| progress.say("note", &format!("note: {note}"), json!({ "message": note })));
     (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =
         (trainer.common().pictures.into(), args.run.print_freq, memory.total(), chance);
@@ -188,23 +193,16 @@ fn has_weights(folder: &Path) -> bool {
     names.any(|name| name.contains("_net_") && name.ends_with(".safetensors"))
 }
 
-/// The loss of D where it cannot tell real from fake, and G's beside it.
-pub(super) fn chance(mode: GanMode) -> Option<f64> {
-    match mode.to_string().as_str() {
-        "vanilla" => Some(std::f64::consts::LN_2),
-        "lsgan" => Some(0.25),
-        "hinge" => Some(1.0),
-        _ => None,
-    }
-}
-
 /// Watchers that stand where those of the run's log stood.
-fn watch(chance: Option<f64>, unpaired: bool, folder: &mut RunFolder) -> Result<Watch> {
+fn watch(chance: Option<Chance>, unpaired: bool, folder: &mut RunFolder) -> Result<Watch> {
     let said = folder.events.read()?.iter().filter_map(|row| row["kind"].as_str().map(String::from)).collect();
     let mut watch = Watch::new(chance, said, unpaired);
     for row in folder.losses()? {
         let number = |name: &str| row[name].as_u64().unwrap_or(0);
         watch.losses(Seen::new(number("step"), number("epoch"), |name| row[name].as_f64()));
+    }
+    for row in folder.correlations()? {
+        watch.correlations(row["step"].as_u64().unwrap_or(0), ["G_A", "G_B"].map(|name| row[name].as_f64().unwrap_or(f64::NAN)));
     }
     Ok(watch)
 }

@@ -1,18 +1,19 @@
 //! Options of a training: checked, and taken over from the run that is continued.
 
-use crate::app::flags::{RunArgs, TrainArgs};
+use super::chance::Chance;
+use crate::app::flags::{CYCLE_GAN, RunArgs, TrainArgs};
 use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::io::AlignedOptions;
 use crate::io::dataset::has_phase;
 use crate::tune::Identity;
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use serde_json::{Value, json};
 
 /// Flags of models that take pairs, as clap knows them and as they are written.
-const PAIRED: [(&str, &str); 10] = [
+const PAIRED: [(&str, &str); 14] = [
     ("init_g", "--init_G"),
     ("init_d", "--init_D"),
     ("condition_d", "--condition_D"),
@@ -23,6 +24,10 @@ const PAIRED: [(&str, &str); 10] = [
     ("lambda_tv", "--lambda_TV"),
     ("lambda_gp", "--lambda_gp"),
     ("label_smoothing", "--label_smoothing"),
+    ("bands_a", "--bands_A"),
+    ("bands_b", "--bands_B"),
+    ("val_freq", "--val_freq"),
+    ("early_stop", "--early_stop"),
 ];
 /// The same of models that do not. `--pool_size` is upstream's for all, and pix2pix has no pool there either.
 const UNPAIRED: [(&str, &str); 7] = [
@@ -34,6 +39,16 @@ const UNPAIRED: [(&str, &str); 7] = [
     ("lambda_b", "--lambda_B"),
     ("lambda_identity", "--lambda_identity"),
 ];
+
+/// Flags that a model has not.
+fn of_other_models(model: &str) -> &'static [(&'static str, &'static str)] {
+    if model == CYCLE_GAN { &PAIRED } else { &UNPAIRED }
+}
+
+/// Whether a model has an option, by the name under which it is written down.
+pub(in crate::app) fn has_option(model: &str, name: &str) -> bool {
+    of_other_models(model).iter().all(|(_, flag)| flag.strip_prefix("--") != Some(name))
+}
 
 /// Whether a flag stands on the command line, by clap's name.
 pub(in crate::app) fn given(matches: Option<&ArgMatches>, id: &str) -> bool {
@@ -47,10 +62,11 @@ pub(super) fn check(args: &TrainArgs, matches: Option<&ArgMatches>) -> Result<()
     }
     if (args.data.dataset_mode == "unaligned") != args.unpaired() {
         let (mode, model) = (&args.data.dataset_mode, &args.model);
-        return Err(Error::Usage(format!("--dataset_mode {mode} does not go with --model {model}: cycle_gan takes unaligned pictures, and no other model does")));
+        return Err(Error::Usage(format!(
+            "--dataset_mode {mode} does not go with --model {model}: cycle_gan takes unaligned pictures, and no other model does"
+        )));
     }
-    let others = if args.unpaired() { &PAIRED[..] } else { &UNPAIRED[..] };
-    if let Some((_, flag)) = others.iter().find(|(id, _)| given(matches, id)) {
+    if let Some((_, flag)) = of_other_models(&args.model).iter().find(|(id, _)| given(matches, id)) {
         return Err(Error::Usage(format!("{flag} is no option of --model {}; leave it out", args.model)));
     }
     args.data.task()?;
@@ -63,8 +79,8 @@ pub(super) fn check(args: &TrainArgs, matches: Option<&ArgMatches>) -> Result<()
     if let Some((flag, _)) = positive.iter().find(|(_, ok)| !ok) {
         return Err(Error::Usage(format!("{flag}: out of range; lr and the frequencies are above 0, beta1 lies in 0 to 1")));
     }
-    if args.run.early_stop.is_some() && (args.unpaired() || args.run.val_freq == 0 || !has_phase(args.dataroot()?, "val")) {
-        return Err(Error::Usage("--early_stop: it needs val/ with pairs beside the training pictures, and --val_freq above 0".into()));
+    if args.run.early_stop.is_some() && (args.run.val_freq == 0 || !has_phase(args.dataroot()?, "val")) {
+        return Err(Error::Usage("--early_stop: it needs val/ beside the training pictures, and --val_freq above 0".into()));
     }
     let epochs = args.optim.n_epochs + args.optim.n_epochs_decay;
     if args.optim.epoch_count > epochs {
@@ -81,34 +97,24 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
     let internal = |e: serde_json::Error| Error::Internal(e.to_string());
     let mut options = RunFolder::options(&args.folder())?;
     let values = serde_json::to_value(&args).map_err(internal)?;
-    // serde's names are the flags' names; clap's identifiers are the fields'.
-    let fields = [("netG", "net_g"), ("netD", "net_d"), ("n_layers_D", "n_layers_d"), ("lambda_L1", "lambda_l1"), ("init_G", "init_g"), ("init_D", "init_d")];
-    let more = [
-        ("lambda_GAN", "lambda_gan"),
-        ("lambda_TV", "lambda_tv"),
-        ("lr_G", "lr_g"),
-        ("lr_D", "lr_d"),
-        ("norm_D", "norm_d"),
-        ("condition_D", "condition_d"),
-        ("bands_A", "bands_a"),
-        ("bands_B", "bands_b"),
-        ("init_G_A", "init_g_a"),
-        ("init_G_B", "init_g_b"),
-        ("init_D_A", "init_d_a"),
-        ("init_D_B", "init_d_b"),
-        ("lambda_A", "lambda_a"),
-        ("lambda_B", "lambda_b"),
-    ];
+    // An option is written under its flag's name; the matches know it by the name of its field.
+    let flags = TrainArgs::augment_args(clap::Command::new("train"));
     for (name, value) in values.as_object().into_iter().flatten() {
-        let id = fields.iter().chain(&more).find(|(n, _)| n == name).map_or(name.as_str(), |(_, id)| id);
-        if given(matches, id) {
+        let id = flags.get_arguments().find(|flag| flag.get_long() == Some(name)).map(clap::Arg::get_id);
+        if id.is_some_and(|id| given(matches, id.as_str())) {
             options[name] = value.clone();
         }
     }
     let whole: TrainArgs =
         serde_json::from_value(options).map_err(|e| Error::file(args.folder().join("options.json"), format!("options of another version: {e}")))?;
-    let RunArgs { checkpoints_dir, name, max_steps, .. } = args.run;
-    Ok(TrainArgs { run: RunArgs { checkpoints_dir, name, max_steps, continue_train: true, ..whole.run }, device: args.device, ..whole })
+    let RunArgs { checkpoints_dir, name, max_steps, overwrite, .. } = args.run;
+    Ok(TrainArgs { run: RunArgs { checkpoints_dir, name, max_steps, overwrite, continue_train: true, ..whole.run }, device: args.device, ..whole })
+}
+
+/// What the adversarial losses are where D only guesses.
+pub(super) fn chance(args: &TrainArgs) -> Result<Option<Chance>> {
+    let (o, mode) = (&args.optim, args.optim.gan_mode.parse()?);
+    Ok(if args.unpaired() { Chance::unpaired(mode) } else { Chance::of(mode, o.lambda_gan.into(), o.label_smoothing.into()) })
 }
 
 pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions> {
@@ -148,7 +154,9 @@ pub(super) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) ->
     let mut options = resolved(args)?;
     let elsewhere = serde_json::to_value(&args.run).map_err(|e| Error::Internal(e.to_string()))?;
     if let (Some(options), Some(elsewhere)) = (options.as_object_mut(), elsewhere.as_object()) {
-        options.retain(|name, _| !elsewhere.contains_key(name) && !["dataroot", "num_threads"].contains(&name.as_str()) && !name.starts_with("init_G") && !name.starts_with("init_D"));
+        options.retain(|name, _| {
+            !elsewhere.contains_key(name) && !["dataroot", "num_threads"].contains(&name.as_str()) && !name.starts_with("init_G") && !name.starts_with("init_D")
+        });
     }
     let identity = Identity::of(gpu);
     Ok(json!({
@@ -168,3 +176,121 @@ pub(super) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) ->
 
 /// The commit this was built from, if the build was told.
 pub(super) const COMMIT: Option<&str> = option_env!("PIXTAPE_COMMIT");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::config;
+    use crate::app::flags::{Cli, Command};
+    use clap::{CommandFactory, FromArgMatches};
+    use std::collections::BTreeMap;
+
+    /// What a command line says: the options, and how they were matched.
+    fn parsed(words: &[String]) -> Option<(TrainArgs, ArgMatches)> {
+        let matches = Cli::command().try_get_matches_from([&["pixtape".to_string()], words].concat()).ok()?;
+        let args = match Cli::from_arg_matches(&matches).ok()?.command {
+            Command::Train(command) => command.train,
+            Command::Resume(command) => command.train().ok()?.train,
+            _ => return None,
+        };
+        let (_, of_command) = matches.subcommand()?;
+        Some((args, of_command.clone()))
+    }
+
+    fn words(command: &str, flags: &[&String]) -> Vec<String> {
+        std::iter::once(command.to_string()).chain(flags.iter().map(|f| f.to_string())).collect()
+    }
+
+    /// Each flag whose value is written down, with two values that are not its default.
+    fn flags() -> BTreeMap<String, [String; 2]> {
+        let whole = |args: &TrainArgs| resolved(args).unwrap();
+        let usual = whole(&parsed(&words("train", &[])).unwrap().0);
+        let mut flags = BTreeMap::new();
+        let mut left_out = Vec::new();
+        for flag in TrainArgs::augment_args(clap::Command::new("train")).get_arguments().filter_map(|a| a.get_long().map(String::from)) {
+            let values = ["", "=7", "=9", "=0.25", "=0.5", "=48x32", "=64x96", "=1,2", "=3,4", "=off", "=x", "=y"].map(|value| format!("--{flag}{value}"));
+            // Words that parse and change what is written down.
+            let mut changed: Vec<(String, Value)> = Vec::new();
+            for word in values {
+                let Some((args, _)) = parsed(&words("train", &[&word])) else { continue };
+                let found = whole(&args);
+                let differ: Vec<String> = found.as_object().unwrap().keys().filter(|name| found[*name] != usual[*name]).cloned().collect();
+                match &differ[..] {
+                    [] => {}
+                    [name] => {
+                        assert_eq!(*name, flag, "{word} is written down under another name");
+                        if changed.iter().all(|(_, other)| *other != found) {
+                            changed.push((word, found));
+                        }
+                    }
+                    more => panic!("{word} changes {more:?}"),
+                }
+            }
+            match &changed[..] {
+                [] => left_out.push(flag),
+                // A switch, or one of two words: the other is the default.
+                [(one, _)] => {
+                    let other = usual[&flag].as_str().map_or_else(String::new, |word| format!("--{flag}={word}"));
+                    flags.insert(flag, [one.clone(), other]);
+                }
+                [(one, _), (two, _), ..] => drop(flags.insert(flag, [one.clone(), two.clone()])),
+            }
+        }
+        // Those of a start, not of a run, are not written down at all.
+        assert!(left_out.iter().any(|flag| flag == "overwrite") && left_out.iter().all(|flag| usual.get(flag).is_none()), "{left_out:?}");
+        flags
+    }
+
+    #[test]
+    fn every_option_is_written_down_read_again_and_laid_over_under_its_own_name() {
+        let flags = flags();
+        assert!(flags.len() > 50, "{}", flags.len());
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        std::fs::create_dir(&run).unwrap();
+        // A run in which every option is another than by default.
+        let all: Vec<&String> =
+            flags.values().map(|[one, _]| one).filter(|one| !one.starts_with("--name=") && !one.starts_with("--checkpoints_dir=")).collect();
+        let (args, _) = parsed(&words("train", &all)).unwrap();
+        let options = resolved(&args).unwrap();
+        let file = json!({ "format_version": 1, "options": options });
+        std::fs::write(run.join("options.json"), file.to_string()).unwrap();
+        // By way of config.toml.
+        let toml = dir.path().join("config.toml");
+        std::fs::write(&toml, config::text(&options).unwrap()).unwrap();
+        let expanded = config::expand(["pixtape".into(), "train".into(), format!("--config={}", toml.display())].into(), &Cli::command()).unwrap();
+        let mut found = resolved(&parsed(&expanded[1..]).unwrap().0).unwrap();
+        // What the model has not is left out there: its own options would be refused.
+        for name in UNPAIRED.map(|(_, flag)| flag.trim_start_matches("--")) {
+            assert!(!has_option("7", name) && found[name] != options[name], "{name}");
+            found[name] = options[name].clone();
+        }
+        assert_eq!(found, options);
+
+        let again = |more: &[&String]| {
+            let folder = run.display().to_string();
+            let (args, matches) = parsed(&words("resume", &[&[&folder], more].concat())).unwrap();
+            let mut options = resolved(&resumed(args, Some(&matches)).unwrap()).unwrap();
+            // Where it lies now, and a limit that is not inherited.
+            ["name", "checkpoints_dir", "max_steps"].iter().for_each(|name| drop(options.as_object_mut().unwrap().remove(*name)));
+            options
+        };
+        let own = again(&[]);
+        for (name, value) in own.as_object().unwrap() {
+            assert_eq!(*value, options[name], "--{name} of the run is lost");
+        }
+        for (flag, [_, other]) in flags.iter().filter(|(flag, _)| !["name", "checkpoints_dir", "max_steps"].contains(&flag.as_str())) {
+            // A switch can only be put on.
+            if other.is_empty() {
+                assert_eq!(own[flag], true, "--{flag}");
+                continue;
+            }
+            let wanted = resolved(&parsed(&words("train", &[other])).unwrap().0).unwrap()[flag].take();
+            let found = again(&[other]);
+            assert_ne!(own[flag], wanted, "--{flag}");
+            let mut laid_over = own.clone();
+            laid_over[flag] = wanted;
+            assert_eq!(found, laid_over, "--{flag}");
+        }
+    }
+}

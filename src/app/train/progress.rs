@@ -1,5 +1,6 @@
 //! What a training says while it goes on: a bar on a terminal, lines elsewhere, JSON lines or nothing where that is asked for.
 
+use super::chance::Chance;
 use crate::app::flags::TalkArgs;
 use crate::train::Losses;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -30,12 +31,12 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) struct Progress {
     mode: Mode,
-    /// Steps in all, pictures a step, pictures between lines, planned bytes on the device, what a loss is where D cannot tell.
+    /// Steps in all, pictures a step, pictures between lines, planned bytes on the device, what losses are where D cannot tell.
     pub total: u64,
     pub images: u64,
     pub print_freq: u64,
     pub device_bytes: u64,
-    pub chance: Option<f64>,
+    pub chance: Option<Chance>,
     /// Steps, and time in them, since the program started.
     done: u64,
     busy: Duration,
@@ -119,7 +120,7 @@ impl Progress {
                 let fields = json!({
                     "step": at.step, "steps": self.total, "epoch": at.epoch, "seconds_per_step": self.seconds_per_step(), "images_per_second": self.images_per_second(),
                     "data_wait_share": self.wait_share(), "seconds_left": self.left(at.step), "device_bytes": self.device_bytes,
-                    "losses_step": self.latest.as_ref().map(|l| l.step), "losses": losses, "chance": self.chance,
+                    "losses_step": self.latest.as_ref().map(|l| l.step), "losses": losses, "chance": self.chance.map(|c| c.d()), "chance_levels": self.chance.map(|c| Map::from_iter(c.named().map(|(n, v)| (n.to_string(), json!(v))))),
                 });
                 self.say("step", "", fields);
             }
@@ -138,7 +139,7 @@ impl Progress {
     pub fn text(&self) -> String {
         let Some(losses) = &self.latest else { return "no losses yet".into() };
         let values: Vec<String> = losses.named.iter().map(|(n, v)| format!("{n}: {v:.3}")).collect();
-        let chance = self.chance.map(|c| format!(" (chance: {c:.3})")).unwrap_or_default();
+        let chance = self.chance.map(|c| format!(" (chance: {})", c.text())).unwrap_or_default();
         values.join(" ") + &chance
     }
 
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn rates_are_of_the_steps_alone() {
         let mut progress = Progress::new(&TalkArgs { quiet: true, json: false, config: None });
-        (progress.total, progress.images, progress.chance) = (10, 4, Some(std::f64::consts::LN_2));
+        (progress.total, progress.images, progress.chance) = (10, 4, Chance::of(crate::train::GanMode::Vanilla, 1.0, 0.0));
         for step in 1..=4 {
             progress.step(Step { step, epoch: 1, seconds: Duration::from_millis(500), waited: Duration::from_millis(50) });
         }

@@ -100,8 +100,12 @@ impl Session<'_> {
                 self.end_of_epoch(batch.0)?;
                 also.extend(batch.0.is_multiple_of(self.args.run.save_epoch_freq).then(|| batch.0.to_string()));
             }
-            if self.trainer.steps().is_multiple_of(LOOK) && let Some(found) = pollster::block_on(self.samples.correlations())? {
-                let remark = self.watch.correlations(self.trainer.steps(), found);
+            if self.trainer.steps().is_multiple_of(LOOK)
+                && let Some(found) = pollster::block_on(self.samples.correlations())?
+            {
+                let step = self.trainer.steps();
+                self.folder.log_correlations(step, found)?;
+                let remark = self.watch.correlations(step, found);
                 remark.into_iter().try_for_each(|r| self.remark(r))?;
             }
             // By the count of pictures, so that a run that was stopped saves where the others do.
@@ -154,8 +158,10 @@ impl Session<'_> {
         let step = self.trainer.steps();
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
         let shown = pollster::block_on(self.samples.write(&grid))?;
-        let remark = self.watch.outputs(step, spread(&shown.rows));
-        remark.into_iter().try_for_each(|r| self.remark(r))?;
+        for (generator, rows) in shown.judged.iter().enumerate() {
+            let remark = self.watch.outputs(step, generator, spread(rows));
+            remark.into_iter().try_for_each(|r| self.remark(r))?;
+        }
         if let Some(board) = &mut self.board {
             board.picture(step, "samples", &grid)?;
             let rates = self.schedule.at(epoch);

@@ -1,7 +1,8 @@
 //! Watchers: each looks for one thing that goes wrong in such trainings, and says it once, with what usually helps.
 //!
-//! They are fed losses and outputs and nothing else, so a run that goes on feeds them its log and stands where it stood.
+//! They are fed what is logged and nothing else, so a run that goes on feeds them its logs and stands where it stood.
 
+use super::chance::Chance;
 use std::collections::BTreeSet;
 
 /// Steps that a state of D must last before it is worth a word.
@@ -52,8 +53,8 @@ const INVERTED_STEPS: u64 = 300;
 pub(super) struct Watch {
     /// Whether it is a model without pairs.
     unpaired: bool,
-    /// A loss of D where it cannot tell real from fake; none for losses that have no such level.
-    chance: Option<f64>,
+    /// Losses where D cannot tell real from fake; none where there is no such level.
+    chance: Option<Chance>,
     said: BTreeSet<String>,
     /// Running means of D's loss and of its distance from chance.
     d: Option<(f64, f64)>,
@@ -77,7 +78,7 @@ struct Epoch {
 
 impl Watch {
     /// `said`: kinds that were said in an earlier part of the run.
-    pub fn new(chance: Option<f64>, said: BTreeSet<String>, unpaired: bool) -> Watch {
+    pub fn new(chance: Option<Chance>, said: BTreeSet<String>, unpaired: bool) -> Watch {
         Watch { unpaired, chance, said, d: None, winning: 0, collapsed: 0, epoch: Epoch::default(), best: None, inverted: [None; 2] }
     }
 
@@ -89,12 +90,14 @@ impl Watch {
     fn discriminator(&mut self, seen: Seen) -> Option<Remark> {
         let chance = self.chance?;
         let d = (seen.d_real + seen.d_fake) / 2.0;
-        let off = ((seen.d_real - chance).abs() + (seen.d_fake - chance).abs()) / 2.0;
+        let off = ((seen.d_real - chance.d_real).abs() + (seen.d_fake - chance.d_fake).abs()) / 2.0;
+        // From the least that D can come to.
+        let (least, chance) = (chance.least, chance.d());
         let (mean, mean_off) = self.d.map_or((d, off), |(m, o)| (m + NEW * (d - m), o + NEW * (off - o)));
         self.d = Some((mean, mean_off));
         let count = |long: &mut u64, now: bool| *long = if now { *long + 1 } else { 0 };
-        count(&mut self.winning, mean < 0.1 * chance);
-        count(&mut self.collapsed, mean_off < 0.03 * chance || mean > 3.0 * chance);
+        count(&mut self.winning, mean - least < 0.1 * (chance - least));
+        count(&mut self.collapsed, mean_off < 0.03 * (chance - least) || mean > 3.0 * chance);
         if self.winning >= LONG {
             let message = format!(
                 "D has been winning for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G learns from {} alone now; a lower rate for D, \
@@ -140,8 +143,8 @@ impl Watch {
         None
     }
 
-    /// Looks at the generator's outputs on a few inputs.
-    pub fn outputs(&mut self, step: u64, spread: Spread) -> Option<Remark> {
+    /// Looks at a generator's outputs on a few inputs; of two the second is 1.
+    pub fn outputs(&mut self, step: u64, generator: usize, spread: Spread) -> Option<Remark> {
         let flat = spread.within < 1.0 && spread.targets > 4.0;
         let same = spread.between < 0.25 && spread.inputs > 4.0;
         let what = match (flat, same) {
@@ -149,9 +152,9 @@ impl Watch {
             (_, true) => "the outputs are the same for different inputs",
             _ => return None,
         };
-        let message = format!(
-            "G is dead: {what}; start again with a lower --lr or another --seed, check that inputs and targets belong together, and leave --norm as it is by default"
-        );
+        let name = if self.unpaired { ["G_A", "G_B"][generator] } else { "G" };
+        let pairs = if self.unpaired { "" } else { "check that inputs and targets belong together, " };
+        let message = format!("{name} is dead: {what}; start again with a lower --lr or another --seed, {pairs}and leave --norm as it is by default");
         self.say("dead_generator", step, message)
     }
 
@@ -184,6 +187,8 @@ impl Watch {
 mod tests {
     use super::*;
 
+    use crate::train::GanMode;
+
     const CHANCE: f64 = std::f64::consts::LN_2;
 
     fn kinds(watch: &mut Watch, steps: impl Iterator<Item = Seen>) -> Vec<(&'static str, u64)> {
@@ -196,11 +201,16 @@ mod tests {
 
     #[test]
     fn each_state_of_d_is_said_once_and_only_if_it_lasts() {
-        let new = || Watch::new(Some(CHANCE), BTreeSet::new(), false);
+        let smoothed = |smoothing| Watch::new(Chance::of(GanMode::Vanilla, 1.0, smoothing), BTreeSet::new(), false);
+        let new = || smoothed(0.0);
         assert_eq!(kinds(&mut new(), steady(3000, 0.01, 0.02)), [("d_wins", LONG)]);
         assert_eq!(kinds(&mut new(), steady(3000, CHANCE, CHANCE + 0.01)), [("d_collapsed", LONG)]);
         assert_eq!(kinds(&mut new(), steady(3000, 5.0, 4.0)), [("d_collapsed", LONG)]);
         assert_eq!(kinds(&mut new(), steady(LONG - 1, 0.01, 0.02)), []);
+        // Labels smoothed to 0.9: D's loss on real pictures is no less than their entropy, 0.325, and guessing is another level for each.
+        assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.327, 0.02)), [("d_wins", LONG)]);
+        assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.778, 0.598)), [("d_collapsed", LONG)]);
+        assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.5, 0.4)), []);
         // Healthy: near chance on average, but not at each step.
         let healthy = (1..=5000).map(|step| {
             let d = if step % 2 == 0 { 0.4 } else { 0.95 };
@@ -208,7 +218,8 @@ mod tests {
         });
         assert_eq!(kinds(&mut new(), healthy), []);
         assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new(), false), steady(3000, 0.0, 0.0)), []);
-        assert_eq!(kinds(&mut Watch::new(Some(CHANCE), BTreeSet::from(["d_wins".into()]), false), steady(3000, 0.01, 0.02)), []);
+        let said = BTreeSet::from(["d_wins".into()]);
+        assert_eq!(kinds(&mut Watch::new(Chance::of(GanMode::Vanilla, 1.0, 0.0), said, false), steady(3000, 0.01, 0.02)), []);
     }
 
     #[test]
@@ -238,13 +249,13 @@ mod tests {
     fn a_generator_without_variance_is_dead() {
         let alive = Spread { within: 30.0, targets: 50.0, between: 12.0, inputs: 40.0 };
         let mut watch = Watch::new(None, BTreeSet::new(), false);
-        assert_eq!(watch.outputs(1, alive), None);
+        assert_eq!(watch.outputs(1, 0, alive), None);
         // Flat targets ask for flat outputs; one input alone says nothing of others.
-        assert_eq!(watch.outputs(1, Spread { within: 0.0, targets: 0.0, ..alive }), None);
-        assert_eq!(watch.outputs(1, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
+        assert_eq!(watch.outputs(1, 0, Spread { within: 0.0, targets: 0.0, ..alive }), None);
+        assert_eq!(watch.outputs(1, 0, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
         let mut same = Watch::new(None, BTreeSet::new(), false);
-        assert!(same.outputs(2, Spread { between: 0.0, ..alive }).unwrap().message.contains("the same"));
-        assert!(watch.outputs(3, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat"));
-        assert_eq!(watch.outputs(4, Spread { within: 0.5, ..alive }), None, "once");
+        assert!(same.outputs(2, 0, Spread { between: 0.0, ..alive }).unwrap().message.contains("the same"));
+        assert!(watch.outputs(3, 0, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat"));
+        assert_eq!(watch.outputs(4, 0, Spread { within: 0.5, ..alive }), None, "once");
     }
 }

@@ -133,6 +133,11 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
             return Err(Error::file(&other.from, message));
         }
     }
+    let is_file = jobs.iter().all(|job| job.to == args.output);
+    let folder = if is_file { args.output.parent().filter(|p| !p.as_os_str().is_empty()) } else { Some(args.output.as_path()) };
+    if let Some(grid) = &args.grid {
+        check_grid(grid, folder.filter(|_| !to_stream), &jobs)?;
+    }
     tell_of_padding(&jobs, checkpoint.config.multiple());
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
@@ -142,8 +147,6 @@ pub(super) fn run(args: &TranslateArgs) -> Result<()> {
     }
     let judge = if args.heat { Some(judge(args, &gpu, &checkpoint)?) } else { None };
     if !to_stream {
-        let is_file = jobs.iter().all(|job| job.to == args.output);
-        let folder = if is_file { args.output.parent().filter(|p| !p.as_os_str().is_empty()) } else { Some(args.output.as_path()) };
         folder.map_or(Ok(()), create_dir)?;
     }
 
@@ -244,6 +247,22 @@ fn spooled() -> Result<(tempfile::TempDir, PathBuf)> {
 pub(super) fn progress(total: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {eta} left").expect("a valid template");
     ProgressBar::new(total).with_style(style)
+}
+
+/// Refuses a grid that could not be written in the end, or would take the place of a picture. `made`: the folder that is made for the results.
+fn check_grid(grid: &Path, made: Option<&Path>, jobs: &[Job]) -> Result<()> {
+    let folder = grid.parent().filter(|p| !p.as_os_str().is_empty());
+    if folder.is_some_and(|f| !f.is_dir() && made != Some(f)) {
+        return Err(Error::file(grid, "no such folder for the grid; make it, or choose another --grid"));
+    }
+    if grid.is_dir() {
+        return Err(Error::file(grid, "is a folder; --grid takes the name of a file"));
+    }
+    let same = |path: &Path| path == grid || grid.canonicalize().is_ok_and(|grid| path.canonicalize().is_ok_and(|path| path == grid));
+    match jobs.iter().any(|job| same(&job.from) || same(&job.to)) {
+        true => Err(Error::file(grid, "is an input or a result; choose another --grid")),
+        false => Ok(()),
+    }
 }
 
 /// One line, however many there are.

@@ -212,6 +212,7 @@ fn list_file(list: &Path) -> Result<Vec<Entry>> {
 
 fn parse_list(text: &str, list: &Path) -> Result<Vec<Entry>> {
     let folder = list.parent().unwrap_or(Path::new(""));
+    let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize().ok();
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let refuse = |message: String| Error::file(list, format!("line {}: {message}", number + 1));
@@ -222,9 +223,19 @@ fn parse_list(text: &str, list: &Path) -> Result<Vec<Entry>> {
         let [input, target] = columns[..] else {
             return Err(refuse(format!("{} columns; a row is input TAB target", columns.len())));
         };
-        let path = |text: &str| match is_inside(Path::new(text)) && !text.is_empty() && !text.contains('\0') {
-            true => Ok(vec![folder.join(text)]),
-            false => Err(refuse(format!("{text:?} leads out of the list's folder; paths are relative to the list and stay below it"))),
+        let path = |text: &str| {
+            let path = folder.join(text);
+            if text.is_empty() || text.contains(char::is_control) {
+                return Err(refuse(format!("{text:?} is no name of a file")));
+            }
+            // What is not there leads nowhere; reading its header says so.
+            let linked = || path.canonicalize().is_ok_and(|real| root.as_ref().is_some_and(|root| !real.starts_with(root)));
+            match !is_inside(Path::new(text)) || linked() {
+                false => Ok(vec![path]),
+                true => Err(refuse(format!(
+                    "{text:?} leads out of the list's folder; paths are relative to the list and stay below it, links too: copy the files, or move the list up"
+                ))),
+            }
         };
         entries.push(Entry::Two([path(input)?, path(target)?]));
     }
@@ -241,13 +252,47 @@ mod tests {
         let two = |a: &str, b: &str| Entry::Two([vec![a.into()], vec![b.into()]]);
         let good = parse_list("input\ttarget\na.png\tx/b.png\r\n\n# no\nx/../c.png\t./d e.png\n", list).unwrap();
         assert_eq!(good, [two("data/a.png", "data/x/b.png"), two("data/x/../c.png", "data/./d e.png")]);
-        for bad in ["../a.png\tb.png", "a.png\t/etc/passwd", "x/../../a.png\tb.png", "a.png\t"] {
+        for bad in ["../a.png\tb.png", "a.png\t/etc/passwd", "x/../../a.png\tb.png"] {
             let message = parse_list(bad, list).unwrap_err().to_string();
             assert!(message.contains("list.tsv: line 1") && message.contains("leads out"), "{message}");
+        }
+        for bad in ["a.png\t", "a.png\tb\r.png", "a\0.png\tb"] {
+            let message = parse_list(bad, list).unwrap_err().to_string();
+            assert!(message.contains("line 1") && message.contains("no name of a file") && !message.contains(['\r', '\0']), "{message}");
         }
         for bad in ["a.png", "a\tb\tc", "# nothing"] {
             let message = parse_list(bad, list).unwrap_err().to_string();
             assert!(message.contains("input TAB target"), "{message}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_a_list_stay_in_its_folder_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("data/sub")).unwrap();
+        std::fs::create_dir(at("elsewhere")).unwrap();
+        for file in ["data/a.png", "data/sub/b.png", "elsewhere/secret.png", "beside.png"] {
+            std::fs::write(at(file), b"").unwrap();
+        }
+        for (link, to) in [("data/out.png", "elsewhere/secret.png"), ("data/away", "elsewhere"), ("data/in.png", "data/sub/b.png"), ("root", "data")] {
+            std::os::unix::fs::symlink(at(to), at(link)).unwrap();
+        }
+        let read = |root: &str, text: &str| {
+            std::fs::write(at("data/list.tsv"), text).unwrap();
+            list_file(&at(root).join("list.tsv")).map_err(|e| e.to_string())
+        };
+        // By way of a folder that is a link itself too.
+        for root in ["data", "root"] {
+            assert_eq!(read(root, "a.png\tsub/b.png\nin.png\tnot-there.png\n").unwrap().len(), 2);
+            for bad in ["a.png\tout.png", "away/secret.png\ta.png", "a.png\taway/../beside.png\n"] {
+                let message = read(root, &format!("a.png\ta.png\n{bad}")).unwrap_err();
+                assert!(
+                    message.contains("list.tsv: line 2") && message.contains("leads out of the list's folder") && message.lines().count() == 1,
+                    "{message}"
+                );
+            }
         }
     }
 }

@@ -78,12 +78,10 @@ impl AlignedDataset {
         let (dataset, all, misfits) = Self::examine(options, progress)?;
         scan::report(&dataset.options, all, misfits)?;
         if dataset.len() < dataset.options.batch_size {
-            return Err(Error::Usage(format!(
-                "{}: {} pairs do not fill one batch of {}; lower --batch_size or add pictures",
-                dataset.options.root.join(&dataset.options.phase).display(),
-                dataset.len(),
-                dataset.options.batch_size
-            )));
+            let (what, batch) = (dataset.things(), dataset.options.batch_size);
+            let folder = dataset.options.root.join(&dataset.options.phase);
+            let message = format!("{}: {} {what} do not fill one batch of {batch}; lower --batch_size or add pictures", folder.display(), dataset.len());
+            return Err(Error::Usage(message));
         }
         Ok(dataset)
     }
@@ -138,6 +136,11 @@ impl AlignedDataset {
         self.heaps.map_or(self.paths.len(), |sides| sides[0].max(sides[1]))
     }
 
+    /// What its entries are, for people.
+    fn things(&self) -> &'static str {
+        if self.heaps.is_some() { "pictures" } else { "pairs" }
+    }
+
     /// Pictures of the input's side and of the target's, where they share no pair.
     pub fn heaps(&self) -> Option<[usize; 2]> {
         self.heaps
@@ -183,7 +186,8 @@ impl AlignedDataset {
             notes.push(format!("pictures of {w}x{h} are padded by reflection to {}x{}, multiples of {m}, and cropped afterwards", padded.0, padded.1));
         }
         if self.enlarged > 0 {
-            notes.push(format!("{} of {} pairs are smaller than --crop_size {} and are enlarged", self.enlarged, self.len(), self.options.crop_size));
+            let (what, all) = (self.things(), self.entries.len());
+            notes.push(format!("{} of {all} {what} are smaller than --crop_size {} and are enlarged", self.enlarged, self.options.crop_size));
         }
         notes
     }
@@ -221,7 +225,7 @@ impl AlignedDataset {
     /// opened; [`Error::Usage`] when there is no such index.
     pub fn sample(&self, epoch: u64, index: usize) -> Result<Sample> {
         if let Some(sides) = self.heaps {
-            return self.from_heaps(epoch, index, sides);
+            return self.unpaired(epoch, index, sides);
         }
         let Some(path) = self.paths.get(index) else {
             return Err(self.no_such(index));
@@ -241,7 +245,7 @@ impl AlignedDataset {
     }
 
     /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on its own. The smaller side begins anew.
-    fn from_heaps(&self, epoch: u64, index: usize, sides: [usize; 2]) -> Result<Sample> {
+    fn unpaired(&self, epoch: u64, index: usize, sides: [usize; 2]) -> Result<Sample> {
         if index >= self.len() {
             return Err(self.no_such(index));
         }

@@ -158,12 +158,13 @@ impl AnyPicture {
 
     /// 8 bits, `range` (the depth's own where there is none) becoming 0 to 255. Pictures of 8 bits stay what they are without a range.
     pub fn to_8bit(self, range: Option<[f32; 2]>) -> Picture {
-        if let (AnyPicture::U8(p), None) = (&self, range) {
-            return p.clone();
-        }
-        let [low, high] = range.unwrap_or_else(|| self.depth().range());
+        let any = match (self, range) {
+            (AnyPicture::U8(p), None) => return p,
+            (any, _) => any,
+        };
+        let [low, high] = range.unwrap_or_else(|| any.depth().range());
         let byte = |v: f32| u8::from_f32((v - low) / (high - low) * 255.0);
-        each!(self, p => {
+        each!(any, p => {
             let data = p.data.iter().map(|v| byte(v.to_f32())).collect();
             Picture { width: p.width, height: p.height, channels: p.channels, data }
         })

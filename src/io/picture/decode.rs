@@ -97,6 +97,9 @@ impl AnyPicture {
         }
         // Guessing reads from memory here and cannot fail for want of a file.
         let limits = limits::of_image(bytes.len() as u64);
+        if let Some((w, h)) = webp_frames(&bytes).find(|(w, h)| 3 * u64::from(*w) * u64::from(*h) > most) {
+            return Err(broken(path, format!("a frame of {w}x{h}, more than a file of this size can hold")));
+        }
         let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unopened(path, &e))?;
         reader.limits(limits);
         let image = reader.decode().map_err(|e| broken(path, e))?;
@@ -160,6 +163,16 @@ impl Bands {
 
 fn is_tiff(bytes: &[u8]) -> bool {
     [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"].iter().any(|magic| bytes.starts_with(*magic))
+}
+
+/// Sizes of the lossy frames in a WebP. The decoder makes room for a frame before it looks whether that has the picture's size.
+fn webp_frames(bytes: &[u8]) -> impl Iterator<Item = (u16, u16)> {
+    const NAME: &[u8] = b"VP8 ";
+    const START: &[u8] = &[0x9d, 0x01, 0x2a];
+    // Name and length of the chunk, three bytes of flags, the start code of a key frame, two sides of 14 bits.
+    let of_webp = bytes.starts_with(b"RIFF");
+    let frames = bytes.windows(18).filter(move |w| of_webp && w.starts_with(NAME) && w[11..].starts_with(START));
+    frames.map(|w| [14, 16].map(|at| u16::from_le_bytes([w[at], w[at + 1]]) & 0x3fff).into())
 }
 
 /// Whether these bytes are a JPEG that stops before its end marker. The decoder fills what is missing

@@ -268,3 +268,16 @@ fn padding_reflects_again_and_again() {
     assert_eq!(p.pad_reflect(2, 1, 6, 2).unwrap().crop(2, 1, 3, 1).unwrap(), p);
     assert!(p.pad_reflect(2, 0, 4, 1).is_err());
 }
+
+#[test]
+fn a_frame_of_a_webp_is_no_larger_than_its_file_can_hold() {
+    let whole = include_bytes!("../../../kernels-tests/golden/pictures/faded.webp");
+    let picture = AnyPicture::decode(whole.to_vec(), Path::new("a.webp")).unwrap();
+    assert_eq!((picture.size(), picture.channels()), ((13, 9), 4));
+    // The picture stays 13x9, its frame claims to be as large as can be: 400 MB of a file of 200 bytes.
+    let at = whole.windows(3).position(|w| w == [0x9d, 0x01, 0x2a]).unwrap();
+    let mut bomb = whole.to_vec();
+    bomb[at + 3..at + 7].fill(0xff);
+    let message = AnyPicture::decode(bomb, Path::new("a.webp")).unwrap_err().to_string();
+    assert!(message.contains("a frame of 16383x16383") && message.lines().count() == 1, "{message}");
+}

@@ -95,6 +95,19 @@ impl WeightsFile {
     }
 }
 
+/// For messages: no more of a file's text than fits a line.
+pub(super) fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+/// A shape for messages, likewise.
+pub(super) fn sides(shape: &[usize]) -> String {
+    match shape.get(..8) {
+        Some(first) if shape.len() > 8 => format!("{first:?}").replace(']', ", …]"),
+        _ => format!("{shape:?}"),
+    }
+}
+
 fn f32s(bytes: &[u8]) -> Vec<f32> {
     bytemuck::pod_collect_to_vec(bytes)
 }

@@ -3,6 +3,7 @@
 //!
 //! Values lie in flat tables and refer to each other by number, so that nesting costs no stack, neither here nor when they are dropped.
 
+use super::short;
 use std::collections::HashMap;
 
 /// What a file's refusal says.
@@ -66,11 +67,6 @@ impl Global {
     }
 }
 
-/// For messages: no more of a file's text than fits a line.
-pub(super) fn short(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(60).collect()
-}
-
 /// A value; numbers are places in the tables of [`Pickle`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Value<'a> {
@@ -123,11 +119,14 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u32, Value<'a>>,
     made: Pickle<'a>,
+    /// Values that calls may still copy. A file says each value in a byte at least; only one that recalls what it kept to have it copied over and
+    /// over comes to more.
+    copies: usize,
 }
 
 /// Reads one pickle from the start of `bytes`: what it says, its value, and how many bytes it takes.
 pub(super) fn read(bytes: &[u8]) -> Refusal<(Pickle<'_>, Value<'_>, usize)> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), made: Pickle::default() };
+    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), made: Pickle::default(), copies: bytes.len() };
     for _ in 0..MOST_OPERATIONS {
         if machine.step()? {
             let top = machine.pop()?;
@@ -184,6 +183,13 @@ impl<'a> Pickle<'a> {
         let elements = count(elements)?;
         self.storages.push(Storage { kind, key, elements });
         Ok(Value::Storage(self.storages.len() - 1))
+    }
+
+    /// How many values a call with these arguments copies at most: they themselves, and what those hold that are tuples or lists.
+    fn copied(&self, arguments: Value<'a>) -> usize {
+        let items = |value: &Value<'a>| self.items(*value).unwrap_or_default();
+        let arguments = items(&arguments);
+        arguments.len() + arguments.iter().map(|a| items(a).len()).sum::<usize>()
     }
 
     fn call(&mut self, function: Value<'a>, arguments: Value<'a>) -> Refusal<Value<'a>> {
@@ -402,6 +408,8 @@ impl<'a> Machine<'a> {
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?); // REDUCE
+                let copied = self.made.copied(arguments);
+                self.copies = self.copies.checked_sub(copied).ok_or("its pickle copies more values than it has")?;
                 let made = self.made.call(function, arguments)?;
                 self.stack.push(made);
             }

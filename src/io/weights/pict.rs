@@ -6,8 +6,8 @@
 //! those of each picture, so it is an instance norm with weight and bias.
 
 use super::convert::swap_halves;
-use super::pickle::{Refusal, short};
-use super::{Values, WeightsFile};
+use super::pickle::Refusal;
+use super::{Values, WeightsFile, short, sides};
 use crate::nets::{UnetConfig, UnetNames, UnetQuirks, unet_names};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ fn generator(mut raw: BTreeMap<String, Values>) -> Refusal<WeightsFile> {
 
 /// `[kh, kw, a, b]` to `[b, a, kh, kw]`.
 fn turned((shape, values): Values) -> Refusal<Values> {
-    let [kh, kw, a, b] = *shape.as_slice() else { return Err(format!("a kernel of shape {shape:?}")) };
+    let [kh, kw, a, b] = *shape.as_slice() else { return Err(format!("a kernel of shape {}", sides(&shape))) };
     let at = |i: usize| {
         let (x, y, ai, bi) = (i % kw, i / kw % kh, i / (kw * kh) % a, i / (kw * kh * a));
         values[((y * kw + x) * a + ai) * b + bi]

@@ -1,7 +1,7 @@
 //! State dicts as `torch.save` writes them: the ZIP form of PyTorch 1.6 and later, and the legacy form before it.
 
-use super::pickle::{self, Kind, Pickle, Refusal, Storage, Value, View, short};
-use super::{COUNTER, WeightsFile, bf16, f16, f32s, f64s, zip};
+use super::pickle::{self, Kind, Pickle, Refusal, Storage, Value, View};
+use super::{COUNTER, WeightsFile, bf16, f16, f32s, f64s, short, zip};
 use std::collections::HashMap;
 
 /// The number that the legacy form begins with, pickled.

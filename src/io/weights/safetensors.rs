@@ -1,8 +1,8 @@
 //! safetensors, in f32, f16 or bf16, and an 8-bit form of our own: a file of the same format, where a weight `NAME` of type I8 stands beside a
 //! vector `NAME.scale` (F32), one number an output channel; a value is the product of the two. Other programs read it as what it is.
 
-use super::pickle::{Refusal, short};
-use super::{ABOUT, COUNTER, Values, WeightsFile};
+use super::pickle::Refusal;
+use super::{ABOUT, COUNTER, Values, WeightsFile, short, sides};
 use safetensors::{Dtype, SafeTensors, View};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -51,7 +51,7 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
         let (shape, values) = file.tensors.get_mut(&name).ok_or("a tensor is gone")?;
         let axis = if shape.len() == 4 { output_axis(&name, shape) } else { 0 };
         if shape.len() != 4 || scale.0 != [shape[axis]] {
-            return Err(format!("{}: a scale of shape {:?} for a weight of shape {shape:?}", short(&name), scale.0));
+            return Err(format!("{}: a scale of shape {} for a weight of shape {}", short(&name), sides(&scale.0), sides(shape)));
         }
         for (i, value) in values.iter_mut().enumerate() {
             *value *= scale.1[channel(shape, axis, i)];

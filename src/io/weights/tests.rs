@@ -59,6 +59,29 @@ fn pickles_made_to_fill_memory_or_to_go_round_in_circles_are_refused() {
 }
 
 #[test]
+fn a_list_that_is_kept_and_copied_over_and_over_is_refused() {
+    // A list of 4096 pairs ((), ()) in slot 0, then OrderedDict of it a thousand times: 200 MB of entries from 20 kB.
+    let list = [&b"]q\x00("[..], &b"))\x86".repeat(4096), b"eccollections\nOrderedDict\nq\x01"].concat();
+    let bomb = [list.clone(), b"h\x01h\x00\x85R".repeat(1000), b".".to_vec()].concat();
+    assert!(pickle::read(&bomb).unwrap_err().contains("copies more values than it has"));
+    assert!(pickle::read(&[list, b"h\x01h\x00\x85R.".to_vec()].concat()).is_ok());
+}
+
+#[test]
+fn a_shape_of_many_sides_stays_within_a_line() {
+    let ones = vec![1usize; 900];
+    let scaled = format!(
+        "{{\"w\":{{\"dtype\":\"I8\",\"shape\":{ones:?},\"data_offsets\":[0,1]}},\"w.scale\":{{\"dtype\":\"F32\",\"shape\":{ones:?},\"data_offsets\":[1,5]}}}}"
+    );
+    let file = [&(scaled.len() as u64).to_le_bytes(), scaled.as_bytes(), &[0; 5]].concat();
+    assert!(refused(&file).contains("a scale of shape [1, 1, 1, 1, 1, 1, 1, 1, …]"));
+    let list = format!("[{{\"name\":\"generator/encoder_1/conv2d/kernel\",\"shape\":{ones:?}}}]");
+    let block = |bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes(), bytes].concat();
+    let pict = [block(list.as_bytes()), block(&[0; 1024]), block(&[0])].concat();
+    assert!(refused(&pict).contains("a kernel of shape [1, 1, 1, 1, 1, 1, 1, 1, …]"));
+}
+
+#[test]
 fn a_tensor_larger_than_its_storage_is_refused() {
     let mut bytes = golden("legacy.pth");
     // The first tensor is [1, 3, 4, 4]: BININT1 1, 3, 4, 4 in a tuple.
