@@ -96,7 +96,8 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
         let rows: Vec<Vec<Picture>> = (0..SHOWN).map(row).collect();
         let file = format!("{name}s.png");
         Picture::grid(&rows, 2 * ENLARGED)?.save_png(&out.join(&file))?;
-        pictures.push((file, format!("{name}s that training never saw: {columns}")));
+        let capital = ["Horses", "Zebras"][kind];
+        pictures.push((file, format!("{capital} that training never saw: {columns}")));
     }
     let both = [0, 1].map(|kind| (0..SHOWN).map(move |at| (kind, at)));
     let rows = both.into_iter().flatten().map(|(kind, at)| {

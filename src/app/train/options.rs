@@ -105,8 +105,10 @@ pub(super) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
             options[name] = value.clone();
         }
     }
-    let whole: TrainArgs =
+    let mut whole: TrainArgs =
         serde_json::from_value(options).map_err(|e| Error::file(args.folder().join("options.json"), format!("options of another version: {e}")))?;
+    // Written down as --no_dropout alone.
+    whole.nets.no_dropout &= !args.nets.dropout;
     let RunArgs { checkpoints_dir, name, max_steps, overwrite, .. } = args.run;
     Ok(TrainArgs { run: RunArgs { checkpoints_dir, name, max_steps, overwrite, continue_train: true, ..whole.run }, device: args.device, ..whole })
 }
