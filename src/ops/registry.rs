@@ -404,7 +404,7 @@ fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Result<()> {
             differentiate(t, y, &wrt)?;
         }
         // ResNet's.
-        let layout = if transposed { Layout::ConvTranspose { ci: ci.into(), co, kernel: 3 } } else { Layout::Conv { ci: ci.into(), co, kernel: 3 } };
+        let layout = if transposed { Layout::ConvTranspose { ci, co, kernel: 3 } } else { Layout::Conv { ci, co, kernel: 3 } };
         let w = s.param("sample", "w3", layout);
         let w = t.param(s, &w);
         let y = if transposed { t.conv_transpose2d(x, w, None, Conv::new(3, 1, 1))? } else { t.conv2d(x, w, None, Conv::new(3, 1, 1))? };
