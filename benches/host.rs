@@ -6,8 +6,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pixtape::gpu::Family;
-use pixtape::nets::{DiscriminatorKind, Generator, InitType, Mode, NormKind, UnetConfig};
-use pixtape::train::{GanMode, PictureFormat, Pix2Pix, Pix2PixConfig};
+use pixtape::nets::{Generator, Mode, UnetConfig};
+use pixtape::train::{Pix2Pix, Pix2PixConfig};
 use pixtape::{Error, Gpu, PlanOptions, Shape, Store, Tape};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
@@ -48,20 +48,10 @@ fn bytes<T>(make: impl FnOnce() -> T) -> (T, usize, usize) {
 
 fn config(side: u32, downs: u32, width: u32) -> Pix2PixConfig {
     Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into(),
-        discriminator: DiscriminatorKind::Patch { n_layers: 3 },
+        generator: UnetConfig { ngf: width, downs, ..UnetConfig::default() }.into(),
         ndf: width,
-        batch_size: 1,
         width: side,
         height: side,
-        pictures: PictureFormat::Bytes,
-        gan_mode: GanMode::Vanilla,
-        lambda_l1: 100.0,
-        beta1: 0.5,
-        init_type: InitType::Normal,
-        init_gain: 0.02,
-        seed: 0,
-
         ..Pix2PixConfig::default()
     }
 }

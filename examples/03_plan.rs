@@ -5,27 +5,18 @@
 //! No device is needed, nor looked for: a plan is made from shapes.
 
 use pixtape::gpu::Family;
-use pixtape::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
-use pixtape::train::{GanMode, PictureFormat, Pix2Pix, Pix2PixConfig};
+use pixtape::nets::UnetConfig;
+use pixtape::train::{Pix2Pix, Pix2PixConfig};
 use pixtape::{PlanOptions, Result};
 
 fn main() -> Result<()> {
     let smoke = std::env::args().any(|a| a == "--smoke");
     let (downs, width, side) = if smoke { (6, 8, 64) } else { (8, 64, 256) };
     let config = Pix2PixConfig {
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: width, downs, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into(),
-        discriminator: DiscriminatorKind::Patch { n_layers: 3 },
+        generator: UnetConfig { ngf: width, downs, ..UnetConfig::default() }.into(),
         ndf: width,
-        batch_size: 1,
         width: side,
         height: side,
-        pictures: PictureFormat::Bytes,
-        gan_mode: GanMode::Vanilla,
-        lambda_l1: 100.0,
-        beta1: 0.5,
-        init_type: InitType::Normal,
-        init_gain: 0.02,
-        seed: 0,
         ..Pix2PixConfig::default()
     };
     let plan = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default())?;

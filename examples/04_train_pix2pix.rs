@@ -4,8 +4,8 @@
 //!
 //! The pictures are made up: a disc on the left, the same disc with its colours turned on the right. No file is needed.
 
-use pixtape::nets::{DiscriminatorKind, InitType, NormKind, UnetConfig};
-use pixtape::train::{GanMode, Losses, PictureFormat, Pix2Pix, Pix2PixConfig};
+use pixtape::nets::UnetConfig;
+use pixtape::train::{Losses, Pix2Pix, Pix2PixConfig};
 use pixtape::{Gpu, PlanOptions, Result};
 
 const SIDE: u32 = 64;
@@ -17,18 +17,10 @@ fn main() -> Result<()> {
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
     let config = Pix2PixConfig {
         // Six halvings take 64 pixels to one.
-        generator: UnetConfig { input_nc: 3, output_nc: 3, ngf: 16, downs: 6, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }.into(),
-        discriminator: DiscriminatorKind::Patch { n_layers: 3 },
+        generator: UnetConfig { ngf: 16, downs: 6, ..UnetConfig::default() }.into(),
         ndf: 16,
-        batch_size: 1,
         width: SIDE,
         height: SIDE,
-        pictures: PictureFormat::Bytes,
-        gan_mode: GanMode::Vanilla,
-        lambda_l1: 100.0,
-        beta1: 0.5,
-        init_type: InitType::Normal,
-        init_gain: 0.02,
         seed: 1,
         ..Pix2PixConfig::default()
     };

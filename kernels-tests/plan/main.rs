@@ -10,39 +10,23 @@ mod refusals;
 mod support;
 
 use pixtape::gpu::Family;
-use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Generator, InitType, NormKind, UnetConfig};
+use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Generator, UnetConfig};
 use pixtape::ops::Tuning;
 use pixtape::store::Param;
-use pixtape::train::{GanMode, PictureFormat, Pix2PixConfig};
+use pixtape::train::Pix2PixConfig;
 use pixtape::{Channels, PlanOptions, Store};
 use std::sync::Arc;
 
 /// The generator of [`pix2pix_256`].
 fn unet_256() -> UnetConfig {
-    UnetConfig { input_nc: 3, output_nc: 3, ngf: 64, downs: 8, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() }
+    UnetConfig { ngf: 64, downs: 8, ..UnetConfig::default() }
 }
 
 const FAMILIES: [Family; 3] = [Family::Workgroup, Family::Register, Family::Subgroup(8)];
 
 /// pix2pix as the reference implementation has it, at 256x256.
 fn pix2pix_256() -> Pix2PixConfig {
-    Pix2PixConfig {
-        generator: unet_256().into(),
-        discriminator: DiscriminatorKind::Patch { n_layers: 3 },
-        ndf: 64,
-        batch_size: 1,
-        width: 256,
-        height: 256,
-        pictures: PictureFormat::Bytes,
-        gan_mode: GanMode::Vanilla,
-        lambda_l1: 100.0,
-        beta1: 0.5,
-        init_type: InitType::Normal,
-        init_gain: 0.02,
-        seed: 7,
-
-        ..Pix2PixConfig::default()
-    }
+    Pix2PixConfig { generator: unet_256().into(), ndf: 64, width: 256, height: 256, seed: 7, ..Pix2PixConfig::default() }
 }
 
 /// The smallest training with everything in it: norms, dropout, skips, both networks.

@@ -7,7 +7,7 @@ use super::scores::{Row, stem, table};
 use super::starting::Starting;
 use super::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::error::{Error, Result};
-use crate::io::{AlignedDataset, AlignedOptions, Picture, Size, Task, list_pictures};
+use crate::io::{Dataset, DatasetOptions, Picture, Size, Task, list_pictures};
 use crate::nets::GeneratorConfig;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     // Of two generators the one of the direction; pix2pix is measured as it was trained unless the pairs are to be read the other way.
     let cycle = checkpoint.is_dir() && RunFolder::options(checkpoint)?["model"] == CYCLE_GAN;
     let checkpoint = Checkpoint::read(checkpoint, &args.epoch, args.direction.as_deref().filter(|_| cycle))?;
-    let dataset = AlignedDataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
+    let dataset = Dataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
     let gpu = super::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
     dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
@@ -63,11 +63,11 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
 
 /// What the flags say, then the run's own options, then the reference's defaults. As the reference tests: resized to the crop's
 /// size, so that nothing is cut off, and not mirrored.
-fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &GeneratorConfig) -> Result<AlignedOptions> {
+fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &GeneratorConfig) -> Result<DatasetOptions> {
     let direction = args.direction.as_deref().or(run.map(|r| r.direction.as_str())).unwrap_or("AtoB");
     let preprocess = args.preprocess.as_deref().or(run.map(|r| r.preprocess.as_str())).unwrap_or("resize_and_crop");
     let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(Size::square(256));
-    let all = AlignedOptions {
+    let all = DatasetOptions {
         root: root.into(),
         // Without pairs there is nothing to measure.
         task: run.filter(|r| !r.is_cycle()).map_or(Ok(Task::Aligned), |r| task(&r.dataset_mode, &r.mask))?,
@@ -79,7 +79,7 @@ fn data_options(args: &EvalArgs, root: &Path, run: Option<&RunOptions>, net: &Ge
         bands: run.map(|r| [r.bands_a.clone(), r.bands_b.clone()]).unwrap_or_default(),
         value_range: run.and_then(|r| r.value_range),
         multiple_of: net.multiple(),
-        ..AlignedOptions::default()
+        ..DatasetOptions::default()
     };
     Ok(all.plain(&args.phase))
 }

@@ -3,14 +3,14 @@
 use super::flags::TrainArgs;
 use super::train::dataset_options;
 use crate::error::Result;
-use crate::io::{AlignedDataset, Loader};
+use crate::io::{Dataset, Loader};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Walks through two epochs: the first decodes, the second takes what the cache holds.
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let start = Instant::now();
-    let dataset = Arc::new(AlignedDataset::open(dataset_options(args)?)?);
+    let dataset = Arc::new(Dataset::open(dataset_options(args)?)?);
     println!("{} pairs, headers read in {:.3} s, {} threads", dataset.len(), start.elapsed().as_secs_f64(), args.data.num_threads);
     let mut loader = Loader::new(dataset.clone(), 1, 0, args.data.num_threads)?;
     for epoch in 1..=2 {

@@ -4,7 +4,7 @@ use super::Trainer;
 use super::flags::TrainArgs;
 use crate::error::Result;
 use crate::io::dataset::has_phase;
-use crate::io::{AlignedDataset, AnyPicture, Picture, Sample};
+use crate::io::{AnyPicture, Dataset, Picture, Sample};
 use crate::nets::Mode;
 use crate::ops::NormMode;
 use crate::plan::{PlanOptions, Progress};
@@ -17,30 +17,23 @@ const ROWS: usize = 4;
 /// A fixed set of pairs, and generators for their size: one, or both of a cycle.
 #[derive(Debug)]
 pub(super) struct Samples {
-    dataset: AlignedDataset,
+    dataset: Dataset,
     pairs: Vec<Sample>,
     translators: Vec<Translator>,
     /// Whether a cycle's generators are shown on pictures of their own targets too.
     identity: bool,
 }
 
-/// A grid, and what of it can be judged.
-#[derive(Debug)]
-pub(super) struct Shown {
-    /// For each generator input, output and target of each sample (another picture of the target's kind where there are no pairs).
-    pub judged: Vec<Vec<[Picture; 3]>>,
-}
-
 impl Samples {
     /// Takes the first pairs (or pictures of both sides) of the validation folder, or of the test or training folder where there are none.
-    pub fn new(trainer: &Trainer, args: &TrainArgs, trained: &AlignedDataset, plan_options: PlanOptions, progress: Progress<'_>) -> Result<Samples> {
+    pub fn new(trainer: &Trainer, args: &TrainArgs, trained: &Dataset, plan_options: PlanOptions, progress: Progress<'_>) -> Result<Samples> {
         let root = args.dataroot()?;
-        let options = |phase: &str| crate::io::AlignedOptions { max_dataset_size: Some(ROWS), ..trained.options().plain(phase) };
+        let options = |phase: &str| crate::io::DatasetOptions { max_dataset_size: Some(ROWS), ..trained.options().plain(phase) };
         // A validation folder of other pictures is no reason not to train.
-        let same = |d: &AlignedDataset| (d.frame(), d.channels(), d.format()) == (trained.frame(), trained.channels(), trained.format());
+        let same = |d: &Dataset| (d.frame(), d.channels(), d.format()) == (trained.frame(), trained.channels(), trained.format());
         let held_out = ["val", "test"].into_iter().filter(|phase| has_phase(root, phase));
-        let dataset = held_out.filter_map(|phase| AlignedDataset::open(options(phase)).ok()).find(same);
-        let dataset = dataset.map_or_else(|| AlignedDataset::open(options(&args.data.phase)), Ok)?;
+        let dataset = held_out.filter_map(|phase| Dataset::open(options(phase)).ok()).find(same);
+        let dataset = dataset.map_or_else(|| Dataset::open(options(&args.data.phase)), Ok)?;
         let pairs = (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i)).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
         let (gpu, store, format, size) = (trainer.program().gpu(), trainer.store(), trained.format(), trained.image_size());
@@ -51,14 +44,15 @@ impl Samples {
     }
 
     /// What the generator (from A to B) makes of a sample of a dataset whose pictures are like those trained on.
-    pub async fn translate(&self, dataset: &AlignedDataset, sample: &Sample) -> Result<AnyPicture> {
+    pub async fn translate(&self, dataset: &Dataset, sample: &Sample) -> Result<AnyPicture> {
         made(dataset, &self.translators[0], sample).await
     }
 
     /// Translates the set and writes the grid: input, output, target; of a cycle
-    /// real_A, fake_B, rec_A, idt_B, real_B, fake_A, rec_B, idt_A (the `idt_*` where there are identity terms).
-    pub async fn write(&self, path: &Path) -> Result<Shown> {
-        let mut shown = Shown { judged: vec![Vec::new(); self.translators.len()] };
+    /// real_A, fake_B, rec_A, idt_B, real_B, fake_A, rec_B, idt_A (the `idt_*` where there are identity terms). Returns for each generator input,
+    /// output and target of each sample (another picture of the target's kind where there are no pairs).
+    pub async fn write(&self, path: &Path) -> Result<Vec<Vec<[Picture; 3]>>> {
+        let mut judged = vec![Vec::new(); self.translators.len()];
         let mut grid = Vec::new();
         for sample in &self.pairs {
             let row = match self.translators.len() {
@@ -67,14 +61,14 @@ impl Samples {
             };
             // In a cycle's row the other direction begins in the middle.
             let half = row.len() / 2;
-            match &mut shown.judged[..] {
+            match &mut judged[..] {
                 [one] => one.push([0, 1, 2].map(|at| row[at].clone())),
                 both => both.iter_mut().zip([[0, 1, half], [half, half + 1, 0]]).for_each(|(of, places)| of.push(places.map(|at| row[at].clone()))),
             }
             grid.push(row);
         }
         Picture::grid(&grid, 4)?.save_png(path)?;
-        Ok(shown)
+        Ok(judged)
     }
 
     /// Both directions of a sample: the real picture, what is made of it, what is made back of that, and what the other generator, which
@@ -135,12 +129,12 @@ fn correlation(points: &[(f64, f64)]) -> f64 {
 }
 
 /// What a generator makes of a sample's input, without dropout: a picture that compares with its target.
-pub(super) async fn made(dataset: &AlignedDataset, translator: &Translator, sample: &Sample) -> Result<AnyPicture> {
+pub(super) async fn made(dataset: &Dataset, translator: &Translator, sample: &Sample) -> Result<AnyPicture> {
     dataset.decode(translator.run_values(&dataset.encode(&sample.input)?, 0, 0).await?)
 }
 
 /// Input, output and target as they are shown.
-pub(super) fn row(dataset: &AlignedDataset, sample: &Sample, output: &AnyPicture) -> Result<[Picture; 3]> {
+pub(super) fn row(dataset: &Dataset, sample: &Sample, output: &AnyPicture) -> Result<[Picture; 3]> {
     Ok([dataset.visible_input(sample), dataset.visible_output(sample, output)?, dataset.visible_output(sample, &sample.target)?])
 }
 

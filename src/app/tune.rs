@@ -6,7 +6,7 @@ use super::run_folder::RunFolder;
 use super::train::{dataset_options, given};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::io::AlignedDataset;
+use crate::io::Dataset;
 use crate::io::tuning::{Cached, Entry, TuningFile, clear, list};
 use crate::ops::Tuning;
 use crate::plan::{PlanOptions, Program};
@@ -163,7 +163,7 @@ pub(super) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
     train.model_defaults(|id| given(matches, id));
     let size = match &train.dataroot {
         Some(_) => {
-            let dataset = AlignedDataset::open(dataset_options(&train)?)?;
+            let dataset = Dataset::open(dataset_options(&train)?)?;
             train.resolve(&dataset);
             dataset.image_size()
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::io::dataset::AlignedDataset;
+use crate::io::dataset::Dataset;
 use crate::train::PictureValues;
 use crate::{Error, Result};
 
@@ -50,7 +50,7 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Usage`] for epoch 0, or when the system has no more threads.
-    pub fn new(dataset: Arc<AlignedDataset>, start_epoch: u64, start_batch: usize, threads: usize) -> Result<Self> {
+    pub fn new(dataset: Arc<Dataset>, start_epoch: u64, start_batch: usize, threads: usize) -> Result<Self> {
         if start_epoch == 0 {
             return Err(Error::Usage("epochs count from 1, --epoch_count 0 was given".into()));
         }
@@ -99,7 +99,7 @@ impl Drop for Loader {
 
 /// A position in the endless row of batches.
 struct Walk {
-    dataset: Arc<AlignedDataset>,
+    dataset: Arc<Dataset>,
     per_epoch: u64,
     /// Number of the next batch, from 0 at epoch 1.
     next: u64,
@@ -145,8 +145,8 @@ mod tests {
     use super::*;
     use crate::io::dataset::tests::{folder, options};
 
-    fn open(dir: &tempfile::TempDir) -> Arc<AlignedDataset> {
-        Arc::new(AlignedDataset::open(options(dir.path())).unwrap())
+    fn open(dir: &tempfile::TempDir) -> Arc<Dataset> {
+        Arc::new(Dataset::open(options(dir.path())).unwrap())
     }
 
     fn take(loader: &mut Loader, n: usize) -> Vec<Batch> {
@@ -189,7 +189,7 @@ mod tests {
         let dir = folder(&[(16, 8); 6]);
         let mut o = options(dir.path());
         o.serial_batches = true;
-        let data = Arc::new(AlignedDataset::open(o).unwrap());
+        let data = Arc::new(Dataset::open(o).unwrap());
         std::fs::write(dir.path().join("train/03.png"), b"gone").unwrap();
         for threads in [0, 1, 3] {
             let mut loader = Loader::new(data.clone(), 1, 0, threads).unwrap();

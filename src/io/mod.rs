@@ -18,6 +18,6 @@ pub mod weights;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
 pub use cache_dir::cache_dir;
-pub use dataset::{AlignedDataset, AlignedOptions, Direction, Frame, Mask, Misfit, Preprocess, Sample, Size, Task};
+pub use dataset::{Dataset, DatasetOptions, Direction, Frame, Mask, Misfit, Preprocess, Sample, Size, Task};
 pub use loader::{Batch, Loader};
 pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};

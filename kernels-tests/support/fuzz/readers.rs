@@ -5,7 +5,7 @@ use super::seeds::{self, Seeds, texts};
 use pixtape::Result;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
-use pixtape::io::{AlignedDataset, AlignedOptions, AnyPicture, Header, Picture, limits};
+use pixtape::io::{AnyPicture, Dataset, DatasetOptions, Header, Picture, limits};
 use std::path::Path;
 
 /// A reader.
@@ -83,7 +83,7 @@ fn import(path: &Path) -> Result<()> {
 
 /// A list of pairs; that the files it names are not there is no failure of the list.
 fn list(path: &Path) -> Result<()> {
-    let (pairs, misfits) = AlignedDataset::check(AlignedOptions { root: path.into(), ..AlignedOptions::default() }, &|_, _| ())?;
+    let (pairs, misfits) = Dataset::check(DatasetOptions { root: path.into(), ..DatasetOptions::default() }, &|_, _| ())?;
     assert!(pairs > 0 && misfits.len() <= pairs);
     for text in misfits.iter().map(|m| format!("{}: {}", m.path.display(), m.message)) {
         assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");

@@ -6,7 +6,7 @@ use crate::app::demo::facade_pair;
 use crate::app::flags::TrainArgs;
 use crate::app::train::dataset_options;
 use crate::error::{Error, Result};
-use crate::io::{AlignedDataset, Loader, Picture};
+use crate::io::{Dataset, Loader, Picture};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ const PAIRS: usize = 16;
 
 /// Pictures to load.
 pub(super) struct Data {
-    dataset: Arc<AlignedDataset>,
+    dataset: Arc<Dataset>,
     threads: usize,
     /// Drawn pairs, deleted afterwards.
     drawn: Option<TempDir>,
@@ -34,7 +34,7 @@ impl Data {
         if let Some(folder) = &drawn {
             args.dataroot = Some(folder.path().into());
         }
-        Ok(Data { dataset: Arc::new(AlignedDataset::open(dataset_options(&args)?)?), threads: args.data.num_threads, drawn })
+        Ok(Data { dataset: Arc::new(Dataset::open(dataset_options(&args)?)?), threads: args.data.num_threads, drawn })
     }
 
     /// Width and height of what a step sees.

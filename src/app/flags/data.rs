@@ -2,7 +2,7 @@
 
 use super::values::{bytes, range, underscored};
 use crate::error::{Error, Result};
-use crate::io::{AlignedDataset, Depth, Mask, Size, Task};
+use crate::io::{Dataset, Depth, Mask, Size, Task};
 use crate::train::PictureFormat;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ impl DataArgs {
     }
 
     /// Writes down what a dataset's files said.
-    pub fn resolve(&mut self, dataset: &AlignedDataset) {
+    pub fn resolve(&mut self, dataset: &Dataset) {
         self.depths = Some(dataset.depths().map(|depth| depth.to_string()));
     }
 }

@@ -145,7 +145,7 @@ impl TrainArgs {
     }
 
     /// Writes down what a dataset's files said.
-    pub fn resolve(&mut self, dataset: &crate::io::AlignedDataset) {
+    pub fn resolve(&mut self, dataset: &crate::io::Dataset) {
         let [input_nc, output_nc] = dataset.channels();
         (self.nets.input_nc, self.nets.output_nc) = (Some(input_nc), Some(output_nc));
         self.data.resolve(dataset);

@@ -21,7 +21,7 @@ use super::tensorboard::Board;
 use super::tune;
 use crate::error::{Error, Result};
 use crate::io::checkpoint::TensorFile;
-use crate::io::{AlignedDataset, AlignedOptions};
+use crate::io::{Dataset, DatasetOptions};
 use crate::plan::PlanOptions;
 use crate::tune::Identity;
 use clap::ArgMatches;
@@ -40,9 +40,9 @@ use watch::{Seen, Watch};
 static STOP: AtomicBool = AtomicBool::new(false);
 
 /// Opens the pictures, with a bar while many headers are read.
-pub(super) fn scan(options: AlignedOptions) -> Result<AlignedDataset> {
+pub(super) fn scan(options: DatasetOptions) -> Result<Dataset> {
     let bar = progress::scan();
-    let dataset = AlignedDataset::open_with(options, &|done, all| {
+    let dataset = Dataset::open_with(options, &|done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);
     });
@@ -51,7 +51,7 @@ pub(super) fn scan(options: AlignedOptions) -> Result<AlignedDataset> {
 }
 
 /// What a dataset's pictures are, for people.
-fn described(dataset: &AlignedDataset) -> String {
+fn described(dataset: &Dataset) -> String {
     let ([a, b], [deep_a, deep_b], (w, h)) = (dataset.channels(), dataset.depths(), dataset.frame().content);
     if let Some([inputs, targets]) = dataset.heaps() {
         return format!("{inputs} and {targets} pictures of {w}x{h}, {a} channels of {deep_a} and {b} of {deep_b}");
@@ -208,7 +208,7 @@ fn watch(chance: Option<Chance>, unpaired: bool, folder: &mut RunFolder) -> Resu
 }
 
 /// What a page about the run wants to know.
-fn info(trainer: &Trainer, dataset: &AlignedDataset) -> Value {
+fn info(trainer: &Trainer, dataset: &Dataset) -> Value {
     let gpu = trainer.program().gpu();
     let (identity, memory) = (Identity::of(gpu), trainer.program().plan().memory());
     let parameters = trainer.networks().into_iter().map(|(net, weights, _)| {

@@ -5,7 +5,7 @@ use crate::app::flags::{CYCLE_GAN, RunArgs, TrainArgs};
 use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::io::AlignedOptions;
+use crate::io::DatasetOptions;
 use crate::io::dataset::has_phase;
 use crate::tune::Identity;
 use clap::parser::ValueSource;
@@ -119,8 +119,8 @@ pub(super) fn chance(args: &TrainArgs) -> Result<Option<Chance>> {
     Ok(if args.unpaired() { Chance::unpaired(mode) } else { Chance::of(mode, o.lambda_gan.into(), o.label_smoothing.into()) })
 }
 
-pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions> {
-    Ok(AlignedOptions {
+pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<DatasetOptions> {
+    Ok(DatasetOptions {
         root: args.dataroot()?.into(),
         phase: args.data.phase.clone(),
         task: args.data.task()?,
@@ -139,7 +139,7 @@ pub(in crate::app) fn dataset_options(args: &TrainArgs) -> Result<AlignedOptions
         value_range: args.data.value_range,
         multiple_of: args.generator()?.multiple(),
         cache: args.data.cache_memory,
-        ..AlignedOptions::default()
+        ..DatasetOptions::default()
     })
 }
 

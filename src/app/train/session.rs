@@ -11,7 +11,7 @@ use crate::app::run_folder::RunFolder;
 use crate::app::samples::Samples;
 use crate::app::tensorboard::Board;
 use crate::error::{Error, Result};
-use crate::io::{AlignedDataset, Batch, Loader, Picture};
+use crate::io::{Batch, Dataset, Loader, Picture};
 use crate::train::{Losses, Schedule};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -28,7 +28,7 @@ const LOOK: u64 = 100;
 /// A training under way.
 pub(super) struct Session<'a> {
     pub args: &'a TrainArgs,
-    pub dataset: Arc<AlignedDataset>,
+    pub dataset: Arc<Dataset>,
     pub schedule: Schedule,
     pub trainer: Trainer,
     pub folder: RunFolder,
@@ -157,8 +157,8 @@ impl Session<'_> {
         self.drain()?;
         let step = self.trainer.steps();
         let grid = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
-        let shown = pollster::block_on(self.samples.write(&grid))?;
-        for (generator, rows) in shown.judged.iter().enumerate() {
+        let judged = pollster::block_on(self.samples.write(&grid))?;
+        for (generator, rows) in judged.iter().enumerate() {
             let remark = self.watch.outputs(step, generator, spread(rows));
             remark.into_iter().try_for_each(|r| self.remark(r))?;
         }

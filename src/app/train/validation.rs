@@ -5,7 +5,7 @@ use crate::app::samples::{Samples, row};
 use crate::app::scores::{Row, worst_first};
 use crate::error::{Error, Result};
 use crate::io::dataset::has_phase;
-use crate::io::{AlignedDataset, AlignedOptions, Picture};
+use crate::io::{Dataset, DatasetOptions, Picture};
 use serde_json::{Value, json};
 
 /// Pictures in the grid of the worst.
@@ -14,7 +14,7 @@ const WORST: usize = 4;
 /// The pairs of `val/`, and how the validations went so far.
 #[derive(Debug)]
 pub(super) struct Validation {
-    dataset: AlignedDataset,
+    dataset: Dataset,
     /// The smallest mean L1.
     best: Option<f64>,
     /// Validations since then.
@@ -24,12 +24,12 @@ pub(super) struct Validation {
 impl Validation {
     /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`. What stands in the way is said and is no reason not
     /// to train.
-    pub fn open(trained: &AlignedDataset, before: &[Value]) -> std::result::Result<Option<Validation>, String> {
+    pub fn open(trained: &Dataset, before: &[Value]) -> std::result::Result<Option<Validation>, String> {
         let options = trained.options();
         if !has_phase(&options.root, "val") {
             return Ok(None);
         }
-        let dataset = AlignedDataset::open(AlignedOptions { max_dataset_size: None, ..options.plain("val") }).map_err(|e| e.to_string())?;
+        let dataset = Dataset::open(DatasetOptions { max_dataset_size: None, ..options.plain("val") }).map_err(|e| e.to_string())?;
         let (found, size) = (dataset.frame().content, trained.frame().content);
         if found != size {
             return Err(format!("its pictures come to {}x{}, those trained on to {}x{}", found.0, found.1, size.0, size.1));

@@ -1,12 +1,12 @@
 //! Between a dataset's pictures, the values of a net, and what can be looked at or measured.
 
-use super::{AlignedDataset, Sample, Task};
+use super::{Dataset, Sample, Task};
 use crate::io::picture::{AnyPicture, Depth, Picture};
 use crate::io::{lab, metrics};
 use crate::train::{PictureFormat, PictureValues};
 use crate::{Error, Result};
 
-impl AlignedDataset {
+impl Dataset {
     /// How its pictures go to the device: as bytes where all are of 8 bits and no range is asked for.
     pub fn format(&self) -> PictureFormat {
         match self.depths == [Depth::U8; 2] && self.options.value_range.is_none() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::options::{AlignedOptions, Direction, Task};
+use super::options::{DatasetOptions, Direction, Task};
 use crate::io::picture::list_pictures;
 use crate::{Error, Result};
 
@@ -60,7 +60,7 @@ fn list_of(root: &Path, phase: &str) -> PathBuf {
 }
 
 /// Finds the pairs, sorted, and what has no partner.
-pub(super) fn find(o: &AlignedOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
+pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     let (root, phase) = (&o.root, &o.phase);
     if o.task == Task::Unaligned {
         return Ok((heaps(o)?, Vec::new()));
@@ -111,7 +111,7 @@ fn two_sides(root: &Path, phase: &str) -> Option<[PathBuf; 2]> {
 }
 
 /// The pictures of two folders that share no pair: those of the input's side, then those of the target's.
-fn heaps(o: &AlignedOptions) -> Result<Vec<Entry>> {
+fn heaps(o: &DatasetOptions) -> Result<Vec<Entry>> {
     let (root, phase) = (&o.root, &o.phase);
     let layout = format!("--dataset_mode unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of pictures that need not be pairs");
     let Some(mut sides) = two_sides(root, phase) else {

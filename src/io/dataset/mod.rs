@@ -16,7 +16,7 @@ pub(crate) mod tests;
 
 pub use frame::Frame;
 pub use layout::{Misfit, has_phase};
-pub use options::{AlignedOptions, Direction, Mask, Preprocess, Size, Task};
+pub use options::{DatasetOptions, Direction, Mask, Preprocess, Size, Task};
 pub use scan::ScanProgress;
 
 use std::path::PathBuf;
@@ -45,8 +45,8 @@ pub struct Sample {
 
 /// The pairs of one phase. Opening reads every file's header, not its pixels.
 #[derive(Debug)]
-pub struct AlignedDataset {
-    options: AlignedOptions,
+pub struct Dataset {
+    options: DatasetOptions,
     entries: Vec<Entry>,
     paths: Vec<PathBuf>,
     pairs: Vec<Pair>,
@@ -60,13 +60,13 @@ pub struct AlignedDataset {
     cache: Cache,
 }
 
-impl AlignedDataset {
+impl Dataset {
     /// Lists the files, reads their headers and decides the size of a batch's pictures.
     ///
     /// # Errors
     /// [`Error::File`] for a missing or empty folder (with the layout expected), and for files that do not fit: the first twenty are named, all are
     /// counted. [`Error::Usage`] for options that cannot work together.
-    pub fn open(options: AlignedOptions) -> Result<Self> {
+    pub fn open(options: DatasetOptions) -> Result<Self> {
         Self::open_with(options, &|_, _| ())
     }
 
@@ -74,7 +74,7 @@ impl AlignedDataset {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_with(options: AlignedOptions, progress: ScanProgress<'_>) -> Result<Self> {
+    pub fn open_with(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<Self> {
         let (dataset, all, misfits) = Self::examine(options, progress)?;
         scan::report(&dataset.options, all, misfits)?;
         if dataset.len() < dataset.options.batch_size {
@@ -90,12 +90,12 @@ impl AlignedDataset {
     ///
     /// # Errors
     /// As [`open`](Self::open), but for what does not fit.
-    pub fn check(options: AlignedOptions, progress: ScanProgress<'_>) -> Result<(usize, Vec<Misfit>)> {
+    pub fn check(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<(usize, Vec<Misfit>)> {
         Self::examine(options, progress).map(|(_, all, misfits)| (all, misfits))
     }
 
     /// The pairs that fit, the number of all, and what does not fit.
-    fn examine(options: AlignedOptions, progress: ScanProgress<'_>) -> Result<(Self, usize, Vec<Misfit>)> {
+    fn examine(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<(Self, usize, Vec<Misfit>)> {
         options.check()?;
         let (mut entries, mut misfits) = layout::find(&options)?;
         if options.task != Task::Unaligned {
@@ -126,7 +126,7 @@ impl AlignedDataset {
     }
 
     /// The options it was opened with.
-    pub fn options(&self) -> &AlignedOptions {
+    pub fn options(&self) -> &DatasetOptions {
         &self.options
     }
 
@@ -353,5 +353,5 @@ impl AlignedDataset {
     }
 }
 
-/// What [`AlignedDataset::prepare`] makes, shared with the cache.
+/// What [`Dataset::prepare`] makes, shared with the cache.
 type Prepared = Arc<Vec<AnyPicture>>;

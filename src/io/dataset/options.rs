@@ -125,7 +125,7 @@ pub enum Task {
 
 /// What to read and how.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AlignedOptions {
+pub struct DatasetOptions {
     /// Folder that holds the phases, or a list file.
     pub root: PathBuf,
     /// What of `root` to read: `train`, `val`, `test`, or any other name.
@@ -167,10 +167,10 @@ pub struct AlignedOptions {
     pub cache: u64,
 }
 
-impl Default for AlignedOptions {
+impl Default for DatasetOptions {
     /// The reference's defaults.
     fn default() -> Self {
-        AlignedOptions {
+        DatasetOptions {
             root: PathBuf::new(),
             phase: "train".into(),
             task: Task::Aligned,
@@ -194,11 +194,11 @@ impl Default for AlignedOptions {
     }
 }
 
-impl AlignedOptions {
+impl DatasetOptions {
     /// For pictures that are shown or measured, not trained on: whole as far as the size allows, not mirrored, in order, one at a time.
     pub fn plain(&self, phase: &str) -> Self {
         let load_size = self.crop_size;
-        AlignedOptions { phase: phase.into(), load_size, center: true, flip: false, serial_batches: true, batch_size: 1, cache: 0, ..self.clone() }
+        DatasetOptions { phase: phase.into(), load_size, center: true, flip: false, serial_batches: true, batch_size: 1, cache: 0, ..self.clone() }
     }
 
     pub(super) fn check(&self) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::layout::{Entry, Misfit};
-use super::options::{AlignedOptions, Direction, Preprocess, Size, Task};
+use super::options::{DatasetOptions, Direction, Preprocess, Size, Task};
 use crate::io::picture::{Depth, Header};
 use crate::{Error, Result};
 
@@ -19,7 +19,7 @@ pub(super) type Pair = [Header; 2];
 pub type ScanProgress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Reads the headers of all pairs on several threads; `None` where a pair does not fit.
-pub(super) fn read(o: &AlignedOptions, entries: &[Entry], misfits: &mut Vec<Misfit>, progress: ScanProgress<'_>) -> Vec<Option<Pair>> {
+pub(super) fn read(o: &DatasetOptions, entries: &[Entry], misfits: &mut Vec<Misfit>, progress: ScanProgress<'_>) -> Vec<Option<Pair>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(entries.len() / 16 + 1);
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<Pair, Misfit>)>> = Mutex::new(Vec::with_capacity(entries.len()));
@@ -49,7 +49,7 @@ fn header(path: &Path) -> Result<Header, Misfit> {
     })
 }
 
-fn pair(o: &AlignedOptions, entry: &Entry) -> Result<Pair, Misfit> {
+fn pair(o: &DatasetOptions, entry: &Entry) -> Result<Pair, Misfit> {
     let [a, b] = match entry {
         // The one picture's header for both.
         Entry::Photo(path) => [header(path)?; 2],
@@ -138,7 +138,7 @@ fn of_side(side: usize, entries: &[Entry], pairs: &[Option<Pair>]) -> impl Itera
 }
 
 /// Size of a picture before cropping.
-pub(super) fn scaled(o: &AlignedOptions, (w, h): (u32, u32)) -> (u32, u32) {
+pub(super) fn scaled(o: &DatasetOptions, (w, h): (u32, u32)) -> (u32, u32) {
     let (load, crop) = (o.load_size, o.crop_size);
     match o.preprocess {
         Preprocess::ResizeAndCrop => (load.width, load.height),
@@ -161,7 +161,7 @@ fn cover((w, h): (u32, u32), target: Size) -> (u32, u32) {
 }
 
 /// The one size that all pictures come to, which files stand in the way, and how many are enlarged to be cropped.
-pub(super) fn common_size(o: &AlignedOptions, entries: &[Entry], pairs: &[Option<Pair>], misfits: &mut Vec<Misfit>) -> ((u32, u32), usize) {
+pub(super) fn common_size(o: &DatasetOptions, entries: &[Entry], pairs: &[Option<Pair>], misfits: &mut Vec<Misfit>) -> ((u32, u32), usize) {
     let (mode, crop) = (o.preprocess, (o.crop_size.width, o.crop_size.height));
     let mut first: Option<(&Path, (u32, u32))> = None;
     let mut enlarged = 0;
@@ -192,7 +192,7 @@ pub(super) fn common_size(o: &AlignedOptions, entries: &[Entry], pairs: &[Option
 }
 
 /// One error for all misfits.
-pub(super) fn report(o: &AlignedOptions, all: usize, misfits: Vec<Misfit>) -> Result<()> {
+pub(super) fn report(o: &DatasetOptions, all: usize, misfits: Vec<Misfit>) -> Result<()> {
     match &misfits[..] {
         [] => Ok(()),
         [one] => Err(Error::file(&one.path, one.message.clone())),
@@ -210,7 +210,7 @@ pub(super) fn report(o: &AlignedOptions, all: usize, misfits: Vec<Misfit>) -> Re
 }
 
 /// Channels that a task fixes, whatever the files have.
-pub(super) fn fixed_channels(o: &AlignedOptions) -> Option<[u32; 2]> {
+pub(super) fn fixed_channels(o: &DatasetOptions) -> Option<[u32; 2]> {
     (o.task == Task::Colorization).then_some([1, 2])
 }
 

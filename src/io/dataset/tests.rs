@@ -6,8 +6,8 @@ use crate::io::picture::tests::formula;
 use crate::train::PictureFormat;
 use std::path::Path;
 
-pub(crate) fn options(root: &Path) -> AlignedOptions {
-    AlignedOptions {
+pub(crate) fn options(root: &Path) -> DatasetOptions {
+    DatasetOptions {
         root: root.to_owned(),
         load_size: Size::square(12),
         crop_size: Size::square(8),
@@ -16,7 +16,7 @@ pub(crate) fn options(root: &Path) -> AlignedOptions {
         input_nc: Some(3),
         output_nc: Some(3),
         multiple_of: 4,
-        ..AlignedOptions::default()
+        ..DatasetOptions::default()
     }
 }
 
@@ -32,8 +32,8 @@ pub(crate) fn folder(sizes: &[(u32, u32)]) -> tempfile::TempDir {
     dir
 }
 
-fn refusal(options: AlignedOptions) -> String {
-    let message = AlignedDataset::open(options).unwrap_err().to_string();
+fn refusal(options: DatasetOptions) -> String {
+    let message = Dataset::open(options).unwrap_err().to_string();
     assert!(!message.contains('\n'), "{message}");
     message
 }
@@ -41,7 +41,7 @@ fn refusal(options: AlignedOptions) -> String {
 #[test]
 fn order_is_decided_by_seed_and_epoch() {
     let dir = folder(&[(16, 8); 20]);
-    let open = |seed, serial_batches| AlignedDataset::open(AlignedOptions { seed, serial_batches, ..options(dir.path()) }).unwrap();
+    let open = |seed, serial_batches| Dataset::open(DatasetOptions { seed, serial_batches, ..options(dir.path()) }).unwrap();
     let data = open(7, false);
     assert_eq!(data.order(3), open(7, false).order(3));
     assert_ne!(data.order(3), data.order(4));
@@ -57,9 +57,9 @@ fn order_is_decided_by_seed_and_epoch() {
 #[test]
 fn crop_and_flip_agree_between_halves_and_vary() {
     let dir = folder(&[(32, 16), (32, 16)]);
-    let base = AlignedOptions { preprocess: Preprocess::Crop, ..options(dir.path()) };
-    let data = AlignedDataset::open(base.clone()).unwrap();
-    let plain = AlignedDataset::open(AlignedOptions { flip: false, ..base }).unwrap();
+    let base = DatasetOptions { preprocess: Preprocess::Crop, ..options(dir.path()) };
+    let data = Dataset::open(base.clone()).unwrap();
+    let plain = Dataset::open(DatasetOptions { flip: false, ..base }).unwrap();
     let mut seen = Vec::new();
     let mut flips = 0;
     for epoch in 1..=40 {
@@ -86,11 +86,11 @@ fn direction_and_channels() {
     let (a, b) = (formula(8, 8, 3, 1), formula(8, 8, 3, 2));
     let whole = Picture::grid(&[vec![a.clone(), b.clone()]], 0).unwrap();
     whole.save_png(&dir.path().join("train/p.png")).unwrap();
-    let base = AlignedOptions { preprocess: Preprocess::None, flip: false, batch_size: 1, ..options(dir.path()) };
-    let back = AlignedOptions { direction: Direction::BtoA, input_nc: Some(1), ..base.clone() };
-    let forth = AlignedDataset::open(base).unwrap().pair(1, 0).unwrap();
+    let base = DatasetOptions { preprocess: Preprocess::None, flip: false, batch_size: 1, ..options(dir.path()) };
+    let back = DatasetOptions { direction: Direction::BtoA, input_nc: Some(1), ..base.clone() };
+    let forth = Dataset::open(base).unwrap().pair(1, 0).unwrap();
     assert_eq!((forth.input, forth.target), (a.clone().into(), b.clone().into()));
-    let back = AlignedDataset::open(back).unwrap().pair(1, 0).unwrap();
+    let back = Dataset::open(back).unwrap().pair(1, 0).unwrap();
     assert_eq!((back.input, back.target), (b.into_channels(1).into(), a.into()));
 }
 
@@ -98,13 +98,13 @@ fn direction_and_channels() {
 fn odd_width_gives_equal_sizes() {
     let dir = folder(&[(33, 16), (33, 16)]);
     for preprocess in [Preprocess::ResizeAndCrop, Preprocess::Crop, Preprocess::ScaleWidth] {
-        let o = AlignedOptions { preprocess, multiple_of: 1, ..options(dir.path()) };
-        let data = AlignedDataset::open(o).unwrap();
+        let o = DatasetOptions { preprocess, multiple_of: 1, ..options(dir.path()) };
+        let data = Dataset::open(o).unwrap();
         let s = data.pair(1, 1).unwrap();
         assert_eq!(s.input.size(), data.image_size());
         assert_eq!(s.target.size(), data.image_size());
     }
-    let none = AlignedOptions { preprocess: Preprocess::None, max_dataset_size: Some(1), batch_size: 1, ..options(dir.path()) };
+    let none = DatasetOptions { preprocess: Preprocess::None, max_dataset_size: Some(1), batch_size: 1, ..options(dir.path()) };
     assert!(refusal(none).contains("00.png: is 33x16: with an odd width"));
 }
 
@@ -112,8 +112,8 @@ fn odd_width_gives_equal_sizes() {
 fn scale_width_follows_the_reference() {
     let dir = folder(&[(32, 24), (64, 48)]);
     let size = |preprocess, crop_size| {
-        let o = AlignedOptions { preprocess, crop_size: Size::square(crop_size), ..options(dir.path()) };
-        AlignedDataset::open(AlignedOptions { multiple_of: 1, ..o }).unwrap().image_size()
+        let o = DatasetOptions { preprocess, crop_size: Size::square(crop_size), ..options(dir.path()) };
+        Dataset::open(DatasetOptions { multiple_of: 1, ..o }).unwrap().image_size()
     };
     assert_eq!(size(Preprocess::ScaleWidth, 8), (12, 18));
     assert_eq!(size(Preprocess::ScaleWidth, 20), (12, 20));
@@ -137,7 +137,7 @@ fn missing_and_empty_folders_print_the_layout() {
 fn sizes_that_do_not_work_are_refused_with_numbers() {
     let dir = folder(&[(32, 16), (32, 18)]);
     let with =
-        |preprocess, crop_size, multiple_of| refusal(AlignedOptions { preprocess, crop_size: Size::square(crop_size), multiple_of, ..options(dir.path()) });
+        |preprocess, crop_size, multiple_of| refusal(DatasetOptions { preprocess, crop_size: Size::square(crop_size), multiple_of, ..options(dir.path()) });
     let none = with(Preprocess::None, 8, 1);
     assert!(none.contains("01.png: comes to 16x18,"), "{none}");
     assert!(none.contains("00.png to 16x16"), "{none}");
@@ -149,8 +149,8 @@ fn sizes_that_do_not_work_are_refused_with_numbers() {
 fn batches_are_whole_and_there_is_at_least_one() {
     let dir = folder(&[(16, 8); 5]);
     let open = |batch_size, max_dataset_size| {
-        let o = AlignedOptions { batch_size, max_dataset_size, ..options(dir.path()) };
-        AlignedDataset::open(o)
+        let o = DatasetOptions { batch_size, max_dataset_size, ..options(dir.path()) };
+        Dataset::open(o)
     };
     assert_eq!(open(2, None).unwrap().batches_per_epoch(), 2);
     assert_eq!(open(5, None).unwrap().batches_per_epoch(), 1);
@@ -163,7 +163,7 @@ fn batches_are_whole_and_there_is_at_least_one() {
 fn broken_and_changed_files_are_named() {
     let dir = folder(&[(16, 8); 2]);
     let path = dir.path().join("train/01.png");
-    let data = AlignedDataset::open(options(dir.path())).unwrap();
+    let data = Dataset::open(options(dir.path())).unwrap();
     formula(20, 8, 3, 1).save_png(&path).unwrap();
     let changed = data.sample(1, 1).unwrap_err().to_string();
     assert!(changed.contains("01.png: is 20x8 now but was 16x8"), "{changed}");
@@ -182,8 +182,8 @@ fn deep(width: u32, height: u32, channels: u32, k: u32) -> AnyPicture {
 }
 
 /// Nothing random, nothing given.
-fn told(root: &Path) -> AlignedOptions {
-    AlignedOptions { preprocess: Preprocess::None, flip: false, serial_batches: true, batch_size: 1, input_nc: None, output_nc: None, ..options(root) }
+fn told(root: &Path) -> DatasetOptions {
+    DatasetOptions { preprocess: Preprocess::None, flip: false, serial_batches: true, batch_size: 1, input_nc: None, output_nc: None, ..options(root) }
 }
 
 #[test]
@@ -197,14 +197,14 @@ fn two_folders_lists_and_halves_give_the_same_pairs() {
     save(&root.join("A/third/x.png"), a.clone());
     save(&root.join("B/third/x.png"), b.clone());
     std::fs::write(root.join("list.tsv"), "otherA/sub/p.png\totherB/sub/p.tiff\n").unwrap();
-    let phases = ["train", "other", "third", "list"].map(|phase| AlignedOptions { phase: phase.into(), ..told(root) });
-    let list = AlignedOptions { root: root.join("list.tsv"), ..told(root) };
+    let phases = ["train", "other", "third", "list"].map(|phase| DatasetOptions { phase: phase.into(), ..told(root) });
+    let list = DatasetOptions { root: root.join("list.tsv"), ..told(root) };
     for o in phases.into_iter().chain([list]) {
-        let data = AlignedDataset::open(o.clone()).unwrap();
+        let data = Dataset::open(o.clone()).unwrap();
         assert_eq!((data.len(), data.channels(), data.format()), (1, [3, 3], PictureFormat::Bytes), "{o:?}");
         let sample = data.pair(1, 0).unwrap();
         assert_eq!((sample.input, sample.target), (a.clone().into(), b.clone().into()));
-        let back = AlignedDataset::open(AlignedOptions { direction: Direction::BtoA, ..o }).unwrap().pair(1, 0).unwrap();
+        let back = Dataset::open(DatasetOptions { direction: Direction::BtoA, ..o }).unwrap().pair(1, 0).unwrap();
         assert_eq!((back.input, back.target), (b.clone().into(), a.clone().into()));
     }
     assert!(has_phase(root, "other") && has_phase(root, "list") && has_phase(root, "third") && !has_phase(root, "val"));
@@ -225,10 +225,10 @@ fn every_misfit_is_in_one_report() {
         std::fs::write(root.join(format!("trainA/{i}.png")), b"no picture").unwrap();
         save(&root.join(format!("trainB/{i}.png")), formula(8, 8, 3, 1));
     }
-    let message = AlignedDataset::open(told(root)).unwrap_err().to_string();
+    let message = Dataset::open(told(root)).unwrap_err().to_string();
     assert_eq!(message.lines().count(), 1 + 20 + 1, "{message}");
     assert!(message.contains("01.png: has no partner of that name in") && message.ends_with("and 6 more"), "{message}");
-    let (all, misfits) = AlignedDataset::check(told(root), &|_, _| ()).unwrap();
+    let (all, misfits) = Dataset::check(told(root), &|_, _| ()).unwrap();
     assert_eq!((all, misfits.len()), (25, 26));
     assert!(misfits.iter().any(|m| m.path.ends_with("trainA/04.png") && m.message.contains("8x12")));
 }
@@ -239,11 +239,11 @@ fn channels_and_depths_are_told_from_the_files() {
     let root = dir.path();
     save(&root.join("trainA/0.npy"), formula(8, 8, 5, 1));
     save(&root.join("trainB/0.png"), deep(8, 8, 1, 2));
-    let data = AlignedDataset::open(told(root)).unwrap();
+    let data = Dataset::open(told(root)).unwrap();
     assert_eq!((data.channels(), data.depths(), data.format()), ([5, 1], [Depth::U8, Depth::U16], PictureFormat::Floats));
     let sample = data.pair(1, 0).unwrap();
     // The range is for the deeper side.
-    let ranged = AlignedDataset::open(AlignedOptions { value_range: Some([0.0, 1000.0]), ..told(root) }).unwrap();
+    let ranged = Dataset::open(DatasetOptions { value_range: Some([0.0, 1000.0]), ..told(root) }).unwrap();
     assert_eq!((ranged.range(Depth::U8), ranged.range(Depth::U16)), (None, Some([0.0, 1000.0])));
     // There and back without a loss.
     let values = data.encode(&sample.target).unwrap();
@@ -264,11 +264,11 @@ fn bands_lie_in_folders() {
     save(&root.join("trainA/near/x.png"), near.clone());
     save(&root.join("trainB/x.png"), formula(8, 8, 3, 3));
     let bands = [vec!["near".to_string(), "red".into()], Vec::new()];
-    let data = AlignedDataset::open(AlignedOptions { bands: bands.clone(), ..told(root) }).unwrap();
+    let data = Dataset::open(DatasetOptions { bands: bands.clone(), ..told(root) }).unwrap();
     assert_eq!(data.channels(), [2, 3]);
     let AnyPicture::U8(got) = data.pair(1, 0).unwrap().input else { panic!() };
     assert_eq!((got.channel(0), got.channel(1)), (near, red));
-    let gone = AlignedOptions { bands: [vec!["blue".into()], Vec::new()], ..told(root) };
+    let gone = DatasetOptions { bands: [vec!["blue".into()], Vec::new()], ..told(root) };
     assert!(refusal(gone).contains("blue: no such folder of a band"));
 }
 
@@ -276,8 +276,8 @@ fn bands_lie_in_folders() {
 fn small_pictures_are_enlarged_and_odd_sizes_padded() {
     let dir = folder(&[(32, 24), (64, 48)]);
     let size = Size { width: 20, height: 10 };
-    let o = AlignedOptions { preprocess: Preprocess::Crop, crop_size: size, multiple_of: 8, ..options(dir.path()) };
-    let data = AlignedDataset::open(o.clone()).unwrap();
+    let o = DatasetOptions { preprocess: Preprocess::Crop, crop_size: size, multiple_of: 8, ..options(dir.path()) };
+    let data = Dataset::open(o.clone()).unwrap();
     assert_eq!((data.frame().content, data.image_size()), ((20, 10), (24, 16)));
     let notes = data.notes();
     assert!(notes[0].contains("20x10 are padded by reflection to 24x16") && notes[1].contains("1 of 2 pairs"), "{notes:?}");
@@ -288,8 +288,8 @@ fn small_pictures_are_enlarged_and_odd_sizes_padded() {
         assert_eq!(values.len(), 24 * 16 * 3);
         assert_eq!(data.decode(values).unwrap(), sample.input);
     }
-    let aspect = AlignedOptions { preprocess: Preprocess::ScaleShortsideAndCrop, load_size: size, ..o };
-    assert_eq!(AlignedDataset::open(aspect.plain("train")).unwrap().pair(1, 0).unwrap().target.size(), (20, 10));
+    let aspect = DatasetOptions { preprocess: Preprocess::ScaleShortsideAndCrop, load_size: size, ..o };
+    assert_eq!(Dataset::open(aspect.plain("train")).unwrap().pair(1, 0).unwrap().target.size(), (20, 10));
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn colorization_and_holes_are_made_of_photos() {
     let root = dir.path();
     let photo = formula(16, 12, 3, 1);
     save(&root.join("train/0.png"), photo.clone());
-    let data = AlignedDataset::open(AlignedOptions { task: Task::Colorization, ..told(root) }).unwrap();
+    let data = Dataset::open(DatasetOptions { task: Task::Colorization, ..told(root) }).unwrap();
     assert_eq!((data.channels(), data.format()), ([1, 2], PictureFormat::Floats));
     let sample = data.pair(1, 0).unwrap();
     let shown = data.visible_output(&sample, &data.decode(data.encode(&sample.target).unwrap()).unwrap()).unwrap();
@@ -306,7 +306,7 @@ fn colorization_and_holes_are_made_of_photos() {
     assert_eq!(data.visible_input(&sample).channels, 1);
 
     let holed = |mask, epoch| {
-        let data = AlignedDataset::open(AlignedOptions { task: Task::Inpaint(mask), ..told(root) }).unwrap();
+        let data = Dataset::open(DatasetOptions { task: Task::Inpaint(mask), ..told(root) }).unwrap();
         let sample = data.sample(epoch, 0).unwrap();
         assert_eq!(sample.target, photo.clone().into());
         let AnyPicture::U8(input) = sample.input else { panic!() };
@@ -329,8 +329,8 @@ fn colorization_and_holes_are_made_of_photos() {
 fn the_cache_is_bounded_and_changes_nothing() {
     let dir = folder(&[(32, 16); 4]);
     let pair = 2 * 12 * 12 * 3;
-    let plain = AlignedDataset::open(options(dir.path())).unwrap();
-    let cached = AlignedDataset::open(AlignedOptions { cache: 3 * pair + 1, ..options(dir.path()) }).unwrap();
+    let plain = Dataset::open(options(dir.path())).unwrap();
+    let cached = Dataset::open(DatasetOptions { cache: 3 * pair + 1, ..options(dir.path()) }).unwrap();
     for epoch in 1..4 {
         for index in 0..4 {
             assert_eq!(cached.sample(epoch, index).unwrap(), plain.sample(epoch, index).unwrap());
@@ -355,8 +355,8 @@ fn heaps(a: u8, b: u8) -> tempfile::TempDir {
 #[test]
 fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
     let dir = heaps(3, 5);
-    let base = AlignedOptions { task: Task::Unaligned, input_nc: None, output_nc: None, preprocess: Preprocess::Crop, ..options(dir.path()) };
-    let data = AlignedDataset::open(base.clone()).unwrap();
+    let base = DatasetOptions { task: Task::Unaligned, input_nc: None, output_nc: None, preprocess: Preprocess::Crop, ..options(dir.path()) };
+    let data = Dataset::open(base.clone()).unwrap();
     assert_eq!((data.len(), data.heaps(), data.channels()), (5, Some([3, 5]), [1, 1]));
     let largest = |p: &AnyPicture| p.as_8bit().unwrap().data.iter().copied().max().unwrap();
     let (mut partners, mut apart) = (std::collections::BTreeSet::new(), 0);
@@ -374,10 +374,10 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
     assert!((0..3).all(|input| (101..=105).all(|target| partners.contains(&(input, target)))), "{partners:?}");
     assert!(apart > 100, "{apart} of 150 are cut differently");
 
-    let plain = AlignedDataset::open(AlignedOptions { phase: "train".into(), ..base.plain("train") }).unwrap();
+    let plain = Dataset::open(DatasetOptions { phase: "train".into(), ..base.plain("train") }).unwrap();
     let row: Vec<_> = (0..5).map(|i| plain.sample(1, i).unwrap()).map(|s| (largest(&s.input), largest(&s.target))).collect();
     assert_eq!(row, [(1, 101), (2, 102), (3, 103), (1, 104), (2, 105)]);
-    let swapped = AlignedDataset::open(AlignedOptions { direction: Direction::BtoA, max_dataset_size: Some(2), ..base.plain("train") }).unwrap();
+    let swapped = Dataset::open(DatasetOptions { direction: Direction::BtoA, max_dataset_size: Some(2), ..base.plain("train") }).unwrap();
     let row: Vec<_> = (0..2).map(|i| swapped.sample(1, i).unwrap()).map(|s| (largest(&s.input), largest(&s.target))).collect();
     assert_eq!((swapped.len(), row), (2, vec![(101, 1), (102, 2)]));
 }
@@ -385,7 +385,7 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
 #[test]
 fn a_side_without_pictures_is_refused() {
     let dir = heaps(2, 0);
-    let unaligned = || AlignedOptions { task: Task::Unaligned, ..options(dir.path()) };
+    let unaligned = || DatasetOptions { task: Task::Unaligned, ..options(dir.path()) };
     assert!(refusal(unaligned()).contains("trainB: no picture"));
     std::fs::remove_dir(dir.path().join("trainB")).unwrap();
     let message = refusal(unaligned());
