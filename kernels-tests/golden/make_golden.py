@@ -323,7 +323,7 @@ def main():
             case("unet_32 running", unet, "", 0, (2, 3, 32, 32), training=False),
             case("patch 3", lambda: patch(3, 8), "model.", 200, (1, 6, 64, 64)),
             case("unet_32 bilinear affine", lambda: Unet(5, 8, norm=affine, upsample="bilinear"), "", 0, (2, 3, 64, 64)),
-            case("encoder_decoder_32 nearest", lambda: Unet(5, 8, upsample="nearest", skips=False), "", 0, (2, 3, 32, 32)),
+            case("encoder_decoder_32 nearest", lambda: Unet(5, 8, upsample="nearest", skips=False), "", 0, (2, 3, 64, 64)),
             case("patch 2 affine", lambda: patch(2, 8, inputs=3, norm=affine), "model.", 200, (2, 3, 32, 32)),
             case("pixel", lambda: pixel(8), "net.", 300, (2, 6, 16, 16)),
             case("resnet 2 instance", lambda: Resnet(2, 8, nn.InstanceNorm2d), "", 400, (2, 3, 24, 32)),

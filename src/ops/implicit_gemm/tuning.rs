@@ -97,9 +97,9 @@ impl Tuning {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Method;
+    use super::super::{Method, Pass};
     use super::*;
-    use crate::shape::Conv;
+    use crate::shape::{Conv, Shape};
 
     #[test]
     fn what_is_forced_holds_where_it_applies() {
@@ -109,6 +109,12 @@ mod tests {
         assert_eq!(tuning("direct split4").choose(&Problem::sample()).split, 4);
         let seven = Problem { conv: Conv::new(7, 1, 3), ..Problem::sample() };
         assert_eq!(tuning("winograd3").choose(&seven).method, Method::Direct);
+        // Maps within one tile are left alone.
+        for (side, method) in [(3, Method::Direct), (4, Method::Winograd5)] {
+            let (x, y) = (Shape::new(1, side + 2, 9, 16), Shape::new(1, side, 7, 16));
+            let passes = Pass::of_layer(false).map(|pass| Problem::of_layer(pass, x, y, Conv::new(3, 1, 0)));
+            assert!(passes.iter().all(|p| tuning("winograd5").choose(p).method == method), "{side}");
+        }
         // A table's choice is taken as it is.
         let mut listed = Tuning::rule(Family::Workgroup);
         listed.set(&Problem::sample(), "direct workgroup32 split2".parse().unwrap());
