@@ -6,6 +6,7 @@ mod add;
 mod batch_norm;
 mod batch_norm_second;
 mod blur;
+mod border;
 mod canny;
 mod channel_sum;
 mod components;

@@ -18,6 +18,8 @@ struct Params {
   x_stride: u32,
   y_off: u32,
   y_stride: u32,
+  mask_off: u32,
+  mask_stride: u32,
 }
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -102,11 +104,8 @@ fn shown(r: u32, side: u32, k: u32) -> u32 {
   return select(p.pad + side - 1u + from_edge, p.pad - from_edge, k == 1u);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn resample2d_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
-  if (i >= p.vec4s) { return; }
-  let at = divmod(i, p.width);
+// The gradient of a pixel (at.x) and vec4 (at.y).
+fn adjoint(at: vec2<u32>) -> vec4<f32> {
   let row = divmod(at.x, p.small_w);
   let picture = divmod(row.x, p.small_h);
   let rows = reached(picture.y, p.small_h);
@@ -129,5 +128,26 @@ fn resample2d_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
       total = total + share_in(r, picture.y, p.small_h) * line;
     }
   }
-  y[p.y_off + at.x * p.y_stride + at.y] = total;
+  return total;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn resample2d_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.vec4s) { return; }
+  let at = divmod(i, p.width);
+  y[p.y_off + at.x * p.y_stride + at.y] = adjoint(at);
+}
+
+@group(0) @binding(1) var<storage, read> mask: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> z: array<vec4<f32>>;
+
+// The same behind a ReLU, whose operand was `mask`.
+@compute @workgroup_size(WORKGROUP)
+fn resample2d_bwd_relu(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.vec4s) { return; }
+  let at = divmod(i, p.width);
+  let passes = mask[p.mask_off + at.x * p.mask_stride + at.y] > vec4<f32>(0.0);
+  z[p.y_off + at.x * p.y_stride + at.y] = select(vec4<f32>(0.0), adjoint(at), passes);
 }

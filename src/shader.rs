@@ -59,7 +59,9 @@ files!(
     "conv2d_winograd_22",
     "conv2d_winograd_24",
     "conv2d_winograd_33",
+    "conv2d_winograd_34",
     "conv2d_winograd_42",
+    "conv2d_winograd_43",
     "conv2d_workgroup",
     "copy",
     "dropout",
@@ -79,6 +81,7 @@ files!(
     "thin",
     "variation",
     "lib/b_block",
+    "lib/border",
     "lib/conv_operands",
     "lib/epilogue",
     "lib/gemm_operands",
@@ -96,6 +99,7 @@ files!(
     "lib/winograd",
     "lib/winograd_3",
     "lib/winograd_5",
+    "lib/winograd_6",
 );
 
 fn file(name: &str) -> Result<(&'static str, &'static str)> {

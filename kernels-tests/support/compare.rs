@@ -8,8 +8,10 @@
 const FACTOR: f64 = 8.0;
 
 /// Exceptions, each with its reason. Tests cannot give a factor of their own.
-const TOLERANCES: &[(&str, f64, &str)] =
-    &[("winograd5", 24.0, "five points: factors up to 8 and sixths; the worst element of all cases is off by 21 where the direct sum's is by 7")];
+const TOLERANCES: &[(&str, f64, &str)] = &[
+    ("winograd5", 24.0, "five points: factors up to 8 and sixths; the worst element of all cases is off by 21 where the direct sum's is by 7"),
+    ("winograd6", 24.0, "six points: the worst element of all variants' cases is off by 14 where that of five points is by 15"),
+];
 
 const ULP: f64 = 1.0 / 16_777_216.0;
 

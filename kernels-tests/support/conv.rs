@@ -4,7 +4,7 @@
 use super::compare::{difference, inequality};
 use super::{Case, Done, Lay, directional, dot, exact, fill, trust, wide};
 use pixtape::gpu::Family;
-use pixtape::ops::{Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Tuning};
+use pixtape::ops::{Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Method, Tuning};
 use pixtape::store::Layout;
 use pixtape::{Channels, Conv, Gpu, Shape, Tensor};
 use std::fmt;
@@ -168,11 +168,11 @@ pub fn check_variants(family: Family, cases: &[ConvCase]) {
         Family::Workgroup => &["workgroup32", "workgroup64 split3", "workgroup128", "gemv4", "gemv8 split2"],
     };
     for wish in wishes {
-        for method in ["direct", "winograd3", "winograd5"] {
+        for method in Method::ALL {
             for (at, c) in cases.iter().enumerate() {
                 let tuning = Tuning::rule(gpu.family()).force(format!("{method} {wish}").parse().unwrap());
                 let lay = if at % 2 == 0 { Lay::Strided } else { Lay::Dense };
-                check_tuned(gpu, c, lay, method != "winograd5", Some(tuning));
+                check_tuned(gpu, c, lay, method.is_exact(), Some(tuning));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::reals;
 use pixtape::gpu::Family;
-use pixtape::ops::{Act, BatchNorm, NormMode, Running};
+use pixtape::ops::{Act, BatchNorm, Enlarge, NormMode, Padding, Running};
 use pixtape::plan::Rate;
 use pixtape::store::{Layout, Param};
 use pixtape::train::gradient_penalty;
@@ -48,7 +48,7 @@ pub fn random_net(seed: u32) -> Random {
         // Mostly the latest, so that nets are deep too.
         let x = if dice.below(2) == 0 { *pool.last().unwrap() } else { dice.of(&pool) };
         let shape = tape.shape(x);
-        let made = match dice.below(12) {
+        let made = match dice.below(14) {
             0 => Ok(tape.act(x, dice.of(acts))),
             1 => {
                 let same: Vec<Tensor> = pool.iter().copied().filter(|t| tape.shape(*t) == shape).collect();
@@ -98,6 +98,19 @@ pub fn random_net(seed: u32) -> Random {
                 tape.batch_norm(x, gamma, beta, Some(Running { mean, var }), mode, BatchNorm::default())
             }
             10 => tape.dropout(x, 0.5),
+            11 | 12 => {
+                let (co, padding) = (dice.of(&[3, 4, 8]), dice.of(&[Padding::Reflect, Padding::Replicate]));
+                params.push(store.param("R", &format!("w{step}"), Layout::Conv { ci: shape.c, co, kernel: 3 }));
+                let w = tape.param(&store, params.last().unwrap());
+                tape.resample2d(x, Enlarge::No, padding, 1).and_then(|z| {
+                    // Now and then somebody else needs it, too.
+                    if dice.below(4) == 0 {
+                        pool.push(z);
+                    }
+                    let z = if dice.below(2) == 0 { tape.act(z, dice.of(acts)) } else { z };
+                    tape.conv2d(z, w, None, Conv::new(3, 1, 0))
+                })
+            }
             _ => Ok(if dice.below(2) == 0 { tape.copy(x) } else { tape.scale(x, -0.5) }),
         };
         // What does not fit is refused, and another step comes.

@@ -35,6 +35,8 @@ pub struct Case {
     values: Vec<(Param, Vec<f32>)>,
     /// Which variants convolutions take, if not those of the rule.
     pub tuning: Option<Tuning>,
+    /// Nothing is fused.
+    pub plain: bool,
 }
 
 impl Case {
@@ -124,7 +126,7 @@ impl Case {
             &self.store,
             keep,
             gpu.family(),
-            PlanOptions { guards: true, tuning: self.tuning.take().map(Arc::new), ..PlanOptions::default() },
+            PlanOptions { guards: true, tuning: self.tuning.take().map(Arc::new), fuse: !self.plain, ..PlanOptions::default() },
         );
         let program = plan.and_then(|p| p.prepare(gpu, &self.store)).unwrap_or_else(|e| panic!("{e}"));
         for (tensor, values) in &self.inputs {
@@ -170,8 +172,8 @@ impl Done {
 
     /// The tolerance row of its convolutions; `None` if they are exact on integers.
     pub fn filtered(&self) -> Option<&'static str> {
-        let five = |n: &pixtape::plan::PlanNode| n.variant().is_some_and(|v| v.method == Method::Winograd5);
-        self.program.plan().nodes().iter().any(five).then_some("winograd5")
+        let methods = self.program.plan().nodes().iter().filter_map(|n| n.variant()).map(|v| v.method);
+        methods.filter(|m| !m.is_exact()).max_by_key(|m| *m as usize).map(|m| if m == Method::Winograd6 { "winograd6" } else { "winograd5" })
     }
 
     /// Logical values of a kept tensor, NHWC.

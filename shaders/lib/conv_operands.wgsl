@@ -1,4 +1,4 @@
-// use: index, epilogue
+// use: index, border, epilogue
 // Implicit GEMM, data side: C[row, col] = sum over (tap, channel) A[row, (tap, channel)] B[(tap, channel), col].
 // Rows are output pixels, columns output channels. Serves conv2d, conv_transpose2d and the input gradients of both:
 //   output pixel o = q * stride_out + phase,  input pixel i = q * stride_in + base(phase) + dir * t,
@@ -86,8 +86,9 @@ fn a_row(row: u32, o: Outer) -> vec4<i32> {
 
 // Starts tap `t`, `block` steps of 4 channels in.
 fn a_tap(r: vec4<i32>, t: vec2<u32>, block: u32) -> vec4<u32> {
-  let i = r.xy + p.dir * vec2<i32>(t);
-  let ok = (i.x >= 0) & (i.y >= 0) & (i.x < i32(p.hi)) & (i.y < i32(p.wi));
+  let size = vec2<i32>(i32(p.hi), i32(p.wi));
+  let i = seen(r.xy + p.dir * vec2<i32>(t), size);
+  let ok = inside(i, size);
   let pixel = select(0u, u32(r.z) + u32(i.x) * p.wi + u32(i.y), ok);
   return vec4<u32>(p.x_off + pixel * p.x_stride + block, select(0u, 1u, ok), 0u, 0u);
 }

@@ -1,4 +1,4 @@
-// use: index
+// use: index, border
 // Implicit GEMM, weight side: dW[(tap, a), b] = sum over pixels X[pixel * stride - pad + tap, a] G[pixel, b].
 // Rows are (tap, channel of the gathered map), columns channels of the other one. For conv2d the gathered map is x and G is
 // dy; for conv_transpose2d it is dy and G is x, and blocks are transposed on their way to [tap][ci][co].
@@ -67,8 +67,9 @@ fn a_tap(r: vec4<i32>, t: vec2<u32>, block: u32) -> vec4<u32> {
 }
 
 fn a_load(r: vec4<i32>, m: vec4<u32>) -> vec4<f32> {
-  let i = vec2<i32>(m.xy * p.stride) + r.xy;
-  let ok = (i.x >= 0) & (i.y >= 0) & (i.x < i32(p.hi)) & (i.y < i32(p.wi)) & (m.z * p.ho * p.wo < p.pixels);
+  let size = vec2<i32>(i32(p.hi), i32(p.wi));
+  let i = seen(vec2<i32>(m.xy * p.stride) + r.xy, size);
+  let ok = inside(i, size) & (m.z * p.ho * p.wo < p.pixels);
   let pixel = select(0u, (m.z * p.hi + u32(i.x)) * p.wi + u32(i.y), ok);
   let v = select(vec4<f32>(0.0), x[p.x_off + pixel * p.x_stride + u32(r.z)], ok);
   return select(v * p.x_slope, v, v > vec4<f32>(0.0));

@@ -63,10 +63,13 @@ fn points_at(at: At) -> u32 { return at.number * p.phase + at.line * p.line + at
 @group(0) @binding(0) var<storage, read> map: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> points_out: array<vec4<f32>>;
 
-// A pixel of the map, 0 outside.
+// A pixel of the map or its padding, 0 outside: the last tiles reach further.
 fn load_map(image: u32, y: i32, x: i32, col: u32) -> vec4<f32> {
-  let ok = (y >= 0) & (x >= 0) & (y < i32(p.h)) & (x < i32(p.w));
-  let pixel = select(0u, (image * p.h + u32(y)) * p.w + u32(x), ok);
+  let size = vec2<i32>(i32(p.h), i32(p.w));
+  let edge = vec2<i32>(select(0, p.pad, BORDER != 0u));
+  let ok = inside(vec2<i32>(y, x) + edge, size + 2 * edge);
+  let i = seen(vec2<i32>(y, x), size);
+  let pixel = select(0u, (image * p.h + u32(i.x)) * p.w + u32(i.y), ok);
   let v = select(vec4<f32>(0.0), map[p.map_off + pixel * p.map_stride + col], ok);
   return select(v * p.slope, v, v > vec4<f32>(0.0));
 }

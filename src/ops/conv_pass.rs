@@ -27,7 +27,7 @@ pub struct ConvPass {
 impl ConvPass {
     /// A pass on its own.
     pub const fn new(pass: Pass, conv: Conv, accumulate: bool) -> Self {
-        ConvPass { pass, conv, bias: false, accumulate, fused: Fused { load: [None, None], mask: None } }
+        ConvPass { pass, conv, bias: false, accumulate, fused: Fused { load: [None, None], mask: None, border: None } }
     }
 
     /// The dispatches; `bias` is told by the number of inputs where nothing is fused.

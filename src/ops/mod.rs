@@ -58,7 +58,7 @@ pub use mul::Mul;
 pub use picture::{PictureToTensor, TensorToPicture};
 pub use pool::{Pool, PoolDecision, PoolPages};
 pub use registry::{Gradient, OPS, OpInfo, sample_kernels};
-pub use resample2d::{Enlarge, Padding, Resample2d, Resample2dBackward};
+pub use resample2d::{Enlarge, PadPass, Padding, Resample2d, Resample2dBackward, Resample2dBackwardRelu};
 pub use sample::{Mix, MixBackward, SampleBroadcast, SampleSum};
 pub use scale::{Scale, ScaleBy};
 pub use sum::{Broadcast, Sum};
@@ -135,6 +135,11 @@ pub trait Op: fmt::Debug + Send + Sync {
 
     /// What it is, if it is an activation or the derivative of one.
     fn activation(&self) -> Option<ActPass> {
+        None
+    }
+
+    /// What it is, if it is padding that enlarges nothing, or the adjoint of one.
+    fn padding(&self) -> Option<PadPass> {
         None
     }
 

@@ -1,8 +1,9 @@
 //! Every operation in one list, with an example of each: documentation, tests and benches go through it.
 
 use super::{
-    Act, ActBackward, BatchNorm, Broadcast, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dispatch, Enlarge, Lowering,
-    MixBackward, NormMode, Operand, Padding, Resample2d, Resample2dBackward, Running, SampleBroadcast, Slice, Tuning, View,
+    Act, ActBackward, BatchNorm, Broadcast, Conv2dBackwardW, Conv2dBackwardX, ConvPass, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dispatch, Enlarge,
+    Fused, Lowering, MixBackward, NormMode, Operand, Padding, Pass, Resample2d, Resample2dBackward, Resample2dBackwardRelu, Running, SampleBroadcast, Slice,
+    Tuning, View,
 };
 use crate::error::Result;
 use crate::shape::{Channels, Conv, Shape};
@@ -41,6 +42,7 @@ const fn op(name: &'static str, stem: &'static str, summary: &'static str, gradi
 
 const NO_OPERANDS: Gradient = Gradient::None("it has no operands");
 const NOT_TRAINED: Gradient = Gradient::None("a filter of finished pictures; nothing is trained through it");
+const FUSED: Gradient = Gradient::None("plans put it in place of what was recorded, which has one");
 const OF_SUMS: Gradient = Gradient::None("those of batch_norm and batch_norm_bwd cover it");
 const THIRD: Gradient = Gradient::None("third derivatives are not needed by any loss here");
 const SECOND_LOSS: Gradient = Gradient::None("second derivatives of losses are not needed by any net here");
@@ -168,6 +170,16 @@ pub const OPS: &[OpInfo] = &[
         |t, _| resample(t),
     ),
     op("resample2d_bwd", "resample2d", "the adjoint of resample2d", Gradient::Op("resample2d"), |t, _| resample(t)),
+    op("resample2d_bwd_relu", "resample2d", "the adjoint of resample2d, times the derivative of a ReLU before it", FUSED, |t, _| {
+        for padding in [Padding::Reflect, Padding::Replicate] {
+            let pad = Resample2d { enlarge: Enlarge::No, padding, pad: 1 };
+            let x = input(t);
+            let dy = t.input("dy", Shape { h: t.shape(x).h + 2, w: t.shape(x).w + 2, ..t.shape(x) });
+            let shape = t.shape(x);
+            t.push_one(Resample2dBackwardRelu(pad), &[dy, x], shape);
+        }
+        Ok(())
+    }),
     op("batch_norm", "batch_norm", "y = (x - mean) rstd gamma + beta", Gradient::Op("batch_norm_bwd"), batch_norm),
     op("batch_norm_stats", "batch_norm", "mean and 1 / sqrt(var + eps) by channel and group", Gradient::None("that of batch_norm covers it"), batch_norm),
     op("batch_norm_running", "batch_norm", "statistics from running mean and variance", Gradient::None("running statistics are not trained"), batch_norm),
@@ -409,6 +421,18 @@ fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Result<()> {
         let w = t.param(s, &w);
         let y = if transposed { t.conv_transpose2d(x, w, None, Conv::new(3, 1, 1))? } else { t.conv2d(x, w, None, Conv::new(3, 1, 1))? };
         differentiate(t, y, &[x, w])?;
+        // As plans read a map through its padding.
+        for border in [Padding::Reflect, Padding::Replicate].map(Some).into_iter().filter(|_| !transposed) {
+            for kernel in [3, 4] {
+                let conv = Conv::new(kernel, 1, 1);
+                let shape = Shape { c: co.into(), h: side + 3 - kernel, w: side + 3 - kernel, ..t.shape(x) };
+                let weight = Shape::new(conv.taps(), 1, t.shape(x).c.physical(), co);
+                let (w, dy) = (t.input("w", weight), t.input("dy", shape));
+                let pass = |pass| ConvPass { fused: Fused { border, ..Fused::default() }, ..ConvPass::new(pass, conv, false) };
+                t.push_one(pass(Pass::Conv), &[x, w], shape);
+                t.push_one(pass(Pass::ConvW), &[x, dy], weight);
+            }
+        }
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
+use std::fmt;
 
 /// How a picture is enlarged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +46,7 @@ impl Enlarge {
 }
 
 /// What stands around a padded picture.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Padding {
     /// Its mirror image, without the edge.
     Reflect,
@@ -59,6 +60,20 @@ impl Padding {
             Padding::Reflect => 0,
             Padding::Replicate => 1,
         }
+    }
+
+    /// `BORDER` of the kernels that read a map through its padding.
+    pub(super) fn border(self) -> u32 {
+        self.kind() + 1
+    }
+}
+
+impl fmt::Display for Padding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Padding::Reflect => "reflect",
+            Padding::Replicate => "replicate",
+        })
     }
 }
 
@@ -78,12 +93,23 @@ pub struct Resample2d {
 pub struct Resample2dBackward(pub Resample2d);
 
 impl Resample2d {
-    fn dispatch(&self, entry: &'static str, from: &Operand, to: &Operand, [small, large]: [&Shape; 2]) -> Dispatch {
+    fn dispatch(&self, entry: &'static str, from: &Operand, to: &Operand, [small, large]: [&Shape; 2], mask: Option<&Operand>) -> Dispatch {
         let d = Dispatch::new("resample2d", entry).tune("KIND", self.enlarge.kind()).tune("PADDING", self.padding.kind());
-        let d = d.bind("x", Bind::In(0)).bind("y", Bind::Out(0)).u("vec4s", to.shape.vec4s() as u32).u("width", to.shape.c.vec4s());
+        let d = d.bind("x", Bind::In(0));
+        let d = if mask.is_some() { d.bind("mask", Bind::In(1)).bind("z", Bind::Out(0)) } else { d.bind("y", Bind::Out(0)) };
+        let d = d.u("vec4s", to.shape.vec4s() as u32).u("width", to.shape.c.vec4s());
         let d = d.u("small_h", small.h).u("small_w", small.w);
-        d.u("large_h", large.h).u("large_w", large.w).u("pad", self.pad).view("x", from).view("y", to).over(to.shape.vec4s())
+        d.u("large_h", large.h).u("large_w", large.w).u("pad", self.pad).view("x", from).view("y", to).view("mask", mask.unwrap_or(to)).over(to.shape.vec4s())
     }
+}
+
+/// A padding as others see it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PadPass {
+    /// The padded map.
+    Forward(Resample2d),
+    /// Its adjoint.
+    Backward(Resample2d),
 }
 
 impl Op for Resample2d {
@@ -91,9 +117,13 @@ impl Op for Resample2d {
         "resample2d"
     }
 
+    fn padding(&self) -> Option<PadPass> {
+        (self.enlarge == Enlarge::No).then_some(PadPass::Forward(*self))
+    }
+
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (x, y) = (&node.inputs[0], &node.outputs[0]);
-        vec![self.dispatch("resample2d", x, y, [&x.shape, &y.shape])]
+        vec![self.dispatch("resample2d", x, y, [&x.shape, &y.shape], None)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -114,9 +144,13 @@ impl Op for Resample2dBackward {
         "resample2d_bwd"
     }
 
+    fn padding(&self) -> Option<PadPass> {
+        (self.0.enlarge == Enlarge::No).then_some(PadPass::Backward(self.0))
+    }
+
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (dy, dx) = (&node.inputs[0], &node.outputs[0]);
-        vec![self.0.dispatch("resample2d_bwd", dy, dx, [&dx.shape, &dy.shape])]
+        vec![self.0.dispatch("resample2d_bwd", dy, dx, [&dx.shape, &dy.shape], None)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -129,6 +163,31 @@ impl Op for Resample2dBackward {
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
         let flop = if self.0.enlarge == Enlarge::Bilinear { 32 } else { 4 } * outputs[0].elements();
         Cost { flop, bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+    }
+}
+
+/// The adjoint, times the derivative of a ReLU: (dy, the ReLU's operand) to dx. What the plan puts in place of the two; each gradient of a pixel
+/// that is seen twice has the same factor, so that it may be taken last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resample2dBackwardRelu(pub Resample2d);
+
+impl Op for Resample2dBackwardRelu {
+    fn name(&self) -> &'static str {
+        "resample2d_bwd_relu"
+    }
+
+    fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
+        let (dy, x, dx) = (&node.inputs[0], &node.inputs[1], &node.outputs[0]);
+        vec![self.0.dispatch("resample2d_bwd_relu", dy, dx, [&dx.shape, &dy.shape], Some(x))]
+    }
+
+    fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
+        b.refuse(self.name(), "it was fused for a plan; differentiate what was recorded")
+    }
+
+    fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
+        let Cost { flop, bytes } = Resample2dBackward(self.0).cost(&inputs[..1], outputs);
+        Cost { flop: flop + outputs[0].elements(), bytes: bytes + inputs[1].bytes() }
     }
 }
 

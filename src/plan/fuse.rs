@@ -1,17 +1,23 @@
-//! Rewriting: convolutions take over the (leaky) ReLUs beside them.
+//! Rewriting: convolutions take over what stands beside them, padding (`border.rs`) and (leaky) ReLUs.
 //!
-//! Three rules, each exact (the same numbers are multiplied and added in the same order):
+//! For the latter three rules, each exact (the same numbers are multiplied and added in the same order):
 //! 1. An operand of a convolution pass that is `f(x)`: the pass reads `x` and applies `f` as it loads.
 //! 2. The derivative of `f` behind an input gradient that nothing else reads: the pass multiplies by it as it stores.
 //! 3. An activation whose result nobody reads any more is dropped.
 
+use super::border::{paddings, pass_of};
 use super::graph::{GraphNode, PlanOp};
-use crate::ops::{Act, ActPass, ConvPass, Pass};
+use crate::ops::{Act, ActPass, Pass};
 use crate::tape::{Tape, Tensor};
 use std::collections::{HashMap, HashSet};
 
-/// Applies the rules. `keep` is read by the host and therefore stays.
-pub(super) fn activations(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
+/// All of it. `keep` is read by the host and therefore stays.
+pub(super) fn neighbours(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
+    paddings(live, keep);
+    activations(tape, live, keep);
+}
+
+fn activations(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
     // What each rectifier's result is made from.
     let made: HashMap<Tensor, (Act, Tensor)> = live
         .iter()
@@ -39,15 +45,6 @@ pub(super) fn activations(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Te
     derivatives(tape, live, keep);
     let read: HashSet<Tensor> = live.iter().flat_map(|n| n.inputs.iter().copied()).chain(keep.iter().copied()).collect();
     live.retain(|n| !matches!(n.op.activation(), Some(ActPass::Forward(_))) || read.contains(&n.outputs[0]));
-}
-
-/// The convolution pass that a node is.
-fn pass_of(node: &GraphNode<'_>) -> Option<ConvPass> {
-    let mut pass = node.op.convolution()?;
-    if matches!(pass.pass, Pass::Conv | Pass::Transposed) {
-        pass.bias |= node.inputs.len() > 2;
-    }
-    Some(pass)
 }
 
 fn derivatives(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {

@@ -3,6 +3,7 @@
 //! [`Plan::new`] needs no device. [`Plan::prepare`] makes buffers, pipelines and bind groups once; a [`Program`]'s step
 //! only writes the step uniform and encodes.
 
+mod border;
 mod check;
 mod fuse;
 mod graph;
@@ -45,7 +46,7 @@ pub struct PlanOptions {
     pub memory_limit: Option<u64>,
     /// Put guard words behind every buffer, so that [`Program::run_checked`] sees writes outside.
     pub guards: bool,
-    /// Let convolutions take over the activations beside them.
+    /// Let convolutions take over the activations and the padding beside them.
     pub fuse: bool,
     /// Make activations that gradients read again, a segment of the forward pass at a time, instead of keeping them: less memory, the same
     /// results, up to one more forward pass of time.
@@ -148,7 +149,7 @@ impl Plan {
             (tape, live)
         };
         if options.fuse {
-            fuse::activations(tape, &mut live, keep);
+            fuse::neighbours(tape, &mut live, keep);
         }
         let mut layout = layout::lay_out(tape, &live);
         let kept: HashSet<Tensor> = keep.iter().copied().collect();
@@ -218,9 +219,9 @@ impl Plan {
 
     /// What a node computes, if it is a pass of a convolution.
     pub fn problem(&self, node: &PlanNode) -> Option<Problem> {
-        let ConvPass { pass, conv, .. } = node.convolution?;
+        let ConvPass { pass, conv, fused, .. } = node.convolution?;
         let shape = |t: &Tensor| self.shapes[t.index()];
-        Some(Problem { pass, inputs: [shape(&node.inputs[0]), shape(&node.inputs[1])], output: shape(&node.outputs[0]), conv })
+        Some(Problem { pass, inputs: [shape(&node.inputs[0]), shape(&node.inputs[1])], output: shape(&node.outputs[0]), conv, border: fused.border })
     }
 
     /// Bytes by use.

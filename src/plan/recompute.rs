@@ -52,7 +52,7 @@ pub(super) fn rewrite<'t>(tape: &'t Tape, store: &Store, live: Vec<GraphNode<'t>
 fn peak(made: &Recomputed<'_>, keep: &[Tensor], fuse: bool) -> u64 {
     let mut nodes = copies(&made.nodes);
     if fuse {
-        fuse::activations(&made.tensors, &mut nodes, keep);
+        fuse::neighbours(&made.tensors, &mut nodes, keep);
     }
     let layout = layout::lay_out(&made.tensors, &nodes);
     let roots = slots::lifetimes(&nodes, &layout, &keep.iter().copied().collect());

@@ -16,7 +16,7 @@ const CHANNELS: u32 = 132;
 
 /// A smaller problem of the same pass that uses the same variant.
 pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
-    let Problem { pass, conv, .. } = *problem;
+    let Problem { pass, conv, border, .. } = *problem;
     let ([x, y], transposed) = (problem.layer(), pass.is_transposed());
     // Of x and y, a convolution's x is the larger map.
     let small = if transposed { x } else { y };
@@ -32,7 +32,7 @@ pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
         Shape { n: map.n.min(images), h: map.h - step * cut[0], w: map.w - step * cut[1], c }
     };
     let (x, y) = if transposed { (less(x, 1), less(y, conv.stride)) } else { (less(x, conv.stride), less(y, 1)) };
-    Problem::of_layer(pass, x, y, conv)
+    Problem { border, ..Problem::of_layer(pass, x, y, conv) }
 }
 
 /// The variant that others are held against: every product of the definition, in the simplest kernel.
@@ -50,7 +50,7 @@ pub(super) fn fault(gpu: &Gpu, problem: &Problem, variant: Variant) -> Result<Op
     // Neighbours are fused as in the nets: they are part of the kernels.
     let act = Some(Act::LeakyRelu(0.2));
     let weights = small.pass.is_weights();
-    let fused = Fused { load: [act, act.filter(|_| weights)], mask: act.filter(|_| !weights) };
+    let fused = Fused { load: [act, act.filter(|_| weights)], mask: act.filter(|_| !weights), ..Fused::default() };
     let values = operands(&[small.inputs[0], small.inputs[1], small.output]);
     let run = |variant: Variant| -> Result<Vec<f32>> {
         let mut tuning = Tuning::rule(gpu.family());
@@ -60,7 +60,7 @@ pub(super) fn fault(gpu: &Gpu, problem: &Problem, variant: Variant) -> Result<Op
         single.result()
     };
     let (want, got) = (run(plain(variant))?, run(variant)?);
-    let factor = if variant.method == Method::Winograd5 { 24.0 } else { 8.0 };
+    let factor = if variant.method.is_exact() { 8.0 } else { 24.0 };
     Ok(difference(factor, small.terms(), &got, &want))
 }
 

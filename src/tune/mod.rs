@@ -32,7 +32,7 @@ pub struct Load {
 impl Load {
     /// Arithmetic and traffic of one of them.
     pub fn cost(&self) -> Cost {
-        let Problem { pass, inputs, output, conv } = self.problem;
+        let Problem { pass, inputs, output, conv, .. } = self.problem;
         ConvPass::new(pass, conv, false).cost(&inputs, &[output])
     }
 

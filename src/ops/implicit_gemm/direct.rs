@@ -23,7 +23,7 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let slices = product.blocks.div_ceil(slice);
     let partial = slices > 1;
     let (y_off, y_stride) = if partial { (0, product.cols) } else { (y.offset, y.stride) };
-    let d = variant.tile.dispatch(DATA, &product, slices).tune("TRANS_B", u32::from(over_co));
+    let d = task.border(variant.tile.dispatch(DATA, &product, slices)).tune("TRANS_B", u32::from(over_co));
     let d = task.bind_epilogue(d.bind("x", Bind::In(0)).bind("w", Bind::In(1)), Bind::In(1));
     let d = d
         .bind("y", if partial { scratch(task, slices, true) } else { Bind::Out(0) })
@@ -69,9 +69,8 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let slice = product.blocks.div_ceil(variant.split);
     let slices = product.blocks.div_ceil(slice);
     let partial = slices > 1;
-    let d = variant
-        .tile
-        .dispatch(WEIGHTS, &product, slices)
+    let d = task
+        .border(variant.tile.dispatch(WEIGHTS, &product, slices))
         .tune("TRANS_OUT", u32::from(swap))
         .bind("x", Bind::In(gathered))
         .bind("g", Bind::In(other))

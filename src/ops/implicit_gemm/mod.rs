@@ -16,7 +16,7 @@ pub use problem::{Pass, Problem};
 pub use tuning::Tuning;
 pub use variant::{Method, Tile, Variant, Wish};
 
-use super::{Act, Bind, Cost, Dispatch, Lowering, Operand};
+use super::{Act, Bind, Cost, Dispatch, Lowering, Operand, Padding};
 use crate::shape::{Channels, Conv, Shape};
 use problem::Product;
 
@@ -27,6 +27,8 @@ pub struct Fused {
     pub load: [Option<Act>; 2],
     /// The derivative of a (leaky) ReLU that the result is multiplied by; the operand of that activation is the last input.
     pub mask: Option<Act>,
+    /// What stands around the map that the kernel walks over, as wide as the convolution's padding; `None`: zeros.
+    pub border: Option<Padding>,
 }
 
 /// The factor of negative values of an activation on load: 1 leaves them as they are.
@@ -54,6 +56,11 @@ impl Task<'_> {
         &self.node.outputs[0]
     }
 
+    /// The constant that says what stands around the map that the kernel walks over.
+    fn border(&self, d: Dispatch) -> Dispatch {
+        self.problem.border.into_iter().fold(d, |d, padding| d.tune("BORDER", padding.border()))
+    }
+
     /// Binds the bias and the mask of `lib/epilogue.wgsl`. What is missing must be bound all the same: `instead`, which is not read.
     fn bind_epilogue(&self, d: Dispatch, instead: Bind) -> Dispatch {
         d.bind("bias", self.bias.map_or(instead, Bind::In)).bind("mask", self.mask.map_or(instead, Bind::In))
@@ -72,7 +79,7 @@ impl Task<'_> {
 
 /// The dispatches of a pass. Inputs: the two operands, then the bias if `bias`, then the operand of the fused mask if there is one.
 pub(super) fn lower(node: &Lowering<'_>, pass: Pass, conv: Conv, bias: bool, accumulate: bool, fused: Fused) -> Vec<Dispatch> {
-    let problem = Problem { pass, inputs: [node.inputs[0].shape, node.inputs[1].shape], output: node.outputs[0].shape, conv };
+    let problem = Problem { pass, inputs: [node.inputs[0].shape, node.inputs[1].shape], output: node.outputs[0].shape, conv, border: fused.border };
     let mask = fused.mask.is_some().then(|| 2 + usize::from(bias));
     let task = Task { problem, node, fused, bias: bias.then_some(2), mask, accumulate };
     let variant = node.tuning.choose(&problem);

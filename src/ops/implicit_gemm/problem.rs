@@ -1,6 +1,7 @@
 //! What is to be computed: a pass of a convolution and its exact shapes, and the matrix product that it is.
 
 use super::Method;
+use crate::ops::Padding;
 use crate::shape::{Conv, Shape};
 use std::fmt;
 
@@ -69,12 +70,15 @@ pub struct Problem {
     pub output: Shape,
     /// Kernel, stride, padding.
     pub conv: Conv,
+    /// What the padding is where it is not zeros: of `conv2d` and `conv2d_bwd_w` only.
+    pub border: Option<Padding>,
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, y] = [self.inputs[0], self.inputs[1], self.output].map(|s| s.to_string().replace(' ', ""));
-        write!(f, "{} {a} {b} -> {y} {}", self.pass.name(), self.conv)
+        write!(f, "{} {a} {b} -> {y} {}", self.pass.name(), self.conv)?;
+        self.border.map_or(Ok(()), |border| write!(f, " {border}"))
     }
 }
 
@@ -99,7 +103,7 @@ impl Problem {
             Pass::ConvX | Pass::TransposedX => ([y, w], x),
             Pass::ConvW | Pass::TransposedW => ([x, y], w),
         };
-        Problem { pass, inputs, output, conv }
+        Problem { pass, inputs, output, conv, border: None }
     }
 
     /// The layer's input and output.
@@ -143,16 +147,17 @@ impl Problem {
     /// Whether a method applies.
     pub fn allows(&self, method: Method) -> bool {
         let Conv { kernel, stride, pad, .. } = self.conv;
+        let halves = kernel == 4 && stride == 2 && pad == 1;
+        let keeps = stride == 1 && (pad < kernel || self.border.is_some());
+        // A result within one tile gains nothing, and what is constant there (one pixel enlarged) must stay so: a norm of it would multiply each
+        // rounding by 1 / sqrt(eps).
+        let [_, y] = self.layer();
+        let exceeds = |tile: u32| y.h.min(y.w) > tile;
         match method {
             Method::Direct => true,
-            Method::Winograd3 => kernel == 4 && stride == 2 && pad == 1,
-            Method::Winograd5 if kernel == 3 => {
-                // A result within one tile gains nothing, and what is constant there (one pixel enlarged) must stay so: a norm of it would multiply
-                // each rounding by 1 / sqrt(eps).
-                let [_, y] = self.layer();
-                stride == 1 && pad < 3 && y.h.min(y.w) > 3
-            }
-            Method::Winograd5 => kernel == 4 && (stride == 2 && pad == 1 || stride == 1 && pad <= 3),
+            Method::Winograd3 => halves,
+            Method::Winograd5 => halves || keeps && (kernel == 4 || kernel == 3 && exceeds(3)),
+            Method::Winograd6 => keeps && (kernel == 4 && exceeds(3) || kernel == 3 && exceeds(4)),
         }
     }
 }

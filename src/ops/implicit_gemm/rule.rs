@@ -1,7 +1,7 @@
 //! The built-in choice of a variant, for devices that nobody has measured (and for runs that must not depend on a measurement).
 //!
 //! A method costs its multiply-adds and its traffic; what a byte costs in FLOP is a fact of the kind of device. The constants were
-//! fitted to measured layers of pix2pix-256 (docs/decisions.md); what they decide is which of three methods is least.
+//! fitted to measured layers of pix2pix-256 (docs/decisions.md); what they decide is which of the methods is least.
 
 use super::problem::Product;
 use super::winograd;
@@ -27,11 +27,10 @@ const SLICE: u32 = 32;
 
 /// The choice.
 pub(super) fn choose(family: Family, problem: &Problem) -> Variant {
-    let methods = [Method::Direct, Method::Winograd3, Method::Winograd5];
     // Maps of a few channels (RGB, one logit) are all transform and no product.
     let thin = problem.inputs.iter().chain([&problem.output]).any(|s| s.c.vec4s() < THIN);
     let fits = |m: &Method| *m == Method::Direct || !thin && problem.allows(*m) && winograd::fits(problem, *m);
-    let method = methods.into_iter().filter(fits).min_by(|a, b| cost(family, problem, *a).total_cmp(&cost(family, problem, *b)));
+    let method = Method::ALL.into_iter().filter(fits).min_by(|a, b| cost(family, problem, *a).total_cmp(&cost(family, problem, *b)));
     let method = method.expect("the direct one is always there");
     let product = product(problem, method);
     let tile = tile(family, problem, method, &product);

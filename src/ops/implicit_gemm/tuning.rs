@@ -45,7 +45,7 @@ impl Tuning {
             };
             all.push(Tuning::rule(family));
             for tile in tiles {
-                for method in ["direct", "direct split4", "winograd3", "winograd5"] {
+                for method in ["direct", "direct split4", "winograd3", "winograd5", "winograd6"] {
                     let wish = format!("{method} {tile}").parse().expect("a variant");
                     all.push(Tuning::rule(family).force(wish));
                 }

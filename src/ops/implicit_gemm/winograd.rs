@@ -1,6 +1,6 @@
 //! Minimal filtering: transforms to points, a matrix product a point, and back (`shaders/lib/winograd.wgsl`).
 //!
-//! A k4 s1 layer is filtered as it is, F(2x2, 4x4), and so is a k3 s1 layer, F(3x3, 3x3). A k4 s2 layer falls into 2x2 phases with 2x2 taps each: where it gathers, the
+//! A k4 s1 layer is filtered as it is, F(2x2, 4x4) or F(3x3, 4x4), and so is a k3 s1 layer, F(3x3, 3x3) or F(4x4, 3x3). A k4 s2 layer falls into 2x2 phases with 2x2 taps each: where it gathers, the
 //! phases are more channels to sum over; where it spreads, each phase of the result is a product of its own.
 
 use super::{Method, Pass, Problem, Product, Task, Variant, slope};
@@ -36,6 +36,8 @@ impl Filter {
         let (file, tile, n) = match (method, s) {
             (Method::Winograd3, _) => ("conv2d_winograd_22", 2, 3),
             (_, 2) => ("conv2d_winograd_42", 4, 5),
+            (Method::Winograd6, _) if problem.conv.kernel == 3 => ("conv2d_winograd_43", 4, 6),
+            (Method::Winograd6, _) => ("conv2d_winograd_34", 3, 6),
             _ if problem.conv.kernel == 3 => ("conv2d_winograd_33", 3, 5),
             _ => ("conv2d_winograd_24", 2, 5),
         };
@@ -255,7 +257,7 @@ fn data_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, t
     let to_points =
         |file, entry, input, at, bytes| Dispatch::new(file, entry).bind("map", Bind::In(input)).bind("points_out", Bind::Scratch { at, bytes, write: true });
     let d = to_points(filter.file, "wino_data", 0, DATA, data_bytes);
-    let of_x = without_epilogue(task, filter.finish(d, blocks, filter.padded(), filter.phases, &block));
+    let of_x = without_epilogue(task, filter.finish(task.border(d), blocks, filter.padded(), filter.phases, &block));
 
     let taps = match (gathers, strided) {
         (true, false) => [0, 0, 1],
@@ -317,7 +319,7 @@ fn weights_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes
     (block.step, block.shift, block.pad) = (problem.conv.stride, 1, problem.conv.pad as i32);
     let to_points =
         |entry, input, at, bytes| Dispatch::new(filter.file, entry).bind("map", Bind::In(input)).bind("points_out", Bind::Scratch { at, bytes, write: true });
-    let of_x = filter.finish(to_points("wino_data", walked, DATA, data_bytes), x4, filter.padded(), filter.phases, &block);
+    let of_x = filter.finish(task.border(to_points("wino_data", walked, DATA, data_bytes)), x4, filter.padded(), filter.phases, &block);
     let block = Block { slope: slope(task.fused.load[other]), ..Block::new(g, filter.padded() * g4, 0, g4) };
     let of_g = filter.finish(to_points("wino_tile", other, OTHER, tile_bytes), g4, filter.padded(), 1, &block);
 
@@ -363,7 +365,7 @@ mod tests {
     #[test]
     fn the_layer_that_takes_a_third_of_a_step_has_a_fraction_of_its_products() {
         let (x, y) = (Shape::new(1, 32, 32, 256), Shape::new(1, 31, 31, 512));
-        let problem = Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 256, 512)], output: y, conv: Conv::new(4, 1, 1) };
+        let problem = Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 256, 512)], output: y, conv: Conv::new(4, 1, 1), border: None };
         let filter = Filter::new(&problem, Method::Winograd5);
         assert_eq!((filter.tiles, filter.points()), (256, 25));
         let products = f64::from(filter.points() * filter.tiles);

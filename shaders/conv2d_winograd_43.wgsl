@@ -1,0 +1,10 @@
+// use: index, border, epilogue, winograd_6, winograd
+// Minimal filtering F(4x4, 3x3) of the k3 s1 layers: 36 products in place of 144.
+
+const TILE: u32 = 4u;
+const TAPS: u32 = 3u;
+
+fn spread_taps(g: array<vec4<f32>, 3>) -> array<vec4<f32>, 6> { return spread3(g); }
+fn spread_tile(g: array<vec4<f32>, 4>) -> array<vec4<f32>, 6> { return spread4(g); }
+fn gather_tile(m: array<vec4<f32>, 6>) -> array<vec4<f32>, 4> { return gather4(m); }
+fn gather_taps(m: array<vec4<f32>, 6>) -> array<vec4<f32>, 3> { return gather3(m); }
