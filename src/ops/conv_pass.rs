@@ -1,6 +1,6 @@
 //! A pass of a convolution with its fused neighbours: what the plan puts in place of recorded nodes.
 
-use super::implicit_gemm::{self as gemm, Fused, Pass};
+use super::implicit_gemm::{self as gemm, Fused, Pass, Problem};
 use super::{Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::{Conv, Shape};
@@ -28,6 +28,12 @@ impl ConvPass {
     /// A pass on its own.
     pub const fn new(pass: Pass, conv: Conv, accumulate: bool) -> Self {
         ConvPass { pass, conv, bias: false, accumulate, fused: Fused { load: [None, None], mask: None, border: None } }
+    }
+
+    /// A problem's pass on its own.
+    pub fn of(problem: &Problem) -> Self {
+        let pass = ConvPass::new(problem.pass, problem.conv, false);
+        ConvPass { fused: Fused { border: problem.border, ..pass.fused }, ..pass }
     }
 
     /// The dispatches; `bias` is told by the number of inputs where nothing is fused.

@@ -62,6 +62,17 @@ impl Padding {
         }
     }
 
+    /// The pixel of a line of `side` that is seen at `at`, which lies outside by no more than the padding.
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the bench's reference needs it"))]
+    pub(crate) fn seen(self, at: i64, side: u32) -> usize {
+        let last = i64::from(side) - 1;
+        (match self {
+            Padding::Reflect if at.abs() > last => 2 * last - at.abs(),
+            Padding::Reflect => at.abs(),
+            Padding::Replicate => at.clamp(0, last),
+        }) as usize
+    }
+
     /// `BORDER` of the kernels that read a map through its padding.
     pub(super) fn border(self) -> u32 {
         self.kind() + 1

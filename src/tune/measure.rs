@@ -228,12 +228,12 @@ pub(super) struct Single {
 impl Single {
     /// Makes it. `values` are the operands', then that of the fused mask if there is one.
     pub fn new(gpu: &Gpu, problem: &Problem, tuning: Tuning, fused: Fused, values: &[Vec<u8>]) -> Result<Single> {
-        let Problem { pass, inputs: [a, b], output, conv, border } = *problem;
+        let Problem { inputs: [a, b], output, border, .. } = *problem;
         let shapes = [a, b, output];
         let used = if fused.mask.is_some() { 3 } else { 2 };
         let mut tape = Tape::new();
         let inputs: Vec<Tensor> = shapes[..used].iter().map(|shape| tape.input("operand", *shape)).collect();
-        let result = tape.push_one(ConvPass { fused: Fused { border, ..fused }, ..ConvPass::new(pass, conv, false) }, &inputs, output);
+        let result = tape.push_one(ConvPass { fused: Fused { border, ..fused }, ..ConvPass::of(problem) }, &inputs, output);
         let store = Store::new();
         let options = PlanOptions { fuse: false, tuning: Some(Arc::new(tuning)), ..PlanOptions::default() };
         let program = Plan::new(&tape, &store, &[result], gpu.family(), options)?.prepare(gpu, &store)?;

@@ -32,8 +32,7 @@ pub struct Load {
 impl Load {
     /// Arithmetic and traffic of one of them.
     pub fn cost(&self) -> Cost {
-        let Problem { pass, inputs, output, conv, .. } = self.problem;
-        ConvPass::new(pass, conv, false).cost(&inputs, &[output])
+        ConvPass::of(&self.problem).cost(&self.problem.inputs, &[self.problem.output])
     }
 
     /// A guess at its share of a step; only proportions matter.

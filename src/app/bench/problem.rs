@@ -29,7 +29,8 @@ const SAMPLES: u64 = 256;
 pub(super) fn name(problem: &Problem) -> String {
     let ([a, b], y) = (problem.inputs.map(|s| dense(&s)), dense(&problem.output));
     let operands = if problem.pass.is_weights() { format!("{a} {b}") } else { a };
-    format!("{} {operands} -> {y} {}", problem.pass.name(), problem.conv)
+    let border = problem.border.map(|b| format!(" {b}")).unwrap_or_default();
+    format!("{} {operands} -> {y} {}{border}", problem.pass.name(), problem.conv)
 }
 
 /// Bytes of operands and result, and of the largest of them.
@@ -45,7 +46,7 @@ pub(super) fn bytes(problem: &Problem) -> (u64, u64) {
 pub(super) fn measure(problem: &Problem, gpu: &Gpu, seconds: f64) -> Result<Measured> {
     let mut tape = Tape::new();
     let inputs = problem.inputs.map(|shape| tape.input("operand", shape));
-    let output = tape.push_one(ConvPass::new(problem.pass, problem.conv, false), &inputs, problem.output);
+    let output = tape.push_one(ConvPass::of(problem), &inputs, problem.output);
     let store = Store::new();
     let program = Plan::new(&tape, &store, &[output], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)?;
     let values = [0, 1].map(|at| random(problem.inputs[at].elements(), at as u32));
@@ -93,7 +94,10 @@ fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
     let rows = px.c.physical() as usize;
     let product = |i: usize, j: usize| f64::from(values[0][i]) * f64::from(values[1][j]);
     // The place on the large side under a tap of the small one, and the other way round.
-    let under = |at: usize, tap: usize, side: u32| (at * s + tap).checked_sub(p).filter(|b| *b < side as usize);
+    let under = |at: usize, tap: usize, side: u32| match problem.border {
+        Some(padding) => Some(padding.seen((at * s + tap) as i64 - p as i64, side)),
+        None => (at * s + tap).checked_sub(p).filter(|b| *b < side as usize),
+    };
     let over = |at: usize, tap: usize, side: u32| (at + p).checked_sub(tap).filter(|d| d % s == 0 && d / s < side as usize).map(|d| d / s);
     let pixel = |shape: &Shape, n: usize, y: usize, x: usize| (n * shape.h as usize + y) * shape.w as usize + x;
     let split = |shape: &Shape, at: usize, c: usize| {
