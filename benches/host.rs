@@ -1,8 +1,8 @@
-//! What the host spends: recording and planning a training step, encoding one, and the memory of tapes and plans.
-//! `cargo bench --bench host`, `cargo bench --bench host -- plan` for some of it.
+//! What the host spends: recording and planning a training step, encoding one, and the memory of
+//! tapes and plans. `cargo bench --bench host`, `cargo bench --bench host -- plan` for some of it.
 //!
-//! Goals: pix2pix at 256x256 is recorded and planned within 150 ms (what a person waits for before anything happens), and encoding
-//! takes at most 2 µs a dispatch.
+//! Goals: pix2pix at 256x256 is recorded and planned within 150 ms (what a person waits for before
+//! anything happens), and encoding takes at most 2 µs a dispatch.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pixtape::gpu::Family;
@@ -83,14 +83,29 @@ fn plan(c: &mut Criterion) {
 fn memory(_: &mut Criterion) {
     let kib = |bytes: usize| bytes as f64 / 1024.0;
     let (tape, kept, most) = bytes(tape);
-    println!("tape of unet_256 and its derivative: {} nodes, {:.1} KiB (at most {:.1})", tape.nodes().len(), kib(kept), kib(most));
-    let (plan, kept, most) = bytes(|| Pix2Pix::plan(&config(256, 8, 64), Family::Workgroup, PlanOptions::default()).expect("a plan"));
-    println!("plan of pix2pix-256: {} nodes, {:.1} KiB (at most {:.1}, tape and store included)\n", plan.nodes().len(), kib(kept), kib(most));
+    println!(
+        "tape of unet_256 and its derivative: {} nodes, {:.1} KiB (at most {:.1})",
+        tape.nodes().len(),
+        kib(kept),
+        kib(most)
+    );
+    let (plan, kept, most) = bytes(|| {
+        Pix2Pix::plan(&config(256, 8, 64), Family::Workgroup, PlanOptions::default())
+            .expect("a plan")
+    });
+    println!(
+        "plan of pix2pix-256: {} nodes, {:.1} KiB (at most {:.1}, tape and store included)\n",
+        plan.nodes().len(),
+        kib(kept),
+        kib(most)
+    );
 }
 
 fn encode(c: &mut Criterion) {
     let gpu = match pollster::block_on(Gpu::request(&Default::default())) {
-        Err(Error::Adapter(message)) => return println!("encoding: SKIPPED (no adapter): {message}"),
+        Err(Error::Adapter(message)) => {
+            return println!("encoding: SKIPPED (no adapter): {message}");
+        }
         found => found.expect("a device"),
     };
     // A small net has as many dispatches as a large one, and does not fill the memory.

@@ -1,6 +1,6 @@
-//! You will learn: how a net is recorded, what the tape checks, and how `backward` records the gradient as more operations.
-//! Run: `cargo run --release --example 02_tape`
-//! Expect: `the slope along the gradient is …, differences say …`
+//! You will learn: how a net is recorded, what the tape checks, and how `backward` records the
+//! gradient as more operations. Run: `cargo run --release --example 02_tape` Expect:
+//! `the slope along the gradient is …, differences say …`
 
 use pixtape::ops::Act;
 use pixtape::store::Layout;
@@ -9,7 +9,8 @@ use pixtape::{Conv, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Ta
 fn main() -> Result<()> {
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
 
-    // Parameters lie in the store, by name and in the layout of public files: a 3x3 convolution from 3 to 8 channels, and its bias.
+    // Parameters lie in the store, by name and in the layout of public files: a 3x3 convolution
+    // from 3 to 8 channels, and its bias.
     let mut store = Store::new();
     let weight = store.param("net", "weight", Layout::Conv { ci: 3.into(), co: 8, kernel: 3 });
     let bias = store.param("net", "bias", Layout::Vector(8.into()));
@@ -36,7 +37,8 @@ fn main() -> Result<()> {
         println!("  {}", node.label);
     }
 
-    let program = Plan::new(&tape, &store, &[loss], gpu.family(), PlanOptions::default())?.prepare(&gpu, &store)?;
+    let program = Plan::new(&tape, &store, &[loss], gpu.family(), PlanOptions::default())?
+        .prepare(&gpu, &store)?;
     program.write(x, &wave(3 * 64, 0.7))?;
     store.write(&gpu, bias.value, &bias.layout, &[0.0; 8])?;
 
@@ -48,12 +50,22 @@ fn main() -> Result<()> {
         Ok(pollster::block_on(program.read(loss))?[0].into())
     };
     at(&values)?;
-    let gradient = pollster::block_on(store.read(&gpu, weight.gradient.expect("it is trainable"), &weight.layout))?;
+    let gradient = pollster::block_on(store.read(
+        &gpu,
+        weight.gradient.expect("it is trainable"),
+        &weight.layout,
+    ))?;
 
     // Walk a little along the gradient, both ways: the loss changes by its length.
     let length = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
     let by = 0.02;
-    let moved = |way: f64| values.iter().zip(&gradient).map(|(v, g)| v + (way * by * f64::from(*g) / length) as f32).collect::<Vec<_>>();
+    let moved = |way: f64| {
+        values
+            .iter()
+            .zip(&gradient)
+            .map(|(v, g)| v + (way * by * f64::from(*g) / length) as f32)
+            .collect::<Vec<_>>()
+    };
     let slope = (at(&moved(1.0))? - at(&moved(-1.0))?) / (2.0 * by);
     println!("the slope along the gradient is {length:.4}, differences say {slope:.4}");
     assert!((slope - length).abs() < 0.01 * length);

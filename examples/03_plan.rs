@@ -1,5 +1,5 @@
-//! You will learn: what a plan decides before anything runs: the order, who shares which memory, what it all costs.
-//! Run: `cargo run --release --example 03_plan` (`-- --smoke`: a small net)
+//! You will learn: what a plan decides before anything runs: the order, who shares which memory,
+//! what it all costs. Run: `cargo run --release --example 03_plan` (`-- --smoke`: a small net)
 //! Expect: `… slots hold … tensors: … MiB in place of …`
 //!
 //! No device is needed, nor looked for: a plan is made from shapes.
@@ -35,12 +35,19 @@ fn main() -> Result<()> {
 
     // Who lies in the slot that most tensors pass through, and when.
     let lives = plan.lives();
-    let busiest = (0..plan.slots().len()).max_by_key(|slot| lives.iter().filter(|l| l.slot == *slot).count()).expect("there are slots");
+    let busiest = (0..plan.slots().len())
+        .max_by_key(|slot| lives.iter().filter(|l| l.slot == *slot).count())
+        .expect("there are slots");
     println!("\nslot {busiest}, {} bytes:", plan.slots()[busiest]);
     let mut inside: Vec<_> = lives.iter().filter(|l| l.slot == busiest).collect();
     inside.sort_by_key(|l| l.nodes);
     for life in inside {
-        println!("  {:>9} bytes from {} to {}", life.bytes, plan.nodes()[life.nodes.0].label, plan.nodes()[life.nodes.1].label);
+        println!(
+            "  {:>9} bytes from {} to {}",
+            life.bytes,
+            plan.nodes()[life.nodes.0].label,
+            plan.nodes()[life.nodes.1].label
+        );
     }
 
     let memory = plan.memory();

@@ -1,8 +1,9 @@
-//! You will learn: how to train pix2pix from a program: configuration, pictures as bytes, losses that come back late.
-//! Run: `cargo run --release --example 04_train_pix2pix` (`-- --smoke`: two steps)
-//! Expect: `after … steps G_L1 went from … to …`
+//! You will learn: how to train pix2pix from a program: configuration, pictures as bytes, losses
+//! that come back late. Run: `cargo run --release --example 04_train_pix2pix` (`-- --smoke`: two
+//! steps) Expect: `after … steps G_L1 went from … to …`
 //!
-//! The pictures are made up: a disc on the left, the same disc with its colours turned on the right. No file is needed.
+//! The pictures are made up: a disc on the left, the same disc with its colours turned on the
+//! right. No file is needed.
 
 use pixtape::nets::UnetConfig;
 use pixtape::train::{Losses, Pix2Pix, Pix2PixConfig};
@@ -27,7 +28,8 @@ fn main() -> Result<()> {
     let mut trainer = Pix2Pix::new(&gpu, config, PlanOptions::default())?;
     println!("{} on {}", trainer.program().plan().memory(), gpu.name());
 
-    // A step does not wait for the device: the losses it returns are those of steps a little earlier.
+    // A step does not wait for the device: the losses it returns are those of steps a little
+    // earlier.
     let mut losses: Vec<Losses> = Vec::new();
     for step in 0..steps {
         let (input, target) = pair(step);
@@ -36,16 +38,25 @@ fn main() -> Result<()> {
     // At the end, wait for the rest.
     losses.extend(trainer.finish()?);
 
-    for row in losses.iter().filter(|l| l.step == 1 || l.step % 25 == 0 || l.step == u64::from(steps)) {
-        let named: Vec<String> = row.named.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
+    for row in
+        losses.iter().filter(|l| l.step == 1 || l.step % 25 == 0 || l.step == u64::from(steps))
+    {
+        let named: Vec<String> =
+            row.named.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
         println!("step {:3}  {}", row.step, named.join("  "));
     }
     let l1 = |row: &Losses| row.get("G_L1").expect("pix2pix has it");
-    println!("after {} steps G_L1 went from {:.2} to {:.2}", losses.len(), l1(&losses[0]), l1(losses.last().expect("there were steps")));
+    println!(
+        "after {} steps G_L1 went from {:.2} to {:.2}",
+        losses.len(),
+        l1(&losses[0]),
+        l1(losses.last().expect("there were steps"))
+    );
     Ok(())
 }
 
-/// A pair of pictures, bytes [rows, columns, 3]: a disc somewhere, and the same with red, green and blue turned around.
+/// A pair of pictures, bytes [rows, columns, 3]: a disc somewhere, and the same with red, green and
+/// blue turned around.
 fn pair(number: u32) -> (Vec<u8>, Vec<u8>) {
     let [x, y, colour, _] = pixtape::rng::random(number, 0, 0, 7);
     let centre = [x, y].map(|word| 16 + i64::from(word % (SIDE - 32)));

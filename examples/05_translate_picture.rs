@@ -1,6 +1,7 @@
-//! You will learn: how to run a generator from a bare weights file, recognised by its names and shapes.
-//! Run: `cargo run --release --example 05_translate_picture -- WEIGHTS.safetensors IN.png OUT.png` (`-- --smoke`: makes its own files)
-//! Expect: `wrote …, …x… pixels`
+//! You will learn: how to run a generator from a bare weights file, recognised by its names and
+//! shapes. Run:
+//! `cargo run --release --example 05_translate_picture -- WEIGHTS.safetensors IN.png OUT.png` (`--
+//! --smoke`: makes its own files) Expect: `wrote …, …x… pixels`
 
 use pixtape::io::Picture;
 use pixtape::io::checkpoint::{TensorFile, save_weights};
@@ -16,22 +17,38 @@ fn main() -> Result<()> {
     let [weights, input, output] = match arguments.as_slice() {
         [smoke] if smoke == "--smoke" => made_up(&gpu)?,
         [weights, input, output] => [weights, input, output].map(PathBuf::from),
-        _ => return Err(Error::Usage("three files are needed: weights, the picture to translate, where to write; or --smoke".into())),
+        _ => return Err(Error::Usage(
+            "three files are needed: weights, the picture to translate, where to write; or --smoke"
+                .into(),
+        )),
     };
 
     // A public file says what net it is by what it holds: depth, widths, channels, norm.
     let file = TensorFile::read(&weights)?;
     let config = file.recognise_generator()?;
-    println!("a {config}, {} to {} channels, {} norm", config.input_nc(), config.output_nc(), config.norm());
+    println!(
+        "a {config}, {} to {} channels, {} norm",
+        config.input_nc(),
+        config.output_nc(),
+        config.norm()
+    );
     let mut store = Store::new();
     let generator = Generator::new(&mut store, "G", config)?;
     file.load_into(&gpu, &store, generator.weights())?;
 
-    // Statistics of the picture itself and no dropout: what upstream does at test time, made repeatable. Nothing is trained here,
-    // so the plan keeps no activations for a backward pass.
+    // Statistics of the picture itself and no dropout: what upstream does at test time, made
+    // repeatable. Nothing is trained here, so the plan keeps no activations for a backward pass.
     let mode = Mode { norm: NormMode::Instance, update_running: false, dropout: false };
     let picture = Picture::load(&input, config.input_nc())?;
-    let translator = Translator::new(&gpu, &store, &generator, picture.width, picture.height, mode, PlanOptions::default())?;
+    let translator = Translator::new(
+        &gpu,
+        &store,
+        &generator,
+        picture.width,
+        picture.height,
+        mode,
+        PlanOptions::default(),
+    )?;
     println!("{}", translator.program().plan().memory());
 
     let bytes = pollster::block_on(translator.run(&picture.data, 0, 0))?;
@@ -47,12 +64,22 @@ fn made_up(gpu: &Gpu) -> Result<[PathBuf; 3]> {
     pixtape::io::create_dir(&folder)?;
     let files = ["G.safetensors", "in.png", "out.png"].map(|name| folder.join(name));
 
-    let config = UnetConfig { input_nc: 3, output_nc: 3, ngf: 8, downs: 6, norm: NormKind::Batch, dropout: true, ..UnetConfig::default() };
+    let config = UnetConfig {
+        input_nc: 3,
+        output_nc: 3,
+        ngf: 8,
+        downs: 6,
+        norm: NormKind::Batch,
+        dropout: true,
+        ..UnetConfig::default()
+    };
     let mut store = Store::new();
     let generator = Generator::new(&mut store, "G", config)?;
     let mut tape = Tape::new();
     generator.weights().record_init(&mut tape, &store, InitType::Normal, 0.02, 0);
-    Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)?.step(&StepValues::default())?;
+    Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())?
+        .prepare(gpu, &store)?
+        .step(&StepValues::default())?;
     pollster::block_on(save_weights(gpu, &store, generator.weights(), 0, None, &files[0]))?;
 
     stripes(&files[1])?;
@@ -60,6 +87,8 @@ fn made_up(gpu: &Gpu) -> Result<[PathBuf; 3]> {
 }
 
 fn stripes(path: &Path) -> Result<()> {
-    let data = (0..64 * 64).flat_map(|i: u32| [(i / 8 % 2 * 255) as u8, (i / 512 % 2 * 255) as u8, 128]).collect();
+    let data = (0..64 * 64)
+        .flat_map(|i: u32| [(i / 8 % 2 * 255) as u8, (i / 512 % 2 * 255) as u8, 128])
+        .collect();
     Picture::new(64, 64, 3, data)?.save_png(path)
 }

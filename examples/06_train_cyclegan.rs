@@ -1,5 +1,6 @@
-//! You will learn: how to train between two heaps of pictures that share no pair (here red shapes and blue shapes on gray), with pools and both generators.
-//! Run: `cargo run --release --example 06_train_cyclegan` (`-- STEPS` for another number of steps)
+//! You will learn: how to train between two heaps of pictures that share no pair (here red shapes
+//! and blue shapes on gray), with pools and both generators. Run:
+//! `cargo run --release --example 06_train_cyclegan` (`-- STEPS` for another number of steps)
 //! Expect: `after … steps the cycles went from … to …`
 
 use pixtape::nets::{DiscriminatorKind, ResnetConfig};
@@ -12,7 +13,9 @@ fn main() -> Result<()> {
     let steps: u64 = match std::env::args().nth(1).as_deref() {
         None => 200,
         Some("--smoke") => 2,
-        Some(n) => n.parse().map_err(|_| Error::Usage(format!("{n}: a number of steps, or --smoke")))?,
+        Some(n) => {
+            n.parse().map_err(|_| Error::Usage(format!("{n}: a number of steps, or --smoke")))?
+        }
     };
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
     let config = CycleGanConfig {
@@ -35,10 +38,26 @@ fn main() -> Result<()> {
     }
     all.extend(trainer.finish()?);
     for losses in all.iter().filter(|l| l.step % 20 == 1) {
-        println!("step {:4}  {}", losses.step, losses.named.iter().map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  "));
+        println!(
+            "step {:4}  {}",
+            losses.step,
+            losses
+                .named
+                .iter()
+                .map(|(name, value)| format!("{name} {value:.3}"))
+                .collect::<Vec<_>>()
+                .join("  ")
+        );
     }
-    let cycles = |losses: &Losses| ["cycle_A", "cycle_B"].iter().filter_map(|name| losses.get(name)).sum::<f32>();
-    println!("after {} steps the cycles went from {:.2} to {:.2}", all.len(), cycles(&all[0]), cycles(all.last().expect("there were steps")));
+    let cycles = |losses: &Losses| {
+        ["cycle_A", "cycle_B"].iter().filter_map(|name| losses.get(name)).sum::<f32>()
+    };
+    println!(
+        "after {} steps the cycles went from {:.2} to {:.2}",
+        all.len(),
+        cycles(&all[0]),
+        cycles(all.last().expect("there were steps"))
+    );
     Ok(())
 }
 
@@ -46,5 +65,7 @@ fn main() -> Result<()> {
 fn shape(colour: [u8; 3], number: u64) -> Vec<u8> {
     let [x, y, w, h] = [3, 5, 11, 13].map(|k| (number * k % 12) as u32 + 4);
     let inside = |column: u32, row: u32| (x..x + w).contains(&column) && (y..y + h).contains(&row);
-    (0..SIDE * SIDE).flat_map(|p| if inside(p % SIDE, p / SIDE) { colour } else { [128; 3] }).collect()
+    (0..SIDE * SIDE)
+        .flat_map(|p| if inside(p % SIDE, p / SIDE) { colour } else { [128; 3] })
+        .collect()
 }

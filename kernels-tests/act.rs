@@ -25,7 +25,8 @@ fn slope(act: Act, x: f64) -> f64 {
     }
 }
 
-/// The slope from what the kernel is given: the operand, or for tanh and sigmoid the result (near 1 its rounding counts for much).
+/// The slope from what the kernel is given: the operand, or for tanh and sigmoid the result (near 1
+/// its rounding counts for much).
 fn slope_at(act: Act, x: f64, y: f64) -> f64 {
     match act {
         Act::Tanh => 1.0 - y * y,
@@ -46,16 +47,26 @@ fn forward_and_backward_match_the_reference() {
             let len = shape.elements() as usize;
             let (x, dy) = (fill::reals(len, 1, 0.25, 2.5), fill::reals(len, 2, -1.0, 1.0));
             // Both signs, but for a single element: ReLU would leave nothing of it.
-            let x: Vec<f32> = x.iter().enumerate().map(|(i, v)| if i % 3 == 1 { -v } else { *v }).collect();
+            let x: Vec<f32> =
+                x.iter().enumerate().map(|(i, v)| if i % 3 == 1 { -v } else { *v }).collect();
             let mut case = Case::new();
-            let (tx, tdy) = (case.operand("x", shape, &x, lay), case.operand("dy", shape, &dy, lay));
+            let (tx, tdy) =
+                (case.operand("x", shape, &x, lay), case.operand("dy", shape, &dy, lay));
             let y = case.tape.act(tx, act);
             let dx = case.backward(y, tdy, &[tx])[0].unwrap();
             let keep = [case.result(y, lay), case.result(dx, lay)];
             let done = case.run(gpu, &keep);
-            close("act", &format!("{what} y"), 1, &done.read(y), &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>());
+            close(
+                "act",
+                &format!("{what} y"),
+                1,
+                &done.read(y),
+                &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+            );
             let saved = wide(&done.read(y));
-            let want: Vec<f64> = (0..len).map(|i| slope_at(act, f64::from(x[i]), saved[i]) * f64::from(dy[i])).collect();
+            let want: Vec<f64> = (0..len)
+                .map(|i| slope_at(act, f64::from(x[i]), saved[i]) * f64::from(dy[i]))
+                .collect();
             close("act", &format!("{what} dx"), 1, &done.read(dx), &want);
         });
     }
@@ -72,7 +83,11 @@ fn relu_is_exact_and_its_kink_is_that_of_pytorch() {
         let y = case.tape.act(tx, act);
         let dx = case.backward(y, tdy, &[tx])[0].unwrap();
         let done = case.run(gpu, &[y, dx]);
-        exact(&name(act), &done.read(y), &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>());
+        exact(
+            &name(act),
+            &done.read(y),
+            &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+        );
         let dx = done.read(dx);
         assert_eq!(dx[2..4], [8.0 * at_zero; 2], "{act:?}: the slope at 0");
         assert_eq!(dx, x.map(|x| 8.0 * if x > 0.0 { 1.0 } else { at_zero }), "{act:?}");
@@ -82,7 +97,8 @@ fn relu_is_exact_and_its_kink_is_that_of_pytorch() {
 #[test]
 fn tanh_and_sigmoid_saturate_without_nan() {
     let Some(gpu) = support::gpu() else { return };
-    let x: Vec<f32> = vec![-1e30, -100.0, -20.0, -1e-3, -1e-20, 1e-20, 1e-3, 20.0, 100.0, 1e30, 0.0, 0.6250001];
+    let x: Vec<f32> =
+        vec![-1e30, -100.0, -20.0, -1e-3, -1e-20, 1e-20, 1e-3, 20.0, 100.0, 1e30, 0.0, 0.6250001];
     let shape = Shape::new(1, 3, 1, 4);
     for act in [Act::Tanh, Act::Sigmoid] {
         let mut case = Case::new();
@@ -90,7 +106,13 @@ fn tanh_and_sigmoid_saturate_without_nan() {
         let y = case.tape.act(tx, act);
         let dx = case.backward(y, tdy, &[tx])[0].unwrap();
         let done = case.run(gpu, &[y, dx]);
-        close("act", &name(act), 1, &done.read(y), &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>());
+        close(
+            "act",
+            &name(act),
+            1,
+            &done.read(y),
+            &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+        );
         assert!(done.read(dx).iter().all(|dx| (0.0..=1.0).contains(dx)), "{act:?}");
     }
     // Near 0 the error has to be small against the value itself.
@@ -109,13 +131,16 @@ fn the_derivative_of_a_relu_has_itself_a_derivative_in_dy() {
     let Some(gpu) = support::gpu() else { return };
     for act in [Act::Relu, Act::LeakyRelu(0.25)] {
         let shape = Shape::new(2, 3, 5, 6);
-        let [x, dy, u] = [1, 2, 3].map(|stream| fill::integers(shape.elements() as usize, stream, 4));
+        let [x, dy, u] =
+            [1, 2, 3].map(|stream| fill::integers(shape.elements() as usize, stream, 4));
         let mut case = Case::new();
-        let [tx, tdy, tu] = [("x", &x), ("dy", &dy), ("u", &u)].map(|(label, v)| case.operand(label, shape, v, Lay::Strided));
+        let [tx, tdy, tu] = [("x", &x), ("dy", &dy), ("u", &u)]
+            .map(|(label, v)| case.operand(label, shape, v, Lay::Strided));
         let dx = case.tape.push_one(ActBackward(act), &[tx, tdy], shape);
         let ddy = case.backward(dx, tu, &[tdy])[0].unwrap();
         let done = case.run(gpu, &[ddy]);
-        let want: Vec<f64> = x.iter().zip(&u).map(|(x, u)| slope(act, f64::from(*x)) * f64::from(*u)).collect();
+        let want: Vec<f64> =
+            x.iter().zip(&u).map(|(x, u)| slope(act, f64::from(*x)) * f64::from(*u)).collect();
         exact(&format!("{act:?}"), &done.read(ddy), &want);
     }
 }
@@ -123,7 +148,11 @@ fn the_derivative_of_a_relu_has_itself_a_derivative_in_dy() {
 #[test]
 fn the_references_gradient_is_that_of_the_reference() {
     for act in ALL {
-        let x: Vec<f64> = wide(&fill::reals(64, 4, 0.1, 3.0)).iter().enumerate().map(|(i, x)| if i % 2 == 0 { *x } else { -x }).collect();
+        let x: Vec<f64> = wide(&fill::reals(64, 4, 0.1, 3.0))
+            .iter()
+            .enumerate()
+            .map(|(i, x)| if i % 2 == 0 { *x } else { -x })
+            .collect();
         let gradient: Vec<f64> = x.iter().map(|x| slope(act, *x)).collect();
         directional(&name(act), |x| x.iter().map(|x| value(act, *x)).sum(), &x, &gradient);
     }

@@ -20,7 +20,8 @@ impl Reference {
         for (i, g) in g.iter().map(|g| f64::from(*g)).enumerate() {
             self.m[i] = r.beta1 * self.m[i] + (1.0 - r.beta1) * g;
             self.v[i] = r.beta2 * self.v[i] + (1.0 - r.beta2) * g * g;
-            self.w[i] -= r.lr / correct(r.beta1) * self.m[i] / (self.v[i].sqrt() / correct(r.beta2).sqrt() + r.eps);
+            self.w[i] -= r.lr / correct(r.beta1) * self.m[i]
+                / (self.v[i].sqrt() / correct(r.beta2).sqrt() + r.eps);
         }
     }
 }
@@ -44,7 +45,11 @@ fn five_steps_match_pytorchs_formula_and_padding_stays_zero() {
                 // The third parameter no longer fits the first page.
                 case.store = Store::with_page_limit(1024);
             }
-            let layouts = [Layout::Conv { ci: parts(&[3, 3]), co: 1, kernel: 1 }, Layout::Vector(parts(&[3, 5])), Layout::Vector(130.into())];
+            let layouts = [
+                Layout::Conv { ci: parts(&[3, 3]), co: 1, kernel: 1 },
+                Layout::Vector(parts(&[3, 5])),
+                Layout::Vector(130.into()),
+            ];
             let mut made: Vec<(Parameter, Reference)> = Vec::new();
             for (stream, layout) in (1..).zip(layouts) {
                 let w = fill::reals(layout.elements(), stream, -1.0, 1.0);
@@ -62,8 +67,11 @@ fn five_steps_match_pytorchs_formula_and_padding_stays_zero() {
                 let rate = Rate { lr, beta1, beta2, eps: 1e-8, t };
                 for (at, (p, reference)) in made.iter_mut().enumerate() {
                     // Small and large gradients: Adam's step should hardly tell.
-                    let g: Vec<f32> =
-                        fill::normals(reference.w.len(), 10 * t + at as u32).iter().enumerate().map(|(i, g)| g * 10f32.powi(-(i as i32 % 7))).collect();
+                    let g: Vec<f32> = fill::normals(reference.w.len(), 10 * t + at as u32)
+                        .iter()
+                        .enumerate()
+                        .map(|(i, g)| g * 10f32.powi(-(i as i32 % 7)))
+                        .collect();
                     done.store.write(gpu, p.param.gradient.unwrap(), &p.param.layout, &g).unwrap();
                     reference.update(&g, &rate);
                 }
@@ -72,14 +80,22 @@ fn five_steps_match_pytorchs_formula_and_padding_stays_zero() {
             for (p, want) in &made {
                 let what = format!("lr {lr} {:?}", p.param.layout);
                 let moments = p.param.moments.unwrap();
-                let [m, v] = moments.map(|id| pollster::block_on(done.store.read(gpu, id, &p.param.layout)).unwrap());
+                let [m, v] = moments.map(|id| {
+                    pollster::block_on(done.store.read(gpu, id, &p.param.layout)).unwrap()
+                });
                 // Some 13 roundings a step.
                 let k = 13 * STEPS as usize;
                 close("adam", &format!("{what} w"), k, &done.value(p), &want.w);
                 close("adam", &format!("{what} m"), k, &m, &want.m);
                 close("adam", &format!("{what} v"), k, &v, &want.v);
-                // Element by element too, so that small second moments are not hidden behind large ones.
-                assert!(v.iter().zip(&want.v).all(|(v, want)| (f64::from(*v) - want).abs() <= 1e-5 * want), "{what} v");
+                // Element by element too, so that small second moments are not hidden behind large
+                // ones.
+                assert!(
+                    v.iter()
+                        .zip(&want.v)
+                        .all(|(v, want)| (f64::from(*v) - want).abs() <= 1e-5 * want),
+                    "{what} v"
+                );
                 assert!(done.padding_is_zero(p), "{what}");
             }
         }

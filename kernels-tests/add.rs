@@ -11,7 +11,11 @@ fn sums_are_exact_and_gradients_pass() {
         let [a, b, dy] = [1, 2, 3].map(|stream| fill::reals(len, stream, 1.0, 2.0));
         let mut case = Case::new();
         // One operand strided, the other not: each has an offset and a stride of its own.
-        let (ta, tb, tdy) = (case.operand("a", shape, &a, lay), case.operand("b", shape, &b, Lay::Dense), case.operand("dy", shape, &dy, lay));
+        let (ta, tb, tdy) = (
+            case.operand("a", shape, &a, lay),
+            case.operand("b", shape, &b, Lay::Dense),
+            case.operand("dy", shape, &dy, lay),
+        );
         let y = case.tape.add(ta, tb).unwrap();
         let gradients = case.backward(y, tdy, &[ta, tb]);
         assert_eq!(gradients, [Some(tdy), Some(tdy)], "{what}");

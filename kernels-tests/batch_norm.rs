@@ -1,6 +1,9 @@
-//! batch_norm: over the batch, over each image, with running statistics; forward, backward, and what it does to the running ones.
+//! batch_norm: over the batch, over each image, with running statistics; forward, backward, and
+//! what it does to the running ones.
 
-use crate::support::{self, Case, Lay, Parameter, close, directional, dot, exact, fill, parts, wide};
+use crate::support::{
+    self, Case, Lay, Parameter, close, directional, dot, exact, fill, parts, wide,
+};
 use pixtape::ops::{BatchNorm, NormMode, Running};
 use pixtape::store::Layout;
 use pixtape::{Channels, Gpu, Shape};
@@ -26,7 +29,9 @@ impl Norm {
                 let values: Vec<f64> = group.iter().skip(k).step_by(c).copied().collect();
                 let mean = values.iter().sum::<f64>() / values.len() as f64;
                 norm.mean.push(mean);
-                norm.var.push(values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64);
+                norm.var.push(
+                    values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / values.len() as f64,
+                );
             }
         }
         norm
@@ -39,7 +44,9 @@ impl Norm {
 
     fn xhat(&self, x: &[f64]) -> Vec<f64> {
         let mut xhat = vec![0.0; x.len()];
-        self.each(x.len(), |i, row, _| xhat[i] = (x[i] - self.mean[row]) / (self.var[row] + f64::from(EPS as f32)).sqrt());
+        self.each(x.len(), |i, row, _| {
+            xhat[i] = (x[i] - self.mean[row]) / (self.var[row] + f64::from(EPS as f32)).sqrt()
+        });
         xhat
     }
 
@@ -62,24 +69,39 @@ impl Norm {
         let mut dx = vec![0.0; x.len()];
         self.each(x.len(), |i, row, k| {
             let rstd = 1.0 / (self.var[row] + f64::from(EPS as f32)).sqrt();
-            dx[i] = gamma[k] * rstd * (dy[i] - sum[row] * inverse - xhat[i] * product[row] * inverse);
+            dx[i] =
+                gamma[k] * rstd * (dy[i] - sum[row] * inverse - xhat[i] * product[row] * inverse);
         });
-        let by_channel = |rows: &[f64]| (0..self.c).map(|k| rows.iter().skip(k).step_by(self.c).sum()).collect();
+        let by_channel =
+            |rows: &[f64]| (0..self.c).map(|k| rows.iter().skip(k).step_by(self.c).sum()).collect();
         [dx, by_channel(&product), by_channel(&sum)]
     }
 }
 
 fn shapes() -> Vec<Shape> {
     let shape = |n, h, w, c: &[u32]| Shape::new(n, h, w, parts(c));
-    vec![shape(2, 3, 3, &[1]), shape(1, 5, 7, &[3]), shape(2, 4, 9, &[3, 3]), shape(2, 17, 19, &[6]), shape(3, 5, 11, &[9, 5]), shape(1, 33, 6, &[16])]
+    vec![
+        shape(2, 3, 3, &[1]),
+        shape(1, 5, 7, &[3]),
+        shape(2, 4, 9, &[3, 3]),
+        shape(2, 17, 19, &[6]),
+        shape(3, 5, 11, &[9, 5]),
+        shape(1, 33, 6, &[16]),
+    ]
 }
 
 /// More than one chunk of pixels, and workgroups of one to eight columns.
 fn large() -> Vec<Shape> {
-    vec![Shape::new(2, 65, 66, 3), Shape::new(1, 47, 49, parts(&[3, 3])), Shape::new(2, 31, 37, 12), Shape::new(1, 27, 41, 33)]
+    vec![
+        Shape::new(2, 65, 66, 3),
+        Shape::new(1, 47, 49, parts(&[3, 3])),
+        Shape::new(2, 31, 37, 12),
+        Shape::new(1, 27, 41, 33),
+    ]
 }
 
-/// Two pixels make a derivative of nearly nothing out of large terms, so there are more of them; small gradients besides.
+/// Two pixels make a derivative of nearly nothing out of large terms, so there are more of them;
+/// small gradients besides.
 struct Sample {
     x: Vec<f32>,
     dy: Vec<f32>,
@@ -115,16 +137,39 @@ fn every_mode_matches_the_reference_forward_and_backward() {
 }
 
 fn every_mode(gpu: &Gpu) {
-    for (mode, with_running) in [(NormMode::Batch, false), (NormMode::Batch, true), (NormMode::Instance, false), (NormMode::Running, true)] {
+    for (mode, with_running) in [
+        (NormMode::Batch, false),
+        (NormMode::Batch, true),
+        (NormMode::Instance, false),
+        (NormMode::Running, true),
+    ] {
         for shape in shapes().into_iter().chain(large()) {
             for lay in [Lay::Dense, Lay::Strided] {
-                let what = format!("batch_norm {mode:?} {shape} {lay:?}{} on {}", if with_running { " running" } else { "" }, gpu.family());
+                let what = format!(
+                    "batch_norm {mode:?} {shape} {lay:?}{} on {}",
+                    if with_running { " running" } else { "" },
+                    gpu.family()
+                );
                 let (s, c) = (Sample::new(shape), shape.c.logical() as usize);
                 let mut case = Case::new();
-                let (tx, tdy) = (case.operand("x", shape, &s.x, lay), case.operand("dy", shape, &s.dy, lay));
-                let (gamma, beta) = (case.param("gamma", Layout::Vector(shape.c), &s.gamma), case.param("beta", Layout::Vector(shape.c), &s.beta));
+                let (tx, tdy) =
+                    (case.operand("x", shape, &s.x, lay), case.operand("dy", shape, &s.dy, lay));
+                let (gamma, beta) = (
+                    case.param("gamma", Layout::Vector(shape.c), &s.gamma),
+                    case.param("beta", Layout::Vector(shape.c), &s.beta),
+                );
                 let stored = with_running.then(|| running(&mut case, shape.c, &s));
-                let y = case.tape.batch_norm(tx, gamma.tensor, beta.tensor, stored.as_ref().map(|r| r.1), mode, BatchNorm::default()).unwrap();
+                let y = case
+                    .tape
+                    .batch_norm(
+                        tx,
+                        gamma.tensor,
+                        beta.tensor,
+                        stored.as_ref().map(|r| r.1),
+                        mode,
+                        BatchNorm::default(),
+                    )
+                    .unwrap();
                 let gradients = case.backward(y, tdy, &[tx, gamma.tensor, beta.tensor]);
                 let dx = gradients[0].unwrap();
                 let keep = [case.result(y, lay), case.result(dx, lay)];
@@ -137,22 +182,52 @@ fn every_mode(gpu: &Gpu) {
                     norm = Norm { mean: wide(&s.mean), var: wide(&s.var), own: false, ..norm };
                 }
                 let n = shape.pixels() as usize;
-                close("batch_norm", &format!("{what} y"), n, &done.read(y), &norm.forward(&x, &wide(&s.gamma), &wide(&s.beta)));
+                close(
+                    "batch_norm",
+                    &format!("{what} y"),
+                    n,
+                    &done.read(y),
+                    &norm.forward(&x, &wide(&s.gamma), &wide(&s.beta)),
+                );
                 let [want_dx, dgamma, dbeta] = norm.backward(&x, &wide(&s.gamma), &dy);
                 close("batch_norm", &format!("{what} dx"), n, &done.read(dx), &want_dx);
                 close("batch_norm", &format!("{what} dgamma"), n, &done.gradient(&gamma), &dgamma);
                 close("batch_norm", &format!("{what} dbeta"), n, &done.gradient(&beta), &dbeta);
                 assert!(done.padding_is_zero(&gamma) && done.padding_is_zero(&beta), "{what}");
                 let Some(([kept_mean, kept_var], _)) = stored else { continue };
-                let blend = |old: &[f32], new: &[f64]| old.iter().zip(new).map(|(old, new)| 0.9 * f64::from(*old) + 0.1 * new).collect::<Vec<_>>();
-                let unbiased: Vec<f64> = var.iter().map(|v| v * n as f64 / (n as f64 - 1.0)).collect();
+                let blend = |old: &[f32], new: &[f64]| {
+                    old.iter()
+                        .zip(new)
+                        .map(|(old, new)| 0.9 * f64::from(*old) + 0.1 * new)
+                        .collect::<Vec<_>>()
+                };
+                let unbiased: Vec<f64> =
+                    var.iter().map(|v| v * n as f64 / (n as f64 - 1.0)).collect();
                 if mode == NormMode::Batch {
-                    close("batch_norm", &format!("{what} running mean"), n, &done.value(&kept_mean), &blend(&s.mean, &mean));
-                    close("batch_norm", &format!("{what} running variance"), n, &done.value(&kept_var), &blend(&s.var, &unbiased));
+                    close(
+                        "batch_norm",
+                        &format!("{what} running mean"),
+                        n,
+                        &done.value(&kept_mean),
+                        &blend(&s.mean, &mean),
+                    );
+                    close(
+                        "batch_norm",
+                        &format!("{what} running variance"),
+                        n,
+                        &done.value(&kept_var),
+                        &blend(&s.var, &unbiased),
+                    );
                 } else {
-                    assert!(done.value(&kept_mean) == s.mean && done.value(&kept_var) == s.var, "{what}: statistics that are used are not updated");
+                    assert!(
+                        done.value(&kept_mean) == s.mean && done.value(&kept_var) == s.var,
+                        "{what}: statistics that are used are not updated"
+                    );
                 }
-                assert!(done.padding_is_zero(&kept_mean) && done.padding_is_zero(&kept_var), "{what}");
+                assert!(
+                    done.padding_is_zero(&kept_mean) && done.padding_is_zero(&kept_var),
+                    "{what}"
+                );
             }
         }
     }
@@ -160,23 +235,47 @@ fn every_mode(gpu: &Gpu) {
 
 #[test]
 fn a_large_mean_does_not_cost_the_variance() {
-    // Deviation 1, mean 1000: a sum of squares would keep no digit of the variance beyond the second.
-    let shapes = [Shape::new(2, 3, 5, 6), Shape::new(2, 17, 19, 5), Shape::new(1, 128, 130, 3), Shape::new(1, 40, 41, 32)];
-    for (gpu, shape) in support::reducers().into_iter().flat_map(|gpu| shapes.map(|shape| (gpu, shape))) {
+    // Deviation 1, mean 1000: a sum of squares would keep no digit of the variance beyond the
+    // second.
+    let shapes = [
+        Shape::new(2, 3, 5, 6),
+        Shape::new(2, 17, 19, 5),
+        Shape::new(1, 128, 130, 3),
+        Shape::new(1, 40, 41, 32),
+    ];
+    for (gpu, shape) in
+        support::reducers().into_iter().flat_map(|gpu| shapes.map(|shape| (gpu, shape)))
+    {
         let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
         let x: Vec<f32> = fill::normals(len, 1).iter().map(|v| v + 1000.0).collect();
         let mut case = Case::new();
         let tx = case.input("x", shape, &x);
-        let [gamma, beta] = [1.0, 0.0].map(|v| case.param("v", Layout::Vector(shape.c), &vec![v; c]));
-        let y = case.tape.batch_norm(tx, gamma.tensor, beta.tensor, None, NormMode::Batch, BatchNorm::default()).unwrap();
+        let [gamma, beta] =
+            [1.0, 0.0].map(|v| case.param("v", Layout::Vector(shape.c), &vec![v; c]));
+        let y = case
+            .tape
+            .batch_norm(tx, gamma.tensor, beta.tensor, None, NormMode::Batch, BatchNorm::default())
+            .unwrap();
         let done = case.run(gpu, &[y]);
         let want = Norm::of(&wide(&x), 1, c).forward(&wide(&x), &vec![1.0; c], &vec![0.0; c]);
-        // The mean itself is rounded to f32, once: half an ulp of 1000 is 3.1e-5. All else together must be less than a third of that.
-        let worst = done.read(y).iter().zip(&want).map(|(y, want)| (f64::from(*y) - want).abs()).fold(0.0, f64::max);
+        // The mean itself is rounded to f32, once: half an ulp of 1000 is 3.1e-5. All else together
+        // must be less than a third of that.
+        let worst = done
+            .read(y)
+            .iter()
+            .zip(&want)
+            .map(|(y, want)| (f64::from(*y) - want).abs())
+            .fold(0.0, f64::max);
         assert!(worst < 4e-5, "{shape} on {}: {worst}", gpu.family());
         let y = wide(&done.read(y));
         let again = Norm::of(&y, 1, c);
-        assert!(again.var.iter().all(|v| (v - 1.0).abs() < 1e-4) && again.mean.iter().all(|m| m.abs() < 1e-4), "{:?} {:?}", again.mean, again.var);
+        assert!(
+            again.var.iter().all(|v| (v - 1.0).abs() < 1e-4)
+                && again.mean.iter().all(|m| m.abs() < 1e-4),
+            "{:?} {:?}",
+            again.mean,
+            again.var
+        );
     }
 }
 
@@ -190,8 +289,14 @@ fn one_value(gpu: &Gpu) {
     let mut case = Case::new();
     let s = Sample::new(shape);
     let (tx, tdy) = (case.input("x", shape, &s.x), case.input("dy", shape, &s.dy));
-    let (gamma, beta) = (case.param("gamma", Layout::Vector(shape.c), &s.gamma), case.param("beta", Layout::Vector(shape.c), &s.beta));
-    let y = case.tape.batch_norm(tx, gamma.tensor, beta.tensor, None, NormMode::Instance, BatchNorm::default()).unwrap();
+    let (gamma, beta) = (
+        case.param("gamma", Layout::Vector(shape.c), &s.gamma),
+        case.param("beta", Layout::Vector(shape.c), &s.beta),
+    );
+    let y = case
+        .tape
+        .batch_norm(tx, gamma.tensor, beta.tensor, None, NormMode::Instance, BatchNorm::default())
+        .unwrap();
     let dx = case.backward(y, tdy, &[tx, gamma.tensor, beta.tensor])[0].unwrap();
     let done = case.run(gpu, &[y, dx]);
     exact("y", &done.read(y), &wide(&s.beta));
@@ -202,25 +307,45 @@ fn one_value(gpu: &Gpu) {
 
 #[test]
 fn parameters_used_twice_get_the_sum_of_both_gradients() {
-    let cases = [NormMode::Batch, NormMode::Instance].map(|mode| [Shape::new(2, 3, 3, 6), Shape::new(2, 48, 47, 6)].map(|shape| (mode, shape)));
-    for (gpu, (mode, shape)) in support::reducers().into_iter().flat_map(|gpu| cases.concat().into_iter().map(move |case| (gpu, case))) {
+    let cases = [NormMode::Batch, NormMode::Instance]
+        .map(|mode| [Shape::new(2, 3, 3, 6), Shape::new(2, 48, 47, 6)].map(|shape| (mode, shape)));
+    for (gpu, (mode, shape)) in support::reducers()
+        .into_iter()
+        .flat_map(|gpu| cases.concat().into_iter().map(move |case| (gpu, case)))
+    {
         let s = Sample::new(shape);
         let other: Vec<f32> = fill::normals(s.x.len(), 9);
         let mut case = Case::new();
         let tdy = case.input("dy", shape, &s.dy);
-        let (gamma, beta) = (case.param("gamma", Layout::Vector(shape.c), &s.gamma), case.param("beta", Layout::Vector(shape.c), &s.beta));
+        let (gamma, beta) = (
+            case.param("gamma", Layout::Vector(shape.c), &s.gamma),
+            case.param("beta", Layout::Vector(shape.c), &s.beta),
+        );
         let mut seeds = Vec::new();
         for x in [&s.x, &other] {
             let tx = case.input("x", shape, x);
-            seeds.push((case.tape.batch_norm(tx, gamma.tensor, beta.tensor, None, mode, BatchNorm::default()).unwrap(), tdy));
+            seeds.push((
+                case.tape
+                    .batch_norm(tx, gamma.tensor, beta.tensor, None, mode, BatchNorm::default())
+                    .unwrap(),
+                tdy,
+            ));
         }
         case.backward_all(&seeds, &[gamma.tensor, beta.tensor]);
         let done = case.run(gpu, &[]);
         let groups = if mode == NormMode::Instance { 2 } else { 1 };
-        let each = [&s.x, &other].map(|x| Norm::of(&wide(x), groups, 6).backward(&wide(x), &wide(&s.gamma), &wide(&s.dy)));
+        let each = [&s.x, &other].map(|x| {
+            Norm::of(&wide(x), groups, 6).backward(&wide(x), &wide(&s.gamma), &wide(&s.dy))
+        });
         for (name, parameter, at) in [("dgamma", &gamma, 1), ("dbeta", &beta, 2)] {
             let want: Vec<f64> = each[0][at].iter().zip(&each[1][at]).map(|(a, b)| a + b).collect();
-            close("batch_norm", &format!("{mode:?} {shape} {name} on {}", gpu.family()), 2 * shape.pixels() as usize, &done.gradient(parameter), &want);
+            close(
+                "batch_norm",
+                &format!("{mode:?} {shape} {name} on {}", gpu.family()),
+                2 * shape.pixels() as usize,
+                &done.gradient(parameter),
+                &want,
+            );
         }
     }
 }
@@ -232,10 +357,30 @@ fn the_references_gradient_is_that_of_the_reference() {
     let [x, gamma, beta, dy] = [&s.x, &s.gamma, &s.beta, &s.dy].map(|v| wide(v));
     for groups in [1, 2] {
         let gradients = Norm::of(&x, groups, 3).backward(&x, &gamma, &dy);
-        directional("dx", |x| dot(&Norm::of(x, groups, 3).forward(x, &gamma, &beta), &dy), &x, &gradients[0]);
-        directional("dgamma", |gamma| dot(&Norm::of(&x, groups, 3).forward(&x, gamma, &beta), &dy), &gamma, &gradients[1]);
-        directional("dbeta", |beta| dot(&Norm::of(&x, groups, 3).forward(&x, &gamma, beta), &dy), &beta, &gradients[2]);
+        directional(
+            "dx",
+            |x| dot(&Norm::of(x, groups, 3).forward(x, &gamma, &beta), &dy),
+            &x,
+            &gradients[0],
+        );
+        directional(
+            "dgamma",
+            |gamma| dot(&Norm::of(&x, groups, 3).forward(&x, gamma, &beta), &dy),
+            &gamma,
+            &gradients[1],
+        );
+        directional(
+            "dbeta",
+            |beta| dot(&Norm::of(&x, groups, 3).forward(&x, &gamma, beta), &dy),
+            &beta,
+            &gradients[2],
+        );
     }
     let given = || Norm { groups: 1, c: 3, mean: wide(&s.mean), var: wide(&s.var), own: false };
-    directional("dx, given", |x| dot(&given().forward(x, &gamma, &beta), &dy), &x, &given().backward(&x, &gamma, &dy)[0]);
+    directional(
+        "dx, given",
+        |x| dot(&given().forward(x, &gamma, &beta), &dy),
+        &x,
+        &given().backward(&x, &gamma, &dy)[0],
+    );
 }

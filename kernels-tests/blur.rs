@@ -20,7 +20,13 @@ fn it_matches_the_reference() {
             let done = case.run(gpu, &[keep]);
             // Weights are f32, two sums one after the other.
             let terms = 2 * (2 * (4.0 * sigma + 0.5) as usize + 1);
-            close("gaussian_blur", what, terms, &done.read(y), &edges::blur(&wide(&x), sides(shape), f64::from(sigma)));
+            close(
+                "gaussian_blur",
+                what,
+                terms,
+                &done.read(y),
+                &edges::blur(&wide(&x), sides(shape), f64::from(sigma)),
+            );
         });
     }
 }

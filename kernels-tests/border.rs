@@ -1,4 +1,5 @@
-//! Convolutions that read a map through its padding: the same bits as those of the padded map, forward and every gradient.
+//! Convolutions that read a map through its padding: the same bits as those of the padded map,
+//! forward and every gradient.
 
 use crate::support::{self, Case, Lay, Parameter, fill, parts};
 use pixtape::gpu::Family;
@@ -26,7 +27,9 @@ const ROWS: [Row; 8] = [
 ];
 
 /// Records padding, activation, convolution and the gradients.
-fn record(&(n, h, w, ci, co, kernel, padding, pad, act, bias): &Row) -> (Case, [Tensor; 2], [Option<Parameter>; 2]) {
+fn record(
+    &(n, h, w, ci, co, kernel, padding, pad, act, bias): &Row,
+) -> (Case, [Tensor; 2], [Option<Parameter>; 2]) {
     let (x, conv, ci) = (Shape::new(n, h, w, parts(ci)), Conv::new(kernel, 1, 0), parts(ci));
     let y = Shape { n, h: h + 2 * pad + 1 - kernel, w: w + 2 * pad + 1 - kernel, c: co.into() };
     let layout = Layout::Conv { ci, co, kernel };
@@ -34,13 +37,16 @@ fn record(&(n, h, w, ci, co, kernel, padding, pad, act, bias): &Row) -> (Case, [
     let tx = case.operand("x", x, &fill::reals(x.elements() as usize, 1, -1.0, 1.0), Lay::Strided);
     let tdy = case.input("dy", y, &fill::reals(y.elements() as usize, 2, -1.0, 1.0));
     let tw = case.param("w", layout, &fill::reals(layout.elements(), 3, -1.0, 1.0));
-    let tb = bias.then(|| case.param("bias", Layout::Vector(co.into()), &fill::reals(co as usize, 4, -1.0, 1.0)));
+    let tb = bias.then(|| {
+        case.param("bias", Layout::Vector(co.into()), &fill::reals(co as usize, 4, -1.0, 1.0))
+    });
     let mut z = case.tape.resample2d(tx, Enlarge::No, padding, pad).unwrap();
     if let Some(act) = act {
         z = case.tape.act(z, act);
     }
     let ty = case.tape.conv2d(z, tw.tensor, tb.as_ref().map(|b| b.tensor), conv).unwrap();
-    let wrt: Vec<Tensor> = [tx, tw.tensor].into_iter().chain(tb.as_ref().map(|b| b.tensor)).collect();
+    let wrt: Vec<Tensor> =
+        [tx, tw.tensor].into_iter().chain(tb.as_ref().map(|b| b.tensor)).collect();
     let dx = case.backward(ty, tdy, &wrt)[0].unwrap();
     (case, [ty, dx], [Some(tw), tb])
 }
@@ -60,18 +66,26 @@ fn check(family: Family, tiles: &[&str]) {
     for tile in tiles {
         for method in Method::ALL {
             for row in &ROWS {
-                let tuning = Tuning::rule(gpu.family()).force(format!("{method} {tile}").parse().unwrap());
+                let tuning =
+                    Tuning::rule(gpu.family()).force(format!("{method} {tile}").parse().unwrap());
                 let what = format!("{row:?} on {}, {method} {tile}", gpu.family());
                 let (folded, ops) = run(gpu, row, tuning.clone(), false);
                 let (apart, all) = run(gpu, row, tuning, true);
-                assert!(all.contains(&"resample2d") && all.contains(&"resample2d_bwd"), "{what}: {all:?}");
+                assert!(
+                    all.contains(&"resample2d") && all.contains(&"resample2d_bwd"),
+                    "{what}: {all:?}"
+                );
                 // A leaky ReLU has no adjoint of that kind.
                 let (act, through) = (row.8, row.8 != LEAKY);
                 assert_eq!(ops.contains(&"resample2d"), !through, "{what}: {ops:?}");
                 assert_eq!(ops.contains(&"resample2d_bwd_relu"), act == RELU, "{what}: {ops:?}");
-                for (name, (a, b)) in ["y", "dx", "dw", "db"].iter().zip(folded.iter().zip(&apart)) {
+                for (name, (a, b)) in ["y", "dx", "dw", "db"].iter().zip(folded.iter().zip(&apart))
+                {
                     let differ = a.iter().zip(b).position(|(a, b)| a != b);
-                    assert!(differ.is_none() && a.len() == b.len(), "{what}: {name} differs at {differ:?}");
+                    assert!(
+                        differ.is_none() && a.len() == b.len(),
+                        "{what}: {name} differs at {differ:?}"
+                    );
                 }
             }
         }
@@ -101,9 +115,14 @@ fn a_padded_map_that_somebody_needs_is_made() {
         let mut case = Case::new();
         let shape = Shape::new(1, 6, 7, 8);
         let x = case.input("x", shape, &fill::reals(shape.elements() as usize, 1, -1.0, 1.0));
-        let w = case.param("w", Layout::Conv { ci: 8.into(), co: 8, kernel: 3 }, &fill::reals(8 * 8 * 9, 2, -1.0, 1.0));
+        let w = case.param(
+            "w",
+            Layout::Conv { ci: 8.into(), co: 8, kernel: 3 },
+            &fill::reals(8 * 8 * 9, 2, -1.0, 1.0),
+        );
         let z = case.tape.resample2d(x, Enlarge::No, Padding::Reflect, 1).unwrap();
-        let y = case.tape.conv2d(z, w.tensor, None, Conv::new(3, 1, u32::from(reason == 2))).unwrap();
+        let y =
+            case.tape.conv2d(z, w.tensor, None, Conv::new(3, 1, u32::from(reason == 2))).unwrap();
         let mut keep = vec![y];
         match reason {
             0 => keep.push(z),

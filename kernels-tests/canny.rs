@@ -5,7 +5,8 @@ use pixtape::Shape;
 use pixtape::filters::{EdgeFilter, EdgeOptions};
 
 /// Single pixels and lines, odd sides, batches.
-const SIZES: [[usize; 3]; 6] = [[1, 1, 1], [1, 1, 9], [2, 9, 1], [1, 5, 7], [3, 8, 11], [1, 33, 29]];
+const SIZES: [[usize; 3]; 6] =
+    [[1, 1, 1], [1, 1, 9], [2, 9, 1], [1, 5, 7], [3, 8, 11], [1, 33, 29]];
 
 fn shape([n, h, w]: [usize; 3], c: u32) -> Shape {
     Shape::new(n as u32, h as u32, w as u32, c)
@@ -30,7 +31,8 @@ fn luma_matches_the_reference() {
         let y = case.tape.luma(tx).unwrap();
         let keep = case.result(y, lay);
         let done = case.run(gpu, &[keep]);
-        let want: Vec<f64> = wide(&x).chunks(3).map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).collect();
+        let want: Vec<f64> =
+            wide(&x).chunks(3).map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).collect();
         close("luma", what, 3, &done.read(y), &want);
     });
 }
@@ -51,7 +53,11 @@ fn sobel_is_exact_on_integers() {
         for (got, want) in got.chunks(3).zip(&want) {
             assert_eq!([f64::from(got[0]), f64::from(got[1])], *want, "{what}");
             let length = want[0].hypot(want[1]);
-            assert!((f64::from(got[2]) - length).abs() <= 1e-6 * length, "{what}: {} for {length}", got[2]);
+            assert!(
+                (f64::from(got[2]) - length).abs() <= 1e-6 * length,
+                "{what}: {} for {length}",
+                got[2]
+            );
         }
         assert!(size == [1, 1, 1] || want.iter().any(|g| *g != [0.0, 0.0]), "{what}");
     });
@@ -63,10 +69,13 @@ fn maxima_are_exact_on_integers() {
     let (mut weak, mut strong) = (0, 0);
     sizes(|size, lay, what| {
         let shape = shape(size, 3);
-        // Directions with small denominators, so that the reference's interpolation rounds nothing that counts; lengths apart from ties.
+        // Directions with small denominators, so that the reference's interpolation rounds nothing
+        // that counts; lengths apart from ties.
         let steps = fill::integers(shape.elements() as usize, 3, 4);
         let lengths = fill::bits(shape.elements() as usize, 4);
-        let x: Vec<f32> = (0..steps.len()).map(|i| if i % 3 == 2 { (lengths[i] % 4096) as f32 + 0.5 } else { steps[i] }).collect();
+        let x: Vec<f32> = (0..steps.len())
+            .map(|i| if i % 3 == 2 { (lengths[i] % 4096) as f32 + 0.5 } else { steps[i] })
+            .collect();
         let mut case = Case::new();
         let tx = case.operand("x", shape, &x, lay);
         let y = case.tape.non_maximum(tx, 1000.0, 3000.0).unwrap();
@@ -85,13 +94,17 @@ fn maxima_are_exact_on_integers() {
 fn plateaus_count_as_maxima() {
     let Some(gpu) = support::gpu() else { return };
     // A step seen by Sobel: two columns of equal length.
-    let g: Vec<f32> = (0..5 * 6).flat_map(|i| if matches!(i % 6, 2 | 3) { [4.0, 0.0, 4.0] } else { [0.0, 0.0, 0.0] }).collect();
+    let g: Vec<f32> = (0..5 * 6)
+        .flat_map(|i| if matches!(i % 6, 2 | 3) { [4.0, 0.0, 4.0] } else { [0.0, 0.0, 0.0] })
+        .collect();
     let mut case = Case::new();
     let tx = case.input("x", Shape::new(1, 5, 6, 3), &g);
     let y = case.tape.non_maximum(tx, 4.0, 4.5).unwrap();
     let done = case.run(gpu, &[y]);
     let got = done.read(y);
-    let want: Vec<f32> = (0..30).map(|i| f32::from(u8::from(matches!(i % 6, 2 | 3) && (1..4).contains(&(i / 6))))).collect();
+    let want: Vec<f32> = (0..30)
+        .map(|i| f32::from(u8::from(matches!(i % 6, 2 | 3) && (1..4).contains(&(i / 6)))))
+        .collect();
     assert_eq!(got, want);
 }
 
@@ -99,7 +112,11 @@ fn plateaus_count_as_maxima() {
 fn other_channels_are_refused() {
     let mut case = Case::new();
     let [one, three] = [1, 3].map(|c| case.tape.input("x", Shape::new(1, 4, 4, c)));
-    assert!(case.tape.luma(one).is_err() && case.tape.sobel(three).is_err() && case.tape.non_maximum(one, 1.0, 2.0).is_err());
+    assert!(
+        case.tape.luma(one).is_err()
+            && case.tape.sobel(three).is_err()
+            && case.tape.non_maximum(one, 1.0, 2.0).is_err()
+    );
 }
 
 /// A bright disc and a bar on a dark ground, gray: smooth, so that nothing hangs on the last bit.
@@ -123,7 +140,10 @@ fn the_filter_finds_what_the_reference_finds() {
     let got = pollster::block_on(filter.run(&gray)).unwrap();
     let x: Vec<f64> = gray.iter().map(|b| f64::from(*b) / 255.0).collect();
     let size = [1, h, w];
-    let gradient: Vec<[f64; 3]> = edges::sobel(&edges::blur(&x, [1, h, w, 1], 1.4), size).iter().map(|g| [g[0], g[1], g[0].hypot(g[1])]).collect();
+    let gradient: Vec<[f64; 3]> = edges::sobel(&edges::blur(&x, [1, h, w, 1], 1.4), size)
+        .iter()
+        .map(|g| [g[0], g[1], g[0].hypot(g[1])])
+        .collect();
     let found = edges::components(&edges::non_maximum(&gradient, size, 0.05, 0.2), size, 2.0, 1);
     let lines = edges::components(&edges::thin(&found, size, 20), size, 1.0, 10);
     let want: Vec<u8> = lines.iter().map(|v| if *v > 0.0 { 0 } else { 255 }).collect();
@@ -148,15 +168,27 @@ fn wide_lines_are_thinned_to_the_end_and_specks_go() {
     // A cross with arms of 16 pixels, far more than are thinned at once, and a speck.
     let dark = |i: usize| {
         let (x, y) = (i % w, i / w);
-        (22..38).contains(&x) && (2..46).contains(&y) || (16..32).contains(&y) && (4..56).contains(&x) || (x, y) == (3, 3)
+        (22..38).contains(&x) && (2..46).contains(&y)
+            || (16..32).contains(&y) && (4..56).contains(&x)
+            || (x, y) == (3, 3)
     };
     let drawing: Vec<u8> = (0..w * h).map(|i| if dark(i) { 10 } else { 240 }).collect();
-    let filter = EdgeFilter::new(gpu, (w as u32, h as u32), 3, EdgeOptions { min_pixels: 5, ..EdgeOptions::default() }).unwrap();
+    let filter = EdgeFilter::new(
+        gpu,
+        (w as u32, h as u32),
+        3,
+        EdgeOptions { min_pixels: 5, ..EdgeOptions::default() },
+    )
+    .unwrap();
     let got = pollster::block_on(filter.thin(&drawing)).unwrap();
-    let (x, size): (Vec<f64>, _) = ((0..w * h).map(|i| f64::from(u8::from(dark(i)))).collect(), [1, h, w]);
+    let (x, size): (Vec<f64>, _) =
+        ((0..w * h).map(|i| f64::from(u8::from(dark(i)))).collect(), [1, h, w]);
     let thinned = edges::thin(&x, size, 100);
     assert_eq!(thinned, edges::thin(&thinned, size, 1), "the reference is done");
-    let want: Vec<u8> = edges::components(&thinned, size, 1.0, 5).iter().map(|v| if *v > 0.0 { 0 } else { 255 }).collect();
+    let want: Vec<u8> = edges::components(&thinned, size, 1.0, 5)
+        .iter()
+        .map(|v| if *v > 0.0 { 0 } else { 255 })
+        .collect();
     assert_eq!(got, want);
     let black = want.iter().filter(|v| **v == 0).count();
     assert!((40..200).contains(&black), "{black}");
@@ -166,9 +198,17 @@ fn wide_lines_are_thinned_to_the_end_and_specks_go() {
 fn options_out_of_range_are_refused() {
     let Some(gpu) = support::gpu() else { return };
     let fine = EdgeOptions::default();
-    let bad = [EdgeOptions { sigma: 9.0, ..fine }, EdgeOptions { low: 0.0, ..fine }, EdgeOptions { low: 2.0, ..fine }, EdgeOptions { high: f32::NAN, ..fine }];
+    let bad = [
+        EdgeOptions { sigma: 9.0, ..fine },
+        EdgeOptions { low: 0.0, ..fine },
+        EdgeOptions { low: 2.0, ..fine },
+        EdgeOptions { high: f32::NAN, ..fine },
+    ];
     for options in bad {
         assert!(EdgeFilter::new(gpu, (8, 8), 3, options).is_err(), "{options:?}");
     }
-    assert!(EdgeFilter::new(gpu, (8, 8), 2, fine).is_err() && EdgeFilter::new(gpu, (0, 8), 3, fine).is_err());
+    assert!(
+        EdgeFilter::new(gpu, (8, 8), 2, fine).is_err()
+            && EdgeFilter::new(gpu, (0, 8), 3, fine).is_err()
+    );
 }

@@ -21,7 +21,9 @@ fn sums_of_integers_are_exact_and_sums_of_reals_close() {
 fn sums(gpu: &Gpu) {
     let mut check = |shape: Shape, lay, what: &str| {
         let (len, c) = (shape.elements() as usize, shape.c.logical() as usize);
-        for (kind, values) in [("integers", fill::integers(len, 1, 9)), ("reals", fill::reals(len, 2, -1.0, 1.5))] {
+        for (kind, values) in
+            [("integers", fill::integers(len, 1, 9)), ("reals", fill::reals(len, 2, -1.0, 1.5))]
+        {
             let mut case = Case::new();
             let x = case.operand("x", shape, &values, lay);
             let y = sum(&mut case, x);
@@ -37,7 +39,12 @@ fn sums(gpu: &Gpu) {
     };
     each("channel_sum", &mut check);
     // Two stages, and workgroups of one to eight columns.
-    for shape in [Shape::new(1, 70, 71, 1), Shape::new(1, 64, 65, parts(&[3, 3])), Shape::new(3, 21, 23, 12), Shape::new(1, 27, 41, 33)] {
+    for shape in [
+        Shape::new(1, 70, 71, 1),
+        Shape::new(1, 64, 65, parts(&[3, 3])),
+        Shape::new(3, 21, 23, 12),
+        Shape::new(1, 27, 41, 33),
+    ] {
         check(shape, Lay::Strided, &format!("channel_sum {shape}"));
     }
 }
@@ -45,7 +52,8 @@ fn sums(gpu: &Gpu) {
 #[test]
 fn it_is_the_adjoint_of_adding_a_bias() {
     let (c, pixels) = (5, 12);
-    let (dy, bias) = (wide(&fill::reals(c * pixels, 1, -1.0, 1.0)), wide(&fill::reals(c, 2, -1.0, 1.0)));
+    let (dy, bias) =
+        (wide(&fill::reals(c * pixels, 1, -1.0, 1.0)), wide(&fill::reals(c, 2, -1.0, 1.0)));
     let broadcast = |b: &[f64]| b.iter().cycle().take(c * pixels).copied().collect::<Vec<_>>();
     directional("channel_sum", |b| dot(&broadcast(b), &dy), &bias, &reference(&dy, c));
 }
@@ -53,7 +61,9 @@ fn it_is_the_adjoint_of_adding_a_bias() {
 #[test]
 fn stored_gradients_are_written_first_and_added_to_then() {
     let shapes = [Shape::new(2, 3, 5, 6), Shape::new(1, 40, 41, 6), Shape::new(1, 64, 65, 6)];
-    for (gpu, shape) in support::reducers().into_iter().flat_map(|gpu| shapes.map(|shape| (gpu, shape))) {
+    for (gpu, shape) in
+        support::reducers().into_iter().flat_map(|gpu| shapes.map(|shape| (gpu, shape)))
+    {
         let [a, b] = [1, 2].map(|stream| fill::integers(shape.elements() as usize, stream, 9));
         let mut case = Case::new();
         let bias = case.param("bias", Layout::Vector(6.into()), &[0.0; 6]);

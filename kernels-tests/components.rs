@@ -18,14 +18,18 @@ fn check(size: [usize; 3], x: &[f32], level: f32, pixels: u32, lay: Lay) -> Vec<
 
 /// Classes 0, 1, 2 with a share of empty pixels and one of strong ones, in percent.
 fn classes(len: usize, stream: u32, empty: u32, strong: u32) -> Vec<f32> {
-    let class = |b: u32| if b % 100 < empty { 0.0 } else { 1.0 + f32::from(u8::from(b / 100 % 100 < strong)) };
+    let class = |b: u32| {
+        if b % 100 < empty { 0.0 } else { 1.0 + f32::from(u8::from(b / 100 % 100 < strong)) }
+    };
     fill::bits(len, stream).into_iter().map(class).collect()
 }
 
 #[test]
 fn it_matches_flooding() {
     let (mut kept, mut dropped) = (0, 0);
-    for size in [[1, 1, 1], [1, 1, 40], [2, 40, 1], [1, 5, 7], [3, 8, 11], [2, 33, 65], [1, 128, 100]] {
+    for size in
+        [[1, 1, 1], [1, 1, 40], [2, 40, 1], [1, 5, 7], [3, 8, 11], [2, 33, 65], [1, 128, 100]]
+    {
         for (stream, empty) in [(1, 30), (2, 60), (3, 75)] {
             for (level, pixels) in [(2.0, 1), (1.0, 5), (2.0, 4), (0.0, 0)] {
                 for lay in [Lay::Dense, Lay::Strided] {
@@ -45,7 +49,8 @@ fn long_snakes_are_one_component() {
     // One line that fills the picture, in both directions: the longest way a label can have to go.
     let (h, w) = (61usize, 67usize);
     for turned in [false, true] {
-        let on = |x: usize, y: usize| y.is_multiple_of(2) || (x == if y % 4 == 1 { w - 1 } else { 0 });
+        let on =
+            |x: usize, y: usize| y.is_multiple_of(2) || (x == if y % 4 == 1 { w - 1 } else { 0 });
         let mut x: Vec<f32> = (0..h * w).map(|i| f32::from(u8::from(on(i % w, i / w)))).collect();
         if turned {
             x.reverse();

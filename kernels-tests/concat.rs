@@ -1,4 +1,5 @@
-//! concat: channels one after another, and slice, its inverse. Planned away where it can be, copied where not: same results.
+//! concat: channels one after another, and slice, its inverse. Planned away where it can be, copied
+//! where not: same results.
 
 use crate::support::{self, Case, Lay, dot, exact, fill, parts, wide};
 use pixtape::ops::Act;
@@ -60,7 +61,9 @@ fn record(case: &mut Case, shape: Shape, list: &Parts, values: &[Vec<f32>]) -> V
 }
 
 fn join(shape: Shape, list: &[(usize, Vec<f64>)]) -> Vec<f64> {
-    (0..shape.pixels() as usize).flat_map(|p| list.iter().flat_map(move |(c, v)| v[p * c..][..*c].iter().copied())).collect()
+    (0..shape.pixels() as usize)
+        .flat_map(|p| list.iter().flat_map(move |(c, v)| v[p * c..][..*c].iter().copied()))
+        .collect()
 }
 
 #[test]
@@ -71,7 +74,8 @@ fn parts_lie_in_order_wherever_they_come_from_and_slices_undo_it() {
             let what = format!("concat n{n} h{h} w{w} {list:?}");
             let shape = Shape::new(n, h, w, 1);
             let len = |c: &Channels| (c.logical() * shape.pixels()) as usize;
-            let mut values: Vec<Vec<f32>> = (1..).zip(&list).map(|(s, (_, c))| fill::reals(len(c), s, 1.0, 2.0)).collect();
+            let mut values: Vec<Vec<f32>> =
+                (1..).zip(&list).map(|(s, (_, c))| fill::reals(len(c), s, 1.0, 2.0)).collect();
             for at in 1..list.len() {
                 match list[at].0 {
                     Origin::Again => values[at] = values[0].clone(),
@@ -92,11 +96,19 @@ fn parts_lie_in_order_wherever_they_come_from_and_slices_undo_it() {
             }
             let keep: Vec<Tensor> = back.iter().map(|b| b.1).chain([y]).collect();
             let done = case.run(gpu, &keep);
-            let wanted: Vec<(usize, Vec<f64>)> = list.iter().zip(&values).map(|((_, c), v)| (c.logical() as usize, wide(v))).collect();
+            let wanted: Vec<(usize, Vec<f64>)> = list
+                .iter()
+                .zip(&values)
+                .map(|((_, c), v)| (c.logical() as usize, wide(v)))
+                .collect();
             exact(&what, &done.read(y), &join(shape, &wanted));
             for ((slice, times), (_, want)) in back.into_iter().zip(&wanted) {
                 exact(&format!("{what} slice"), &done.read(slice), want);
-                exact(&format!("{what} slice times 4"), &done.read(times), &want.iter().map(|v| 4.0 * v).collect::<Vec<_>>());
+                exact(
+                    &format!("{what} slice times 4"),
+                    &done.read(times),
+                    &want.iter().map(|v| 4.0 * v).collect::<Vec<_>>(),
+                );
             }
         }
     }
@@ -105,21 +117,33 @@ fn parts_lie_in_order_wherever_they_come_from_and_slices_undo_it() {
 #[test]
 fn gradients_are_slices_and_the_adjoint_identity_holds() {
     let Some(gpu) = support::gpu() else { return };
-    for lists in [[parts(&[3]), parts(&[3])], [parts(&[8]), parts(&[5])], [parts(&[3, 5]), parts(&[2])]] {
+    for lists in
+        [[parts(&[3]), parts(&[3])], [parts(&[8]), parts(&[5])], [parts(&[3, 5]), parts(&[2])]]
+    {
         let shape = Shape::new(2, 3, 5, 1);
         let len = |c: Channels| (c.logical() * shape.pixels()) as usize;
-        let values: Vec<Vec<f32>> = (1..).zip(lists).map(|(s, c)| fill::integers(len(c), s, 9)).collect();
+        let values: Vec<Vec<f32>> =
+            (1..).zip(lists).map(|(s, c)| fill::integers(len(c), s, 9)).collect();
         let mut case = Case::new();
-        let made: Vec<Tensor> = lists.iter().zip(&values).map(|(c, v)| case.input("part", shape.with_channels(*c), v)).collect();
+        let made: Vec<Tensor> = lists
+            .iter()
+            .zip(&values)
+            .map(|(c, v)| case.input("part", shape.with_channels(*c), v))
+            .collect();
         let y = case.tape.concat(&made).unwrap();
         let whole = case.tape.shape(y);
         let dy = fill::integers(whole.elements() as usize, 7, 9);
         let tdy = case.input("dy", whole, &dy);
         // Through a copy: a view of a host tensor is in no plan by itself.
-        let gradients: Vec<Tensor> = case.backward(y, tdy, &made).into_iter().map(|g| case.tape.copy(g.unwrap())).collect();
+        let gradients: Vec<Tensor> =
+            case.backward(y, tdy, &made).into_iter().map(|g| case.tape.copy(g.unwrap())).collect();
         let keep: Vec<Tensor> = gradients.iter().copied().chain([y]).collect();
         let done = case.run(gpu, &keep);
-        let got: Vec<(usize, Vec<f64>)> = gradients.iter().zip(lists).map(|(g, c)| (c.logical() as usize, wide(&done.read(*g)))).collect();
+        let got: Vec<(usize, Vec<f64>)> = gradients
+            .iter()
+            .zip(lists)
+            .map(|(g, c)| (c.logical() as usize, wide(&done.read(*g))))
+            .collect();
         exact(&format!("{lists:?}"), &dy, &join(shape, &got));
         let left = dot(&wide(&done.read(y)), &wide(&dy));
         let right: f64 = values.iter().zip(&got).map(|(x, (_, dx))| dot(&wide(x), dx)).sum();
@@ -130,13 +154,20 @@ fn gradients_are_slices_and_the_adjoint_identity_holds() {
 #[test]
 fn the_gradient_of_a_slice_lies_between_zeros() {
     let Some(gpu) = support::gpu() else { return };
-    for (whole, start, part) in
-        [(parts(&[8, 8, 3]), 2, parts(&[8])), (parts(&[3, 5]), 0, parts(&[3])), (parts(&[3, 5]), 1, parts(&[5])), (parts(&[6]), 0, parts(&[6]))]
-    {
+    for (whole, start, part) in [
+        (parts(&[8, 8, 3]), 2, parts(&[8])),
+        (parts(&[3, 5]), 0, parts(&[3])),
+        (parts(&[3, 5]), 1, parts(&[5])),
+        (parts(&[6]), 0, parts(&[6])),
+    ] {
         let shape = Shape::new(2, 3, 5, part);
         let dy = fill::reals(shape.elements() as usize, 1, 1.0, 2.0);
         let mut case = Case::new();
-        let x = case.input("x", shape.with_channels(whole), &vec![1.0; (shape.pixels() * whole.logical()) as usize]);
+        let x = case.input(
+            "x",
+            shape.with_channels(whole),
+            &vec![1.0; (shape.pixels() * whole.logical()) as usize],
+        );
         let y = case.tape.slice(x, start, part).unwrap();
         let tdy = case.input("dy", shape, &dy);
         let dx = case.backward(y, tdy, &[x])[0].unwrap();
@@ -148,7 +179,11 @@ fn the_gradient_of_a_slice_lies_between_zeros() {
         for (to, from) in want.chunks_mut(all).zip(wide(&dy).chunks(own)) {
             to[before..][..own].copy_from_slice(from);
         }
-        assert_eq!(done.read(dx), want.iter().map(|v| *v as f32).collect::<Vec<_>>(), "{whole} from vec4 {start}");
+        assert_eq!(
+            done.read(dx),
+            want.iter().map(|v| *v as f32).collect::<Vec<_>>(),
+            "{whole} from vec4 {start}"
+        );
     }
 }
 
@@ -156,7 +191,8 @@ fn the_gradient_of_a_slice_lies_between_zeros() {
 fn a_concatenation_of_concatenations_is_one() {
     let Some(gpu) = support::gpu() else { return };
     let shape = Shape::new(2, 3, 5, 3);
-    let values: Vec<Vec<f32>> = (1..4).map(|s| fill::reals(shape.elements() as usize, s, 1.0, 2.0)).collect();
+    let values: Vec<Vec<f32>> =
+        (1..4).map(|s| fill::reals(shape.elements() as usize, s, 1.0, 2.0)).collect();
     let mut case = Case::new();
     let made: Vec<Tensor> = values
         .iter()
@@ -171,6 +207,10 @@ fn a_concatenation_of_concatenations_is_one() {
     let done = case.run(gpu, &[y, doubled]);
     let wanted: Vec<(usize, Vec<f64>)> = values.iter().map(|v| (3, wide(v))).collect();
     exact("joined", &done.read(y), &join(shape, &wanted));
-    exact("used before", &done.read(doubled), &join(shape, &wanted[..2]).iter().map(|v| 2.0 * v).collect::<Vec<_>>());
+    exact(
+        "used before",
+        &done.read(doubled),
+        &join(shape, &wanted[..2]).iter().map(|v| 2.0 * v).collect::<Vec<_>>(),
+    );
     assert_eq!(done.program.dispatch_count(), 4, "nothing but the copies made here and the scale");
 }

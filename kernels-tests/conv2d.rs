@@ -10,7 +10,17 @@ use pixtape::{Conv, Shape};
 type Row = (u32, u32, u32, &'static [u32], u32, u32, u32, u32, bool);
 
 fn list(rows: &[Row]) -> Vec<ConvCase> {
-    let case = |&(n, h, w, ci, co, k, s, p, bias): &Row| ConvCase { n, h, w, ci: parts(ci), co, conv: Conv::new(k, s, p), bias, transposed: false, products };
+    let case = |&(n, h, w, ci, co, k, s, p, bias): &Row| ConvCase {
+        n,
+        h,
+        w,
+        ci: parts(ci),
+        co,
+        conv: Conv::new(k, s, p),
+        bias,
+        transposed: false,
+        products,
+    };
     rows.iter().map(case).collect()
 }
 
@@ -39,7 +49,8 @@ pub fn cases() -> Vec<ConvCase> {
     ])
 }
 
-/// What only the workgroup family's large tile takes: many rows for the data side, many rows and columns for the weights.
+/// What only the workgroup family's large tile takes: many rows for the data side, many rows and
+/// columns for the weights.
 fn large() -> Vec<ConvCase> {
     list(&[(1, 128, 130, &[5], 6, 1, 1, 0, true), (1, 4, 4, &[256], 512, 4, 2, 1, false)])
 }
@@ -48,9 +59,14 @@ fn large() -> Vec<ConvCase> {
 fn products(c: &ConvCase, f: &mut dyn FnMut(usize, usize, usize)) {
     let (ho, wo) = (c.out(c.h), c.out(c.w));
     let (k, ci) = (c.conv.kernel, c.ci.logical());
-    for (n, oy, ox) in (0..c.n).flat_map(|n| (0..ho).flat_map(move |y| (0..wo).map(move |x| (n, y, x)))) {
+    for (n, oy, ox) in
+        (0..c.n).flat_map(|n| (0..ho).flat_map(move |y| (0..wo).map(move |x| (n, y, x))))
+    {
         for (ky, kx) in (0..k).flat_map(|y| (0..k).map(move |x| (y, x))) {
-            let (iy, ix) = ((oy * c.conv.stride + ky).wrapping_sub(c.conv.pad), (ox * c.conv.stride + kx).wrapping_sub(c.conv.pad));
+            let (iy, ix) = (
+                (oy * c.conv.stride + ky).wrapping_sub(c.conv.pad),
+                (ox * c.conv.stride + kx).wrapping_sub(c.conv.pad),
+            );
             if iy >= c.h || ix >= c.w {
                 continue;
             }
@@ -65,10 +81,17 @@ fn products(c: &ConvCase, f: &mut dyn FnMut(usize, usize, usize)) {
 
 fn family(family: Family, large: &[ConvCase]) {
     let twice = list(&[(1, 9, 7, &[3, 3], 9, 4, 2, 1, true), (2, 4, 6, &[3, 3], 9, 4, 2, 1, true)]);
-    check_family(family, &cases(), large, &[twice[0], twice[1]], &list(&[(2, 9, 7, &[4], 8, 3, 2, 1, false)])[0]);
+    check_family(
+        family,
+        &cases(),
+        large,
+        &[twice[0], twice[1]],
+        &list(&[(2, 9, 7, &[4], 8, 3, 2, 1, false)])[0],
+    );
 }
 
-/// What every variant is tried on: phases and tiles cut short, parts with padding, several pictures, kernels of other sides.
+/// What every variant is tried on: phases and tiles cut short, parts with padding, several
+/// pictures, kernels of other sides.
 fn varied() -> Vec<ConvCase> {
     list(&[
         (1, 17, 19, &[3, 3], 8, 4, 2, 1, true),
@@ -113,16 +136,22 @@ fn subgroup_tiles_match_the_reference() {
 
 #[test]
 fn the_references_gradients_are_those_of_the_reference() {
-    list(&[(2, 5, 7, &[3], 2, 4, 2, 1, true), (1, 7, 6, &[2], 3, 5, 3, 2, true)]).iter().for_each(check_reference);
+    list(&[(2, 5, 7, &[3], 2, 4, 2, 1, true), (1, 7, 6, &[2], 3, 5, 3, 2, true)])
+        .iter()
+        .for_each(check_reference);
 }
 
 #[test]
 fn operands_that_do_not_fit_are_refused_with_their_shapes() {
     let mut case = Case::new();
-    let w = case.param("w", Layout::Conv { ci: 6.into(), co: 8, kernel: 4 }, &vec![0.0; 6 * 8 * 16]);
+    let w =
+        case.param("w", Layout::Conv { ci: 6.into(), co: 8, kernel: 4 }, &vec![0.0; 6 * 8 * 16]);
     let x = case.tape.input("x", Shape::new(1, 16, 16, 3));
     let message = case.tape.conv2d(x, w.tensor, None, Conv::new(4, 2, 1)).unwrap_err().to_string();
     assert!(message.contains("3 channels") && message.contains("expects 8"), "{message}");
     let small = case.tape.input("x", Shape::new(1, 1, 1, 6));
-    assert!(case.tape.conv2d(small, w.tensor, None, Conv::new(4, 2, 1)).is_err() && case.tape.conv2d(x, w.tensor, None, Conv::new(3, 1, 1)).is_err());
+    assert!(
+        case.tape.conv2d(small, w.tensor, None, Conv::new(4, 2, 1)).is_err()
+            && case.tape.conv2d(x, w.tensor, None, Conv::new(3, 1, 1)).is_err()
+    );
 }

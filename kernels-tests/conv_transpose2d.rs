@@ -49,9 +49,14 @@ fn large() -> Vec<ConvCase> {
 fn products(c: &ConvCase, f: &mut dyn FnMut(usize, usize, usize)) {
     let (ho, wo) = (c.out(c.h), c.out(c.w));
     let (k, ci) = (c.conv.kernel, c.ci.logical());
-    for (n, iy, ix) in (0..c.n).flat_map(|n| (0..c.h).flat_map(move |y| (0..c.w).map(move |x| (n, y, x)))) {
+    for (n, iy, ix) in
+        (0..c.n).flat_map(|n| (0..c.h).flat_map(move |y| (0..c.w).map(move |x| (n, y, x))))
+    {
         for (ky, kx) in (0..k).flat_map(|y| (0..k).map(move |x| (y, x))) {
-            let (oy, ox) = ((iy * c.conv.stride + ky).wrapping_sub(c.conv.pad), (ix * c.conv.stride + kx).wrapping_sub(c.conv.pad));
+            let (oy, ox) = (
+                (iy * c.conv.stride + ky).wrapping_sub(c.conv.pad),
+                (ix * c.conv.stride + kx).wrapping_sub(c.conv.pad),
+            );
             if oy >= ho || ox >= wo {
                 continue;
             }
@@ -65,11 +70,19 @@ fn products(c: &ConvCase, f: &mut dyn FnMut(usize, usize, usize)) {
 }
 
 fn family(family: Family, large: &[ConvCase]) {
-    let twice = list(&[(1, 5, 7, &[3, 3], 9, 4, 2, 1, 0, true), (2, 4, 3, &[3, 3], 9, 4, 2, 1, 0, true)]);
-    check_family(family, &cases(), large, &[twice[0], twice[1]], &list(&[(2, 5, 4, &[4], 8, 3, 2, 1, 1, false)])[0]);
+    let twice =
+        list(&[(1, 5, 7, &[3, 3], 9, 4, 2, 1, 0, true), (2, 4, 3, &[3, 3], 9, 4, 2, 1, 0, true)]);
+    check_family(
+        family,
+        &cases(),
+        large,
+        &[twice[0], twice[1]],
+        &list(&[(2, 5, 4, &[4], 8, 3, 2, 1, 1, false)])[0],
+    );
 }
 
-/// What every variant is tried on: phases and tiles cut short, parts with padding, several pictures, kernels of other sides.
+/// What every variant is tried on: phases and tiles cut short, parts with padding, several
+/// pictures, kernels of other sides.
 fn varied() -> Vec<ConvCase> {
     list(&[
         (1, 17, 19, &[3, 3], 8, 4, 2, 1, 0, true),
@@ -112,17 +125,27 @@ fn subgroup_tiles_match_the_reference() {
 
 #[test]
 fn the_references_gradients_are_those_of_the_reference() {
-    list(&[(2, 3, 4, &[3], 2, 4, 2, 1, 0, true), (1, 3, 2, &[2], 3, 5, 3, 2, 1, true)]).iter().for_each(check_reference);
+    list(&[(2, 3, 4, &[3], 2, 4, 2, 1, 0, true), (1, 3, 2, &[2], 3, 5, 3, 2, 1, true)])
+        .iter()
+        .for_each(check_reference);
 }
 
 #[test]
 fn operands_that_do_not_fit_are_refused_with_their_shapes() {
     let mut case = Case::new();
-    let w = case.param("w", Layout::ConvTranspose { ci: 6.into(), co: 8, kernel: 4 }, &vec![0.0; 6 * 8 * 16]);
+    let w = case.param(
+        "w",
+        Layout::ConvTranspose { ci: 6.into(), co: 8, kernel: 4 },
+        &vec![0.0; 6 * 8 * 16],
+    );
     let x = case.tape.input("x", Shape::new(1, 16, 16, 3));
-    let message = case.tape.conv_transpose2d(x, w.tensor, None, Conv::new(4, 2, 1)).unwrap_err().to_string();
+    let message =
+        case.tape.conv_transpose2d(x, w.tensor, None, Conv::new(4, 2, 1)).unwrap_err().to_string();
     assert!(message.contains("3 channels") && message.contains("expects 8"), "{message}");
     let small = case.tape.input("x", Shape::new(1, 1, 1, 6));
     let nothing_left = case.tape.conv_transpose2d(small, w.tensor, None, Conv::new(4, 2, 2));
-    assert!(nothing_left.is_err() && case.tape.conv_transpose2d(x, w.tensor, None, Conv::new(3, 1, 1)).is_err());
+    assert!(
+        nothing_left.is_err()
+            && case.tape.conv_transpose2d(x, w.tensor, None, Conv::new(3, 1, 1)).is_err()
+    );
 }

@@ -1,4 +1,5 @@
-//! copy: `y = x`, `dx = dy`; also what a concatenation does where a part has to lie elsewhere (see concat.rs).
+//! copy: `y = x`, `dx = dy`; also what a concatenation does where a part has to lie elsewhere (see
+//! concat.rs).
 
 use crate::support::{self, Case, Lay, each, exact, fill, wide};
 

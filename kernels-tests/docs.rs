@@ -1,4 +1,5 @@
-//! What the documents say is so: examples print what they promise, links lead somewhere, the version of Rust is named once.
+//! What the documents say is so: examples print what they promise, links lead somewhere, the
+//! version of Rust is named once.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,7 +18,8 @@ fn files(folder: &str, extensions: &[&str]) -> Vec<PathBuf> {
             let name = path.file_name().unwrap().to_string_lossy();
             if path.is_dir() && name != "target" && !(name.starts_with('.') && name != ".ci") {
                 folders.push(path);
-            } else if path.extension().is_some_and(|e| extensions.iter().any(|wanted| e == *wanted)) {
+            } else if path.extension().is_some_and(|e| extensions.iter().any(|wanted| e == *wanted))
+            {
                 found.push(path);
             }
         }
@@ -39,7 +41,9 @@ fn papers() -> Vec<PathBuf> {
 fn matches(pattern: &str, line: &str) -> bool {
     let pieces: Vec<&str> = pattern.split('…').collect();
     let [first, middle @ .., last] = pieces.as_slice() else { return pattern == line };
-    let Some(mut rest) = line.strip_prefix(first).and_then(|l| l.strip_suffix(last)) else { return false };
+    let Some(mut rest) = line.strip_prefix(first).and_then(|l| l.strip_suffix(last)) else {
+        return false;
+    };
     for piece in middle {
         let Some(at) = rest.find(piece) else { return false };
         rest = &rest[at + piece.len()..];
@@ -49,9 +53,14 @@ fn matches(pattern: &str, line: &str) -> bool {
 
 #[test]
 fn patterns_match_what_they_should() {
-    for (pattern, line, yes) in
-        [("a … c", "a b c", true), ("a … c", "a b d", false), ("… a … b", "1 a 2 b", true), ("… a … b", "1 b 2 a", false), ("a", "a", true), ("a", "ab", false)]
-    {
+    for (pattern, line, yes) in [
+        ("a … c", "a b c", true),
+        ("a … c", "a b d", false),
+        ("… a … b", "1 a 2 b", true),
+        ("… a … b", "1 b 2 a", false),
+        ("a", "a", true),
+        ("a", "ab", false),
+    ] {
         assert_eq!(matches(pattern, line), yes, "{pattern} and {line}");
     }
 }
@@ -69,14 +78,27 @@ fn examples_print_what_they_promise() {
     for path in examples {
         let (text, name) = (read(&path), path.file_stem().unwrap().to_str().unwrap().to_string());
         assert!(text.lines().count() <= 120, "{name} is longer than 120 lines");
-        assert!(said(&text, "You will learn").is_some_and(|t| text.starts_with("//! You will learn: ") && t.len() > 20), "{name} does not say what it teaches");
-        assert!(said(&text, "Run").is_some_and(|t| t.starts_with(&format!("`cargo run --release --example {name}"))), "{name} does not say how to run it");
-        let expect = said(&text, "Expect").unwrap_or_else(|| panic!("{name} does not say what to expect"));
-        let expect = expect.strip_prefix('`').and_then(|e| e.strip_suffix('`')).unwrap_or_else(|| panic!("{name}: Expect: `a line of the output`"));
+        assert!(
+            said(&text, "You will learn")
+                .is_some_and(|t| text.starts_with("//! You will learn: ") && t.len() > 20),
+            "{name} does not say what it teaches"
+        );
+        assert!(
+            said(&text, "Run")
+                .is_some_and(|t| t.starts_with(&format!("`cargo run --release --example {name}"))),
+            "{name} does not say how to run it"
+        );
+        let expect =
+            said(&text, "Expect").unwrap_or_else(|| panic!("{name} does not say what to expect"));
+        let expect = expect
+            .strip_prefix('`')
+            .and_then(|e| e.strip_suffix('`'))
+            .unwrap_or_else(|| panic!("{name}: Expect: `a line of the output`"));
         if text.contains("pixtape::io") && !io {
             continue;
         }
-        // Through cargo, so that it is there and up to date; with the features and the profile of this test, or all would be built again.
+        // Through cargo, so that it is there and up to date; with the features and the profile of
+        // this test, or all would be built again.
         let mut cargo = Command::new(env!("CARGO"));
         cargo.current_dir(root()).args(["run", "--quiet", "--offline", "--example", &name]);
         if !cfg!(feature = "cli") {
@@ -86,32 +108,53 @@ fn examples_print_what_they_promise() {
             cargo.arg("--release");
         }
         let output = cargo.args(["--", "--smoke"]).output().unwrap();
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if err.contains("no graphics adapter found") && std::env::var("PIXTAPE_REQUIRE_GPU").is_ok_and(|v| v != "0" && !v.is_empty()) {
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if err.contains("no graphics adapter found")
+            && std::env::var("PIXTAPE_REQUIRE_GPU").is_ok_and(|v| v != "0" && !v.is_empty())
+        {
             panic!("PIXTAPE_REQUIRE_GPU is set: {err}");
         } else if err.contains("no graphics adapter found") {
             eprintln!("SKIPPED (no adapter) {name}");
             continue;
         }
         assert!(output.status.success(), "{name}: {}\n{out}\n{err}", output.status);
-        assert!(out.lines().any(|line| matches(expect, line)), "{name} promises a line `{expect}` and prints\n{out}");
+        assert!(
+            out.lines().any(|line| matches(expect, line)),
+            "{name} promises a line `{expect}` and prints\n{out}"
+        );
     }
 }
 
 #[test]
 fn the_version_of_rust_is_the_one_in_the_manifest() {
     let manifest = read(&root().join("Cargo.toml"));
-    let msrv = manifest.lines().find_map(|l| l.strip_prefix("rust-version = \"")).and_then(|l| l.strip_suffix('"')).expect("a rust-version in Cargo.toml");
+    let msrv = manifest
+        .lines()
+        .find_map(|l| l.strip_prefix("rust-version = \""))
+        .and_then(|l| l.strip_suffix('"'))
+        .expect("a rust-version in Cargo.toml");
     for path in papers().into_iter().chain(files(".ci", &["yml", "yaml", "toml"])) {
         for (number, line) in read(&path).lines().enumerate() {
-            // `Rust 1.95`, `rustc 1.95.0`, `MSRV is 1.95`: a version of another thing is on a line that does not speak of Rust.
-            if !["Rust", "rustc", "MSRV", "rust-version", "toolchain"].iter().any(|word| line.contains(word)) {
+            // `Rust 1.95`, `rustc 1.95.0`, `MSRV is 1.95`: a version of another thing is on a line
+            // that does not speak of Rust.
+            if !["Rust", "rustc", "MSRV", "rust-version", "toolchain"]
+                .iter()
+                .any(|word| line.contains(word))
+            {
                 continue;
             }
             for word in line.split(|c: char| !c.is_ascii_digit() && c != '.') {
                 let version: Vec<&str> = word.trim_matches('.').split('.').collect();
-                if version.len() >= 2 && version[0] == "1" && version.iter().all(|v| !v.is_empty()) {
-                    assert_eq!(version[..2].join("."), msrv, "{}:{}: {line}", path.display(), number + 1);
+                if version.len() >= 2 && version[0] == "1" && version.iter().all(|v| !v.is_empty())
+                {
+                    assert_eq!(
+                        version[..2].join("."),
+                        msrv,
+                        "{}:{}: {line}",
+                        path.display(),
+                        number + 1
+                    );
                 }
             }
         }
@@ -120,12 +163,19 @@ fn the_version_of_rust_is_the_one_in_the_manifest() {
 
 #[test]
 fn code_in_documents_is_compiled() {
-    // Examples in comments and papers run as documentation tests; a block that is not compiled rots.
+    // Examples in comments and papers run as documentation tests; a block that is not compiled
+    // rots.
     for path in files("src", &["rs"]).into_iter().chain(papers()) {
         for (number, line) in read(&path).lines().enumerate() {
-            let fence = line.trim_start().trim_start_matches("///").trim_start_matches("//!").trim_start();
+            let fence =
+                line.trim_start().trim_start_matches("///").trim_start_matches("//!").trim_start();
             let language = fence.strip_prefix("```").unwrap_or_default();
-            assert!(!language.split([',', ' ']).any(|word| word == "ignore"), "{}:{}: {line}", path.display(), number + 1);
+            assert!(
+                !language.split([',', ' ']).any(|word| word == "ignore"),
+                "{}:{}: {line}",
+                path.display(),
+                number + 1
+            );
         }
     }
 }
@@ -136,16 +186,27 @@ fn links_in_documents_lead_somewhere() {
     assert!(papers.iter().any(|p| p.ends_with("README.md")), "{papers:?}");
     for path in papers {
         let text = read(&path);
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '\n']).next()) {
+        for target in
+            text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '\n']).next())
+        {
             let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             if file.contains("://") || file.starts_with("mailto:") {
                 continue;
             }
-            let there = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let there =
+                if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
             assert!(there.exists(), "{}: {target} is not there", path.display());
             if !heading.is_empty() && there.extension().is_some_and(|e| e == "md") {
-                let anchors = read(&there).lines().filter(|l| l.starts_with('#')).map(anchor).collect::<Vec<_>>();
-                assert!(anchors.iter().any(|a| a == heading), "{}: no heading for {target}; there are {anchors:?}", path.display());
+                let anchors = read(&there)
+                    .lines()
+                    .filter(|l| l.starts_with('#'))
+                    .map(anchor)
+                    .collect::<Vec<_>>();
+                assert!(
+                    anchors.iter().any(|a| a == heading),
+                    "{}: no heading for {target}; there are {anchors:?}",
+                    path.display()
+                );
             }
         }
     }
@@ -154,10 +215,14 @@ fn links_in_documents_lead_somewhere() {
 /// The anchor that a heading gets on the usual sites.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
-    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
+    text.chars()
+        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+        .map(|c| if c == ' ' { '-' } else { c })
+        .collect()
 }
 
-/// Options of the reference implementation (2021-11): of both programs, of train, of test, and of its models.
+/// Options of the reference implementation (2021-11): of both programs, of train, of test, and of
+/// its models.
 const UPSTREAM: &[&str] = &[
     "dataroot",
     "name",
@@ -227,7 +292,10 @@ const UPSTREAM: &[&str] = &[
 
 /// Words like `--flag` in backticks.
 fn flags(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2).filter_map(|code| code.split_whitespace().find(|w| w.starts_with("--")))
+    text.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|code| code.split_whitespace().find(|w| w.starts_with("--")))
 }
 
 #[test]
@@ -240,8 +308,16 @@ fn the_comparison_with_upstream_has_every_option_and_claims_no_flag_that_is_not_
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     let commands = |text: &str| -> Vec<String> {
-        let list = text.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
-        list.filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' '))?.split_whitespace().next().map(String::from)).collect()
+        let list =
+            text.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
+        list.filter_map(|l| {
+            l.strip_prefix("  ")
+                .filter(|l| !l.starts_with(' '))?
+                .split_whitespace()
+                .next()
+                .map(String::from)
+        })
+        .collect()
     };
     let mut helps = Vec::new();
     for command in commands(&help(&[])).iter().filter(|c| *c != "help") {
@@ -249,21 +325,38 @@ fn the_comparison_with_upstream_has_every_option_and_claims_no_flag_that_is_not_
         helps.extend(commands(&text).iter().filter(|c| *c != "help").map(|c| help(&[command, c])));
         helps.push(text);
     }
-    let offered = |flag: &str| helps.iter().any(|h| h.split(|c: char| c.is_whitespace() || c == ',').any(|w| w == flag));
+    let offered = |flag: &str| {
+        helps.iter().any(|h| h.split(|c: char| c.is_whitespace() || c == ',').any(|w| w == flag))
+    };
     assert!(offered("--lambda_L1") && offered("--fold_AB") && !offered("--lambda"));
     let text = read(&root().join("docs/upstream.md"));
-    let rows: Vec<Vec<&str>> = text.lines().filter(|l| l.starts_with("| `--")).map(|l| l.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|l| l.starts_with("| `--"))
+        .map(|l| l.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
     for option in UPSTREAM {
         let flag = format!("--{option}");
-        let row = rows.iter().find(|r| r[0].trim_matches('`') == flag).unwrap_or_else(|| panic!("docs/upstream.md says nothing of {flag}"));
+        let row = rows
+            .iter()
+            .find(|r| r[0].trim_matches('`') == flag)
+            .unwrap_or_else(|| panic!("docs/upstream.md says nothing of {flag}"));
         let [_, _, here, verdict, why] = row[..] else { panic!("{row:?} has not five columns") };
         match verdict {
             // Other flags do the work of some: then the reason must be there.
             "same" => assert!(flags(here).eq([flag.as_str()]), "{flag}: the same is not {here}"),
-            "better" => assert!(flags(here).next().is_some() && why.len() > 10, "{flag}: what is better?"),
+            "better" => {
+                assert!(flags(here).next().is_some() && why.len() > 10, "{flag}: what is better?")
+            }
             "ignored" => {
-                let notes = String::from_utf8_lossy(&run(&["train", &format!("{flag}=1"), "--help"]).stderr).into_owned();
-                assert!(notes.contains(&format!("{flag} has no meaning here")) && !why.is_empty(), "{flag} is not ignored: {notes}");
+                let notes = String::from_utf8_lossy(
+                    &run(&["train", &format!("{flag}=1"), "--help"]).stderr,
+                )
+                .into_owned();
+                assert!(
+                    notes.contains(&format!("{flag} has no meaning here")) && !why.is_empty(),
+                    "{flag} is not ignored: {notes}"
+                );
             }
             "not offered" => assert!(why.len() > 5, "{flag}: why?"),
             other => panic!("{flag}: {other:?} is no verdict"),
@@ -271,8 +364,14 @@ fn the_comparison_with_upstream_has_every_option_and_claims_no_flag_that_is_not_
     }
     // First columns are theirs; everything else is a promise.
     for line in text.lines().filter(|l| !l.contains("scripts `")) {
-        let ours = if line.starts_with("| `--") { line.splitn(3, '|').nth(2).unwrap_or_default() } else { line };
-        for flag in flags(ours).filter(|f| *f != "--help" && !(line.starts_with("| `--eval`") && *f == "--eval")) {
+        let ours = if line.starts_with("| `--") {
+            line.splitn(3, '|').nth(2).unwrap_or_default()
+        } else {
+            line
+        };
+        for flag in flags(ours)
+            .filter(|f| *f != "--help" && !(line.starts_with("| `--eval`") && *f == "--eval"))
+        {
             assert!(offered(flag), "docs/upstream.md claims {flag}, which no --help knows: {line}");
         }
     }

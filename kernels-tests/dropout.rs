@@ -16,7 +16,8 @@ fn masks_are_those_of_the_host_forward_and_backward() {
             let len = shape.elements() as usize;
             let (x, dy) = (fill::reals(len, 1, 1.0, 2.0), fill::reals(len, 2, 1.0, 2.0));
             let mut case = Case::new();
-            let (tx, tdy) = (case.operand("x", shape, &x, lay), case.operand("dy", shape, &dy, lay));
+            let (tx, tdy) =
+                (case.operand("x", shape, &x, lay), case.operand("dy", shape, &dy, lay));
             let stream = case.tape.nodes().len() as u32;
             let y = case.tape.dropout(tx, p).unwrap();
             let dx = case.backward(y, tdy, &[tx])[0].unwrap();
@@ -24,7 +25,11 @@ fn masks_are_those_of_the_host_forward_and_backward() {
             let done = case.run_step(gpu, &keep, &step(number, seed));
             for (name, got, from) in [("y", done.read(y), &x), ("dx", done.read(dx), &dy)] {
                 for (i, (got, from)) in got.iter().zip(from).enumerate() {
-                    let want = if Dropout::keep(i as u32, stream, number, seed, p) { from * (1.0 / (1.0 - p)) } else { 0.0 };
+                    let want = if Dropout::keep(i as u32, stream, number, seed, p) {
+                        from * (1.0 / (1.0 - p))
+                    } else {
+                        0.0
+                    };
                     assert_eq!(*got, want, "{what} {name} element {i}");
                 }
             }
@@ -44,15 +49,22 @@ fn the_share_kept_is_right_and_neighbours_steps_and_nodes_are_independent() {
     let mut masks: Vec<Vec<f64>> = Vec::new();
     for at in [step(1, 42), step(2, 42), step(1, 43)] {
         done.step(&at);
-        masks.extend([a, b].map(|t| done.read(t).iter().map(|y| f64::from(u8::from(*y != 0.0))).collect()));
+        masks.extend(
+            [a, b].map(|t| done.read(t).iter().map(|y| f64::from(u8::from(*y != 0.0))).collect()),
+        );
     }
     let (mean, var) = (f64::from(1.0 - p), f64::from(p * (1.0 - p)));
     // Six standard deviations of the mean of n products of centred, independent draws.
-    let correlation = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>() / (var * a.len() as f64);
+    let correlation = |a: &[f64], b: &[f64]| {
+        a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum::<f64>() / (var * a.len() as f64)
+    };
     let bound = 6.0 / (n as f64).sqrt();
     for (i, mask) in masks.iter().enumerate() {
         let kept = mask.iter().sum::<f64>() / n as f64;
-        assert!((kept - mean).abs() < 6.0 * (var / n as f64).sqrt(), "mask {i}: {kept} kept, not {mean}");
+        assert!(
+            (kept - mean).abs() < 6.0 * (var / n as f64).sqrt(),
+            "mask {i}: {kept} kept, not {mean}"
+        );
         // Next channel, next pixel, next row.
         for distance in [1, 6, 6 * 96] {
             let c = correlation(&mask[distance..], mask);

@@ -21,7 +21,8 @@ fn averages_follow_their_values_and_a_young_one_faster() {
         done.step(&StepValues { step, ..StepValues::default() });
         let share = Ema { decay }.share(step);
         assert!(decay > 0.0 || share == 1.0);
-        let want: Vec<f64> = wide(&w).iter().zip(wide(&e)).map(|(w, e)| e + share * (w - e)).collect();
+        let want: Vec<f64> =
+            wide(&w).iter().zip(wide(&e)).map(|(w, e)| e + share * (w - e)).collect();
         close("ema", &format!("step {step} decay {decay}"), 4, &done.value(&te), &want);
         assert_eq!(done.value(&tw), w, "the values are left alone");
         assert!(done.padding_is_zero(&te));
@@ -31,8 +32,12 @@ fn averages_follow_their_values_and_a_young_one_faster() {
 #[test]
 fn pages_of_two_sizes_are_refused_and_there_is_no_gradient() {
     let mut case = Case::new();
-    let [a, b] = [4, 40].map(|c: u32| case.store.param("test", "w", Layout::Vector(c.into())).value);
+    let [a, b] =
+        [4, 40].map(|c: u32| case.store.param("test", "w", Layout::Vector(c.into())).value);
     let message = case.tape.ema(&case.store, a, b, 0.9).unwrap_err().to_string();
     assert!(message.contains("[1, 1, 1, 4]"), "{message}");
-    assert!((Ema { decay: 0.999 }.share(1_000_000) - 0.001).abs() < 1e-12 && Ema { decay: 0.999 }.share(0) == 0.9);
+    assert!(
+        (Ema { decay: 0.999 }.share(1_000_000) - 0.001).abs() < 1e-12
+            && Ema { decay: 0.999 }.share(0) == 0.9
+    );
 }

@@ -1,4 +1,5 @@
-//! The engine inside somebody else's program: a device made by a stranger, the stranger's encoder, and what goes wrong with devices.
+//! The engine inside somebody else's program: a device made by a stranger, the stranger's encoder,
+//! and what goes wrong with devices.
 
 mod support;
 
@@ -6,20 +7,35 @@ use pixtape::gpu::{Access, Kernel};
 use pixtape::ops::{Act, BatchNorm, NormMode};
 use pixtape::plan::Rate;
 use pixtape::store::{Layout, Param};
-use pixtape::{Conv, Error, Gpu, Plan, PlanOptions, Program, Shape, StepValues, Store, Tape, Tensor};
+use pixtape::{
+    Conv, Error, Gpu, Plan, PlanOptions, Program, Shape, StepValues, Store, Tape, Tensor,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A device as a stranger makes it: WebGPU's default limits or what `change` makes of them, no features.
-fn stranger_of(descriptor: wgpu::InstanceDescriptor, change: impl FnOnce(&mut wgpu::Limits)) -> Option<(wgpu::Device, wgpu::Queue)> {
+/// A device as a stranger makes it: WebGPU's default limits or what `change` makes of them, no
+/// features.
+fn stranger_of(
+    descriptor: wgpu::InstanceDescriptor,
+    change: impl FnOnce(&mut wgpu::Limits),
+) -> Option<(wgpu::Device, wgpu::Queue)> {
     // The same adapter as everywhere in the tests, and their rule for there being none.
     let name = support::gpu()?.info().name.clone();
     let backend = support::gpu()?.info().backend;
-    let adapters = pollster::block_on(wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()));
-    let adapter = adapters.into_iter().find(|a| a.get_info().name == name && a.get_info().backend == backend).expect("the adapter is still there");
+    let adapters = pollster::block_on(
+        wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()),
+    );
+    let adapter = adapters
+        .into_iter()
+        .find(|a| a.get_info().name == name && a.get_info().backend == backend)
+        .expect("the adapter is still there");
     let mut required_limits = wgpu::Limits::default();
     change(&mut required_limits);
-    let device = adapter.request_device(&wgpu::DeviceDescriptor { label: Some("stranger"), required_limits, ..Default::default() });
+    let device = adapter.request_device(&wgpu::DeviceDescriptor {
+        label: Some("stranger"),
+        required_limits,
+        ..Default::default()
+    });
     Some(pollster::block_on(device).expect("a device with default limits"))
 }
 
@@ -63,7 +79,11 @@ fn net(gpu: &Gpu) -> Net {
 }
 
 fn step_values(step: u32) -> StepValues {
-    StepValues { step, seed: 1, rates: [Rate { lr: 1e-2, beta1: 0.5, beta2: 0.999, eps: 1e-8, t: step }; 4] }
+    StepValues {
+        step,
+        seed: 1,
+        rates: [Rate { lr: 1e-2, beta1: 0.5, beta2: 0.999, eps: 1e-8, t: step }; 4],
+    }
 }
 
 struct Ready {
@@ -82,7 +102,14 @@ fn ready_by(gpu: &Gpu, prepare: impl FnOnce(Plan, &Store) -> pixtape::Result<Pro
     let Net { store, param, gamma, x, loss, plan } = net(gpu);
     let program = prepare(plan, &store).unwrap();
     program.write(x, &support::reals(16 * 16 * 3, 1, -1.0, 1.0)).unwrap();
-    store.write(gpu, param.value, &param.layout, &support::reals(param.layout.elements(), 2, -0.5, 0.5)).unwrap();
+    store
+        .write(
+            gpu,
+            param.value,
+            &param.layout,
+            &support::reals(param.layout.elements(), 2, -0.5, 0.5),
+        )
+        .unwrap();
     store.write(gpu, gamma.value, &gamma.layout, &[1.0; 8]).unwrap();
     Ready { store, param, loss, x, program }
 }
@@ -93,7 +120,12 @@ impl Ready {
     }
 
     fn weights(&self) -> Vec<f32> {
-        pollster::block_on(self.store.read(self.program.gpu(), self.param.value, &self.param.layout)).unwrap()
+        pollster::block_on(self.store.read(
+            self.program.gpu(),
+            self.param.value,
+            &self.param.layout,
+        ))
+        .unwrap()
     }
 }
 
@@ -106,7 +138,10 @@ fn a_host_encodes_steps_on_its_own_device_among_its_own_work() {
         seen.fetch_add(1, Ordering::SeqCst);
     }));
     let gpu = Gpu::from_parts(device.clone(), queue.clone()).unwrap();
-    assert!(!gpu.device().features().contains(wgpu::Features::SUBGROUP), "the stranger asked for no features");
+    assert!(
+        !gpu.device().features().contains(wgpu::Features::SUBGROUP),
+        "the stranger asked for no features"
+    );
 
     let ours = ready(&gpu);
     let compiled = gpu.pipeline_count();
@@ -117,10 +152,21 @@ fn a_host_encodes_steps_on_its_own_device_among_its_own_work() {
     }
     assert!(stepped.is_sorted_by(|a, b| a > b), "it does not learn: {stepped:?}");
 
-    // The host's encoder: a copy of its own before, the step in two parts, a copy of its own behind.
+    // The host's encoder: a copy of its own before, the step in two parts, a copy of its own
+    // behind.
     let theirs = ready(&gpu);
-    let buffer = |usage| device.create_buffer(&wgpu::BufferDescriptor { label: Some("host's"), size: 64, usage, mapped_at_creation: false });
-    let (from, to) = (buffer(wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST), buffer(wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST));
+    let buffer = |usage| {
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("host's"),
+            size: 64,
+            usage,
+            mapped_at_creation: false,
+        })
+    };
+    let (from, to) = (
+        buffer(wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST),
+        buffer(wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST),
+    );
     let mut encoded = Vec::new();
     for step in 1..=3u32 {
         queue.write_buffer(&from, 0, &[step as u8; 64]);
@@ -132,15 +178,27 @@ fn a_host_encodes_steps_on_its_own_device_among_its_own_work() {
         theirs.program.encode(&mut encoder, count / 2..count);
         queue.submit([encoder.finish()]);
         encoded.push(theirs.loss());
-        assert_eq!(pollster::block_on(pixtape::gpu::read_buffer(&gpu, &to, 0, 64, "host's")).unwrap(), [step as u8; 64]);
+        assert_eq!(
+            pollster::block_on(pixtape::gpu::read_buffer(&gpu, &to, 0, 64, "host's")).unwrap(),
+            [step as u8; 64]
+        );
     }
     assert_eq!(stepped, encoded, "a step that the host encodes is the step");
     assert_eq!(ours.weights(), theirs.weights());
-    assert_eq!(gpu.pipeline_count(), compiled, "nothing is compiled in a step, nor twice for two programs");
+    assert_eq!(
+        gpu.pipeline_count(),
+        compiled,
+        "nothing is compiled in a step, nor twice for two programs"
+    );
 
     // The host's error handler is still the host's, and heard nothing of ours until now.
     assert_eq!(uncaptured.load(Ordering::SeqCst), 0);
-    let _ = device.create_buffer(&wgpu::BufferDescriptor { label: None, size: 1 << 62, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
+    let _ = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 1 << 62,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
     assert_eq!(uncaptured.load(Ordering::SeqCst), 1);
 }
 
@@ -156,7 +214,9 @@ fn three_steps(r: &Ready) -> (Vec<u32>, Vec<u32>) {
 /// A net made ready by way of `prepare_with`, and what was reported meanwhile.
 fn reported(gpu: &Gpu) -> (Ready, Vec<(usize, usize)>) {
     let mut calls = Vec::new();
-    let ready = ready_by(gpu, |plan, store| plan.prepare_with(gpu, store, &mut |done, total| calls.push((done, total))));
+    let ready = ready_by(gpu, |plan, store| {
+        plan.prepare_with(gpu, store, &mut |done, total| calls.push((done, total)))
+    });
     (ready, calls)
 }
 
@@ -168,7 +228,11 @@ fn reports_every_kernel_once_and_changes_no_result(fresh: impl Fn() -> Gpu) {
     assert!(made > 8, "{made} kernels");
     assert_eq!(calls, (1..=made).map(|done| (done, made)).collect::<Vec<_>>());
     assert_eq!(reported(&gpu).1, [], "what is there is not compiled again");
-    assert_eq!(three_steps(&with), three_steps(&ready(&fresh())), "the same bits, however it was prepared");
+    assert_eq!(
+        three_steps(&with),
+        three_steps(&ready(&fresh())),
+        "the same bits, however it was prepared"
+    );
 }
 
 #[test]
@@ -188,13 +252,21 @@ fn so_does_preparation_on_our_own_device_with_the_help_of_others() {
     }
     let mark = "PIXTAPE_TEST_COLD";
     if std::env::var_os(mark).is_some() {
-        return reports_every_kernel_once_and_changes_no_result(|| pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap());
+        return reports_every_kernel_once_and_changes_no_result(|| {
+            pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap()
+        });
     }
-    // Others help with what the driver has not on the disk: once more, in a process where it has nothing there.
+    // Others help with what the driver has not on the disk: once more, in a process where it has
+    // nothing there.
     let folder = std::env::temp_dir().join(format!("pixtape-cold-{}", std::process::id()));
     let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "so_does_preparation_on_our_own_device_with_the_help_of_others"]).env(mark, "1");
-    let status = again.env("MESA_SHADER_CACHE_DIR", &folder).env("MESA_SHADER_CACHE_DISABLE", "false").status();
+    again
+        .args(["--exact", "so_does_preparation_on_our_own_device_with_the_help_of_others"])
+        .env(mark, "1");
+    let status = again
+        .env("MESA_SHADER_CACHE_DIR", &folder)
+        .env("MESA_SHADER_CACHE_DISABLE", "false")
+        .status();
     let _ = std::fs::remove_dir_all(folder);
     assert!(status.unwrap().success());
 }
@@ -280,7 +352,10 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
         };
         // Whatever brings a result back has none to bring.
         lost("reading", pollster::block_on(r.program.read(r.loss)).map(drop));
-        lost("reading weights", pollster::block_on(r.store.read(gpu, r.param.value, &r.param.layout)).map(drop));
+        lost(
+            "reading weights",
+            pollster::block_on(r.store.read(gpu, r.param.value, &r.param.layout)).map(drop),
+        );
         lost("a checked run", pollster::block_on(r.program.run_checked(&step_values(2))));
         let losses = ring.push(2).and_then(|_| ring.collect(true));
         lost("losses", losses.map(drop));
@@ -289,12 +364,29 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
             ("a step", r.program.step(&step_values(2))),
             ("a segment", r.program.submit(0..1)),
             ("writing", r.program.write(r.x, &[0.0; 16 * 16 * 3])),
-            ("writing weights", r.store.write(gpu, r.param.value, &r.param.layout, &vec![0.0; r.param.layout.elements()])),
+            (
+                "writing weights",
+                r.store.write(
+                    gpu,
+                    r.param.value,
+                    &r.param.layout,
+                    &vec![0.0; r.param.layout.elements()],
+                ),
+            ),
             ("waiting", gpu.wait("nothing")),
-            ("another kernel", gpu.pipeline(&Kernel::new("copy", "copy", &[("x", Access::Read), ("y", Access::Write)])).map(drop)),
+            (
+                "another kernel",
+                gpu.pipeline(&Kernel::new(
+                    "copy",
+                    "copy",
+                    &[("x", Access::Read), ("y", Access::Write)],
+                ))
+                .map(drop),
+            ),
             ("preparing", fresh.plan.prepare(gpu, &fresh.store).map(drop)),
         ];
-        // A device of ours tells us that it is lost. A host's tells the host, whose handler we leave alone: there these may do nothing.
+        // A device of ours tells us that it is lost. A host's tells the host, whose handler we
+        // leave alone: there these may do nothing.
         for (what, result) in rest {
             match result {
                 Ok(()) if who != "ours" => {}
@@ -309,12 +401,23 @@ fn what_the_driver_refuses_comes_back_with_the_label_at_hand() {
     let Some(gpu) = support::gpu() else { return };
     // wgpu refuses: larger than any buffer of this device may be.
     let size = gpu.device().limits().max_buffer_size + 4;
-    let huge = || gpu.device().create_buffer(&wgpu::BufferDescriptor { label: None, size, usage: wgpu::BufferUsages::STORAGE, mapped_at_creation: false });
+    let huge = || {
+        gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: None,
+            size,
+            usage: wgpu::BufferUsages::STORAGE,
+            mapped_at_creation: false,
+        })
+    };
     let error = gpu.scoped("a huge buffer", huge).unwrap_err();
-    assert!(matches!(&error, Error::Validation { label, message } if label == "a huge buffer" && message.contains(&size.to_string())), "{error}");
+    assert!(
+        matches!(&error, Error::Validation { label, message } if label == "a huge buffer" && message.contains(&size.to_string())),
+        "{error}"
+    );
     assert_eq!(error.exit_code(), 2);
     // A kernel that is not there, and one whose text is refused, would be our faults too.
-    let error = gpu.pipeline(&Kernel::new("fill", "no_such_entry", &[("y", Access::Write)])).unwrap_err();
+    let error =
+        gpu.pipeline(&Kernel::new("fill", "no_such_entry", &[("y", Access::Write)])).unwrap_err();
     assert!(error.to_string().contains("no_such_entry") && error.exit_code() == 2, "{error}");
     // The device is none the worse for it.
     gpu.wait("after errors").unwrap();
@@ -325,8 +428,8 @@ fn what_the_driver_refuses_comes_back_with_the_label_at_hand() {
 
 #[test]
 fn running_out_of_memory_names_the_buffer() {
-    // A device that may take a percent or few of the memory there is: as little as it can be made with. Only Vulkan and D3D12 drivers
-    // keep such budgets.
+    // A device that may take a percent or few of the memory there is: as little as it can be made
+    // with. Only Vulkan and D3D12 drivers keep such budgets.
     let Some(gpu) = support::gpu() else { return };
     if !matches!(gpu.info().backend, wgpu::Backend::Vulkan | wgpu::Backend::Dx12) {
         eprintln!("SKIPPED (no memory budgets on {})", gpu.name());
@@ -334,31 +437,55 @@ fn running_out_of_memory_names_the_buffer() {
     }
     let name = gpu.info().name.clone();
     let within = |percent: u8| {
-        let memory_budget_thresholds = wgpu::MemoryBudgetThresholds { for_resource_creation: Some(percent), for_device_loss: None };
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor { memory_budget_thresholds, ..descriptor() });
-        let adapter = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())).into_iter().find(|a| a.get_info().name == name)?;
-        let descriptor = wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
+        let memory_budget_thresholds = wgpu::MemoryBudgetThresholds {
+            for_resource_creation: Some(percent),
+            for_device_loss: None,
+        };
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+            memory_budget_thresholds,
+            ..descriptor()
+        });
+        let adapter = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()))
+            .into_iter()
+            .find(|a| a.get_info().name == name)?;
+        let descriptor =
+            wgpu::DeviceDescriptor { required_limits: adapter.limits(), ..Default::default() };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).ok()?;
         Gpu::from_parts(device, queue).ok()
     };
     // A little more than the least: other processes' memory counts too, and theirs comes and goes.
-    let least = (1..=100).find(|percent| within(*percent).is_some()).expect("a device within the whole budget");
+    let least = (1..=100)
+        .find(|percent| within(*percent).is_some())
+        .expect("a device within the whole budget");
     let gpu = within((least + 5).min(100)).expect("a device within more than it needs");
 
-    // Pages as large as this device makes buffers, up to 2 GiB: far beyond what may be bound, but the budget comes first.
+    // Pages as large as this device makes buffers, up to 2 GiB: far beyond what may be bound, but
+    // the budget comes first.
     let values = (gpu.device().limits().max_buffer_size.min(1 << 31) / 4 - 64) as u32;
     let (mut store, mut tape) = (Store::new(), Tape::new());
-    let pages: Vec<Param> = (0..4).map(|i| store.param("P", &i.to_string(), Layout::Vector(values.into()))).collect();
-    let Some((page, error)) = pages.iter().find_map(|p| Some((p, store.on_device(&gpu, p.value).err()?))) else {
+    let pages: Vec<Param> =
+        (0..4).map(|i| store.param("P", &i.to_string(), Layout::Vector(values.into()))).collect();
+    let Some((page, error)) =
+        pages.iter().find_map(|p| Some((p, store.on_device(&gpu, p.value).err()?)))
+    else {
         eprintln!("SKIPPED (the smallest budget on {} holds 8 GiB)", gpu.name());
         return;
     };
-    assert!(matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")), "{error:?}");
+    assert!(
+        matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("--batch_size") && error.exit_code() == 1, "{error}");
     // A plan that needs the page says the same when it is prepared.
     tape.init_normal(&store, page, 0.0, 1.0, 0);
-    let error = Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default()).unwrap().prepare(&gpu, &store).unwrap_err();
-    assert!(matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")), "{error:?}");
+    let error = Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())
+        .unwrap()
+        .prepare(&gpu, &store)
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")),
+        "{error:?}"
+    );
     // The device is none the worse for it.
     let small = ready(&gpu);
     small.program.step(&step_values(1)).unwrap();

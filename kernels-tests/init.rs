@@ -12,8 +12,15 @@ fn values() -> StepValues {
 }
 
 fn layouts() -> Vec<Layout> {
-    let mut all = vec![Layout::Vector(7.into()), Layout::Vector(parts(&[3, 3])), Layout::Vector(64.into())];
-    for (ci, co, kernel) in [(parts(&[3]), 5, 4), (parts(&[3, 3]), 16, 4), (parts(&[8]), 1, 3), (parts(&[6]), 9, 1), (parts(&[3, 5, 2]), 7, 2)] {
+    let mut all =
+        vec![Layout::Vector(7.into()), Layout::Vector(parts(&[3, 3])), Layout::Vector(64.into())];
+    for (ci, co, kernel) in [
+        (parts(&[3]), 5, 4),
+        (parts(&[3, 3]), 16, 4),
+        (parts(&[8]), 1, 3),
+        (parts(&[6]), 9, 1),
+        (parts(&[3, 5, 2]), 7, 2),
+    ] {
         all.push(Layout::Conv { ci, co, kernel });
         all.push(Layout::ConvTranspose { ci, co, kernel });
     }
@@ -33,8 +40,15 @@ fn values_are_those_of_the_host_and_padding_is_zero() {
         }
         let done = case.run_step(gpu, &[], &values());
         for (p, init) in &made {
-            let want: Vec<f64> = (0..p.param.layout.elements() as u32).map(|i| init.value(i, SEED)).collect();
-            close("init_normal", &format!("init_normal {:?}", p.param.layout), 1, &done.value(p), &want);
+            let want: Vec<f64> =
+                (0..p.param.layout.elements() as u32).map(|i| init.value(i, SEED)).collect();
+            close(
+                "init_normal",
+                &format!("init_normal {:?}", p.param.layout),
+                1,
+                &done.value(p),
+                &want,
+            );
             assert!(done.padding_is_zero(p), "{:?}", p.param.layout);
         }
     }
@@ -44,9 +58,12 @@ fn values_are_those_of_the_host_and_padding_is_zero() {
 fn values_depend_on_the_public_index_only() {
     let Some(gpu) = support::gpu() else { return };
     let mut case = Case::new();
-    // 6 channels in one part, in two, in three: the same weights in other places. Twice in one stream: the same; another: not.
+    // 6 channels in one part, in two, in three: the same weights in other places. Twice in one
+    // stream: the same; another: not.
     let mut made = Vec::new();
-    for (channels, stream) in [(parts(&[6]), 1), (parts(&[3, 3]), 1), (parts(&[1, 2, 3]), 1), (parts(&[6]), 2)] {
+    for (channels, stream) in
+        [(parts(&[6]), 1), (parts(&[3, 3]), 1), (parts(&[1, 2, 3]), 1), (parts(&[6]), 2)]
+    {
         let layout = Layout::Conv { ci: channels, co: 5, kernel: 3 };
         let p = case.param("w", layout, &vec![0.0; layout.elements()]);
         case.tape.init_normal(&case.store, &p.param, 0.0, 1.0, stream);
@@ -79,9 +96,14 @@ fn large_weights_are_normal() {
     }
     let neighbours = z.windows(2).map(|w| w[0] * w[1]).sum::<f64>() / n;
     assert!(neighbours.abs() < 6.0 / n.sqrt(), "{neighbours}");
-    // Kolmogorov and Smirnov: the largest distance between the distributions, at a level of about one in a million.
+    // Kolmogorov and Smirnov: the largest distance between the distributions, at a level of about
+    // one in a million.
     z.sort_by(f64::total_cmp);
-    let worst = z.iter().enumerate().map(|(i, v)| (normal_share(*v) - (i as f64 + 0.5) / n).abs()).fold(0.0, f64::max);
+    let worst = z
+        .iter()
+        .enumerate()
+        .map(|(i, v)| (normal_share(*v) - (i as f64 + 0.5) / n).abs())
+        .fold(0.0, f64::max);
     assert!(worst < 2.7 / n.sqrt(), "{worst}");
 }
 
@@ -90,7 +112,8 @@ fn normal_share(x: f64) -> f64 {
     let density = |t: f64| (-0.5 * t * t).exp() / std::f64::consts::TAU.sqrt();
     let steps = 64;
     let h = x / f64::from(steps);
-    let inner: f64 = (1..steps).map(|i| density(f64::from(i) * h) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
+    let inner: f64 =
+        (1..steps).map(|i| density(f64::from(i) * h) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
     0.5 + h / 3.0 * (density(0.0) + inner + density(x))
 }
 

@@ -1,4 +1,5 @@
-//! Losses: binary cross-entropy of logits, squared error, absolute error, hinge, squared error of roots; values and gradients.
+//! Losses: binary cross-entropy of logits, squared error, absolute error, hinge, squared error of
+//! roots; values and gradients.
 
 use crate::support::{self, Case, Lay, close, directional, each, fill, parts, wide};
 use pixtape::ops::LossKind;
@@ -73,7 +74,8 @@ fn values_and_gradients(gpu: &Gpu) {
             // Scaled, as lambda scales the L1 loss: the seed of the gradient is not 1.
             let scaled = case.tape.scale(loss, -3.0);
             let wrt: Vec<Tensor> = [tx].into_iter().chain(other).collect();
-            let gradients: Vec<Tensor> = case.tape.backward(&[scaled], &wrt).unwrap().into_iter().flatten().collect();
+            let gradients: Vec<Tensor> =
+                case.tape.backward(&[scaled], &wrt).unwrap().into_iter().flatten().collect();
             keep.push(loss);
             keep.extend(gradients.iter().map(|g| case.result(*g, lay)));
             made.push((kind, target, loss, gradients));
@@ -83,10 +85,20 @@ fn values_and_gradients(gpu: &Gpu) {
             let what = format!("{what} {kind:?} {target:?}");
             let goal: Vec<f64> = target.map_or_else(|| wide(&y), |t| vec![f64::from(t); len]);
             close("loss", &what, len, &done.read(loss), &[mean(kind, &wide(&x), &goal)]);
-            let dx: Vec<f64> = wide(&x).iter().zip(&goal).map(|(x, t)| -3.0 / len as f64 * slope(kind, *x, *t)).collect();
+            let dx: Vec<f64> = wide(&x)
+                .iter()
+                .zip(&goal)
+                .map(|(x, t)| -3.0 / len as f64 * slope(kind, *x, *t))
+                .collect();
             close("loss", &format!("{what} dx"), 1, &done.read(gradients[0]), &dx);
             if let Some(dy) = gradients.get(1) {
-                close("loss", &format!("{what} dy"), 1, &done.read(*dy), &dx.iter().map(|v| -v).collect::<Vec<_>>());
+                close(
+                    "loss",
+                    &format!("{what} dy"),
+                    1,
+                    &done.read(*dy),
+                    &dx.iter().map(|v| -v).collect::<Vec<_>>(),
+                );
             }
         }
     };
@@ -97,7 +109,11 @@ fn values_and_gradients(gpu: &Gpu) {
 #[test]
 fn roots_of_norms_have_their_slope_and_a_norm_of_zero_a_finite_one() {
     for gpu in support::reducers() {
-        for shape in [Shape::new(3, 1, 1, 1), Shape::new(1, 17, 19, 6), Shape::new(1, 64, 65, parts(&[3, 3]))] {
+        for shape in [
+            Shape::new(3, 1, 1, 1),
+            Shape::new(1, 17, 19, 6),
+            Shape::new(1, 64, 65, parts(&[3, 3])),
+        ] {
             let len = shape.elements() as usize;
             let x = fill::reals(len, 1, 1e-3, 9.0);
             let mut case = Case::new();
@@ -106,8 +122,15 @@ fn roots_of_norms_have_their_slope_and_a_norm_of_zero_a_finite_one() {
             let dx = case.tape.backward(&[loss], &[tx]).unwrap()[0].unwrap();
             let done = case.run(gpu, &[loss, dx]);
             let ones = vec![1.0; len];
-            close("loss", &format!("{shape}"), len, &done.read(loss), &[mean(LossKind::Root, &wide(&x), &ones)]);
-            let want: Vec<f64> = wide(&x).iter().map(|x| slope(LossKind::Root, *x, 1.0) / len as f64).collect();
+            close(
+                "loss",
+                &format!("{shape}"),
+                len,
+                &done.read(loss),
+                &[mean(LossKind::Root, &wide(&x), &ones)],
+            );
+            let want: Vec<f64> =
+                wide(&x).iter().map(|x| slope(LossKind::Root, *x, 1.0) / len as f64).collect();
             close("loss", &format!("{shape} dx"), 4, &done.read(dx), &want);
         }
         let mut case = Case::new();
@@ -116,7 +139,11 @@ fn roots_of_norms_have_their_slope_and_a_norm_of_zero_a_finite_one() {
         let dx = case.tape.backward(&[loss], &[x]).unwrap()[0].unwrap();
         let done = case.run(gpu, &[loss, dx]);
         assert_eq!(done.read(loss), [1.0]);
-        assert!(done.read(dx)[0] < -1e5 && (done.read(dx)[1] - 0.25).abs() < 1e-6, "{:?}", done.read(dx));
+        assert!(
+            done.read(dx)[0] < -1e5 && (done.read(dx)[1] - 0.25).abs() < 1e-6,
+            "{:?}",
+            done.read(dx)
+        );
     }
 }
 
@@ -129,7 +156,8 @@ fn zero_logits_cost_log_2_and_kinks_have_no_slope() {
     let (x, y) = (case.input("x", shape, &zeros), case.input("y", shape, &zeros));
     let bce = [0.0, 1.0].map(|target| case.tape.bce_with_logits(x, target));
     let l1 = case.tape.l1(x, y).unwrap();
-    let slopes = [bce[0], bce[1], l1].map(|loss| case.tape.backward(&[loss], &[x]).unwrap()[0].unwrap());
+    let slopes =
+        [bce[0], bce[1], l1].map(|loss| case.tape.backward(&[loss], &[x]).unwrap()[0].unwrap());
     let done = case.run(gpu, &[bce[0], bce[1], l1, slopes[0], slopes[1], slopes[2]]);
     for loss in bce {
         let got = done.read(loss)[0];
@@ -155,9 +183,18 @@ fn large_logits_are_finite_and_right() {
             let done = case.run(gpu, &[loss, dx]);
             let (x, t) = (f64::from(x), f64::from(target));
             let (got, want) = (f64::from(done.read(loss)[0]), value(LossKind::BceLogits, x, t));
-            assert!((got - want).abs() <= 1e-6 * want + 1e-37, "logit {x} target {t}: {got}, not {want}");
+            assert!(
+                (got - want).abs() <= 1e-6 * want + 1e-37,
+                "logit {x} target {t}: {got}, not {want}"
+            );
             let slope = slope(LossKind::BceLogits, x, t) / 4.0;
-            assert!(done.read(dx).iter().all(|g| (f64::from(*g) - slope).abs() <= 1e-6 * slope.abs() + 1e-7), "logit {x} target {t}: {:?}", done.read(dx));
+            assert!(
+                done.read(dx)
+                    .iter()
+                    .all(|g| (f64::from(*g) - slope).abs() <= 1e-6 * slope.abs() + 1e-7),
+                "logit {x} target {t}: {:?}",
+                done.read(dx)
+            );
         }
     }
 }
@@ -165,14 +202,20 @@ fn large_logits_are_finite_and_right() {
 #[test]
 fn the_references_gradient_is_that_of_the_reference() {
     let (x, y) = (wide(&fill::reals(48, 1, -3.0, 3.0)), wide(&fill::reals(48, 2, -1.0, 1.0)));
-    for kind in [LossKind::BceLogits, LossKind::Mse, LossKind::L1, LossKind::Hinge, LossKind::Root] {
+    for kind in [LossKind::BceLogits, LossKind::Mse, LossKind::L1, LossKind::Hinge, LossKind::Root]
+    {
         let goal = match kind {
             LossKind::BceLogits => vec![0.25; 48],
             LossKind::Hinge => y.iter().map(|y| y.signum()).collect(),
             _ => y.clone(),
         };
-        let x = if kind == LossKind::Root { x.iter().map(|x| x * x + 0.1).collect() } else { x.clone() };
-        let gradient: Vec<f64> = x.iter().zip(&goal).map(|(x, t)| slope(kind, *x, *t) / 48.0).collect();
+        let x = if kind == LossKind::Root {
+            x.iter().map(|x| x * x + 0.1).collect()
+        } else {
+            x.clone()
+        };
+        let gradient: Vec<f64> =
+            x.iter().zip(&goal).map(|(x, t)| slope(kind, *x, *t) / 48.0).collect();
         directional(&format!("{kind:?}"), |x| mean(kind, x, &goal), &x, &gradient);
     }
 }

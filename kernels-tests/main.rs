@@ -1,4 +1,5 @@
-//! Every operation against an f64 reference, every shader against the tables: see `support` for how a case runs.
+//! Every operation against an f64 reference, every shader against the tables: see `support` for how
+//! a case runs.
 
 mod act;
 mod adam;

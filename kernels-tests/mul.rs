@@ -11,13 +11,19 @@ fn products_and_gradients_are_exact() {
         let [a, b, dy] = [1, 2, 3].map(|stream| fill::reals(len, stream, 1.0, 2.0));
         let mut case = Case::new();
         // One operand strided, the other not: each has an offset and a stride of its own.
-        let (ta, tb, tdy) = (case.operand("a", shape, &a, lay), case.operand("b", shape, &b, Lay::Dense), case.operand("dy", shape, &dy, lay));
+        let (ta, tb, tdy) = (
+            case.operand("a", shape, &a, lay),
+            case.operand("b", shape, &b, Lay::Dense),
+            case.operand("dy", shape, &dy, lay),
+        );
         let y = case.tape.mul(ta, tb).unwrap();
         let gradients: Vec<_> = case.backward(y, tdy, &[ta, tb]).into_iter().flatten().collect();
         let keep = [case.result(y, lay), case.result(gradients[0], lay), gradients[1]];
         let done = case.run(gpu, &keep);
         // One product is rounded once, in f32 as here.
-        let want = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(x * y)).collect::<Vec<_>>();
+        let want = |x: &[f32], y: &[f32]| {
+            x.iter().zip(y).map(|(x, y)| f64::from(x * y)).collect::<Vec<_>>()
+        };
         exact(what, &done.read(y), &want(&a, &b));
         exact(what, &done.read(gradients[0]), &want(&dy, &b));
         exact(what, &done.read(gradients[1]), &want(&dy, &a));
@@ -30,7 +36,8 @@ fn a_square_gets_both_gradients_and_a_second_derivative() {
     let shape = Shape::new(2, 3, 5, 3);
     let [x, dy, u] = [1, 2, 3].map(|stream| fill::integers(shape.elements() as usize, stream, 9));
     let mut case = Case::new();
-    let (tx, tdy, tu) = (case.input("x", shape, &x), case.input("dy", shape, &dy), case.input("u", shape, &u));
+    let (tx, tdy, tu) =
+        (case.input("x", shape, &x), case.input("dy", shape, &dy), case.input("u", shape, &u));
     let y = case.tape.mul(tx, tx).unwrap();
     let dx = case.backward(y, tdy, &[tx])[0].unwrap();
     let second = case.backward(dx, tu, &[tx])[0].unwrap();

@@ -1,4 +1,5 @@
-//! The options of networks, losses and schedule as a user gives them: they train, resume to the bit, translate, or are refused in one line.
+//! The options of networks, losses and schedule as a user gives them: they train, resume to the
+//! bit, translate, or are refused in one line.
 
 #[path = "support/program.rs"]
 mod program;
@@ -9,7 +10,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 fn losses(run: &Path) -> Vec<serde_json::Value> {
-    std::fs::read_to_string(run.join("losses.jsonl")).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    std::fs::read_to_string(run.join("losses.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
 }
 
 #[test]
@@ -20,7 +25,8 @@ fn a_run_with_an_average_a_plateau_and_accumulation_resumes_to_the_bit() {
     let dir = TempDir::new().unwrap();
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     pairs(&root, 4);
-    let options = "--gan_mode wgangp --norm instance_affine --upsample bilinear --lambda_TV 2 --lambda_GAN 0.5 --accumulate 2 --ema 0.99 --lr_policy plateau \
+    let options = "--gan_mode wgangp --norm instance_affine --upsample bilinear --lambda_TV 2 \
+                   --lambda_GAN 0.5 --accumulate 2 --ema 0.99 --lr_policy plateau \
                    --lr_G 1e-4 --lr_D 3e-4 --condition_D off --init_type orthogonal --n_epochs 3 --n_epochs_decay 0";
     let options: Vec<&str> = options.split_whitespace().collect();
     ok(train(&root, &runs, "a", &options));
@@ -28,28 +34,55 @@ fn a_run_with_an_average_a_plateau_and_accumulation_resumes_to_the_bit() {
     let rows = losses(&run);
     // Four pictures are two steps an epoch.
     assert_eq!(rows.len(), 6);
-    assert!(rows.iter().all(|r| ["G_GAN", "G_L1", "D_real", "D_fake", "G_TV", "D_GP"].iter().all(|n| r[*n].as_f64().is_some_and(f64::is_finite))), "{rows:?}");
+    assert!(
+        rows.iter().all(|r| ["G_GAN", "G_L1", "D_real", "D_fake", "G_TV", "D_GP"]
+            .iter()
+            .all(|n| r[*n].as_f64().is_some_and(f64::is_finite))),
+        "{rows:?}"
+    );
     let state = std::fs::read_to_string(run.join("latest_state.json")).unwrap();
-    assert!(state.contains("latest_net_G_ema.safetensors") && !state.contains("\"best\": null"), "{state}");
+    assert!(
+        state.contains("latest_net_G_ema.safetensors") && !state.contains("\"best\": null"),
+        "{state}"
+    );
     let options_file = std::fs::read_to_string(run.join("options.json")).unwrap();
-    assert!(options_file.contains("\"upsample\": \"bilinear\"") && options_file.contains("\"lr_compat\": false"), "{options_file}");
+    assert!(
+        options_file.contains("\"upsample\": \"bilinear\"")
+            && options_file.contains("\"lr_compat\": false"),
+        "{options_file}"
+    );
     // Stopped in the middle of an epoch.
     ok(train(&root, &runs, "b", &[&options[..], &["--max_steps", "3"]].concat()));
     ok(pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "b", "--continue_train"]));
     assert_identical(&run, &runs.join("b"));
-    assert_eq!(std::fs::read(run.join("latest_net_G_ema.safetensors")).unwrap(), std::fs::read(runs.join("b/latest_net_G_ema.safetensors")).unwrap());
+    assert_eq!(
+        std::fs::read(run.join("latest_net_G_ema.safetensors")).unwrap(),
+        std::fs::read(runs.join("b/latest_net_G_ema.safetensors")).unwrap()
+    );
 
     // The folder and the bare file are the same net: how it enlarges is in the file.
     let input = dir.path().join("input.png");
     picture(64, 32, 7).save_png(&input).unwrap();
     let translated = |checkpoint: &Path, to: &str| {
         let out = dir.path().join(to);
-        ok(pixtape(&["translate", "--checkpoint", text(checkpoint), "--input", text(&input), "--output", text(&out)]));
+        ok(pixtape(&[
+            "translate",
+            "--checkpoint",
+            text(checkpoint),
+            "--input",
+            text(&input),
+            "--output",
+            text(&out),
+        ]));
         std::fs::read(out.join("input.png")).unwrap()
     };
     let whole = translated(&run, "1");
     assert_eq!(whole, translated(&run.join("latest_net_G.safetensors"), "2"));
-    assert_ne!(whole, translated(&run.join("latest_net_G_ema.safetensors"), "3"), "the average is another net");
+    assert_ne!(
+        whole,
+        translated(&run.join("latest_net_G_ema.safetensors"), "3"),
+        "the average is another net"
+    );
 }
 
 #[test]
@@ -60,15 +93,40 @@ fn nets_without_skips_train_and_are_recognised() {
     let dir = TempDir::new().unwrap();
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     pairs(&root, 2);
-    ok(train(&root, &runs, "a", &["--netG", "encoder-decoder-32", "--upsample", "nearest", "--gan_mode", "hinge", "--max_steps", "2"]));
+    ok(train(
+        &root,
+        &runs,
+        "a",
+        &[
+            "--netG",
+            "encoder-decoder-32",
+            "--upsample",
+            "nearest",
+            "--gan_mode",
+            "hinge",
+            "--max_steps",
+            "2",
+        ],
+    ));
     let (input, out) = (dir.path().join("input.png"), dir.path().join("out"));
     picture(32, 32, 7).save_png(&input).unwrap();
     for checkpoint in [runs.join("a"), runs.join("a/latest_net_G.safetensors")] {
-        ok(pixtape(&["translate", "--checkpoint", text(&checkpoint), "--input", text(&input), "--output", text(&out)]));
+        ok(pixtape(&[
+            "translate",
+            "--checkpoint",
+            text(&checkpoint),
+            "--input",
+            text(&input),
+            "--output",
+            text(&out),
+        ]));
     }
     // A run may begin late in the schedule: two pictures are two steps an epoch.
     ok(train(&root, &runs, "late", &["--epoch_count", "200", "--label_smoothing", "0.1"]));
-    assert_eq!(losses(&runs.join("late")).iter().map(|r| r["epoch"].as_u64()).collect::<Vec<_>>(), [Some(200), Some(200)]);
+    assert_eq!(
+        losses(&runs.join("late")).iter().map(|r| r["epoch"].as_u64()).collect::<Vec<_>>(),
+        [Some(200), Some(200)]
+    );
 }
 
 #[test]
@@ -79,7 +137,20 @@ fn resnets_train_resume_and_are_recognised() {
     let dir = TempDir::new().unwrap();
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     pairs(&root, 2);
-    let net = ["--netG", "resnet_6blocks", "--load_size", "40", "--crop_size", "36", "--save_epoch_freq", "1", "--n_epochs", "2", "--n_epochs_decay", "0"];
+    let net = [
+        "--netG",
+        "resnet_6blocks",
+        "--load_size",
+        "40",
+        "--crop_size",
+        "36",
+        "--save_epoch_freq",
+        "1",
+        "--n_epochs",
+        "2",
+        "--n_epochs_decay",
+        "0",
+    ];
     ok(train(&root, &runs, "a", &net));
     ok(train(&root, &runs, "b", &[&net[..], &["--max_steps", "3"]].concat()));
     ok(pixtape(&["train", "--checkpoints_dir", text(&runs), "--name", "b", "--continue_train"]));
@@ -93,13 +164,30 @@ fn resnets_train_resume_and_are_recognised() {
     let weights = runs.join("a/latest_net_G.safetensors");
     let made = [runs.join("a"), weights.clone()].map(|checkpoint| {
         let out = dir.path().join(if checkpoint == weights { "2" } else { "1" });
-        ok(pixtape(&["translate", "--checkpoint", text(&checkpoint), "--input", text(&input), "--output", text(&out)]));
+        ok(pixtape(&[
+            "translate",
+            "--checkpoint",
+            text(&checkpoint),
+            "--input",
+            text(&input),
+            "--output",
+            text(&out),
+        ]));
         let odd = pixtape::io::Picture::load(&out.join("odd.png"), 3).unwrap();
         assert_eq!((odd.width, odd.height), (42, 30));
         std::fs::read(out.join("fits.png")).unwrap()
     });
     assert!(made[0] == made[1], "the folder and the bare file are the same net");
-    ok(pixtape(&["eval", "--checkpoint", text(&runs.join("a")), "--dataroot", text(&root), "--phase", "val", "--json"]));
+    ok(pixtape(&[
+        "eval",
+        "--checkpoint",
+        text(&runs.join("a")),
+        "--dataroot",
+        text(&root),
+        "--phase",
+        "val",
+        "--json",
+    ]));
     assert!(ok(pixtape(&["info", text(&weights)])).contains("netG: resnet_6blocks"));
 }
 
@@ -115,7 +203,15 @@ fn padding_of_residual_blocks_goes_from_training_to_translate_and_eval() {
     picture(32, 32, 7).save_png(&input).unwrap();
     let translated = |checkpoint: &Path| {
         let out = dir.path().join("out.png");
-        ok(pixtape(&["translate", "--checkpoint", text(checkpoint), "--input", text(&input), "--output", text(&out)]));
+        ok(pixtape(&[
+            "translate",
+            "--checkpoint",
+            text(checkpoint),
+            "--input",
+            text(&input),
+            "--output",
+            text(&out),
+        ]));
         std::fs::read(out).unwrap()
     };
     for padding in ["replicate", "zero"] {
@@ -124,22 +220,44 @@ fn padding_of_residual_blocks_goes_from_training_to_translate_and_eval() {
         let run = runs.join(padding);
         let weights = run.join("latest_net_G.safetensors");
         let made = translated(&run);
-        assert!(made == translated(&weights), "{padding}: the folder and the bare file are the same net");
+        assert!(
+            made == translated(&weights),
+            "{padding}: the folder and the bare file are the same net"
+        );
         let told = ok(pixtape(&["info", text(&weights)]));
         assert!(told.contains(&format!("ResNet of 6 blocks, padding {padding}")), "{told}");
-        ok(pixtape(&["eval", "--checkpoint", text(&run), "--dataroot", text(&root), "--phase", "val", "--json"]));
+        ok(pixtape(&[
+            "eval",
+            "--checkpoint",
+            text(&run),
+            "--dataroot",
+            text(&root),
+            "--phase",
+            "val",
+            "--json",
+        ]));
         // Stopped and gone on with, it is the same net.
-        ok(train(&root, &runs, &format!("{padding}_again"), &[&net[..4], &["--max_steps", "2"]].concat()));
+        ok(train(
+            &root,
+            &runs,
+            &format!("{padding}_again"),
+            &[&net[..4], &["--max_steps", "2"]].concat(),
+        ));
         let again = runs.join(format!("{padding}_again"));
         ok(pixtape(&["resume", text(&again), "--max_steps", "3"]));
         assert_identical(&run, &again);
 
         let path = run.join("options.json");
-        let mut options: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(options["options"].as_object_mut().unwrap().remove("padding_type"), Some(padding.into()));
+        let mut options: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(
+            options["options"].as_object_mut().unwrap().remove("padding_type"),
+            Some(padding.into())
+        );
         std::fs::write(&path, options.to_string()).unwrap();
         if padding == "replicate" {
-            // Options of earlier versions say nothing, and mean reflection: another picture of the same weights.
+            // Options of earlier versions say nothing, and mean reflection: another picture of the
+            // same weights.
             assert!(made != translated(&run), "replication and reflection are different nets");
         }
     }
@@ -157,10 +275,19 @@ fn what_does_not_go_together_is_refused_before_anything_is_written() {
         (&["--lr_policy", "exp"], &["--lr_policy exp", "plateau"]),
         (&["--norm", "layer"], &["--norm layer", "instance_affine"]),
         (&["--upsample", "bicubic"], &["--upsample bicubic", "nearest"]),
-        (&["--padding_type", "replicate"], &["--padding_type replicate", "unet_32 has no residual blocks"]),
-        (&["--netG", "resnet_6blocks", "--padding-type", "mirror"], &["--padding_type mirror", "reflect, replicate or zero"]),
+        (
+            &["--padding_type", "replicate"],
+            &["--padding_type replicate", "unet_32 has no residual blocks"],
+        ),
+        (
+            &["--netG", "resnet_6blocks", "--padding-type", "mirror"],
+            &["--padding_type mirror", "reflect, replicate or zero"],
+        ),
         (&["--init_type", "zeros"], &["--init_type zeros", "orthogonal"]),
-        (&["--netG", "resnet_8blocks"], &["--netG resnet_8blocks", "encoder_decoder_512", "resnet_9blocks"]),
+        (
+            &["--netG", "resnet_8blocks"],
+            &["--netG resnet_8blocks", "encoder_decoder_512", "resnet_9blocks"],
+        ),
         (&["--epoch_count", "201"], &["--epoch_count 201", "200 epochs"]),
         (&["--lr_D", "0"], &["--lr_D", "above 0"]),
         (&["--ema", "1"], &["--ema 1", "0.999"]),
@@ -197,15 +324,25 @@ fn a_plateau_is_one_of_validation_where_there_is_one_and_of_training_where_not()
     let dir = TempDir::new().unwrap();
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     pairs(&root, 2);
-    // So slow that nothing becomes better by a hundredth: the first validation, after the second epoch, stays the best, and the seventh one, after
-    // the 14th epoch, is the sixth in a row that brought nothing.
-    let plateau = ["--lr_policy", "plateau", "--lr", "1e-7", "--n_epochs", "15", "--n_epochs_decay", "0"];
+    // So slow that nothing becomes better by a hundredth: the first validation, after the second
+    // epoch, stays the best, and the seventh one, after the 14th epoch, is the sixth in a row that
+    // brought nothing.
+    let plateau =
+        ["--lr_policy", "plateau", "--lr", "1e-7", "--n_epochs", "15", "--n_epochs_decay", "0"];
     let schedule = |run: &Path| -> serde_json::Value {
-        serde_json::from_str::<serde_json::Value>(&std::fs::read_to_string(run.join("latest_state.json")).unwrap()).unwrap()["schedule"].take()
+        serde_json::from_str::<serde_json::Value>(
+            &std::fs::read_to_string(run.join("latest_state.json")).unwrap(),
+        )
+        .unwrap()["schedule"]
+            .take()
     };
     let rates = |run: &Path| -> Vec<f64> {
         let text = std::fs::read_to_string(run.join("timing.jsonl")).unwrap();
-        text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["lr_G"].as_f64().unwrap()).collect()
+        text.lines()
+            .map(|l| {
+                serde_json::from_str::<serde_json::Value>(l).unwrap()["lr_G"].as_f64().unwrap()
+            })
+            .collect()
     };
     // Steps at the full rate, then at a fifth of it.
     let fall = |rates: &[f64]| {
@@ -215,17 +352,28 @@ fn a_plateau_is_one_of_validation_where_there_is_one_and_of_training_where_not()
     };
     ok(train(&root, &runs, "validated", &[&plateau[..], &["--val_freq", "2"]].concat()));
     let run = runs.join("validated");
-    let first: serde_json::Value = serde_json::from_str(std::fs::read_to_string(run.join("validation.jsonl")).unwrap().lines().next().unwrap()).unwrap();
+    let first: serde_json::Value = serde_json::from_str(
+        std::fs::read_to_string(run.join("validation.jsonl")).unwrap().lines().next().unwrap(),
+    )
+    .unwrap();
     let state = schedule(&run);
-    assert_eq!((first["epoch"].as_u64(), &state["best"], &state["validated"]), (Some(2), &first["l1"], &true.into()), "{state}");
+    assert_eq!(
+        (first["epoch"].as_u64(), &state["best"], &state["validated"]),
+        (Some(2), &first["l1"], &true.into()),
+        "{state}"
+    );
     assert_eq!(fall(&rates(&run)), (28, 30));
     // Without validation every epoch counts, by its mean of G_L1.
     ok(train(&root, &runs, "trained", &[&plateau[..], &["--val_freq", "0"]].concat()));
     let run = runs.join("trained");
     let state = schedule(&run);
     assert_eq!(state["validated"], false);
-    let epochs: Vec<f64> = losses(&run).chunks(2).map(|steps| steps.iter().map(|r| r["G_L1"].as_f64().unwrap()).sum::<f64>() / 2.0).collect();
-    // What the documentation says: a hundredth better than the best, and a fifth of the rate after more than five epochs without.
+    let epochs: Vec<f64> = losses(&run)
+        .chunks(2)
+        .map(|steps| steps.iter().map(|r| r["G_L1"].as_f64().unwrap()).sum::<f64>() / 2.0)
+        .collect();
+    // What the documentation says: a hundredth better than the best, and a fifth of the rate after
+    // more than five epochs without.
     let (mut best, mut bad, mut falls) = (f64::MAX, 0, Vec::new());
     for (epoch, metric) in (1..).zip(&epochs) {
         (best, bad) = if *metric < 0.99 * best { (*metric, 0) } else { (best, bad + 1) };
@@ -250,18 +398,30 @@ fn a_run_that_cannot_go_on_leaves_its_folder_as_it_was() {
     let run = runs.join("a");
     let before = whole(&run);
     let same = |what: &str| assert!(whole(&run) == before, "{what}: the folder is another one");
-    // The weights are of another net, which only shows when they are loaded; the data is elsewhere; a flag makes no sense.
-    refused(&resume(&run, &["--ngf", "8", "--max_steps", "5"]), &["weights of another net", "--ngf"]);
+    // The weights are of another net, which only shows when they are loaded; the data is elsewhere;
+    // a flag makes no sense.
+    refused(
+        &resume(&run, &["--ngf", "8", "--max_steps", "5"]),
+        &["weights of another net", "--ngf"],
+    );
     same("another net");
-    refused(&resume(&run, &["--norm_D", "instance", "--max_steps", "5"]), &["weights of another net"]);
+    refused(
+        &resume(&run, &["--norm_D", "instance", "--max_steps", "5"]),
+        &["weights of another net"],
+    );
     same("another discriminator");
     refused(&resume(&run, &["--dataroot", text(&dir.path().join("gone"))]), &["gone"]);
     same("no data");
     refused(&resume(&run, &["--lr_policy", "exp"]), &["--lr_policy exp"]);
     same("no policy");
 
-    // Another program holds the folder, and may be replacing what lies in it: nothing of it is read, so nothing of it is said to be damaged.
-    let states = ["latest_state.json", "checkpoints/step_2/latest_state.json", "checkpoints/step_3/latest_state.json"];
+    // Another program holds the folder, and may be replacing what lies in it: nothing of it is
+    // read, so nothing of it is said to be damaged.
+    let states = [
+        "latest_state.json",
+        "checkpoints/step_2/latest_state.json",
+        "checkpoints/step_3/latest_state.json",
+    ];
     let lock = std::fs::File::create(run.join(".lock")).unwrap();
     lock.try_lock().unwrap();
     states.iter().for_each(|name| std::fs::write(run.join(name), b"half").unwrap());
@@ -271,15 +431,20 @@ fn a_run_that_cannot_go_on_leaves_its_folder_as_it_was() {
     drop(lock);
     refused(&resume(&run, &["--max_steps", "5"]), &["no checkpoint is whole"]);
 
-    // Weights without a checkpoint are not overwritten by a run that begins anew, unless that is asked for.
+    // Weights without a checkpoint are not overwritten by a run that begins anew, unless that is
+    // asked for.
     std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
     std::fs::remove_file(run.join("latest_state.json")).unwrap();
     let before = whole(&run);
-    refused(&resume(&run, &["--max_steps", "5"]), &["holds weights but no checkpoint", "--init_G", "--overwrite"]);
+    refused(
+        &resume(&run, &["--max_steps", "5"]),
+        &["holds weights but no checkpoint", "--init_G", "--overwrite"],
+    );
     assert!(whole(&run) == before);
     ok(resume(&run, &["--max_steps", "1", "--overwrite"]));
     assert_eq!(losses(&run).len(), 1);
-    // A folder in which a run was stopped before its first checkpoint has none: the run begins anew.
+    // A folder in which a run was stopped before its first checkpoint has none: the run begins
+    // anew.
     for name in ["checkpoints", "samples"] {
         std::fs::remove_dir_all(run.join(name)).unwrap();
     }
@@ -287,7 +452,11 @@ fn a_run_that_cannot_go_on_leaves_its_folder_as_it_was() {
         std::fs::remove_file(name).unwrap();
     }
     let output = resume(&run, &["--max_steps", "2"]);
-    assert!(errors(&output).contains("no checkpoint yet, the run begins anew"), "{}", errors(&output));
+    assert!(
+        errors(&output).contains("no checkpoint yet, the run begins anew"),
+        "{}",
+        errors(&output)
+    );
     ok(output);
     assert_eq!(losses(&run).len(), 2);
 }
@@ -301,9 +470,10 @@ fn a_run_ends_with_its_last_epoch_counted_from_where_it_stands() {
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     pairs(&root, 4);
     let epochs = ["--n_epochs", "2", "--n_epochs_decay", "1", "--save_latest_freq", "1"];
-    let seen = |run: &Path| losses(run).iter().map(|r| r["epoch"].as_u64().unwrap()).collect::<Vec<_>>();
-    // Stopped after three of the four pictures of its first epoch, it goes on with batches of two: that epoch has no such batch left, the other two
-    // have two each.
+    let seen =
+        |run: &Path| losses(run).iter().map(|r| r["epoch"].as_u64().unwrap()).collect::<Vec<_>>();
+    // Stopped after three of the four pictures of its first epoch, it goes on with batches of two:
+    // that epoch has no such batch left, the other two have two each.
     for name in ["batches", "pictures"] {
         ok(train(&root, &runs, name, &[&epochs[..], &["--max_steps", "3"]].concat()));
     }
@@ -315,7 +485,8 @@ fn a_run_ends_with_its_last_epoch_counted_from_where_it_stands() {
     }
     ok(resume(&runs.join("pictures"), &[]));
     assert_eq!(seen(&runs.join("pictures")), [vec![1; 6], vec![2; 6], vec![3; 6]].concat());
-    // --max_steps is of one start: it counts from the run's first step, and the next start does not have it.
+    // --max_steps is of one start: it counts from the run's first step, and the next start does not
+    // have it.
     ok(train(&root, &runs, "steps", &[&epochs[..], &["--max_steps", "2"]].concat()));
     ok(resume(&runs.join("steps"), &["--max_steps", "5"]));
     assert_eq!(seen(&runs.join("steps")), [1; 5]);
@@ -331,7 +502,10 @@ fn stopping_early_wants_a_validation() {
     let dir = TempDir::new().unwrap();
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     pairs(&root, 2);
-    refused(&train(&root, &runs, "x", &["--early_stop", "2", "--val_freq", "0"]), &["--early_stop", "val/", "--val_freq above 0"]);
+    refused(
+        &train(&root, &runs, "x", &["--early_stop", "2", "--val_freq", "0"]),
+        &["--early_stop", "val/", "--val_freq above 0"],
+    );
     std::fs::remove_dir_all(root.join("val")).unwrap();
     refused(&train(&root, &runs, "x", &["--early_stop", "2"]), &["--early_stop", "val/"]);
     assert!(!runs.exists());

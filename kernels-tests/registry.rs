@@ -1,4 +1,5 @@
-//! The list of operations against the files of the project: one operation, one stem; and `docs/ops.md`, made from the list.
+//! The list of operations against the files of the project: one operation, one stem; and
+//! `docs/ops.md`, made from the list.
 
 use pixtape::ops::{Gradient, OPS, OpInfo, Tuning, sample_kernels};
 use pixtape::shader::FILES;
@@ -8,7 +9,11 @@ use std::path::{Path, PathBuf};
 /// Stems without shaders of their own, whose they use, and why.
 const BORROWED: &[(&str, &str, &str)] = &[
     ("concat", "copy", "a view: planned away, or copied"),
-    ("conv_transpose2d", "conv2d", "the adjoint of a convolution: the same products, walked through by phases"),
+    (
+        "conv_transpose2d",
+        "conv2d",
+        "the adjoint of a convolution: the same products, walked through by phases",
+    ),
 ];
 /// Shaders that belong to no operation: they ask a device what it can do.
 pub const PROBES: &[&str] = &["probe", "fma"];
@@ -30,18 +35,34 @@ fn every_operation_has_its_files_a_summary_and_a_gradient_or_a_reason() {
     let names: HashSet<&str> = OPS.iter().map(|o| o.name).collect();
     let main = read("kernels-tests/main.rs");
     for OpInfo { name, stem, summary, gradient, .. } in OPS {
-        assert!(root().join(format!("src/ops/{stem}.rs")).is_file(), "{name}: no src/ops/{stem}.rs");
+        assert!(
+            root().join(format!("src/ops/{stem}.rs")).is_file(),
+            "{name}: no src/ops/{stem}.rs"
+        );
         let tests = read(&format!("kernels-tests/{stem}.rs"));
-        assert!(main.contains(&format!("mod {stem};\n")) && tests.contains("#[test]"), "{name}: no tests in kernels-tests/{stem}.rs");
+        assert!(
+            main.contains(&format!("mod {stem};\n")) && tests.contains("#[test]"),
+            "{name}: no tests in kernels-tests/{stem}.rs"
+        );
         let borrowed = BORROWED.iter().find(|b| b.0 == *stem);
         let shaders = borrowed.map_or(*stem, |b| b.1);
-        assert!(FILES.iter().any(|(file, _)| belongs(file, shaders)), "{name}: no shaders/{shaders}*.wgsl");
-        assert!(borrowed.is_none() || !FILES.iter().any(|(file, _)| belongs(file, stem)), "{name}: {stem} has shaders of its own");
+        assert!(
+            FILES.iter().any(|(file, _)| belongs(file, shaders)),
+            "{name}: no shaders/{shaders}*.wgsl"
+        );
+        assert!(
+            borrowed.is_none() || !FILES.iter().any(|(file, _)| belongs(file, stem)),
+            "{name}: {stem} has shaders of its own"
+        );
         assert!(!summary.trim().is_empty(), "{name}: no summary");
         match gradient {
-            Gradient::Op(op) => assert!(names.contains(op), "{name}: its gradient {op} is not listed"),
+            Gradient::Op(op) => {
+                assert!(names.contains(op), "{name}: its gradient {op} is not listed")
+            }
             Gradient::Passed => (),
-            Gradient::None(reason) => assert!(reason.len() > 10, "{name}: no gradient, and no reason"),
+            Gradient::None(reason) => {
+                assert!(reason.len() > 10, "{name}: no gradient, and no reason")
+            }
         }
     }
 }
@@ -51,12 +72,20 @@ fn operations_use_the_shaders_of_their_stem_and_no_shader_is_left_over() {
     let mut used = HashSet::new();
     for (label, dispatch) in sample_kernels(&Tuning::samples()).unwrap() {
         let name = label.rsplit('/').next().unwrap();
-        let stem = OPS.iter().find(|o| o.name == name).unwrap_or_else(|| panic!("{label}: not listed")).stem;
+        let stem = OPS
+            .iter()
+            .find(|o| o.name == name)
+            .unwrap_or_else(|| panic!("{label}: not listed"))
+            .stem;
         let file = dispatch.kernel.file;
         let borrowed = BORROWED.iter().any(|b| b.0 == stem && belongs(file, b.1));
         // Reductions of a loss end in the last stage of a sum.
         let total = stem == "loss" && dispatch.kernel.entry == "sum";
-        assert!(belongs(file, stem) || borrowed || total, "{label} runs {}", dispatch.kernel.label());
+        assert!(
+            belongs(file, stem) || borrowed || total,
+            "{label} runs {}",
+            dispatch.kernel.label()
+        );
         used.insert(file);
     }
     for (file, _) in FILES.iter().filter(|(f, _)| !f.starts_with("lib/") && !PROBES.contains(f)) {
@@ -70,7 +99,10 @@ fn every_file_of_the_shaders_folder_is_compiled_in() {
     for (folder, prefix) in [("shaders", ""), ("shaders/lib", "lib/")] {
         for entry in std::fs::read_dir(root().join(folder)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            assert!(!name.ends_with(".wgsl") || known.contains(&format!("{prefix}{name}")), "{folder}/{name}: not in src/shader.rs");
+            assert!(
+                !name.ends_with(".wgsl") || known.contains(&format!("{prefix}{name}")),
+                "{folder}/{name}: not in src/shader.rs"
+            );
         }
     }
 }
@@ -102,5 +134,9 @@ fn the_table_in_docs_is_the_list() {
         std::fs::write(&path, &wanted).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
-    assert!(found == wanted, "docs/ops.md is not what OPS says; PIXTAPE_BLESS=1 cargo test --test kernels registry writes it anew");
+    assert!(
+        found == wanted,
+        "docs/ops.md is not what OPS says; PIXTAPE_BLESS=1 cargo test --test kernels registry \
+         writes it anew"
+    );
 }

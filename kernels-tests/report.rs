@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-/// Drives the page as a person would, and writes what came of it into the document. Each step checks one thing; errors of any script end up in the list too.
+/// Drives the page as a person would, and writes what came of it into the document. Each step
+/// checks one thing; errors of any script end up in the list too.
 const DRIVER: &str = r##"<script>
 "use strict";
 const said = [];
@@ -70,30 +71,58 @@ fn run_folder(folder: &Path) {
     let (mut losses, mut timing) = (String::new(), String::new());
     for step in 1..=4000u32 {
         let wave = (f64::from(step) / 9.0).sin();
-        let (epoch, l1) = ((step - 1) / 1000 + 1, 20.0 + wave + 20.0 * (-f64::from(step) / 500.0).exp());
-        writeln!(losses, r#"{{"step":{step},"epoch":{epoch},"G_GAN":{},"G_L1":{l1},"D_real":null,"D_fake":{}}}"#, 1.0 + 0.5 * wave, 0.6 - 0.1 * wave).unwrap();
-        writeln!(timing, r#"{{"step":{step},"seconds":0.1,"data_wait":0.001,"lr_G":0.0002,"lr_D":0.0002}}"#).unwrap();
+        let (epoch, l1) =
+            ((step - 1) / 1000 + 1, 20.0 + wave + 20.0 * (-f64::from(step) / 500.0).exp());
+        writeln!(
+            losses,
+            r#"{{"step":{step},"epoch":{epoch},"G_GAN":{},"G_L1":{l1},"D_real":null,"D_fake":{}}}"#,
+            1.0 + 0.5 * wave,
+            0.6 - 0.1 * wave
+        )
+        .unwrap();
+        writeln!(
+            timing,
+            r#"{{"step":{step},"seconds":0.1,"data_wait":0.001,"lr_G":0.0002,"lr_D":0.0002}}"#
+        )
+        .unwrap();
     }
     write("losses.jsonl", &losses);
     write("timing.jsonl", &timing);
-    let validated: String = (1..=30).map(|e| format!("{{\"step\":{},\"epoch\":{e},\"l1\":{}}}\n", e * 100, 1.0 / f64::from(e))).collect();
+    let validated: String = (1..=30)
+        .map(|e| format!("{{\"step\":{},\"epoch\":{e},\"l1\":{}}}\n", e * 100, 1.0 / f64::from(e)))
+        .collect();
     write("validation.jsonl", &validated);
-    write("validation/rows.json", r#"{"step":3000,"rows":[{"name":"a","l1":0.2},{"name":"b","l1":0.1},{"name":"c","l1":0.3}]}"#);
+    write(
+        "validation/rows.json",
+        r#"{"step":3000,"rows":[{"name":"a","l1":0.2},{"name":"b","l1":0.1},{"name":"c","l1":0.3}]}"#,
+    );
     for epoch in 1..=3u8 {
-        Picture::new(30, 20, 3, vec![epoch * 60; 1800]).unwrap().save_png(&folder.join(format!("samples/epoch00{epoch}.png"))).unwrap();
+        Picture::new(30, 20, 3, vec![epoch * 60; 1800])
+            .unwrap()
+            .save_png(&folder.join(format!("samples/epoch00{epoch}.png")))
+            .unwrap();
     }
 }
 
 /// What the driver said, line by line; none where there is no Chromium.
 fn drive(page: &Path, width: u32) -> Option<Vec<String>> {
-    let chromium = ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| Command::new(name).arg("--version").output().is_ok())?;
+    let chromium = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok())?;
     let profile = tempfile::tempdir().unwrap();
     let html = std::fs::read_to_string(page).unwrap();
     let driven = page.with_extension("driven.html");
     // Before the page's own scripts, so that their errors are heard.
     std::fs::write(&driven, html.replacen("</head>", &format!("{DRIVER}</head>"), 1)).unwrap();
     let output = Command::new(chromium)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ])
         .args(["--no-first-run", "--virtual-time-budget=5000", "--dump-dom"])
         .arg(format!("--window-size={width},900"))
         .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -102,7 +131,9 @@ fn drive(page: &Path, width: u32) -> Option<Vec<String>> {
         .unwrap();
     let dom = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = dom.split("<pre id=\"said\">").nth(1).and_then(|rest| rest.split("</pre>").next());
-    let said = said.unwrap_or_else(|| panic!("the driver said nothing: {}\n{dom:.2000}", String::from_utf8_lossy(&output.stderr)));
+    let said = said.unwrap_or_else(|| {
+        panic!("the driver said nothing: {}\n{dom:.2000}", String::from_utf8_lossy(&output.stderr))
+    });
     Some(said.lines().map(String::from).collect())
 }
 
@@ -110,7 +141,8 @@ fn drive(page: &Path, width: u32) -> Option<Vec<String>> {
 fn the_page_works_in_a_browser() {
     let dir = tempfile::tempdir().unwrap();
     run_folder(dir.path());
-    let output = Command::new(env!("CARGO_BIN_EXE_pixtape")).arg("report").arg(dir.path()).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_pixtape")).arg("report").arg(dir.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let Some(said) = drive(&dir.path().join("report.html"), 1200) else {
         println!("SKIPPED (no chromium)");

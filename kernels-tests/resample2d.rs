@@ -51,9 +51,12 @@ fn out(s: Shape, Form { enlarge, pad, .. }: Form) -> Shape {
 fn products(s: Shape, form: Form, mut f: impl FnMut(usize, usize, f64)) {
     let y = out(s, form);
     let [n, h, w, c, ho, wo] = [s.n, s.h, s.w, s.c.logical(), y.h, y.w].map(|v| v as usize);
-    let (rows, columns): (Vec<_>, Vec<_>) = ((0..ho).map(|o| line(form, h, o)).collect(), (0..wo).map(|o| line(form, w, o)).collect());
+    let (rows, columns): (Vec<_>, Vec<_>) =
+        ((0..ho).map(|o| line(form, h, o)).collect(), (0..wo).map(|o| line(form, w, o)).collect());
     for (b, (oy, row)) in (0..n).flat_map(|b| rows.iter().enumerate().map(move |r| (b, r))) {
-        for ((ox, column), k) in columns.iter().enumerate().flat_map(|column| (0..c).map(move |k| (column, k))) {
+        for ((ox, column), k) in
+            columns.iter().enumerate().flat_map(|column| (0..c).map(move |k| (column, k)))
+        {
             for ((iy, a), (ix, e)) in row.iter().flat_map(|r| column.iter().map(move |c| (r, c))) {
                 f(((b * ho + oy) * wo + ox) * c + k, ((b * h + iy) * w + ix) * c + k, a * e);
             }
@@ -99,10 +102,20 @@ fn values_gradients_and_their_gradients_match_the_reference() {
         for form in FORMS.into_iter().filter(|form| form.fits(shape)) {
             let what = format!("{what} {form:?}");
             let large = out(shape, form);
-            let [x, u] = [1, 2].map(|stream| fill::integers(shape.elements() as usize, stream, 9).iter().map(|v| v + 10.0).collect::<Vec<f32>>());
-            let dy: Vec<f32> = fill::integers(large.elements() as usize, 3, 9).iter().map(|v| v + 10.0).collect();
+            let [x, u] = [1, 2].map(|stream| {
+                fill::integers(shape.elements() as usize, stream, 9)
+                    .iter()
+                    .map(|v| v + 10.0)
+                    .collect::<Vec<f32>>()
+            });
+            let dy: Vec<f32> =
+                fill::integers(large.elements() as usize, 3, 9).iter().map(|v| v + 10.0).collect();
             let mut case = Case::new();
-            let (tx, tu, tdy) = (case.operand("x", shape, &x, lay), case.operand("u", shape, &u, lay), case.operand("dy", large, &dy, lay));
+            let (tx, tu, tdy) = (
+                case.operand("x", shape, &x, lay),
+                case.operand("u", shape, &u, lay),
+                case.operand("dy", large, &dy, lay),
+            );
             let y = form.record(&mut case, tx).unwrap();
             let dx = case.backward(y, tdy, &[tx])[0].unwrap();
             let second = case.backward(dx, tu, &[tdy])[0].unwrap();
@@ -111,30 +124,43 @@ fn values_gradients_and_their_gradients_match_the_reference() {
             // Sixteenths of integers: exact.
             exact(&format!("{what} y"), &done.read(y), &forward(&wide(&x), shape, form));
             exact(&format!("{what} dx"), &done.read(dx), &backward(&wide(&dy), shape, form));
-            exact(&format!("{what} by dy of <u, dx>"), &done.read(second), &forward(&wide(&u), shape, form));
-            assert_eq!(dot(&wide(&done.read(y)), &wide(&dy)), dot(&wide(&x), &wide(&done.read(dx))), "{what}: <y, dy> and <x, dx>");
+            exact(
+                &format!("{what} by dy of <u, dx>"),
+                &done.read(second),
+                &forward(&wide(&u), shape, form),
+            );
+            assert_eq!(
+                dot(&wide(&done.read(y)), &wide(&dy)),
+                dot(&wide(&x), &wide(&done.read(dx))),
+                "{what}: <y, dy> and <x, dx>"
+            );
         }
     };
     each("resample2d", &mut check);
     check(Shape::new(1, 2, 2, parts(&[3, 3])), Lay::Dense, "resample2d [1, 2, 2, 3|3]");
 }
 
-/// What PyTorch 2.15 gives: `Upsample(scale_factor=2, mode)` then `ReflectionPad2d(1)` of the rows 1 2 3 and 4 8 16; and `ReplicationPad2d(3)` of them,
-/// with the gradient of its sum times 0, 1, 2, ….
+/// What PyTorch 2.15 gives: `Upsample(scale_factor=2, mode)` then `ReflectionPad2d(1)` of the rows
+/// 1 2 3 and 4 8 16; and `ReplicationPad2d(3)` of them, with the gradient of its sum times 0, 1, 2,
+/// ….
 #[test]
 fn a_small_picture_is_enlarged_as_pytorch_does() {
     let Some(gpu) = support::gpu() else { return };
     let shape = Shape::new(1, 2, 3, 1);
     let mut case = Case::new();
     let x = case.input("x", shape, &[1.0, 2.0, 3.0, 4.0, 8.0, 16.0]);
-    let [near, smooth] = [Enlarge::Nearest, Enlarge::Bilinear].map(|e| form(e, Padding::Reflect, 1).record(&mut case, x).unwrap());
+    let [near, smooth] = [Enlarge::Nearest, Enlarge::Bilinear]
+        .map(|e| form(e, Padding::Reflect, 1).record(&mut case, x).unwrap());
     let edge = form(Enlarge::No, Padding::Replicate, 3).record(&mut case, x).unwrap();
     let counted = case.tape.shape(edge);
-    let dy = case.input("dy", counted, &(0..counted.elements()).map(|i| i as f32).collect::<Vec<_>>());
+    let dy =
+        case.input("dy", counted, &(0..counted.elements()).map(|i| i as f32).collect::<Vec<_>>());
     let dx = case.backward(edge, dy, &[x])[0].unwrap();
     let done = case.run(gpu, &[near, smooth, edge, dx]);
     let want = include_str!("golden/resample2d.txt");
-    for (name, tensor) in [("nearest ", near), ("bilinear ", smooth), ("replicate ", edge), ("replicate_dx ", dx)] {
+    for (name, tensor) in
+        [("nearest ", near), ("bilinear ", smooth), ("replicate ", edge), ("replicate_dx ", dx)]
+    {
         let row = want.lines().find_map(|l| l.strip_prefix(name)).unwrap();
         let row: Vec<f64> = row.split_whitespace().map(|v| v.parse().unwrap()).collect();
         close("resample2d", name, 4, &done.read(tensor), &row);
@@ -145,14 +171,29 @@ fn a_small_picture_is_enlarged_as_pytorch_does() {
 fn what_cannot_be_reflected_is_refused_and_the_references_gradient_is_its_own() {
     let mut case = Case::new();
     let x = case.tape.input("x", Shape::new(1, 2, 8, 3));
-    assert!(form(Enlarge::No, Padding::Reflect, 2).record(&mut case, x).unwrap_err().to_string().contains("reflect fewer than 2"));
+    assert!(
+        form(Enlarge::No, Padding::Reflect, 2)
+            .record(&mut case, x)
+            .unwrap_err()
+            .to_string()
+            .contains("reflect fewer than 2")
+    );
     assert!(form(Enlarge::Nearest, Padding::Reflect, 3).record(&mut case, x).is_ok());
     assert!(form(Enlarge::No, Padding::Replicate, 7).record(&mut case, x).is_ok());
-    assert!(form(Enlarge::No, Padding::Replicate, u32::MAX).record(&mut case, x).unwrap_err().to_string().contains("too many"));
+    assert!(
+        form(Enlarge::No, Padding::Replicate, u32::MAX)
+            .record(&mut case, x)
+            .unwrap_err()
+            .to_string()
+            .contains("too many")
+    );
     let shape = Shape::new(2, 3, 4, 2);
     for form in FORMS {
         let large = out(shape, form);
-        let (x, dy) = (wide(&fill::reals(shape.elements() as usize, 1, -1.0, 1.0)), wide(&fill::reals(large.elements() as usize, 2, -1.0, 1.0)));
+        let (x, dy) = (
+            wide(&fill::reals(shape.elements() as usize, 1, -1.0, 1.0)),
+            wide(&fill::reals(large.elements() as usize, 2, -1.0, 1.0)),
+        );
         directional("dx", |x| dot(&forward(x, shape, form), &dy), &x, &backward(&dy, shape, form));
     }
 }

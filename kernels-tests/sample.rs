@@ -24,7 +24,9 @@ fn sums_on(gpu: &Gpu) {
         let len = shape.elements() as usize;
         // No zeros, or a sample of one element would be one.
         let x: Vec<f32> = fill::integers(len, 1, 3).iter().map(|v| v + 4.0).collect();
-        let [dy, u] = [(shape.n as usize, 2), (len, 3)].map(|(len, stream)| fill::integers(len, stream, 3).iter().map(|v| v + 4.0).collect::<Vec<f32>>());
+        let [dy, u] = [(shape.n as usize, 2), (len, 3)].map(|(len, stream)| {
+            fill::integers(len, stream, 3).iter().map(|v| v + 4.0).collect::<Vec<f32>>()
+        });
         let mut case = Case::new();
         let (tx, tu) = (case.operand("x", shape, &x, lay), case.operand("u", shape, &u, lay));
         let tdy = case.input("dy", Shape::new(shape.n, 1, 1, 1), &dy);
@@ -66,21 +68,55 @@ fn a_mixture_has_one_share_a_sample_and_its_gradients_are_the_shares() {
         let len = shape.elements() as usize;
         let [a, b, dy] = [1, 2, 3].map(|stream| fill::reals(len, stream, 1.0, 2.0));
         let mut case = Case::new();
-        let (ta, tb, tdy) = (case.operand("a", shape, &a, lay), case.operand("b", shape, &b, Lay::Dense), case.operand("dy", shape, &dy, lay));
+        let (ta, tb, tdy) = (
+            case.operand("a", shape, &a, lay),
+            case.operand("b", shape, &b, Lay::Dense),
+            case.operand("dy", shape, &dy, lay),
+        );
         let stream = case.tape.nodes().len() as u32;
         let y = case.tape.mix(ta, tb).unwrap();
         let g: Vec<_> = case.backward(y, tdy, &[ta, tb]).into_iter().flatten().collect();
         let again = case.backward(g[1], ta, &[tdy])[0].unwrap();
         let keep = [case.result(y, lay), case.result(g[0], lay), g[1], again];
         let done = case.run_step(gpu, &keep, &StepValues { step, seed, ..StepValues::default() });
-        let share = spread(&(0..shape.n).map(|n| f64::from(Mix::alpha(n, stream, step, seed))).collect::<Vec<_>>(), len);
+        let share = spread(
+            &(0..shape.n).map(|n| f64::from(Mix::alpha(n, stream, step, seed))).collect::<Vec<_>>(),
+            len,
+        );
         let map = |f: &dyn Fn(usize) -> f64| (0..len).map(f).collect::<Vec<_>>();
-        close("mix", &format!("{what} y"), 2, &done.read(y), &map(&|i| share[i] * f64::from(a[i]) + (1.0 - share[i]) * f64::from(b[i])));
-        close("mix", &format!("{what} da"), 1, &done.read(g[0]), &map(&|i| share[i] * f64::from(dy[i])));
-        close("mix", &format!("{what} db"), 1, &done.read(g[1]), &map(&|i| (1.0 - share[i]) * f64::from(dy[i])));
-        close("mix", &format!("{what} by dy of <a, db>"), 1, &done.read(again), &map(&|i| (1.0 - share[i]) * f64::from(a[i])));
+        close(
+            "mix",
+            &format!("{what} y"),
+            2,
+            &done.read(y),
+            &map(&|i| share[i] * f64::from(a[i]) + (1.0 - share[i]) * f64::from(b[i])),
+        );
+        close(
+            "mix",
+            &format!("{what} da"),
+            1,
+            &done.read(g[0]),
+            &map(&|i| share[i] * f64::from(dy[i])),
+        );
+        close(
+            "mix",
+            &format!("{what} db"),
+            1,
+            &done.read(g[1]),
+            &map(&|i| (1.0 - share[i]) * f64::from(dy[i])),
+        );
+        close(
+            "mix",
+            &format!("{what} by dy of <a, db>"),
+            1,
+            &done.read(again),
+            &map(&|i| (1.0 - share[i]) * f64::from(a[i])),
+        );
         // The gradients are adjoint to the mixture.
-        let (left, right) = (dot(&wide(&done.read(y)), &wide(&dy)), dot(&wide(&done.read(g[0])), &wide(&a)) + dot(&wide(&done.read(g[1])), &wide(&b)));
+        let (left, right) = (
+            dot(&wide(&done.read(y)), &wide(&dy)),
+            dot(&wide(&done.read(g[0])), &wide(&a)) + dot(&wide(&done.read(g[1])), &wide(&b)),
+        );
         assert!((left - right).abs() <= 1e-5 * left.abs(), "{what}: {left} and {right}");
     });
 }
@@ -94,10 +130,22 @@ fn shares_are_uniform_and_differ_by_sample_step_stream_and_seed() {
     let square = all.iter().map(|a| a * a).sum::<f64>() / f64::from(N);
     // Five standard deviations of the means of u and u^2.
     let root = f64::from(N).sqrt();
-    assert!((mean - 0.5).abs() < 5.0 * 0.289 / root && (square - 1.0 / 3.0).abs() < 5.0 * 0.299 / root, "{mean} {square}");
+    assert!(
+        (mean - 0.5).abs() < 5.0 * 0.289 / root && (square - 1.0 / 3.0).abs() < 5.0 * 0.299 / root,
+        "{mean} {square}"
+    );
     assert!(all.iter().all(|a| (0.0..1.0).contains(a)));
     let first = Mix::alpha(0, 0, 0, 0);
-    assert!([Mix::alpha(1, 0, 0, 0), Mix::alpha(0, 1, 0, 0), Mix::alpha(0, 0, 1, 0), Mix::alpha(0, 0, 0, 1)].iter().all(|a| *a != first));
+    assert!(
+        [
+            Mix::alpha(1, 0, 0, 0),
+            Mix::alpha(0, 1, 0, 0),
+            Mix::alpha(0, 0, 1, 0),
+            Mix::alpha(0, 0, 0, 1)
+        ]
+        .iter()
+        .all(|a| *a != first)
+    );
 }
 
 #[test]

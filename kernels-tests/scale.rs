@@ -11,14 +11,20 @@ fn products_with_a_constant_and_with_a_scalar_tensor_are_exact() {
             let len = shape.elements() as usize;
             let (x, dy) = (fill::reals(len, 1, 1.0, 2.0), fill::reals(len, 2, 1.0, 2.0));
             let mut case = Case::new();
-            let (tx, tdy) = (case.operand("x", shape, &x, lay), case.operand("dy", shape, &dy, lay));
+            let (tx, tdy) =
+                (case.operand("x", shape, &x, lay), case.operand("dy", shape, &dy, lay));
             let s = case.operand("s", Shape::scalar(), &[factor], lay);
             let (y, z) = (case.tape.scale(tx, factor), case.tape.scale_by(tx, s).unwrap());
             let dx = [y, z].map(|y| case.backward(y, tdy, &[tx])[0].unwrap());
             let keep = [y, z, dx[0], dx[1]].map(|t| case.result(t, lay));
             let done = case.run(gpu, &keep);
             let times = |v: &[f32]| v.iter().map(|v| f64::from(v * factor)).collect::<Vec<_>>();
-            for (name, got, want) in [("y", y, &x), ("z", z, &x), ("dx of scale", dx[0], &dy), ("dx of scale_by", dx[1], &dy)] {
+            for (name, got, want) in [
+                ("y", y, &x),
+                ("z", z, &x),
+                ("dx of scale", dx[0], &dy),
+                ("dx of scale_by", dx[1], &dy),
+            ] {
                 exact(&format!("{what} {name}"), &done.read(got), &times(want));
             }
         });
@@ -35,14 +41,16 @@ fn it_is_its_own_adjoint() {
     let y = case.tape.scale(tx, -3.0);
     let dx = case.backward(y, tdy, &[tx])[0].unwrap();
     let done = case.run(gpu, &[y, dx]);
-    let (left, right) = (dot(&wide(&done.read(y)), &wide(&dy)), dot(&wide(&x), &wide(&done.read(dx))));
+    let (left, right) =
+        (dot(&wide(&done.read(y)), &wide(&dy)), dot(&wide(&x), &wide(&done.read(dx))));
     assert!(left == right && left != 0.0, "{left} {right}");
 }
 
 #[test]
 fn the_scalar_must_be_one_and_has_no_gradient() {
     let mut case = Case::new();
-    let (x, s) = (case.tape.input("x", Shape::new(1, 2, 2, 3)), case.tape.input("s", Shape::scalar()));
+    let (x, s) =
+        (case.tape.input("x", Shape::new(1, 2, 2, 3)), case.tape.input("s", Shape::scalar()));
     assert!(case.tape.scale_by(x, x).is_err());
     let y = case.tape.scale_by(x, s).unwrap();
     let loss = case.tape.sum(y);

@@ -1,8 +1,10 @@
-//! Every kernel in every variant, without a device: accepted by naga, translated for every interface that wgpu has, and declaring
-//! exactly what the Rust side binds.
+//! Every kernel in every variant, without a device: accepted by naga, translated for every
+//! interface that wgpu has, and declaring exactly what the Rust side binds.
 
 use naga::back::{glsl, hlsl, msl, spv, wgsl};
-use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
+use naga::valid::{
+    Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator,
+};
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, StorageAccess, TypeInner};
 use pixtape::gpu::{Access, Binding, Kernel};
 use pixtape::ops::{Dispatch, Tuning, Value, sample_kernels};
@@ -44,21 +46,32 @@ fn kernels() -> Vec<(String, Dispatch)> {
 fn validate(module: &Module, capabilities: Capabilities) -> Result<ModuleInfo, String> {
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     if capabilities.contains(Capabilities::SUBGROUP) {
-        validator.subgroup_stages(ShaderStages::COMPUTE).subgroup_operations(SubgroupOperationSet::all());
+        validator
+            .subgroup_stages(ShaderStages::COMPUTE)
+            .subgroup_operations(SubgroupOperationSet::all());
     }
     validator.validate(module).map_err(|e| format!("{e:?}"))
 }
 
-/// Parses and validates with no capability beyond subgroups, and with none at all where those are not needed.
+/// Parses and validates with no capability beyond subgroups, and with none at all where those are
+/// not needed.
 fn module(kernel: &Kernel) -> (Module, ModuleInfo) {
     let source = pixtape::shader::load(kernel.file, &kernel.tune).unwrap();
     let module = naga::front::wgsl::parse_str(&source.text).unwrap_or_else(|e| {
-        let at = e.location(&source.text).map(|l| source.origin(l.line_number as usize)).unwrap_or_default();
+        let at = e
+            .location(&source.text)
+            .map(|l| source.origin(l.line_number as usize))
+            .unwrap_or_default();
         panic!("{}: {at}: {}", kernel.label(), e.emit_to_string(&source.text))
     });
-    let needed = if needs_subgroups(kernel) { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let needed =
+        if needs_subgroups(kernel) { Capabilities::SUBGROUP } else { Capabilities::empty() };
     let info = validate(&module, needed).unwrap_or_else(|e| panic!("{}: {e}", kernel.label()));
-    assert!(!needs_subgroups(kernel) || validate(&module, Capabilities::empty()).is_err(), "{} needs no subgroups", kernel.label());
+    assert!(
+        !needs_subgroups(kernel) || validate(&module, Capabilities::empty()).is_err(),
+        "{} needs no subgroups",
+        kernel.label()
+    );
     (module, info)
 }
 
@@ -68,11 +81,18 @@ fn every_kernel_is_accepted_and_declares_what_is_bound() {
         let kernel = &dispatch.kernel;
         let what = format!("{label}: {}", kernel.label());
         let (module, info) = module(kernel);
-        let at = module.entry_points.iter().position(|e| e.name == kernel.entry).unwrap_or_else(|| panic!("{what}: no such entry"));
+        let at = module
+            .entry_points
+            .iter()
+            .position(|e| e.name == kernel.entry)
+            .unwrap_or_else(|| panic!("{what}: no such entry"));
         let entry = &module.entry_points[at];
         assert_eq!(entry.stage, ShaderStage::Compute, "{what}");
         let [x, y, z] = entry.workgroup_size;
-        assert!((1..=MAX_INVOCATIONS).contains(&x) && (y, z) == (1, 1), "{what}: workgroups of {x} x {y} x {z}; they are one-dimensional");
+        assert!(
+            (1..=MAX_INVOCATIONS).contains(&x) && (y, z) == (1, 1),
+            "{what}: workgroups of {x} x {y} x {z}; they are one-dimensional"
+        );
 
         let used = |g: naga::Handle<naga::GlobalVariable>| !info.get_entry_point(at)[g].is_empty();
         let mut storage: Vec<(u32, &str, Access)> = Vec::new();
@@ -82,34 +102,65 @@ fn every_kernel_is_accepted_and_declares_what_is_bound() {
             let place = global.binding.map(|b| (b.group, b.binding));
             match (global.space, place) {
                 (AddressSpace::Storage { access }, Some((0, binding))) => {
-                    let access = if access.contains(StorageAccess::STORE) { Access::Write } else { Access::Read };
+                    let access = if access.contains(StorageAccess::STORE) {
+                        Access::Write
+                    } else {
+                        Access::Read
+                    };
                     storage.push((binding, name, access));
                 }
-                (AddressSpace::Uniform, Some((1, 0))) => check_params(&what, &module, global.ty, &dispatch),
-                (AddressSpace::Uniform, Some((1, 1))) => assert_eq!(module.types[global.ty].name.as_deref(), Some("Step"), "{what}"),
-                (AddressSpace::WorkGroup, None) => workgroup_bytes += module.types[global.ty].inner.size(module.to_ctx()),
+                (AddressSpace::Uniform, Some((1, 0))) => {
+                    check_params(&what, &module, global.ty, &dispatch)
+                }
+                (AddressSpace::Uniform, Some((1, 1))) => {
+                    assert_eq!(module.types[global.ty].name.as_deref(), Some("Step"), "{what}")
+                }
+                (AddressSpace::WorkGroup, None) => {
+                    workgroup_bytes += module.types[global.ty].inner.size(module.to_ctx())
+                }
                 other => panic!("{what}: {name} ({handle:?}) is bound as {other:?}"),
             }
         }
         storage.sort_by_key(|b| b.0);
-        assert!(storage.iter().map(|b| b.0).eq(0..storage.len() as u32), "{what}: bindings {storage:?}");
-        let declared: Vec<Binding> =
-            storage.iter().map(|(_, name, access)| (kernel.bindings.iter().find(|b| b.0 == *name).map_or("?", |b| b.0), *access)).collect();
+        assert!(
+            storage.iter().map(|b| b.0).eq(0..storage.len() as u32),
+            "{what}: bindings {storage:?}"
+        );
+        let declared: Vec<Binding> = storage
+            .iter()
+            .map(|(_, name, access)| {
+                (kernel.bindings.iter().find(|b| b.0 == *name).map_or("?", |b| b.0), *access)
+            })
+            .collect();
         assert_eq!(declared, kernel.bindings, "{what}: the shader declares {storage:?}");
-        assert!(storage.len() <= MAX_STORAGE_BUFFERS && storage.len() == dispatch.binds.len(), "{what}");
-        assert!(workgroup_bytes <= MAX_WORKGROUP_BYTES, "{what}: {workgroup_bytes} bytes of workgroup memory");
+        assert!(
+            storage.len() <= MAX_STORAGE_BUFFERS && storage.len() == dispatch.binds.len(),
+            "{what}"
+        );
+        assert!(
+            workgroup_bytes <= MAX_WORKGROUP_BYTES,
+            "{what}: {workgroup_bytes} bytes of workgroup memory"
+        );
     }
 }
 
 fn check_params(what: &str, module: &Module, ty: naga::Handle<naga::Type>, dispatch: &Dispatch) {
-    let TypeInner::Struct { members, span } = &module.types[ty].inner else { panic!("{what}: Params is no struct") };
+    let TypeInner::Struct { members, span } = &module.types[ty].inner else {
+        panic!("{what}: Params is no struct")
+    };
     assert!(*span <= PARAMS_BYTES, "{what}: {span} bytes of parameters");
     let declared: Vec<(&str, ScalarKind)> = members
         .iter()
         .zip(0..)
         .map(|(m, at)| {
-            let TypeInner::Scalar(scalar) = module.types[m.ty].inner else { panic!("{what}: {:?} is no scalar", m.name) };
-            assert!(scalar.width == 4 && m.offset == 4 * at, "{what}: {:?} is not word {at}", m.name);
+            let TypeInner::Scalar(scalar) = module.types[m.ty].inner else {
+                panic!("{what}: {:?} is no scalar", m.name)
+            };
+            assert!(
+                scalar.width == 4 && m.offset == 4 * at,
+                "{what}: {:?} is not word {at}",
+                m.name
+            );
             (m.name.as_deref().unwrap_or_default(), scalar.kind)
         })
         .collect();
@@ -125,7 +176,10 @@ fn check_params(what: &str, module: &Module, ty: naga::Handle<naga::Type>, dispa
             (name.as_str(), kind)
         })
         .collect();
-    assert_eq!(declared, given, "{what}: members of Params in the shader and parameters of the dispatch");
+    assert_eq!(
+        declared, given,
+        "{what}: members of Params in the shader and parameters of the dispatch"
+    );
 }
 
 #[test]
@@ -136,21 +190,40 @@ fn every_kernel_translates_to_every_language() {
         let (module, info) = module(kernel);
         let subgroups = needs_subgroups(kernel);
         let (stage, entry) = (ShaderStage::Compute, kernel.entry.to_string());
-        let fail = |language: &str, e: &dyn std::fmt::Debug| -> ! { panic!("{what}: {language}: {e:?}") };
+        let fail =
+            |language: &str, e: &dyn std::fmt::Debug| -> ! { panic!("{what}: {language}: {e:?}") };
 
         // Vulkan 1.1, for subgroups; 1.0 else.
-        let options = spv::Options { lang_version: if subgroups { (1, 3) } else { (1, 0) }, ..Default::default() };
-        let words = spv::write_vec(&module, &info, &options, Some(&spv::PipelineOptions { shader_stage: stage, entry_point: entry.clone() }));
+        let options = spv::Options {
+            lang_version: if subgroups { (1, 3) } else { (1, 0) },
+            ..Default::default()
+        };
+        let words = spv::write_vec(
+            &module,
+            &info,
+            &options,
+            Some(&spv::PipelineOptions { shader_stage: stage, entry_point: entry.clone() }),
+        );
         assert!(words.unwrap_or_else(|e| fail("SPIR-V", &e)).len() > 100, "{what}");
 
         // Metal 2.1 has simd_broadcast; everything else is held to the first version.
-        let options = msl::Options { lang_version: if subgroups { (2, 1) } else { (1, 0) }, ..Default::default() };
-        let pipeline = msl::PipelineOptions { entry_point: Some((stage, entry.clone())), ..Default::default() };
-        let (text, _) = msl::write_string(&module, &info, &options, &pipeline).unwrap_or_else(|e| fail("MSL", &e));
+        let options = msl::Options {
+            lang_version: if subgroups { (2, 1) } else { (1, 0) },
+            ..Default::default()
+        };
+        let pipeline = msl::PipelineOptions {
+            entry_point: Some((stage, entry.clone())),
+            ..Default::default()
+        };
+        let (text, _) = msl::write_string(&module, &info, &options, &pipeline)
+            .unwrap_or_else(|e| fail("MSL", &e));
         assert!(text.contains("kernel void"), "{what}");
 
         // Shader model 6.0 has wave intrinsics; everything else is held to 5.1.
-        let options = hlsl::Options { shader_model: if subgroups { hlsl::ShaderModel::V6_0 } else { hlsl::ShaderModel::V5_1 }, ..Default::default() };
+        let options = hlsl::Options {
+            shader_model: if subgroups { hlsl::ShaderModel::V6_0 } else { hlsl::ShaderModel::V5_1 },
+            ..Default::default()
+        };
         let pipeline = hlsl::PipelineOptions { entry_point: Some((stage, entry.clone())) };
         let mut text = String::new();
         let written = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None);
@@ -159,15 +232,25 @@ fn every_kernel_translates_to_every_language() {
 
         // OpenGL ES 3.1; subgroups are an extension there, which wgpu does not offer.
         let options = glsl::Options::default();
-        let pipeline = glsl::PipelineOptions { shader_stage: stage, entry_point: entry.clone(), multiview: None };
+        let pipeline = glsl::PipelineOptions {
+            shader_stage: stage,
+            entry_point: entry.clone(),
+            multiview: None,
+        };
         let mut text = String::new();
-        let writer = glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, Default::default());
+        let writer =
+            glsl::Writer::new(&mut text, &module, &info, &options, &pipeline, Default::default());
         writer.and_then(|mut w| w.write()).unwrap_or_else(|e| fail("GLSL", &e));
-        assert!(text.contains("void main()") && text.contains("GL_KHR_shader_subgroup") == subgroups, "{what}");
+        assert!(
+            text.contains("void main()") && text.contains("GL_KHR_shader_subgroup") == subgroups,
+            "{what}"
+        );
 
         // And back to WGSL, which has to be valid again.
-        let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).unwrap_or_else(|e| fail("WGSL", &e));
-        let again = naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| fail("WGSL, read again", &e));
+        let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty())
+            .unwrap_or_else(|e| fail("WGSL", &e));
+        let again =
+            naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| fail("WGSL, read again", &e));
         let needed = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
         validate(&again, needed).unwrap_or_else(|e| fail("WGSL, read again", &e));
     }
@@ -177,7 +260,8 @@ fn every_kernel_translates_to_every_language() {
 fn probes_are_accepted_too() {
     for file in ["probe", "fma"] {
         let source = pixtape::shader::load(file, &[]).unwrap();
-        let module = naga::front::wgsl::parse_str(&source.text).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source.text)));
+        let module = naga::front::wgsl::parse_str(&source.text)
+            .unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source.text)));
         validate(&module, Capabilities::SUBGROUP).unwrap_or_else(|e| panic!("{file}: {e}"));
     }
 }

@@ -14,7 +14,8 @@ fn sums_and_means(gpu: &Gpu) {
         let len = shape.elements() as usize;
         let (whole, real) = (fill::integers(len, 1, 9), fill::reals(len, 2, -1.0, 2.0));
         let mut case = Case::new();
-        let (tw, tr) = (case.operand("whole", shape, &whole, lay), case.operand("real", shape, &real, lay));
+        let (tw, tr) =
+            (case.operand("whole", shape, &whole, lay), case.operand("real", shape, &real, lay));
         let (sum, mean) = (case.tape.sum(tw), case.tape.mean(tr));
         let seed = case.operand("seed", Shape::scalar(), &[3.0], lay);
         let dx = case.backward(sum, seed, &[tw])[0].unwrap();
@@ -27,10 +28,19 @@ fn sums_and_means(gpu: &Gpu) {
         }
         exact(&format!("{what} dx"), &done.read(dx), &vec![3.0; len]);
         // The mean may cancel: it is held against the mean of absolute values.
-        let (want, size) = (wide(&real).iter().sum::<f64>() / len as f64, wide(&real).iter().map(|v| v.abs()).sum::<f64>() / len as f64);
+        let (want, size) = (
+            wide(&real).iter().sum::<f64>() / len as f64,
+            wide(&real).iter().map(|v| v.abs()).sum::<f64>() / len as f64,
+        );
         let got = f64::from(done.read(mean)[0]);
         assert!((got - want).abs() <= 8.0 / 16_777_216.0 * size, "{what}: mean {got}, not {want}");
-        close("sum", &format!("{what} gradient of the mean"), 1, &done.read(dm), &vec![3.0 / len as f64; len]);
+        close(
+            "sum",
+            &format!("{what} gradient of the mean"),
+            1,
+            &done.read(dm),
+            &vec![3.0 / len as f64; len],
+        );
     };
     each("sum", &mut check);
     check(Shape::new(2, 64, 65, parts(&[3, 3])), Lay::Strided, "sum [2, 64, 65, 3|3]");

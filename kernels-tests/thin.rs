@@ -46,7 +46,12 @@ fn no_line_is_cut_and_no_component_lost() {
         let Some(got) = run(size, &x, 30, Lay::Dense) else { return };
         assert_eq!(got, edges::thin(&got, size, 1), "done after 30 iterations");
         let [before, after] = [wide(&x), got].map(|v| edges::flooded(&v, size));
-        assert!(before.len() == after.len() && before.len() > 3, "{} components become {}", before.len(), after.len());
+        assert!(
+            before.len() == after.len() && before.len() > 3,
+            "{} components become {}",
+            before.len(),
+            after.len()
+        );
         for component in &after {
             assert!(before.iter().any(|b| component.iter().all(|i| b.contains(i))));
         }

@@ -14,7 +14,11 @@ use tempfile::TempDir;
 
 /// Steps of the checkpoints in a run's folder, sorted.
 fn checkpoints(run: &Path) -> Vec<u64> {
-    let names = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten().map(|e| e.file_name().into_string().unwrap());
+    let names = std::fs::read_dir(run.join("checkpoints"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.file_name().into_string().unwrap());
     let mut steps: Vec<u64> = names.filter_map(|n| n.strip_prefix("step_")?.parse().ok()).collect();
     steps.sort_unstable();
     steps
@@ -31,7 +35,10 @@ fn resume(run: &Path, more: &[&str]) -> Output {
 /// Waits until `done`, or the child has ended, or a minute is over.
 fn wait(child: &mut Child, done: impl Fn() -> bool) {
     let begun = Instant::now();
-    while !done() && child.try_wait().unwrap().is_none() && begun.elapsed() < Duration::from_secs(60) {
+    while !done()
+        && child.try_wait().unwrap().is_none()
+        && begun.elapsed() < Duration::from_secs(60)
+    {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
@@ -44,7 +51,11 @@ fn kill(mut child: Child) {
 }
 
 fn json_lines(path: PathBuf) -> Vec<Value> {
-    std::fs::read_to_string(path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    std::fs::read_to_string(path)
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
 }
 
 struct Scene {
@@ -62,7 +73,20 @@ impl Scene {
     }
 
     fn words<'a>(&'a self, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        [&["train", "--dataroot", text(&self.root), "--checkpoints_dir", text(&self.runs), "--name", name], TINY, more].concat()
+        [
+            &[
+                "train",
+                "--dataroot",
+                text(&self.root),
+                "--checkpoints_dir",
+                text(&self.runs),
+                "--name",
+                name,
+            ],
+            TINY,
+            more,
+        ]
+        .concat()
     }
 }
 
@@ -82,7 +106,19 @@ fn killed_at_any_moment_a_run_goes_on_as_if_nothing_had_happened() {
     }
     let scene = Scene::new(5);
     // A checkpoint after each step: most of the time one is being written.
-    let more = ["--n_epochs", "16", "--n_epochs_decay", "8", "--save_latest_freq", "1", "--save_epoch_freq", "3", "--save_by_iter", "--keep", "3"];
+    let more = [
+        "--n_epochs",
+        "16",
+        "--n_epochs_decay",
+        "8",
+        "--save_latest_freq",
+        "1",
+        "--save_epoch_freq",
+        "3",
+        "--save_by_iter",
+        "--keep",
+        "3",
+    ];
     ok(pixtape(&scene.words("whole", &more)));
     let run = scene.runs.join("killed");
     let (words, mut kills, mut began) = (scene.words("killed", &more), 0, 0);
@@ -90,11 +126,14 @@ fn killed_at_any_moment_a_run_goes_on_as_if_nothing_had_happened() {
         let fresh = !run.join("options.json").exists();
         let again = ["resume", text(&run)];
         let mut child = start(if fresh { &words } else { &again });
-        // The first kills come while the program is starting or writes its first files, the others after a few steps.
+        // The first kills come while the program is starting or writes its first files, the others
+        // after a few steps.
         let random = pixtape::rng::random(kills, 0, 0, 7)[0];
         if kills >= 3 {
             let from = checkpoints(&run).last().copied();
-            wait(&mut child, || checkpoints(&run).last().copied() > from.map(|f| f + u64::from(random % 5)));
+            wait(&mut child, || {
+                checkpoints(&run).last().copied() > from.map(|f| f + u64::from(random % 5))
+            });
             began += 1;
         } else if kills == 2 {
             wait(&mut child, || run.join("options.json").exists());
@@ -108,8 +147,16 @@ fn killed_at_any_moment_a_run_goes_on_as_if_nothing_had_happened() {
     ok(resume(&run, &[]));
     assert_same_run(&scene.runs.join("whole"), &run);
     assert_eq!(checkpoints(&run), [118, 119, 120]);
-    assert!(run.join("iter_57_net_G.safetensors").is_file() && run.join("24_net_D.safetensors").is_file() && run.join("best_net_G.safetensors").is_file());
-    let left: Vec<_> = std::fs::read_dir(&run).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).filter(|n| n.contains(".part")).collect();
+    assert!(
+        run.join("iter_57_net_G.safetensors").is_file()
+            && run.join("24_net_D.safetensors").is_file()
+            && run.join("best_net_G.safetensors").is_file()
+    );
+    let left: Vec<_> = std::fs::read_dir(&run)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .filter(|n| n.contains(".part"))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -122,7 +169,10 @@ fn thirty_steps_are_seventeen_and_thirteen_and_a_damaged_checkpoint_is_passed_ov
     let more = ["--max_steps", "30", "--save_latest_freq", "17", "--save_epoch_freq", "100"];
     ok(pixtape(&scene.words("whole", &more)));
     let (whole, run) = (scene.runs.join("whole"), scene.runs.join("halves"));
-    let endless = scene.words("halves", &["--n_epochs", "100000", "--save_latest_freq", "17", "--save_epoch_freq", "100000"]);
+    let endless = scene.words(
+        "halves",
+        &["--n_epochs", "100000", "--save_latest_freq", "17", "--save_epoch_freq", "100000"],
+    );
     let mut child = start(&endless);
     wait(&mut child, || checkpoints(&run).last() >= Some(&17));
     kill(child);
@@ -136,9 +186,14 @@ fn thirty_steps_are_seventeen_and_thirteen_and_a_damaged_checkpoint_is_passed_ov
     ok(resume(&run, &epochs));
     assert_same_run(&whole, &run);
 
-    // The last one is damaged in each of its files in turn; the run goes on from the one before, and comes to the same end.
-    for (name, cut) in [("latest_net_G.safetensors", false), ("latest_optimizer.safetensors", true), ("latest_state.json", false), ("latest_state.json", true)]
-    {
+    // The last one is damaged in each of its files in turn; the run goes on from the one before,
+    // and comes to the same end.
+    for (name, cut) in [
+        ("latest_net_G.safetensors", false),
+        ("latest_optimizer.safetensors", true),
+        ("latest_state.json", false),
+        ("latest_state.json", true),
+    ] {
         let file = run.join("checkpoints/step_30").join(name);
         if cut {
             std::fs::write(&file, &std::fs::read(&file).unwrap()[..300]).unwrap()
@@ -147,7 +202,12 @@ fn thirty_steps_are_seventeen_and_thirteen_and_a_damaged_checkpoint_is_passed_ov
         }
         let output = resume(&run, &epochs);
         let said = errors(&output);
-        assert!(said.contains("step_30") && said.contains(name) && said.contains("goes on from step 17"), "{said}");
+        assert!(
+            said.contains("step_30")
+                && said.contains(name)
+                && said.contains("goes on from step 17"),
+            "{said}"
+        );
         ok(output);
         assert_same_run(&whole, &run);
     }
@@ -156,7 +216,10 @@ fn thirty_steps_are_seventeen_and_thirteen_and_a_damaged_checkpoint_is_passed_ov
         flip(&run.join(format!("checkpoints/step_{step}/latest_optimizer.safetensors")));
     }
     let before = identity(&run);
-    refused(&resume(&run, &epochs), &["no checkpoint is whole", "latest_optimizer.safetensors", "--overwrite"]);
+    refused(
+        &resume(&run, &epochs),
+        &["no checkpoint is whole", "latest_optimizer.safetensors", "--overwrite"],
+    );
     assert!(identity(&run) == before);
     // Without the folder of checkpoints there is still latest_*.
     std::fs::remove_dir_all(whole.join("checkpoints")).unwrap();
@@ -184,9 +247,14 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     let (folder, aside) = (run.join("checkpoints"), run.join("aside"));
     std::fs::rename(&folder, &aside).unwrap();
     std::fs::write(&folder, b"").unwrap();
-    refused(&resume(&run, &["--max_steps", "6"]), &["checkpoints", "cannot be written", "the checkpoint before this one is whole"]);
+    refused(
+        &resume(&run, &["--max_steps", "6"]),
+        &["checkpoints", "cannot be written", "the checkpoint before this one is whole"],
+    );
     let now = identity(&run);
-    let of = |files: &[(String, Vec<u8>)]| files.iter().filter(|f| f.0.starts_with("latest_")).cloned().collect::<Vec<_>>();
+    let of = |files: &[(String, Vec<u8>)]| {
+        files.iter().filter(|f| f.0.starts_with("latest_")).cloned().collect::<Vec<_>>()
+    };
     assert!(of(&before) == of(&now));
     std::fs::remove_file(&folder).unwrap();
     std::fs::rename(&aside, &folder).unwrap();
@@ -194,8 +262,12 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     ok(pixtape(&scene.words("whole", &["--max_steps", "6", "--save_latest_freq", "2"])));
     assert_same_run(&scene.runs.join("whole"), &run);
     // One program a folder.
-    let mut child = start(&["resume", text(&run), "--max_steps", "1000000", "--n_epochs", "1000000"]);
-    wait(&mut child, || std::fs::metadata(run.join("timing.jsonl")).is_ok_and(|m| m.len() > 1000) || checkpoints(&run).last() > Some(&6));
+    let mut child =
+        start(&["resume", text(&run), "--max_steps", "1000000", "--n_epochs", "1000000"]);
+    wait(&mut child, || {
+        std::fs::metadata(run.join("timing.jsonl")).is_ok_and(|m| m.len() > 1000)
+            || checkpoints(&run).last() > Some(&6)
+    });
     let second = resume(&run, &["--max_steps", "7"]);
     kill(child);
     refused(&second, &["another pixtape is training in this folder"]);
@@ -211,12 +283,26 @@ fn a_run_out_of_numbers_stops_names_the_node_and_keeps_the_batch() {
     let run = scene.runs.join("nan");
     let before = identity(&run);
     let output = resume(&run, &["--lr", "1e30", "--max_steps", "20"]);
-    refused(&output, &["training has diverged", "the checkpoint of step 3 is the last good one", "it begins in step", "at node", "--lr"]);
+    refused(
+        &output,
+        &[
+            "training has diverged",
+            "the checkpoint of step 3 is the last good one",
+            "it begins in step",
+            "at node",
+            "--lr",
+        ],
+    );
     let events = json_lines(run.join("events.jsonl"));
     assert!(events.len() == 1 && events[0]["kind"] == "nan", "{events:?}");
     let step = events[0]["step"].as_u64().unwrap();
-    assert!(run.join(format!("diverged/step_{step}.png")).is_file() && run.join(format!("diverged/step_{step}.json")).is_file());
-    let weights = |files: &[(String, Vec<u8>)]| files.iter().filter(|f| f.0.starts_with("latest_")).cloned().collect::<Vec<_>>();
+    assert!(
+        run.join(format!("diverged/step_{step}.png")).is_file()
+            && run.join(format!("diverged/step_{step}.json")).is_file()
+    );
+    let weights = |files: &[(String, Vec<u8>)]| {
+        files.iter().filter(|f| f.0.starts_with("latest_")).cloned().collect::<Vec<_>>()
+    };
     assert!(weights(&before) == weights(&identity(&run)), "the last good checkpoint stays");
     // At a rate that is one it goes on.
     ok(resume(&run, &["--lr", "2e-4", "--max_steps", "6"]));
@@ -231,36 +317,88 @@ fn validation_keeps_the_best_tells_the_worst_and_stops_in_time() {
     }
     let scene = Scene::new(3);
     // No rate, no change: the first validation stays the best.
-    let more = ["--n_epochs", "9", "--n_epochs_decay", "0", "--lr", "1e-30", "--early_stop", "2", "--tensorboard", "--json", "--print_freq", "1"];
+    let more = [
+        "--n_epochs",
+        "9",
+        "--n_epochs_decay",
+        "0",
+        "--lr",
+        "1e-30",
+        "--early_stop",
+        "2",
+        "--tensorboard",
+        "--json",
+        "--print_freq",
+        "1",
+    ];
     let said = ok(pixtape(&scene.words("v", &more)));
     let run = scene.runs.join("v");
     let rows = json_lines(run.join("validation.jsonl"));
     assert_eq!(rows.iter().map(|r| r["epoch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 3]);
-    let lines: Vec<Value> = said.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect();
+    let lines: Vec<Value> = said
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
+        .collect();
     let kinds = |kind: &str| lines.iter().filter(|l| l["kind"] == kind).count();
-    assert_eq!((kinds("start"), kinds("step"), kinds("validation"), kinds("end")), (1, 9, 3, 1), "{said}");
+    assert_eq!(
+        (kinds("start"), kinds("step"), kinds("validation"), kinds("end")),
+        (1, 9, 3, 1),
+        "{said}"
+    );
     assert_eq!(lines.last().unwrap()["stopped_early"], true);
-    let read = |name: &str| serde_json::from_str::<Value>(&std::fs::read_to_string(run.join(name)).unwrap()).unwrap();
-    assert_eq!((read("best.json")["epoch"].as_u64(), &read("best.json")["value"]), (Some(1), &rows[0]["l1"]));
+    let read = |name: &str| {
+        serde_json::from_str::<Value>(&std::fs::read_to_string(run.join(name)).unwrap()).unwrap()
+    };
+    assert_eq!(
+        (read("best.json")["epoch"].as_u64(), &read("best.json")["value"]),
+        (Some(1), &rows[0]["l1"])
+    );
     // The figures are those of eval.
-    let table = ok(pixtape(&["eval", "--checkpoint", text(&run), "--dataroot", text(&scene.root), "--json", "--epoch", "best"]));
+    let table = ok(pixtape(&[
+        "eval",
+        "--checkpoint",
+        text(&run),
+        "--dataroot",
+        text(&scene.root),
+        "--json",
+        "--epoch",
+        "best",
+    ]));
     let table: Value = serde_json::from_str(&table).unwrap();
     assert_eq!(table["rows"], read("validation/rows.json")["rows"]);
     assert_eq!((&table["mean"]["l1"], &table["mean"]["ssim"]), (&rows[0]["l1"], &rows[0]["ssim"]));
-    let mut l1: Vec<(f64, String)> =
-        table["rows"].as_array().unwrap().iter().map(|r| (r["l1"].as_f64().unwrap(), r["name"].as_str().unwrap().into())).collect();
+    let mut l1: Vec<(f64, String)> = table["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["l1"].as_f64().unwrap(), r["name"].as_str().unwrap().into()))
+        .collect();
     l1.sort_by(|a, b| b.0.total_cmp(&a.0));
     let worst: Vec<&str> = l1.iter().map(|(_, n)| n.as_str()).collect();
     assert_eq!(read("validation/worst.json"), serde_json::json!(worst));
-    let shown = ok(pixtape(&["eval", "--checkpoint", text(&run), "--dataroot", text(&scene.root), "--worst", "2"]));
+    let shown = ok(pixtape(&[
+        "eval",
+        "--checkpoint",
+        text(&run),
+        "--dataroot",
+        text(&scene.root),
+        "--worst",
+        "2",
+    ]));
     let names: Vec<&str> = shown.lines().filter_map(|l| l.split_whitespace().next()).collect();
     assert_eq!(names[..4], ["picture", worst[0], worst[1], "mean"], "{shown}");
-    assert!(run.join("validation/worst.png").is_file() && std::fs::read_dir(run.join("tensorboard")).unwrap().count() == 1);
+    assert!(
+        run.join("validation/worst.png").is_file()
+            && std::fs::read_dir(run.join("tensorboard")).unwrap().count() == 1
+    );
     // It stays stopped; nothing is said where that is asked for.
     assert_eq!(ok(resume(&run, &["--quiet"])), "");
     assert_eq!(json_lines(run.join("losses.jsonl")).len(), 9);
     ok(pixtape(&scene.words("none", &["--max_steps", "3", "--val_freq", "0"])));
-    assert!(json_lines(scene.runs.join("none/validation.jsonl")).is_empty() && !scene.runs.join("none/best.json").exists());
+    assert!(
+        json_lines(scene.runs.join("none/validation.jsonl")).is_empty()
+            && !scene.runs.join("none/best.json").exists()
+    );
 }
 
 #[test]
@@ -269,24 +407,49 @@ fn files_tell_what_they_are_and_options_come_back() {
         return;
     }
     let scene = Scene::new(3);
-    ok(pixtape(&scene.words("a", &["--max_steps", "3", "--no_flip", "--lambda_L1", "10", "--save_epoch_freq", "1"])));
+    ok(pixtape(&scene.words(
+        "a",
+        &["--max_steps", "3", "--no_flip", "--lambda_L1", "10", "--save_epoch_freq", "1"],
+    )));
     let run = scene.runs.join("a");
-    let told = |path: &Path| -> Value { serde_json::from_str(&ok(pixtape(&["info", text(path), "--json"]))).unwrap() };
+    let told = |path: &Path| -> Value {
+        serde_json::from_str(&ok(pixtape(&["info", text(path), "--json"]))).unwrap()
+    };
     let folder = told(&run);
-    assert_eq!((folder["step"].as_u64(), folder["options"]["lambda_L1"].as_f64(), &folder["architecture"]["netG"]), (Some(3), Some(10.0), &"unet_32".into()));
-    assert!(folder["parameters"]["G"].as_u64() > Some(1000) && folder["best"]["metric"] == "l1", "{folder}");
+    assert_eq!(
+        (
+            folder["step"].as_u64(),
+            folder["options"]["lambda_L1"].as_f64(),
+            &folder["architecture"]["netG"]
+        ),
+        (Some(3), Some(10.0), &"unet_32".into())
+    );
+    assert!(
+        folder["parameters"]["G"].as_u64() > Some(1000) && folder["best"]["metric"] == "l1",
+        "{folder}"
+    );
     let file = told(&run.join("1_net_G.safetensors"));
     assert_eq!(
         (file["step"].as_u64(), &file["network"], &file["options"]["no_flip"], &file["norm_mode"]),
         (Some(3), &"G".into(), &true.into(), &"batch".into())
     );
-    assert!(file["made_by"]["adapter"].as_str().is_some_and(|a| !a.is_empty()) && file["parameters"] == folder["parameters"]["G"], "{file}");
+    assert!(
+        file["made_by"]["adapter"].as_str().is_some_and(|a| !a.is_empty())
+            && file["parameters"] == folder["parameters"]["G"],
+        "{file}"
+    );
     assert_eq!(told(&run.join("latest_optimizer.safetensors"))["what"], "an optimizer's moments");
     let checkpoint = told(&run.join("checkpoints/step_3"));
-    assert_eq!((checkpoint["step"].as_u64(), &checkpoint["options"]), (Some(3), &folder["options"]));
+    assert_eq!(
+        (checkpoint["step"].as_u64(), &checkpoint["options"]),
+        (Some(3), &folder["options"])
+    );
     assert!(ok(pixtape(&["info", text(&run)])).contains("step: 3\n"));
     refused(&pixtape(&["info", text(&run.join("nothing"))]), &["nothing", "no such file"]);
-    refused(&pixtape(&["info", text(&run.join("losses.jsonl"))]), &["losses.jsonl", "no safetensors file"]);
+    refused(
+        &pixtape(&["info", text(&run.join("losses.jsonl"))]),
+        &["losses.jsonl", "no safetensors file"],
+    );
 
     let config = run.join("config.toml");
     let again = ["train", "--config", text(&config), "--name", "b", "--max_steps", "3"];

@@ -46,7 +46,9 @@ fn scene() -> Scene {
     let (root, runs) = (dir.path().join("data"), dir.path().join("runs"));
     for (folder, numbers) in [("trainA", 0..3), ("trainB", 10..14)] {
         std::fs::create_dir_all(root.join(folder)).unwrap();
-        numbers.for_each(|n| picture(40, 40, n).save_png(&root.join(folder).join(format!("{n}.png"))).unwrap());
+        numbers.for_each(|n| {
+            picture(40, 40, n).save_png(&root.join(folder).join(format!("{n}.png"))).unwrap()
+        });
     }
     std::fs::create_dir(root.join("val")).unwrap();
     (20..22).for_each(|n| picture(80, 40, n).save_png(&root.join(format!("val/{n}.png"))).unwrap());
@@ -55,7 +57,20 @@ fn scene() -> Scene {
 
 impl Scene {
     fn words<'a>(&'a self, name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        [&["train", "--dataroot", text(&self.root), "--checkpoints_dir", text(&self.runs), "--name", name], NET, more].concat()
+        [
+            &[
+                "train",
+                "--dataroot",
+                text(&self.root),
+                "--checkpoints_dir",
+                text(&self.runs),
+                "--name",
+                name,
+            ],
+            NET,
+            more,
+        ]
+        .concat()
     }
 
     fn train(&self, name: &str, more: &[&str]) -> Output {
@@ -88,9 +103,15 @@ fn a_run_goes_on_from_full_pools_and_from_less_memory_as_if_nothing_had_happened
     let losses = std::fs::read_to_string(run.join("losses.jsonl")).unwrap();
     let rows: Vec<Value> = losses.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     // An epoch is as long as the larger side.
-    assert_eq!(rows.iter().map(|r| r["epoch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 1, 1, 1, 2, 2, 2, 2]);
+    assert_eq!(
+        rows.iter().map(|r| r["epoch"].as_u64().unwrap()).collect::<Vec<_>>(),
+        [1, 1, 1, 1, 2, 2, 2, 2]
+    );
     let names = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"];
-    assert!(rows.iter().all(|r| names.iter().all(|n| r[*n].as_f64().is_some_and(f64::is_finite))), "{losses}");
+    assert!(
+        rows.iter().all(|r| names.iter().all(|n| r[*n].as_f64().is_some_and(f64::is_finite))),
+        "{losses}"
+    );
     // real_A fake_B rec_A idt_B and the same of B, three samples below each other.
     let grid = Picture::load(&run.join("samples/epoch001.png"), 3).unwrap();
     assert_eq!((grid.width, grid.height), (8 * 32 + 7 * 4, 4 * 32 + 3 * 4));
@@ -103,9 +124,16 @@ fn a_run_goes_on_from_full_pools_and_from_less_memory_as_if_nothing_had_happened
 
     // Killed when both pools are full, whatever it was doing.
     let kill = scene.words("d", &whole);
-    let mut child = program(Path::new("")).args(&kill).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = program(Path::new(""))
+        .args(&kill)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let begun = Instant::now();
-    while !scene.run("d").join("checkpoints/step_3").is_dir() && begun.elapsed() < Duration::from_secs(60) {
+    while !scene.run("d").join("checkpoints/step_3").is_dir()
+        && begun.elapsed() < Duration::from_secs(60)
+    {
         std::thread::sleep(Duration::from_millis(2));
     }
     child.kill().unwrap();
@@ -139,7 +167,21 @@ fn both_directions_are_translated_measured_and_exported() {
     let input = scene.root.join("trainA/0.png");
     let made = |checkpoint: &Path, more: &[&str]| {
         let output = scene.root.join("out.png");
-        ok(pixtape(&[&["translate", "--checkpoint", text(checkpoint), "--input", text(&input), "--output", text(&output)], more].concat()));
+        ok(pixtape(
+            &[
+                &[
+                    "translate",
+                    "--checkpoint",
+                    text(checkpoint),
+                    "--input",
+                    text(&input),
+                    "--output",
+                    text(&output),
+                ],
+                more,
+            ]
+            .concat(),
+        ));
         std::fs::read(output).unwrap()
     };
     let there = made(&run, &[]);
@@ -149,7 +191,10 @@ fn both_directions_are_translated_measured_and_exported() {
     assert!(back != there && back == made(&run.join("latest_net_G_B.safetensors"), &[]));
     let other = scene.run("back");
     assert_eq!(made(&other, &[]), made(&other, &["--direction", "BtoA"]));
-    assert_eq!(made(&other, &["--direction", "AtoB"]), made(&other.join("latest_net_G_B.safetensors"), &[]));
+    assert_eq!(
+        made(&other, &["--direction", "AtoB"]),
+        made(&other.join("latest_net_G_B.safetensors"), &[])
+    );
     made(&run, &["--direction", "BtoA", "--heat"]);
     assert!(scene.root.join("out_heat.png").is_file());
 
@@ -160,7 +205,17 @@ fn both_directions_are_translated_measured_and_exported() {
     let (forth, back) = (eval(&[]), eval(&["--direction", "BtoA"]));
     assert!(forth["pictures"] == 2 && back["pictures"] == 2 && forth["mean"] != back["mean"]);
     let half = scene.root.join("half.safetensors");
-    ok(pixtape(&["export", "--checkpoint", text(&run), "--direction", "BtoA", "--format", "half", "--output", text(&half)]));
+    ok(pixtape(&[
+        "export",
+        "--checkpoint",
+        text(&run),
+        "--direction",
+        "BtoA",
+        "--format",
+        "half",
+        "--output",
+        text(&half),
+    ]));
     assert!(half.is_file());
     let told = ok(pixtape(&["info", text(&run)]));
     assert!(told.contains("resnet_6blocks") && told.contains("cycle_gan"), "{told}");
@@ -176,7 +231,10 @@ fn mistakes_get_one_line() {
     refuse(&["--early_stop", "2"], &["--early_stop", "cycle_gan"]);
     refuse(&["--bands_B", "red,green"], &["--bands_B", "cycle_gan"]);
     refuse(&["--dataset_mode", "aligned"], &["--dataset_mode aligned", "unaligned"]);
-    refuse(&["--model", "pix2pix", "--dataset_mode", "unaligned"], &["--dataset_mode unaligned", "pix2pix"]);
+    refuse(
+        &["--model", "pix2pix", "--dataset_mode", "unaligned"],
+        &["--dataset_mode unaligned", "pix2pix"],
+    );
     refuse(&["--model", "pix2pix", "--lambda_A", "1"], &["--lambda_A", "pix2pix"]);
     refuse(&["--model", "cyclegan"], &["--model cyclegan", "cycle_gan"]);
     refuse(&["--phase", "val"], &["valA", "unaligned"]);
@@ -194,7 +252,16 @@ fn mistakes_get_one_line() {
     pairs(&scene.root.join("paired"), 2);
     ok(train(&scene.root.join("paired"), &scene.runs, "paired", &["--max_steps", "1"]));
     let input = scene.root.join("trainA/0.png");
-    let output =
-        pixtape(&["translate", "--checkpoint", text(&scene.run("paired")), "--input", text(&input), "--output", "/nonexistent/x.png", "--direction", "BtoA"]);
+    let output = pixtape(&[
+        "translate",
+        "--checkpoint",
+        text(&scene.run("paired")),
+        "--input",
+        text(&input),
+        "--output",
+        "/nonexistent/x.png",
+        "--direction",
+        "BtoA",
+    ]);
     refused(&output, &["--direction", "AtoB only"]);
 }

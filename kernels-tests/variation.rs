@@ -27,7 +27,8 @@ fn forward(x: &[f64], s: Shape, across: f64, down: f64) -> Vec<f64> {
 fn backward(x: &[f64], dy: &[f64], s: Shape, across: f64, down: f64) -> Vec<f64> {
     let mut dx = vec![0.0; x.len()];
     pairs(s, across, down, |low, high, weight| {
-        let slope = if x[high] == x[low] { 0.0 } else { weight * (x[high] - x[low]).signum() * dy[low] };
+        let slope =
+            if x[high] == x[low] { 0.0 } else { weight * (x[high] - x[low]).signum() * dy[low] };
         dx[high] += slope;
         dx[low] -= slope;
     });
@@ -50,8 +51,20 @@ fn values_and_gradients_match_the_reference() {
         let dx = case.backward(y, tdy, &[tx])[0].unwrap();
         let keep = [case.result(y, lay), case.result(dx, lay)];
         let done = case.run(gpu, &keep);
-        close("variation", &format!("{what} y"), 2, &done.read(y), &forward(&wide(&x), shape, 0.5, 2.0));
-        close("variation", &format!("{what} dx"), 4, &done.read(dx), &backward(&wide(&x), &wide(&dy), shape, 0.5, 2.0));
+        close(
+            "variation",
+            &format!("{what} y"),
+            2,
+            &done.read(y),
+            &forward(&wide(&x), shape, 0.5, 2.0),
+        );
+        close(
+            "variation",
+            &format!("{what} dx"),
+            4,
+            &done.read(dx),
+            &backward(&wide(&x), &wide(&dy), shape, 0.5, 2.0),
+        );
     });
 }
 
@@ -61,12 +74,17 @@ fn the_total_is_two_means_and_of_a_pixel_nothing() {
     let shape = Shape::new(2, 3, 4, 3);
     let x = fill::integers(shape.elements() as usize, 1, 9);
     let mut case = Case::new();
-    let (tx, pixel) = (case.input("x", shape, &x), case.input("pixel", Shape::new(1, 1, 1, 3), &[1.0, 2.0, 3.0]));
+    let (tx, pixel) =
+        (case.input("x", shape, &x), case.input("pixel", Shape::new(1, 1, 1, 3), &[1.0, 2.0, 3.0]));
     let totals = [tx, pixel].map(|t| case.tape.total_variation(t));
     let done = case.run(gpu, &totals);
     let (mut across, mut down) = (0.0, 0.0);
-    pairs(shape, 1.0, 0.0, |low, high, weight| across += weight * f64::from((x[high] - x[low]).abs()));
-    pairs(shape, 0.0, 1.0, |low, high, weight| down += weight * f64::from((x[high] - x[low]).abs()));
+    pairs(shape, 1.0, 0.0, |low, high, weight| {
+        across += weight * f64::from((x[high] - x[low]).abs())
+    });
+    pairs(shape, 0.0, 1.0, |low, high, weight| {
+        down += weight * f64::from((x[high] - x[low]).abs())
+    });
     // 2 * 3 * 3 * 3 differences across, 2 * 2 * 4 * 3 down.
     close("variation", "total", 48, &done.read(totals[0]), &[across / 54.0 + down / 48.0]);
     assert_eq!(done.read(totals[1]), [0.0]);
@@ -75,6 +93,12 @@ fn the_total_is_two_means_and_of_a_pixel_nothing() {
 #[test]
 fn the_references_gradient_is_that_of_the_reference() {
     let shape = Shape::new(2, 3, 4, 3);
-    let [x, dy] = [1, 2].map(|stream| wide(&fill::reals(shape.elements() as usize, stream, -1.0, 1.0)));
-    directional("dx", |x| dot(&forward(x, shape, 0.5, 2.0), &dy), &x, &backward(&x, &dy, shape, 0.5, 2.0));
+    let [x, dy] =
+        [1, 2].map(|stream| wide(&fill::reals(shape.elements() as usize, stream, -1.0, 1.0)));
+    directional(
+        "dx",
+        |x| dot(&forward(x, shape, 0.5, 2.0), &dy),
+        &x,
+        &backward(&x, &dy, shape, 0.5, 2.0),
+    );
 }

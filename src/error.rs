@@ -36,7 +36,8 @@ pub enum Error {
     },
     /// The plan would take more memory than allowed. Raised before anything is allocated.
     #[error(
-        "the plan needs {planned} bytes, the limit is {limit} bytes; the largest tensors are {largest}; lower --batch_size, --crop_size or --ngf, or give --recompute"
+        "the plan needs {planned} bytes, the limit is {limit} bytes; the largest tensors are \
+         {largest}; lower --batch_size, --crop_size or --ngf, or give --recompute"
     )]
     MemoryLimit {
         /// Planned bytes: parameters, gradients, moments, activations, uniforms.
@@ -47,7 +48,10 @@ pub enum Error {
         largest: String,
     },
     /// The device ran out of memory.
-    #[error("out of device memory at {label:?}: {message}; lower --batch_size, --crop_size or --ngf, or set --memory_limit")]
+    #[error(
+        "out of device memory at {label:?}: {message}; lower --batch_size, --crop_size or --ngf, \
+         or set --memory_limit"
+    )]
     OutOfMemory {
         /// The node or buffer at hand.
         label: String,
@@ -55,7 +59,10 @@ pub enum Error {
         message: String,
     },
     /// The device is gone: unplugged, reset by a watchdog, or its driver crashed.
-    #[error("the device was lost at {label:?}: {message}; start again with --continue_train from the last checkpoint")]
+    #[error(
+        "the device was lost at {label:?}: {message}; start again with --continue_train from the \
+         last checkpoint"
+    )]
     DeviceLost {
         /// The node or segment at hand.
         label: String,

@@ -1,8 +1,10 @@
 //! Counter-based random numbers, bit for bit the ones of `shaders/lib/rng.wgsl`.
 
-/// The hash pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020) of (index, stream, step, seed).
+/// The hash pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020) of (index,
+/// stream, step, seed).
 pub fn random(index: u32, stream: u32, step: u32, seed: u32) -> [u32; 4] {
-    let [mut x, mut y, mut z, mut w] = [index, stream, step, seed].map(|v| v.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+    let [mut x, mut y, mut z, mut w] =
+        [index, stream, step, seed].map(|v| v.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
     for round in 0..2 {
         x = x.wrapping_add(y.wrapping_mul(w));
         y = y.wrapping_add(z.wrapping_mul(x));
@@ -36,7 +38,10 @@ mod tests {
             for bit in 0..32 {
                 let ones = words.iter().filter(|w| *w >> bit & 1 == 1).count() as f64;
                 // Six standard deviations of a fair coin.
-                assert!((ones - f64::from(N) / 2.0).abs() < 3.0 * f64::from(N).sqrt(), "bit {bit}: {ones}");
+                assert!(
+                    (ones - f64::from(N) / 2.0).abs() < 3.0 * f64::from(N).sqrt(),
+                    "bit {bit}: {ones}"
+                );
             }
             let flips = words.windows(2).map(|w| (w[0] ^ w[1]).count_ones()).sum::<u32>();
             let mean = f64::from(flips) / f64::from(N - 1);
@@ -46,7 +51,9 @@ mod tests {
 
     #[test]
     fn streams_steps_and_seeds_differ() {
-        let at = |stream, step, seed| (0..64).map(|i| random(i, stream, step, seed)[0]).collect::<Vec<_>>();
+        let at = |stream, step, seed| {
+            (0..64).map(|i| random(i, stream, step, seed)[0]).collect::<Vec<_>>()
+        };
         let first = at(0, 0, 0);
         for other in [at(1, 0, 0), at(0, 1, 0), at(0, 0, 1)] {
             assert_ne!(first, other);

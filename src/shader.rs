@@ -2,8 +2,9 @@
 //!
 //! - `// use: a, b` in the head of a file includes `shaders/lib/a.wgsl` once, depth first.
 //! - `const T_M: u32 = 4u; // tune` is a constant that a variant may give another value.
-//! - `//@unroll` before `for (var i = 0u; i < N; i++) {` writes the loop out with `i` replaced by its
-//!   values, so that arrays are indexed by constants only (naga neither unrolls nor keeps such arrays in registers).
+//! - `//@unroll` before `for (var i = 0u; i < N; i++) {` writes the loop out with `i` replaced by
+//!   its values, so that arrays are indexed by constants only (naga neither unrolls nor keeps such
+//!   arrays in registers).
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -103,14 +104,18 @@ files!(
 );
 
 fn file(name: &str) -> Result<(&'static str, &'static str)> {
-    FILES.iter().find(|(n, _)| *n == name).copied().ok_or_else(|| Error::Internal(format!("no shader file {name:?}")))
+    FILES
+        .iter()
+        .find(|(n, _)| *n == name)
+        .copied()
+        .ok_or_else(|| Error::Internal(format!("no shader file {name:?}")))
 }
 
 /// Expands a shader file for a variant.
 ///
 /// # Errors
-/// [`Error::Internal`] for an unknown file, an include that does not exist, a constant to tune that the text lacks, or an
-/// `//@unroll` whose loop is not understood.
+/// [`Error::Internal`] for an unknown file, an include that does not exist, a constant to tune that
+/// the text lacks, or an `//@unroll` whose loop is not understood.
 pub fn load(name: &str, tune: &[Tune]) -> Result<Source> {
     let mut lines = Vec::new();
     include(name, &mut Vec::new(), &mut lines)?;
@@ -131,7 +136,10 @@ pub fn load(name: &str, tune: &[Tune]) -> Result<Source> {
         }
     }
     if let Some(at) = tuned.iter().position(|t| !t) {
-        return Err(Error::Internal(format!("shaders/{name}.wgsl has no `const {}: u32 = …; // tune`", tune[at].0)));
+        return Err(Error::Internal(format!(
+            "shaders/{name}.wgsl has no `const {}: u32 = …; // tune`",
+            tune[at].0
+        )));
     }
     let mut out = Vec::new();
     unroll(&lines, &consts, &mut out)?;
@@ -163,7 +171,11 @@ fn include(name: &str, seen: &mut Vec<&'static str>, out: &mut Vec<Line>) -> Res
             }
         }
     }
-    out.extend((1..).zip(text.lines()).map(|(number, text)| Line { text: text.into(), file: name, number }));
+    out.extend((1..).zip(text.lines()).map(|(number, text)| Line {
+        text: text.into(),
+        file: name,
+        number,
+    }));
     Ok(())
 }
 
@@ -202,12 +214,17 @@ fn unroll(lines: &[Line], consts: &HashMap<String, i64>, out: &mut Vec<Line>) ->
             continue;
         }
         let head = lines.get(at + 1).ok_or_else(|| bad(&lines[at], "nothing follows //@unroll"))?;
-        let (name, from, to) =
-            loop_bounds(&head.text, consts).ok_or_else(|| bad(head, "a loop to unroll reads `for (var i = A; i < B; i++) {` with constant A and B"))?;
+        let (name, from, to) = loop_bounds(&head.text, consts).ok_or_else(|| {
+            bad(
+                head,
+                "a loop to unroll reads `for (var i = A; i < B; i++) {` with constant A and B",
+            )
+        })?;
         let mut depth = 0i32;
         let mut end = at + 1;
         loop {
-            let line = lines.get(end).ok_or_else(|| bad(head, "the loop to unroll does not end"))?;
+            let line =
+                lines.get(end).ok_or_else(|| bad(head, "the loop to unroll does not end"))?;
             depth += braces(&line.text);
             if depth == 0 {
                 break;
@@ -216,7 +233,13 @@ fn unroll(lines: &[Line], consts: &HashMap<String, i64>, out: &mut Vec<Line>) ->
         }
         for value in from..to {
             out.push(Line { text: "{".into(), ..head.clone() });
-            let body: Vec<Line> = lines[at + 2..end].iter().map(|l| Line { text: substitute(&l.text, &name, &format!("{value}u")), ..l.clone() }).collect();
+            let body: Vec<Line> = lines[at + 2..end]
+                .iter()
+                .map(|l| Line {
+                    text: substitute(&l.text, &name, &format!("{value}u")),
+                    ..l.clone()
+                })
+                .collect();
             unroll(&body, consts, out)?;
             out.push(Line { text: "}".into(), ..lines[end].clone() });
         }
@@ -226,7 +249,12 @@ fn unroll(lines: &[Line], consts: &HashMap<String, i64>, out: &mut Vec<Line>) ->
 }
 
 fn bad(line: &Line, what: &str) -> Error {
-    Error::Internal(format!("shaders/{}.wgsl:{}: {what}: {}", line.file, line.number, line.text.trim()))
+    Error::Internal(format!(
+        "shaders/{}.wgsl:{}: {what}: {}",
+        line.file,
+        line.number,
+        line.text.trim()
+    ))
 }
 
 fn braces(text: &str) -> i32 {
@@ -289,7 +317,10 @@ fn evaluate(text: &str, consts: &HashMap<String, i64>) -> Option<i64> {
                 let value = self.sum()?;
                 return self.eat(')').then_some(value);
             }
-            let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(self.rest.len());
+            let end = self
+                .rest
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(self.rest.len());
             let (word, rest) = self.rest.split_at(end);
             self.rest = rest;
             match word.trim_end_matches('u').parse() {
@@ -308,7 +339,10 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<Line> {
-        (1..).zip(text.lines()).map(|(number, text)| Line { text: text.into(), file: "test", number }).collect()
+        (1..)
+            .zip(text.lines())
+            .map(|(number, text)| Line { text: text.into(), file: "test", number })
+            .collect()
     }
 
     fn expand(text: &str, consts: &[(&str, i64)]) -> String {
@@ -320,10 +354,12 @@ mod tests {
 
     #[test]
     fn nested_loops_are_written_out_with_their_counters() {
-        let text = "//@unroll\nfor (var i = 0u; i < N / 2u; i++) {\n//@unroll\nfor (var j = 0u; j < 2u; j++) {\na[i * 2u + j] = v.i;\n}\n}";
+        let text = "//@unroll\nfor (var i = 0u; i < N / 2u; i++) \
+                    {\n//@unroll\nfor (var j = 0u; j < 2u; j++) {\na[i * 2u + j] = v.i;\n}\n}";
         assert_eq!(
             expand(text, &[("N", 4)]),
-            "{ { a[0u * 2u + 0u] = v.i; } { a[0u * 2u + 1u] = v.i; } } { { a[1u * 2u + 0u] = v.i; } { a[1u * 2u + 1u] = v.i; } }"
+            "{ { a[0u * 2u + 0u] = v.i; } { a[0u * 2u + 1u] = v.i; } } { \
+             { a[1u * 2u + 0u] = v.i; } { a[1u * 2u + 1u] = v.i; } }"
         );
     }
 
@@ -335,7 +371,14 @@ mod tests {
     #[test]
     fn a_loop_without_constant_bounds_is_refused() {
         let mut out = Vec::new();
-        assert!(unroll(&lines("//@unroll\nfor (var i = 0u; i < p.n; i++) {\n}"), &HashMap::new(), &mut out).is_err());
+        assert!(
+            unroll(
+                &lines("//@unroll\nfor (var i = 0u; i < p.n; i++) {\n}"),
+                &HashMap::new(),
+                &mut out
+            )
+            .is_err()
+        );
     }
 
     #[test]

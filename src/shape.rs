@@ -166,14 +166,18 @@ impl Conv {
         Conv { output_pad, ..self }
     }
 
-    /// Output side of a convolution, `floor((side + 2 pad - kernel) / stride) + 1`; `None` if the kernel does not fit.
+    /// Output side of a convolution, `floor((side + 2 pad - kernel) / stride) + 1`; `None` if the
+    /// kernel does not fit.
     pub fn out(&self, side: u32) -> Option<u32> {
         (side + 2 * self.pad).checked_sub(self.kernel).map(|d| d / self.stride + 1)
     }
 
-    /// Output side of a transposed convolution, `(side - 1) stride - 2 pad + kernel + output_pad`; `None` if not positive.
+    /// Output side of a transposed convolution, `(side - 1) stride - 2 pad + kernel + output_pad`;
+    /// `None` if not positive.
     pub fn transposed_out(&self, side: u32) -> Option<u32> {
-        ((side - 1) * self.stride + self.kernel + self.output_pad).checked_sub(2 * self.pad).filter(|&s| s > 0)
+        ((side - 1) * self.stride + self.kernel + self.output_pad)
+            .checked_sub(2 * self.pad)
+            .filter(|&s| s > 0)
     }
 
     /// Number of taps of a kernel.

@@ -1,8 +1,9 @@
 //! What outlives a step: parameters, gradients, Adam moments and running statistics, in pages.
 //!
-//! A page is one buffer of at most 128 MiB; a tensor never straddles two. Weights, gradients and moments of a set lie at
-//! the same offsets of parallel pages, so Adam is one dispatch a page and gradients can be sent elsewhere page by page.
-//! Running statistics have pages of their own, since a kernel that reads weights may write statistics.
+//! A page is one buffer of at most 128 MiB; a tensor never straddles two. Weights, gradients and
+//! moments of a set lie at the same offsets of parallel pages, so Adam is one dispatch a page and
+//! gradients can be sent elsewhere page by page. Running statistics have pages of their own, since
+//! a kernel that reads weights may write statistics.
 
 use crate::error::Result;
 use crate::gpu::{Gpu, MAX_BINDING};
@@ -56,7 +57,9 @@ impl Layout {
     pub fn shape(&self) -> Shape {
         match *self {
             Layout::Vector(c) => Shape::vector(c),
-            Layout::Conv { ci, co, kernel } | Layout::ConvTranspose { ci, co, kernel } => Shape::new(kernel * kernel, 1, ci.physical(), co),
+            Layout::Conv { ci, co, kernel } | Layout::ConvTranspose { ci, co, kernel } => {
+                Shape::new(kernel * kernel, 1, ci.physical(), co)
+            }
         }
     }
 
@@ -72,8 +75,12 @@ impl Layout {
     pub fn public_shape(&self) -> Vec<usize> {
         match *self {
             Layout::Vector(c) => vec![c.logical() as usize],
-            Layout::Conv { ci, co, kernel } => [co, ci.logical(), kernel, kernel].map(|v| v as usize).to_vec(),
-            Layout::ConvTranspose { ci, co, kernel } => [ci.logical(), co, kernel, kernel].map(|v| v as usize).to_vec(),
+            Layout::Conv { ci, co, kernel } => {
+                [co, ci.logical(), kernel, kernel].map(|v| v as usize).to_vec()
+            }
+            Layout::ConvTranspose { ci, co, kernel } => {
+                [ci.logical(), co, kernel, kernel].map(|v| v as usize).to_vec()
+            }
         }
     }
 
@@ -89,11 +96,21 @@ impl Layout {
             Layout::Conv { ci, co, kernel } => {
                 let (taps, width, rows) = (kernel * kernel, 4 * co.div_ceil(4), ci.physical());
                 let ci: Vec<u32> = ci.places().collect();
-                (0..co).flat_map(|o| ci.iter().flat_map(move |&i| (0..taps).map(move |t| (t * rows + i) * width + o))).collect()
+                (0..co)
+                    .flat_map(|o| {
+                        ci.iter()
+                            .flat_map(move |&i| (0..taps).map(move |t| (t * rows + i) * width + o))
+                    })
+                    .collect()
             }
             Layout::ConvTranspose { ci, co, kernel } => {
                 let (taps, width, rows) = (kernel * kernel, 4 * co.div_ceil(4), ci.physical());
-                ci.places().flat_map(|i| (0..co).flat_map(move |o| (0..taps).map(move |t| (t * rows + i) * width + o))).collect()
+                ci.places()
+                    .flat_map(|i| {
+                        (0..co)
+                            .flat_map(move |o| (0..taps).map(move |t| (t * rows + i) * width + o))
+                    })
+                    .collect()
             }
         }
     }
@@ -158,7 +175,8 @@ struct Set {
     running: Vec<usize>,
 }
 
-/// The pages of all sets ("G", "D", …), described at once, put on a device page by page as plans need them.
+/// The pages of all sets ("G", "D", …), described at once, put on a device page by page as plans
+/// need them.
 #[derive(Debug, Default)]
 pub struct Store {
     buffers: Vec<PageBuffer>,
@@ -190,7 +208,8 @@ impl Store {
 
     fn page(&mut self, set: usize, role: Role, bytes: u64) -> usize {
         let limit = self.page_limit.unwrap_or(MAX_BINDING);
-        let pages = if role == Role::Running { &self.sets[set].running } else { &self.sets[set].weights };
+        let pages =
+            if role == Role::Running { &self.sets[set].running } else { &self.sets[set].weights };
         if let Some(&last) = pages.last()
             && self.buffers[last].bytes + bytes <= limit
         {
@@ -198,7 +217,12 @@ impl Store {
         }
         let (name, number, first) = (self.sets[set].name.clone(), pages.len(), self.buffers.len());
         let mut add = |what: &str, role| {
-            self.buffers.push(PageBuffer { label: format!("{name}/{what}/{number}"), role, bytes: 0, device: OnceLock::new() });
+            self.buffers.push(PageBuffer {
+                label: format!("{name}/{what}/{number}"),
+                role,
+                bytes: 0,
+                device: OnceLock::new(),
+            });
         };
         if role == Role::Running {
             add("running", Role::Running);
@@ -246,7 +270,8 @@ impl Store {
         self.add(set, name, Layout::Vector(channels), Role::Running)
     }
 
-    /// Adds a tensor of the device's layout that no gradient belongs to: a page of a pool of pictures.
+    /// Adds a tensor of the device's layout that no gradient belongs to: a page of a pool of
+    /// pictures.
     pub fn state(&mut self, set: &str, shape: Shape) -> StoreId {
         let bytes = shape.bytes().next_multiple_of(ALIGN);
         let set = self.set(set);
@@ -262,21 +287,29 @@ impl Store {
     /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfMemory`].
     pub async fn read_raw(&self, gpu: &Gpu, id: StoreId) -> Result<Vec<f32>> {
         let (buffer, offset) = self.on_device(gpu, id)?;
-        let bytes = crate::gpu::read_buffer(gpu, &buffer, offset, self.shape(id).bytes(), "read state").await?;
+        let bytes =
+            crate::gpu::read_buffer(gpu, &buffer, offset, self.shape(id).bytes(), "read state")
+                .await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
     /// Writes what [`read_raw`](Self::read_raw) read.
     ///
     /// # Errors
-    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the number of values is wrong.
+    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the
+    /// number of values is wrong.
     pub fn write_raw(&self, gpu: &Gpu, id: StoreId, values: &[f32]) -> Result<()> {
         let shape = self.shape(id);
         if values.len() as u64 * 4 != shape.bytes() {
-            return Err(crate::Error::Usage(format!("{} values for {shape} on the device", values.len())));
+            return Err(crate::Error::Usage(format!(
+                "{} values for {shape} on the device",
+                values.len()
+            )));
         }
         let (buffer, offset) = self.on_device(gpu, id)?;
-        gpu.scoped("write state", || gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(values)))
+        gpu.scoped("write state", || {
+            gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(values))
+        })
     }
 
     /// The weight pages of a set, whole. Call it when all parameters have been added.
@@ -293,12 +326,16 @@ impl Store {
             .collect()
     }
 
-    /// The pages of a set that a file of its weights is made from, whole: weights, then running statistics. Call it when all parameters
-    /// have been added; sets made alike have pages alike.
+    /// The pages of a set that a file of its weights is made from, whole: weights, then running
+    /// statistics. Call it when all parameters have been added; sets made alike have pages alike.
     pub fn all_pages(&mut self, set: &str) -> Vec<StoreId> {
         let set = self.set(set);
-        let buffers: Vec<usize> = self.sets[set].weights.iter().chain(&self.sets[set].running).copied().collect();
-        buffers.into_iter().map(|b| self.entry(b, 0, Shape::new(1, 1, (self.buffers[b].bytes / 16) as u32, 4))).collect()
+        let buffers: Vec<usize> =
+            self.sets[set].weights.iter().chain(&self.sets[set].running).copied().collect();
+        buffers
+            .into_iter()
+            .map(|b| self.entry(b, 0, Shape::new(1, 1, (self.buffers[b].bytes / 16) as u32, 4)))
+            .collect()
     }
 
     /// Shape of a tensor.
@@ -317,7 +354,8 @@ impl Store {
         (buffer.bytes, buffer.role, &buffer.label)
     }
 
-    /// The page of a tensor on the device (made and zeroed at first use), and the tensor's offset in bytes.
+    /// The page of a tensor on the device (made and zeroed at first use), and the tensor's offset
+    /// in bytes.
     ///
     /// # Errors
     /// [`crate::Error::OutOfMemory`] if the page cannot be had.
@@ -331,7 +369,9 @@ impl Store {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(&page.label),
                 size: page.bytes,
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                usage: wgpu::BufferUsages::STORAGE
+                    | wgpu::BufferUsages::COPY_SRC
+                    | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })
         })?;
@@ -341,17 +381,24 @@ impl Store {
     /// Writes a tensor's values, given in public order.
     ///
     /// # Errors
-    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the number of values is wrong.
+    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the
+    /// number of values is wrong.
     pub fn write(&self, gpu: &Gpu, id: StoreId, layout: &Layout, values: &[f32]) -> Result<()> {
         if values.len() != layout.elements() {
-            return Err(crate::Error::Usage(format!("{} values for a tensor of shape {:?}", values.len(), layout.public_shape())));
+            return Err(crate::Error::Usage(format!(
+                "{} values for a tensor of shape {:?}",
+                values.len(),
+                layout.public_shape()
+            )));
         }
         let mut device = vec![0f32; layout.shape().bytes() as usize / 4];
         for (place, value) in layout.places().into_iter().zip(values) {
             device[place as usize] = *value;
         }
         let (buffer, offset) = self.on_device(gpu, id)?;
-        gpu.scoped("write parameters", || gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&device)))
+        gpu.scoped("write parameters", || {
+            gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&device))
+        })
     }
 
     /// Reads a tensor's values in public order.
@@ -360,7 +407,14 @@ impl Store {
     /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfMemory`].
     pub async fn read(&self, gpu: &Gpu, id: StoreId, layout: &Layout) -> Result<Vec<f32>> {
         let (buffer, offset) = self.on_device(gpu, id)?;
-        let bytes = crate::gpu::read_buffer(gpu, &buffer, offset, layout.shape().bytes(), "read parameters").await?;
+        let bytes = crate::gpu::read_buffer(
+            gpu,
+            &buffer,
+            offset,
+            layout.shape().bytes(),
+            "read parameters",
+        )
+        .await?;
         let device: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
         Ok(layout.places().into_iter().map(|place| device[place as usize]).collect())
     }
@@ -373,7 +427,9 @@ mod tests {
     #[test]
     fn weights_keep_every_value_at_a_place_of_its_own_and_skip_the_padding() {
         let ci = Channels::concat(&[3.into(), 3.into()]).unwrap();
-        for layout in [Layout::Conv { ci, co: 5, kernel: 4 }, Layout::ConvTranspose { ci, co: 5, kernel: 4 }] {
+        for layout in
+            [Layout::Conv { ci, co: 5, kernel: 4 }, Layout::ConvTranspose { ci, co: 5, kernel: 4 }]
+        {
             let mut places = layout.places();
             assert_eq!(places.len(), 6 * 5 * 16);
             // [tap][ci 8][co 8]: rows 3 and 7 and columns 5..8 are padding.
@@ -390,11 +446,16 @@ mod tests {
     #[test]
     fn no_tensor_straddles_two_pages() {
         let mut store = Store::with_page_limit(1024);
-        let params: Vec<Param> = (0..5).map(|i| store.param("G", &format!("p{i}"), Layout::Vector(100.into()))).collect();
+        let params: Vec<Param> = (0..5)
+            .map(|i| store.param("G", &format!("p{i}"), Layout::Vector(100.into())))
+            .collect();
         assert_eq!(store.pages("G").len(), 3);
         for p in &params {
             let entry = &store.entries[p.value.0 as usize];
-            assert!(entry.offset.is_multiple_of(ALIGN) && entry.offset + 400 <= store.buffers[entry.buffer].bytes);
+            assert!(
+                entry.offset.is_multiple_of(ALIGN)
+                    && entry.offset + 400 <= store.buffers[entry.buffer].bytes
+            );
         }
         let gradient = store.buffer_index(params[4].gradient.unwrap());
         assert_eq!(gradient, store.buffer_index(params[4].value) + 1);

@@ -1,6 +1,7 @@
 //! The tape: operations are recorded on shapes only, and differentiated by recording more of them.
 //!
-//! Recording looks eager and checks at once, but runs nothing: [`crate::Plan`] turns a tape into work.
+//! Recording looks eager and checks at once, but runs nothing: [`crate::Plan`] turns a tape into
+//! work.
 
 use crate::error::{Error, Result};
 use crate::ops::{Add, Fill, Op};
@@ -86,8 +87,8 @@ impl Tape {
         &self.scope
     }
 
-    /// Until it is called with `None`, random operations draw as if the node recorded next had the number `first`: recording the same operations
-    /// again then gives the same values again.
+    /// Until it is called with `None`, random operations draw as if the node recorded next had the
+    /// number `first`: recording the same operations again then gives the same values again.
     pub fn draw_as(&mut self, first: Option<usize>) {
         self.again = first.map(|first| self.nodes.len() - first);
     }
@@ -97,7 +98,8 @@ impl Tape {
         self.again.map(|ago| (self.nodes.len() - ago) as u32)
     }
 
-    /// What is known of the tensors, without the operations: for plans that make some of them twice.
+    /// What is known of the tensors, without the operations: for plans that make some of them
+    /// twice.
     pub(crate) fn without_nodes(&self) -> Tape {
         Tape { infos: self.infos.clone(), ..Tape::default() }
     }
@@ -140,7 +142,13 @@ impl Tape {
 
     /// A tensor that the host writes before a step.
     pub fn input(&mut self, label: &str, shape: Shape) -> Tensor {
-        self.add_info(Info { shape, source: Source::Host, label: label.into(), gradient: None, rows: None })
+        self.add_info(Info {
+            shape,
+            source: Source::Host,
+            label: label.into(),
+            gradient: None,
+            rows: None,
+        })
     }
 
     /// A tensor of the store. The same one at every call.
@@ -148,7 +156,13 @@ impl Tape {
         if let Some(&known) = self.stored.get(&id) {
             return known;
         }
-        let tensor = self.add_info(Info { shape: store.shape(id), source: Source::Stored(id), label: label.into(), gradient: None, rows: None });
+        let tensor = self.add_info(Info {
+            shape: store.shape(id),
+            source: Source::Stored(id),
+            label: label.into(),
+            gradient: None,
+            rows: None,
+        });
         self.stored.insert(id, tensor);
         tensor
     }
@@ -166,11 +180,31 @@ impl Tape {
     }
 
     /// Records an operation with fresh outputs of the given shapes.
-    pub fn push(&mut self, op: impl Op + 'static, inputs: &[Tensor], shapes: &[Shape]) -> Vec<Tensor> {
+    pub fn push(
+        &mut self,
+        op: impl Op + 'static,
+        inputs: &[Tensor],
+        shapes: &[Shape],
+    ) -> Vec<Tensor> {
         let label = self.label(op.name());
-        let outputs: Vec<Tensor> =
-            shapes.iter().map(|&shape| self.add_info(Info { shape, source: Source::Node, label: label.clone(), gradient: None, rows: None })).collect();
-        self.nodes.push(Node { op: Box::new(op), inputs: inputs.to_vec(), outputs: outputs.clone(), label });
+        let outputs: Vec<Tensor> = shapes
+            .iter()
+            .map(|&shape| {
+                self.add_info(Info {
+                    shape,
+                    source: Source::Node,
+                    label: label.clone(),
+                    gradient: None,
+                    rows: None,
+                })
+            })
+            .collect();
+        self.nodes.push(Node {
+            op: Box::new(op),
+            inputs: inputs.to_vec(),
+            outputs: outputs.clone(),
+            label,
+        });
         outputs
     }
 
@@ -179,8 +213,15 @@ impl Tape {
         self.push(op, inputs, &[shape])[0]
     }
 
-    /// Records an operation that writes given tensors (of the store) as well as fresh ones behind them.
-    pub fn push_into(&mut self, op: impl Op + 'static, inputs: &[Tensor], outputs: &[Tensor], fresh: &[Shape]) -> Vec<Tensor> {
+    /// Records an operation that writes given tensors (of the store) as well as fresh ones behind
+    /// them.
+    pub fn push_into(
+        &mut self,
+        op: impl Op + 'static,
+        inputs: &[Tensor],
+        outputs: &[Tensor],
+        fresh: &[Shape],
+    ) -> Vec<Tensor> {
         let made = self.push(op, inputs, fresh);
         let node = self.nodes.last_mut().expect("just pushed");
         node.outputs = outputs.iter().chain(&made).copied().collect();
@@ -196,10 +237,12 @@ impl Tape {
         Error::Shape { op, label: self.scope.clone(), message }
     }
 
-    /// Records the derivative of the sum of `losses` (scalars) for everything in `wrt`, and only what that takes.
+    /// Records the derivative of the sum of `losses` (scalars) for everything in `wrt`, and only
+    /// what that takes.
     ///
-    /// Gradients of parameters go into the store: the first use writes, further ones add. Gradients of other tensors are
-    /// returned (`None` where the losses do not depend on a tensor, or its gradient went into the store).
+    /// Gradients of parameters go into the store: the first use writes, further ones add. Gradients
+    /// of other tensors are returned (`None` where the losses do not depend on a tensor, or its
+    /// gradient went into the store).
     ///
     /// # Errors
     /// [`Error::Shape`] if a loss is no scalar, or an operation on the way has no derivative.
@@ -207,25 +250,44 @@ impl Tape {
         self.differentiate(losses, wrt, false)
     }
 
-    /// As [`Tape::backward`], but every gradient that goes into the store is added to what an earlier call on this tape has written there.
+    /// As [`Tape::backward`], but every gradient that goes into the store is added to what an
+    /// earlier call on this tape has written there.
     ///
     /// # Errors
     /// As [`Tape::backward`].
-    pub fn backward_onto(&mut self, losses: &[Tensor], wrt: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
+    pub fn backward_onto(
+        &mut self,
+        losses: &[Tensor],
+        wrt: &[Tensor],
+    ) -> Result<Vec<Option<Tensor>>> {
         self.differentiate(losses, wrt, true)
     }
 
-    fn differentiate(&mut self, losses: &[Tensor], wrt: &[Tensor], onto: bool) -> Result<Vec<Option<Tensor>>> {
+    fn differentiate(
+        &mut self,
+        losses: &[Tensor],
+        wrt: &[Tensor],
+        onto: bool,
+    ) -> Result<Vec<Option<Tensor>>> {
         let scope = self.scope.clone();
         if let Some(loss) = losses.iter().find(|l| self.shape(**l) != Shape::scalar()) {
-            return Err(self.shape_error("backward", format!("a loss is a scalar [1, 1, 1, 1], this one is {}; use mean", self.shape(*loss))));
+            return Err(self.shape_error(
+                "backward",
+                format!(
+                    "a loss is a scalar [1, 1, 1, 1], this one is {}; use mean",
+                    self.shape(*loss)
+                ),
+            ));
         }
         let recorded = self.nodes.len();
-        // Only what depends on `wrt` and reaches a loss gets a derivative: D's weights get none in G's step.
+        // Only what depends on `wrt` and reaches a loss gets a derivative: D's weights get none in
+        // G's step.
         let mut depends: HashSet<Tensor> = wrt.iter().copied().collect();
         for node in &self.nodes {
             if node.inputs.iter().any(|i| depends.contains(i)) {
-                depends.extend(node.outputs.iter().filter(|o| self.infos[o.index()].source == Source::Node));
+                depends.extend(
+                    node.outputs.iter().filter(|o| self.infos[o.index()].source == Source::Node),
+                );
             }
         }
         let written = if onto { wrt.iter().copied().collect() } else { HashSet::new() };
@@ -237,7 +299,8 @@ impl Tape {
         }
         for at in (0..recorded).rev() {
             let node = &self.nodes[at];
-            let wanted = node.outputs.iter().any(|o| state.of.contains_key(o)) && node.inputs.iter().any(|i| state.depends.contains(i));
+            let wanted = node.outputs.iter().any(|o| state.of.contains_key(o))
+                && node.inputs.iter().any(|i| state.depends.contains(i));
             if !wanted {
                 continue;
             }
@@ -249,7 +312,13 @@ impl Tape {
             self.scope(scope);
             // The op leaves the tape while it records on it.
             let op = std::mem::replace(&mut self.nodes[at].op, Box::new(crate::ops::Away));
-            let done = op.backward(&mut Backward { tape: self, state: &mut state, inputs: &inputs, outputs: &outputs, number: at as u32 });
+            let done = op.backward(&mut Backward {
+                tape: self,
+                state: &mut state,
+                inputs: &inputs,
+                outputs: &outputs,
+                number: at as u32,
+            });
             self.nodes[at].op = op;
             done?;
         }
@@ -271,7 +340,9 @@ impl Gradients {
     fn add(&mut self, tape: &mut Tape, tensor: Tensor, gradient: Tensor) {
         let sum = match self.of.get(&tensor) {
             None => gradient,
-            Some(&before) => Add::record(tape, before, gradient).expect("gradients of one tensor have its shape"),
+            Some(&before) => {
+                Add::record(tape, before, gradient).expect("gradients of one tensor have its shape")
+            }
         };
         self.of.insert(tensor, sum);
     }
@@ -311,8 +382,9 @@ impl Backward<'_> {
         self.state.add(self.tape, self.inputs[input], gradient);
     }
 
-    /// Where the gradient of a parameter input goes: the tensor to write, and whether to add to what is there.
-    /// `None` if the input is no parameter with a gradient page: then record with a fresh output and [`Backward::give`] it.
+    /// Where the gradient of a parameter input goes: the tensor to write, and whether to add to
+    /// what is there. `None` if the input is no parameter with a gradient page: then record with a
+    /// fresh output and [`Backward::give`] it.
     pub fn parameter_gradient(&mut self, input: usize) -> Option<(Tensor, bool)> {
         let tensor = self.inputs[input];
         let gradient = self.tape.info(tensor).gradient?;
@@ -320,8 +392,14 @@ impl Backward<'_> {
         Some((self.tape.stored[&gradient], add))
     }
 
-    /// Records an operation that makes the gradient of a parameter input, built by `op` from "add to what is there".
-    pub fn emit_parameter<O: Op + 'static>(&mut self, input: usize, inputs: &[Tensor], op: impl FnOnce(bool) -> O) {
+    /// Records an operation that makes the gradient of a parameter input, built by `op` from "add
+    /// to what is there".
+    pub fn emit_parameter<O: Op + 'static>(
+        &mut self,
+        input: usize,
+        inputs: &[Tensor],
+        op: impl FnOnce(bool) -> O,
+    ) {
         let shape = self.tape.shape(self.inputs[input]);
         match self.parameter_gradient(input) {
             Some((target, add)) => {

@@ -26,7 +26,11 @@ fn random_nets_give_the_same_bits_with_and_without_sharing_and_pass_the_checks()
         let plain = run(PlanOptions { fuse: false, ..PlanOptions::default() });
         assert_eq!(bits(&shared), bits(&plain), "seed {seed}: fusing changed something");
         let again = run(PlanOptions { recompute: true, ..PlanOptions::default() });
-        assert_eq!(bits(&shared), bits(&again), "seed {seed}: making activations again changed something");
+        assert_eq!(
+            bits(&shared),
+            bits(&again),
+            "seed {seed}: making activations again changed something"
+        );
         let checked = run(PlanOptions { guards: true, ..PlanOptions::default() });
         assert_eq!(bits(&shared), bits(&checked), "seed {seed}: the checked run differs");
     }
@@ -44,7 +48,12 @@ impl Run {
     }
 
     fn pictures(step: u64) -> [Vec<u8>; 2] {
-        [0, 1].map(|side| support::bits(64 * 64 * 3, 2 * step as u32 + side).iter().map(|w| (w >> 24) as u8).collect())
+        [0, 1].map(|side| {
+            support::bits(64 * 64 * 3, 2 * step as u32 + side)
+                .iter()
+                .map(|w| (w >> 24) as u8)
+                .collect()
+        })
     }
 
     fn steps(mut self, count: u64) -> Run {
@@ -53,7 +62,11 @@ impl Run {
             self.losses.extend(self.trainer.step(&a, &b, 2e-4).unwrap());
         }
         self.losses.extend(self.trainer.finish().unwrap());
-        assert_eq!(self.losses.iter().map(|l| l.step).collect::<Vec<_>>(), (1..=count).collect::<Vec<_>>(), "every step's losses come back, in order");
+        assert_eq!(
+            self.losses.iter().map(|l| l.step).collect::<Vec<_>>(),
+            (1..=count).collect::<Vec<_>>(),
+            "every step's losses come back, in order"
+        );
         self
     }
 
@@ -63,10 +76,17 @@ impl Run {
         let mut all = Vec::new();
         for (net, weights, _) in self.trainer.networks() {
             for param in weights.params() {
-                for id in [Some(param.value), param.moments.map(|m| m[0]), param.moments.map(|m| m[1])].into_iter().flatten() {
+                for id in
+                    [Some(param.value), param.moments.map(|m| m[0]), param.moments.map(|m| m[1])]
+                        .into_iter()
+                        .flatten()
+                {
                     let values = pollster::block_on(store.read(gpu, id, &param.layout)).unwrap();
                     assert!(values.iter().all(|v| v.is_finite()), "{net} {}", param.name);
-                    all.push((format!("{net} {}", param.name), values.iter().map(|v| v.to_bits()).collect()));
+                    all.push((
+                        format!("{net} {}", param.name),
+                        values.iter().map(|v| v.to_bits()).collect(),
+                    ));
                 }
             }
         }
@@ -82,14 +102,23 @@ fn same(what: &str, a: &Run, b: &Run) {
     }
 }
 
-// One test: the pipelines of a step take a software driver seconds to compile, and processes do not share them.
+// One test: the pipelines of a step take a software driver seconds to compile, and processes do not
+// share them.
 #[test]
 fn a_training_step_gives_the_same_bits_however_it_is_run() {
     let Some(gpu) = support::gpu() else { return };
     let first = Run::new(gpu, tiny(), PlanOptions::default()).steps(3);
     same("same seed again", &first, &Run::new(gpu, tiny(), PlanOptions::default()).steps(3));
-    same("no shared slots", &first, &Run::new(gpu, tiny(), PlanOptions { reuse: false, ..PlanOptions::default() }).steps(3));
-    same("nothing fused", &first, &Run::new(gpu, tiny(), PlanOptions { fuse: false, ..PlanOptions::default() }).steps(3));
+    same(
+        "no shared slots",
+        &first,
+        &Run::new(gpu, tiny(), PlanOptions { reuse: false, ..PlanOptions::default() }).steps(3),
+    );
+    same(
+        "nothing fused",
+        &first,
+        &Run::new(gpu, tiny(), PlanOptions { fuse: false, ..PlanOptions::default() }).steps(3),
+    );
     let other = Run::new(gpu, Pix2PixConfig { seed: 8, ..tiny() }, PlanOptions::default()).steps(3);
     assert_ne!(first.losses, other.losses, "the seed matters");
 
@@ -124,14 +153,29 @@ fn a_training_step_gives_the_same_bits_however_it_is_run() {
 
     // A weight goes bad: the first node that its value reaches is named, not a later one.
     checked.trainer.set_steps(1);
-    let bad = checked.trainer.generator().weights().params().find(|p| p.name == "model.model.1.model.2.bias").unwrap().clone();
-    checked.trainer.store().write(gpu, bad.value, &bad.layout, &vec![f32::NAN; bad.layout.elements()]).unwrap();
+    let bad = checked
+        .trainer
+        .generator()
+        .weights()
+        .params()
+        .find(|p| p.name == "model.model.1.model.2.bias")
+        .unwrap()
+        .clone();
+    checked
+        .trainer
+        .store()
+        .write(gpu, bad.value, &bad.layout, &vec![f32::NAN; bad.layout.elements()])
+        .unwrap();
     let error = pollster::block_on(checked.trainer.program().run_checked(&values)).unwrap_err();
-    assert!(matches!(&error, Error::Check { label, message, .. } if label == "G/down1/batch_norm" && message.contains("NaN")), "{error}");
+    assert!(
+        matches!(&error, Error::Check { label, message, .. } if label == "G/down1/batch_norm" && message.contains("NaN")),
+        "{error}"
+    );
     assert_eq!(error.exit_code(), 2);
 }
 
-/// A net of two convolutions and a norm, trained for three steps: values and moments of its parameters.
+/// A net of two convolutions and a norm, trained for three steps: values and moments of its
+/// parameters.
 fn trained(gpu: &Gpu, mut store: Store) -> (usize, Vec<Vec<f32>>) {
     let mut tape = Tape::new();
     let layouts = [
@@ -157,7 +201,9 @@ fn trained(gpu: &Gpu, mut store: Store) -> (usize, Vec<Vec<f32>>) {
     let program = plan.prepare(gpu, &store).unwrap();
     program.write(x, &support::reals(2 * 36 * 3, 1, -1.0, 1.0)).unwrap();
     for (stream, p) in (2..).zip(&params) {
-        store.write(gpu, p.value, &p.layout, &support::reals(p.layout.elements(), stream, -0.5, 0.5)).unwrap();
+        store
+            .write(gpu, p.value, &p.layout, &support::reals(p.layout.elements(), stream, -0.5, 0.5))
+            .unwrap();
     }
     let mut losses = Vec::new();
     for t in 1..=3 {
@@ -166,8 +212,17 @@ fn trained(gpu: &Gpu, mut store: Store) -> (usize, Vec<Vec<f32>>) {
         losses.extend(pollster::block_on(program.read(loss)).unwrap());
     }
     assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "it does not learn: {losses:?}");
-    let ids = params.iter().flat_map(|p| [Some(p.value), p.gradient].into_iter().flatten().chain(p.moments.unwrap()).map(move |id| (id, p.layout)));
-    let state = ids.map(|(id, layout)| pollster::block_on(store.read(gpu, id, &layout)).unwrap()).chain([losses]).collect();
+    let ids = params.iter().flat_map(|p| {
+        [Some(p.value), p.gradient]
+            .into_iter()
+            .flatten()
+            .chain(p.moments.unwrap())
+            .map(move |id| (id, p.layout))
+    });
+    let state = ids
+        .map(|(id, layout)| pollster::block_on(store.read(gpu, id, &layout)).unwrap())
+        .chain([losses])
+        .collect();
     (pages.len(), state)
 }
 

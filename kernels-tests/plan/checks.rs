@@ -33,7 +33,10 @@ impl Op for Faulty {
             Faulty::Outside => (vec4s + 1, 2.0, y.shape),
             Faulty::Padding => (vec4s, 2.0, y.shape.with_channels(4)),
         };
-        let d = Dispatch::new("fill", "fill").bind("y", Bind::Out(0)).u("vec4s", count).u("width", y.shape.c.vec4s());
+        let d = Dispatch::new("fill", "fill")
+            .bind("y", Bind::Out(0))
+            .u("vec4s", count)
+            .u("width", y.shape.c.vec4s());
         vec![d.view("y", y).f("value", value).parts(&channels).over(u64::from(count))]
     }
 
@@ -55,21 +58,37 @@ fn the_checked_run_finds_planted_faults() {
         let y = tape.push_one(fault, &[before], shape);
         tape.scope("after");
         let sum = tape.add(before, y).unwrap();
-        let plan = Plan::new(&tape, &store, &[sum], gpu.family(), PlanOptions { guards: true, ..PlanOptions::default() }).unwrap();
+        let plan = Plan::new(
+            &tape,
+            &store,
+            &[sum],
+            gpu.family(),
+            PlanOptions { guards: true, ..PlanOptions::default() },
+        )
+        .unwrap();
         let program = plan.prepare(gpu, &store).unwrap();
         program.write(x, &[input; 45]).unwrap();
         pollster::block_on(program.run_checked(&StepValues::default()))
     };
     check(Faulty::None, 1.0).unwrap();
-    for (fault, words) in
-        [(Faulty::NotANumber, "NaN"), (Faulty::Unwritten, "never written"), (Faulty::Outside, "overwritten"), (Faulty::Padding, "padding and not zero")]
-    {
+    for (fault, words) in [
+        (Faulty::NotANumber, "NaN"),
+        (Faulty::Unwritten, "never written"),
+        (Faulty::Outside, "overwritten"),
+        (Faulty::Padding, "padding and not zero"),
+    ] {
         let error = check(fault, 1.0).unwrap_err();
-        assert!(matches!(&error, Error::Check { node: 1, label, message } if label == "bad/faulty" && message.contains(words)), "{fault:?}: {error}");
+        assert!(
+            matches!(&error, Error::Check { node: 1, label, message } if label == "bad/faulty" && message.contains(words)),
+            "{fault:?}: {error}"
+        );
     }
     // A fault that the host brought in: the first node to see it is named.
     let error = check(Faulty::None, f32::INFINITY).unwrap_err();
-    assert!(matches!(&error, Error::Check { node: 0, label, message } if label == "good/relu" && message.contains("infinite")), "{error}");
+    assert!(
+        matches!(&error, Error::Check { node: 0, label, message } if label == "good/relu" && message.contains("infinite")),
+        "{error}"
+    );
 }
 
 #[test]
@@ -81,7 +100,10 @@ fn every_node_that_runs_takes_time_and_timing_changes_no_result() {
     // Planned away: its parts lie there already.
     let y = tape.concat(&[a, b]).unwrap();
     let store = Store::new();
-    let program = Plan::new(&tape, &store, &[y], gpu.family(), PlanOptions::default()).unwrap().prepare(gpu, &store).unwrap();
+    let program = Plan::new(&tape, &store, &[y], gpu.family(), PlanOptions::default())
+        .unwrap()
+        .prepare(gpu, &store)
+        .unwrap();
     program.write(x, &vec![0.5; 64 * 64 * 8]).unwrap();
     program.step(&StepValues::default()).unwrap();
     let before = pollster::block_on(program.read(y)).unwrap();
@@ -101,22 +123,39 @@ fn a_plans_problems_are_counted_and_measured_choices_are_valid() {
     let plan = Pix2Pix::plan(&pix2pix_256(), Family::Workgroup, PlanOptions::default()).unwrap();
     let loads = tune::problems(&plan);
     let passes = plan.nodes().iter().filter(|n| n.convolution.is_some()).count();
-    assert_eq!((loads.iter().map(|l| l.uses).sum::<usize>(), tune::choices(&plan).len()), (passes, loads.len()));
+    assert_eq!(
+        (loads.iter().map(|l| l.uses).sum::<usize>(), tune::choices(&plan).len()),
+        (passes, loads.len())
+    );
     assert!(loads.len() < passes);
 
     let Some(gpu) = support::gpu() else { return };
-    let loads = tune::problems(&Pix2Pix::plan(&tiny(), gpu.family(), PlanOptions::default()).unwrap());
+    let loads =
+        tune::problems(&Pix2Pix::plan(&tiny(), gpu.family(), PlanOptions::default()).unwrap());
     let rule = Tuning::rule(gpu.family());
     let mut told = 0;
-    let report = tune::measure(gpu, &loads[..4], &rule, Duration::from_secs(4), &mut |done, all, _| told = done * 10 / all).unwrap();
+    let report =
+        tune::measure(gpu, &loads[..4], &rule, Duration::from_secs(4), &mut |done, all, _| {
+            told = done * 10 / all
+        })
+        .unwrap();
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     assert_eq!(report.choices.len() + report.left, 4);
     assert!(!report.choices.is_empty() && told == 10 * report.choices.len() / 4);
     for choice in &report.choices {
-        assert!(choice.variant.fits(&choice.load.problem, gpu.family()) && choice.seconds > 0.0, "{choice:?}");
+        assert!(
+            choice.variant.fits(&choice.load.problem, gpu.family()) && choice.seconds > 0.0,
+            "{choice:?}"
+        );
         // Either the rule's, or it was faster when it was measured.
-        assert!(choice.variant == choice.rule || choice.rule_seconds.is_none_or(|r| choice.seconds < r), "{choice:?}");
+        assert!(
+            choice.variant == choice.rule || choice.rule_seconds.is_none_or(|r| choice.seconds < r),
+            "{choice:?}"
+        );
     }
     // No time, no choice.
-    assert_eq!(tune::measure(gpu, &loads, &rule, Duration::ZERO, &mut |_, _, _| ()).unwrap().left, loads.len());
+    assert_eq!(
+        tune::measure(gpu, &loads, &rule, Duration::ZERO, &mut |_, _, _| ()).unwrap().left,
+        loads.len()
+    );
 }

@@ -12,16 +12,29 @@ use std::collections::HashSet;
 /// Panics unless the plan keeps the invariants. Returns the gradients that it writes.
 pub fn check_invariants(what: &str, plan: &Plan, store: &Store) -> HashSet<StoreId> {
     let lives = plan.lives();
-    // I2: what shares a slot is never alive at the same node, and what the host reads shares with nobody.
+    // I2: what shares a slot is never alive at the same node, and what the host reads shares with
+    // nobody.
     for (slot, bytes) in plan.slots().iter().enumerate() {
         let mut inside: Vec<_> = lives.iter().filter(|l| l.slot == slot).collect();
         inside.sort_by_key(|l| l.nodes);
         assert!(!inside.is_empty(), "{what}: slot {slot} holds nothing");
-        assert_eq!(inside.iter().map(|l| l.bytes).max(), Some(*bytes), "{what}: slot {slot} is as large as the largest in it");
+        assert_eq!(
+            inside.iter().map(|l| l.bytes).max(),
+            Some(*bytes),
+            "{what}: slot {slot} is as large as the largest in it"
+        );
         for pair in inside.windows(2) {
-            assert!(pair[0].nodes.1 < pair[1].nodes.0, "{what}: slot {slot}: {:?} overlaps {:?}", pair[0], pair[1]);
+            assert!(
+                pair[0].nodes.1 < pair[1].nodes.0,
+                "{what}: slot {slot}: {:?} overlaps {:?}",
+                pair[0],
+                pair[1]
+            );
         }
-        assert!(inside.len() == 1 || inside.iter().all(|l| !l.kept), "{what}: slot {slot} is read by the host and shared");
+        assert!(
+            inside.len() == 1 || inside.iter().all(|l| !l.kept),
+            "{what}: slot {slot} is read by the host and shared"
+        );
     }
     let is_gradient = |id: StoreId| store.buffer_info(store.buffer_index(id)).1 == Role::Gradient;
     // One buffer, whatever lies in it: a slot, a page, a host tensor.
@@ -37,35 +50,65 @@ pub fn check_invariants(what: &str, plan: &Plan, store: &Store) -> HashSet<Store
         let what = format!("{what}: node {at} {:?}", node.label);
         let mut own = HashSet::new();
         for bindings in plan.bindings(node) {
-            let (writes, reads): (Vec<&Bound>, Vec<&Bound>) = bindings.iter().partition(|b| b.access == Access::Write);
+            let (writes, reads): (Vec<&Bound>, Vec<&Bound>) =
+                bindings.iter().partition(|b| b.access == Access::Write);
             assert!(!writes.is_empty(), "{what}: a dispatch that writes nothing");
             for (index, write) in writes.iter().enumerate() {
                 // I1. Two stored tensors may be written in one page: their ranges do not overlap.
-                assert!(reads.iter().all(|r| buffer(r.region) != buffer(write.region)), "{what}: {write:?} is in a buffer that is read as well");
-                assert!(writes[..index].iter().all(|w| w.region != write.region), "{what}: {write:?} is bound twice");
-                assert!(!matches!(write.region, Region::Host(_)), "{what}: {write:?} is the host's to write");
+                assert!(
+                    reads.iter().all(|r| buffer(r.region) != buffer(write.region)),
+                    "{what}: {write:?} is in a buffer that is read as well"
+                );
+                assert!(
+                    writes[..index].iter().all(|w| w.region != write.region),
+                    "{what}: {write:?} is bound twice"
+                );
+                assert!(
+                    !matches!(write.region, Region::Host(_)),
+                    "{what}: {write:?} is the host's to write"
+                );
             }
             // I3. Lanes are enough to tell: a kernel writes all pixels of a tensor.
             for read in &reads {
                 let Region::Slot(slot) = read.region else { continue };
                 let life = read.life.expect("it lies in a slot");
-                assert_eq!(owner[slot], Some(life), "{what}: {read:?} is read after its slot went to another, or before it was written");
+                assert_eq!(
+                    owner[slot],
+                    Some(life),
+                    "{what}: {read:?} is read after its slot went to another, or before it was \
+                     written"
+                );
                 let [offset, count, _] = read.lanes;
-                assert!((offset..offset + count).all(|lane| written[life].contains(&lane)), "{what}: {read:?} has lanes that nobody wrote this step");
+                assert!(
+                    (offset..offset + count).all(|lane| written[life].contains(&lane)),
+                    "{what}: {read:?} has lanes that nobody wrote this step"
+                );
             }
             for write in &writes {
                 match (write.region, write.life) {
                     (Region::Slot(slot), Some(life)) => {
-                        assert!(lives[life].nodes.0 <= at && at <= lives[life].nodes.1, "{what}: {write:?} outside its lifetime {:?}", lives[life]);
+                        assert!(
+                            lives[life].nodes.0 <= at && at <= lives[life].nodes.1,
+                            "{what}: {write:?} outside its lifetime {:?}",
+                            lives[life]
+                        );
                         owner[slot] = Some(life);
                         let [offset, count, stride] = write.lanes;
-                        assert!(offset + count <= stride, "{what}: {write:?} is wider than its pixels");
+                        assert!(
+                            offset + count <= stride,
+                            "{what}: {write:?} is wider than its pixels"
+                        );
                         written[life].extend(offset..offset + count);
                     }
                     // A node that works in rounds adds to what its first round wrote.
                     (Region::Stored(id), _) if is_gradient(id) && own.insert(id) => {
-                        // Last step's gradients are still there: the first writer overwrites, all others add.
-                        assert_eq!(node.updates(), !gradients.insert(id), "{what}: a gradient is overwritten, or added to last step's");
+                        // Last step's gradients are still there: the first writer overwrites, all
+                        // others add.
+                        assert_eq!(
+                            node.updates(),
+                            !gradients.insert(id),
+                            "{what}: a gradient is overwritten, or added to last step's"
+                        );
                     }
                     _ => {}
                 }
@@ -81,11 +124,20 @@ fn the_plan_of_pix2pix_256_keeps_its_invariants() {
     let (store, params) = store_of(&config);
     for family in FAMILIES {
         for reuse in [true, false] {
-            let plan = Pix2Pix::plan(&config, family, PlanOptions { reuse, ..PlanOptions::default() }).unwrap();
+            let plan =
+                Pix2Pix::plan(&config, family, PlanOptions { reuse, ..PlanOptions::default() })
+                    .unwrap();
             let written = check_invariants(&format!("{family} reuse {reuse}"), &plan, &store);
             let wanted: HashSet<StoreId> = params.iter().filter_map(|p| p.gradient).collect();
-            assert_eq!(wanted.len(), 43 + 13, "the U-Net has 43 parameters, the discriminator 13 (weights, biases, norms)");
-            assert_eq!(written, wanted, "Adam reads whole pages: every gradient has to be written in every step");
+            assert_eq!(
+                wanted.len(),
+                43 + 13,
+                "the U-Net has 43 parameters, the discriminator 13 (weights, biases, norms)"
+            );
+            assert_eq!(
+                written, wanted,
+                "Adam reads whole pages: every gradient has to be written in every step"
+            );
         }
     }
 }
@@ -103,10 +155,14 @@ fn plans_of_random_nets_keep_the_invariants() {
                 slots += plan.slots().len();
                 lives += plan.lives().len();
             }
-            let again = random_net(seed).plan(family, PlanOptions { reuse, ..PlanOptions::default() });
+            let again =
+                random_net(seed).plan(family, PlanOptions { reuse, ..PlanOptions::default() });
             assert_eq!(plan.to_string(), again.to_string(), "seed {seed}");
         }
     }
     // The generator is worth its name only if nets are large and slots are shared.
-    assert!(nodes > 400 * 15 && 2 * slots < lives, "{nodes} nodes, {lives} runs of memory in {slots} slots");
+    assert!(
+        nodes > 400 * 15 && 2 * slots < lives,
+        "{nodes} nodes, {lives} runs of memory in {slots} slots"
+    );
 }

@@ -10,21 +10,40 @@ fn again() -> PlanOptions {
     PlanOptions { recompute: true, ..PlanOptions::default() }
 }
 
-/// Losses and the bits of all weights, statistics and moments after three steps, and FLOP of what was made again.
-fn trained<M: Model>(gpu: &Gpu, model: &M, options: PlanOptions) -> (Vec<Losses>, Vec<Vec<u32>>, u64) {
+/// Losses and the bits of all weights, statistics and moments after three steps, and FLOP of what
+/// was made again.
+fn trained<M: Model>(
+    gpu: &Gpu,
+    model: &M,
+    options: PlanOptions,
+) -> (Vec<Losses>, Vec<Vec<u32>>, u64) {
     let mut trainer = Training::new(gpu, model.clone(), options).unwrap();
     let common = *trainer.common();
     let pixels = common.pictures * common.size.0 * common.size.1;
-    let picture = |seed: u32, c: u32| -> Vec<u8> { support::bits((pixels * c) as usize, seed).iter().map(|w| (w >> 24) as u8).collect() };
+    let picture = |seed: u32, c: u32| -> Vec<u8> {
+        support::bits((pixels * c) as usize, seed).iter().map(|w| (w >> 24) as u8).collect()
+    };
     let mut losses = Vec::new();
     for step in 0..3 {
-        let (a, b) = (picture(2 * step, common.generator.input_nc()), picture(2 * step + 1, common.generator.output_nc()));
+        let (a, b) = (
+            picture(2 * step, common.generator.input_nc()),
+            picture(2 * step + 1, common.generator.output_nc()),
+        );
         losses.extend(trainer.step(&a, &b, 2e-4).unwrap());
     }
     losses.extend(trainer.finish().unwrap());
-    let params =
-        trainer.saved_networks().into_iter().flat_map(|(_, w, _)| w.params()).flat_map(|p| [p.value].into_iter().chain(p.moments.into_iter().flatten()));
-    let read = |id| pollster::block_on(trainer.store().read_raw(gpu, id)).unwrap().iter().map(|v| v.to_bits()).collect();
+    let params = trainer
+        .saved_networks()
+        .into_iter()
+        .flat_map(|(_, w, _)| w.params())
+        .flat_map(|p| [p.value].into_iter().chain(p.moments.into_iter().flatten()));
+    let read = |id| {
+        pollster::block_on(trainer.store().read_raw(gpu, id))
+            .unwrap()
+            .iter()
+            .map(|v| v.to_bits())
+            .collect()
+    };
     let flop = trainer.program().plan().recomputed().flop;
     (losses, params.map(read).collect(), flop)
 }
@@ -38,13 +57,18 @@ fn same<M: Model>(gpu: &Gpu, model: &M) {
     assert!(losses.iter().flat_map(|l| &l.named).all(|(_, v)| v.is_finite()), "{losses:?}");
     assert!(state == state_again, "weights, statistics or moments differ");
     // Without fusing and sharing as well.
-    let apart = trained(gpu, model, PlanOptions { fuse: false, reuse: false, recompute: true, ..PlanOptions::default() });
+    let apart = trained(
+        gpu,
+        model,
+        PlanOptions { fuse: false, reuse: false, recompute: true, ..PlanOptions::default() },
+    );
     assert!(apart.1 == state);
 }
 
 fn cycle() -> CycleGanConfig {
     CycleGanConfig {
-        generator: ResnetConfig { ngf: 8, blocks: 3, dropout: true, ..ResnetConfig::default() }.into(),
+        generator: ResnetConfig { ngf: 8, blocks: 3, dropout: true, ..ResnetConfig::default() }
+            .into(),
         discriminator: DiscriminatorKind::Patch { n_layers: 2 },
         ndf: 8,
         width: 32,
@@ -63,7 +87,8 @@ fn a_cycle_with_dropout_gives_the_same_bits() {
 #[test]
 fn running_statistics_are_not_updated_twice() {
     let Some(gpu) = support::gpu() else { return };
-    let generator = ResnetConfig { ngf: 8, blocks: 3, norm: NormKind::Batch, ..ResnetConfig::default() }.into();
+    let generator =
+        ResnetConfig { ngf: 8, blocks: 3, norm: NormKind::Batch, ..ResnetConfig::default() }.into();
     same(gpu, &CycleGanConfig { generator, batch_size: 2, ..cycle() });
 }
 
@@ -72,14 +97,19 @@ fn skips_accumulated_batches_and_penalties_give_the_same_bits() {
     let Some(gpu) = support::gpu() else { return };
     same(gpu, &tiny());
     same(gpu, &Pix2PixConfig { accumulate: 2, ..tiny() });
-    same(gpu, &Pix2PixConfig { gan_mode: GanMode::Wgangp, norm_d: Some(NormKind::Instance), ..tiny() });
+    same(
+        gpu,
+        &Pix2PixConfig { gan_mode: GanMode::Wgangp, norm_d: Some(NormKind::Instance), ..tiny() },
+    );
 }
 
 #[test]
 fn cycle_gan_of_nine_blocks_needs_less_than_three_fifths() {
     for family in FAMILIES {
         let recorded = CycleGanConfig::default().record().unwrap();
-        let plan = |options| Plan::new(&recorded.tape, &recorded.store, &recorded.kept(), family, options).unwrap();
+        let plan = |options| {
+            Plan::new(&recorded.tape, &recorded.store, &recorded.kept(), family, options).unwrap()
+        };
         let (plain, again) = (plan(PlanOptions::default()), plan(again()));
         check_invariants(&family.to_string(), &again, &recorded.store);
         let (before, after) = (plain.memory().total(), again.memory().total());
@@ -87,6 +117,10 @@ fn cycle_gan_of_nine_blocks_needs_less_than_three_fifths() {
         let (all, more) = (plain.cost().flop, again.recomputed().flop);
         assert!(more > 0 && more * 3 < all, "{family}: {more} on top of {all} FLOP");
         // What fuses may differ a little.
-        assert!(again.cost().flop.abs_diff(all + more) < all / 1000, "{family}: {} is not {all} and {more}", again.cost().flop);
+        assert!(
+            again.cost().flop.abs_diff(all + more) < all / 1000,
+            "{family}: {} is not {all} and {more}",
+            again.cost().flop
+        );
     }
 }

@@ -10,7 +10,13 @@ use pixtape::{Conv, Error, PlanOptions, Result, Shape, Store, Tape, Tensor};
 
 #[test]
 fn a_memory_limit_is_refused_with_the_numbers_that_matter() {
-    let limited = |limit| Pix2Pix::plan(&pix2pix_256(), Family::Workgroup, PlanOptions { memory_limit: Some(limit), ..ruled() });
+    let limited = |limit| {
+        Pix2Pix::plan(
+            &pix2pix_256(),
+            Family::Workgroup,
+            PlanOptions { memory_limit: Some(limit), ..ruled() },
+        )
+    };
     let total = limited(u64::MAX).unwrap().memory().total();
     assert!(limited(total).is_ok());
     let error = limited(total - 1).unwrap_err();
@@ -18,8 +24,15 @@ fn a_memory_limit_is_refused_with_the_numbers_that_matter() {
     let message = error.to_string();
     let Error::MemoryLimit { planned, limit, largest } = error else { panic!("{message}") };
     assert_eq!((planned, limit), (total, total - 1));
-    assert!(message.contains(&total.to_string()) && message.contains(&(total - 1).to_string()), "{message}");
-    let bytes: Vec<u64> = largest.split('(').skip(1).map(|rest| rest.split(')').next().unwrap().parse().unwrap()).collect();
+    assert!(
+        message.contains(&total.to_string()) && message.contains(&(total - 1).to_string()),
+        "{message}"
+    );
+    let bytes: Vec<u64> = largest
+        .split('(')
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap().parse().unwrap())
+        .collect();
     assert!(bytes.len() == 3 && bytes.is_sorted_by(|a, b| a >= b), "{largest}");
     // 1024 x 512 x 4 x 4 weights of the decoder.
     assert_eq!(bytes[0], 33_554_432, "{largest}");
@@ -45,7 +58,10 @@ fn mistakes_in_shapes_are_told_with_their_numbers() {
     let told = |result: Result<Tensor>, op: &str, words: &[&str]| {
         let error = result.unwrap_err();
         let message = error.to_string();
-        assert!(matches!(&error, Error::Shape { op: found, label, .. } if *found == op && label == "D/c1"), "{error:?}");
+        assert!(
+            matches!(&error, Error::Shape { op: found, label, .. } if *found == op && label == "D/c1"),
+            "{error:?}"
+        );
         assert!(words.iter().all(|w| message.contains(w)), "{message}");
         assert_eq!(error.exit_code(), 1);
     };
@@ -60,7 +76,11 @@ fn mistakes_in_shapes_are_told_with_their_numbers() {
     let odd = tape.input("odd", Shape::new(1, 9, 7, 1));
     told(tape.concat(&[odd; 5]), "concat", &["4"]);
     let vector = tape.input("vector", Shape::vector(4));
-    told(tape.batch_norm(x, vector, vector, None, NormMode::Batch, BatchNorm::default()), "batch_norm", &["[1, 9, 7, 3]", "[1, 1, 1, 4]"]);
+    told(
+        tape.batch_norm(x, vector, vector, None, NormMode::Batch, BatchNorm::default()),
+        "batch_norm",
+        &["[1, 9, 7, 3]", "[1, 1, 1, 4]"],
+    );
     // The derivative of something that is no loss.
     told(tape.backward(&[x], &[x]).map(|_| x), "backward", &["[1, 9, 7, 3]", "mean"]);
     let recorded = tape.nodes().len();
@@ -69,7 +89,13 @@ fn mistakes_in_shapes_are_told_with_their_numbers() {
 
 #[test]
 fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
-    let sized = |width, height| Pix2Pix::plan(&Pix2PixConfig { width, height, ..pix2pix_256() }, Family::Workgroup, PlanOptions::default());
+    let sized = |width, height| {
+        Pix2Pix::plan(
+            &Pix2PixConfig { width, height, ..pix2pix_256() },
+            Family::Workgroup,
+            PlanOptions::default(),
+        )
+    };
     for (width, height, words) in [
         (360, 360, ["360x360", "multiples of 256", "width 256 or 512", "height 256 or 512"]),
         (512, 300, ["512x300", "multiples of 256", "width 512", "height 256 or 512"]),
@@ -81,13 +107,29 @@ fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
         assert!(words.iter().all(|w| message.contains(w)), "{message}");
     }
     assert!(sized(512, 256).is_ok(), "rectangles pass");
-    // 32 pixels are halved to 1 by five layers: nothing to normalise, and no room for the kernel of the layer behind.
+    // 32 pixels are halved to 1 by five layers: nothing to normalise, and no room for the kernel of
+    // the layer behind.
     for (norm, op) in [(NormKind::Batch, "batch_norm"), (NormKind::None, "conv2d")] {
         let generator = UnetConfig { downs: 5, norm, ..unet_256() }.into();
-        let small = Pix2PixConfig { generator, discriminator: DiscriminatorKind::Patch { n_layers: 5 }, width: 32, height: 32, ..pix2pix_256() };
+        let small = Pix2PixConfig {
+            generator,
+            discriminator: DiscriminatorKind::Patch { n_layers: 5 },
+            width: 32,
+            height: 32,
+            ..pix2pix_256()
+        };
         let error = Pix2Pix::plan(&small, Family::Workgroup, PlanOptions::default()).unwrap_err();
-        assert!(matches!(&error, Error::Shape { op: found, label, .. } if *found == op && label.contains("D/c")), "{error}");
+        assert!(
+            matches!(&error, Error::Shape { op: found, label, .. } if *found == op && label.contains("D/c")),
+            "{error}"
+        );
     }
-    let none = Pix2PixConfig { discriminator: DiscriminatorKind::Patch { n_layers: 7 }, ..pix2pix_256() };
-    assert!(Pix2Pix::plan(&none, Family::Workgroup, PlanOptions::default()).unwrap_err().to_string().contains("1 to 6"));
+    let none =
+        Pix2PixConfig { discriminator: DiscriminatorKind::Patch { n_layers: 7 }, ..pix2pix_256() };
+    assert!(
+        Pix2Pix::plan(&none, Family::Workgroup, PlanOptions::default())
+            .unwrap_err()
+            .to_string()
+            .contains("1 to 6")
+    );
 }

@@ -5,7 +5,8 @@ use pixtape::{Channels, Shape};
 
 /// Channels by parts.
 pub fn parts(counts: &[u32]) -> Channels {
-    Channels::concat(&counts.iter().map(|c| (*c).into()).collect::<Vec<_>>()).expect("at most 4 parts")
+    Channels::concat(&counts.iter().map(|c| (*c).into()).collect::<Vec<_>>())
+        .expect("at most 4 parts")
 }
 
 /// Single elements, odd sides, batches, channels with padding behind them and between.

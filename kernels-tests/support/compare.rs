@@ -1,16 +1,27 @@
 //! Comparisons, all written so that NaN fails, and the one table of tolerances.
 //!
-//! A kernel's f32 result `a` is held against an f64 reference `b` computed from the same f32 operands. With `K` terms summed,
-//! `|a - b| <= factor 2^-24 sqrt(K) max(|b|, rms(b))` for every element, and the normalised mean squared error is at most
-//! `(factor / 2)^2 K 2^-48`: f32 sums err like random walks.
+//! A kernel's f32 result `a` is held against an f64 reference `b` computed from the same f32
+//! operands. With `K` terms summed, `|a - b| <= factor 2^-24 sqrt(K) max(|b|, rms(b))` for every
+//! element, and the normalised mean squared error is at most `(factor / 2)^2 K 2^-48`: f32 sums err
+//! like random walks.
 
 /// Factor of every operation: 8, unless a row says otherwise and why.
 const FACTOR: f64 = 8.0;
 
 /// Exceptions, each with its reason. Tests cannot give a factor of their own.
 const TOLERANCES: &[(&str, f64, &str)] = &[
-    ("winograd5", 24.0, "five points: factors up to 8 and sixths; the worst element of all cases is off by 21 where the direct sum's is by 7"),
-    ("winograd6", 24.0, "six points: the worst element of all variants' cases is off by 14 where that of five points is by 15"),
+    (
+        "winograd5",
+        24.0,
+        "five points: factors up to 8 and sixths; the worst element of all cases is off by 21 \
+         where the direct sum's is by 7",
+    ),
+    (
+        "winograd6",
+        24.0,
+        "six points: the worst element of all variants' cases is off by 14 where that of five \
+         points is by 15",
+    ),
 ];
 
 const ULP: f64 = 1.0 / 16_777_216.0;
@@ -33,12 +44,17 @@ pub fn difference(op: &str, k: usize, got: &[f32], want: &[f64]) -> Option<Strin
         let off = (f64::from(a) - b).abs();
         // Not `off > allowed`: that is false for NaN.
         if !(off <= allowed) {
-            return Some(format!("element {at} of {} is {a}, not {b} (off {off:.3e}, allowed {allowed:.3e})", want.len()));
+            return Some(format!(
+                "element {at} of {} is {a}, not {b} (off {off:.3e}, allowed {allowed:.3e})",
+                want.len()
+            ));
         }
     }
     let error: f64 = got.iter().zip(want).map(|(a, b)| (f64::from(*a) - b).powi(2)).sum();
     let allowed = (factor / 2.0).powi(2) * terms * ULP * ULP * power;
-    (!(error <= allowed)).then(|| format!("normalised squared error {:.3e}, allowed {:.3e}", error / power, allowed / power))
+    (!(error <= allowed)).then(|| {
+        format!("normalised squared error {:.3e}, allowed {:.3e}", error / power, allowed / power)
+    })
 }
 
 /// What is wrong with `got` if it has to be equal, if anything.
@@ -53,7 +69,8 @@ pub fn inequality(got: &[f32], want: &[f64]) -> Option<String> {
 /// Why values are no evidence, if they are none: fewer than 30 % of them are not zero.
 pub fn mistrust(want: &[f64]) -> Option<String> {
     let count = want.iter().filter(|b| **b != 0.0).count();
-    (10 * count < 3 * want.len() || want.is_empty()).then(|| format!("only {count} of {} values are not zero: badly chosen case", want.len()))
+    (10 * count < 3 * want.len() || want.is_empty())
+        .then(|| format!("only {count} of {} values are not zero: badly chosen case", want.len()))
 }
 
 /// Panics unless `got` is `want` up to the rounding of sums of `k` terms.
@@ -94,13 +111,23 @@ mod tests {
         assert_eq!(difference("add", 1, &off(2e-7), &want), None);
         assert!(difference("add", 1, &off(3e-6), &want).is_some());
         assert_eq!(difference("add", 100, &off(3e-6), &want), None);
-        assert!(difference("add", 1, &off(f32::NAN), &want).is_some() && difference("add", 1, &off(f32::INFINITY), &want).is_some());
+        assert!(
+            difference("add", 1, &off(f32::NAN), &want).is_some()
+                && difference("add", 1, &off(f32::INFINITY), &want).is_some()
+        );
         assert!(difference("add", 1, &[1.0, -2.0], &want).is_some());
         // Each element within its bound, all of them at it.
         let ones = [1.0; 100];
-        assert!(difference("add", 1, &[1.0 + 7.0 * ULP as f32; 100], &ones).is_some_and(|m| m.contains("squared")));
+        assert!(
+            difference("add", 1, &[1.0 + 7.0 * ULP as f32; 100], &ones)
+                .is_some_and(|m| m.contains("squared"))
+        );
         assert_eq!(inequality(&off(0.0), &want), None);
-        assert!(inequality(&off(2.4e-7), &want).is_some() && inequality(&off(f32::NAN), &want).is_some() && inequality(&[], &want).is_some());
+        assert!(
+            inequality(&off(2.4e-7), &want).is_some()
+                && inequality(&off(f32::NAN), &want).is_some()
+                && inequality(&[], &want).is_some()
+        );
         assert!(mistrust(&[0.0, 0.0, 0.0, 1.0]).is_some() && mistrust(&[]).is_some());
         assert_eq!(mistrust(&[0.0, 1.0]), None);
     }

@@ -1,15 +1,19 @@
-//! What the tests of conv2d and conv_transpose2d share: the two differ in the products that make up a result, and in the layout
-//! of the weight.
+//! What the tests of conv2d and conv_transpose2d share: the two differ in the products that make up
+//! a result, and in the layout of the weight.
 
 use super::compare::{difference, inequality};
 use super::{Case, Done, Lay, directional, dot, exact, fill, trust, wide};
 use pixtape::gpu::Family;
-use pixtape::ops::{Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Method, Tuning};
+use pixtape::ops::{
+    Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Method,
+    Tuning,
+};
 use pixtape::store::Layout;
 use pixtape::{Channels, Conv, Gpu, Shape, Tensor};
 use std::fmt;
 
-/// Calls its last argument with the indices `(y, x, w)` of every product of a case, all in public order.
+/// Calls its last argument with the indices `(y, x, w)` of every product of a case, all in public
+/// order.
 pub type Products = fn(&ConvCase, &mut dyn FnMut(usize, usize, usize));
 
 /// Prints as `conv2d n1 h17 w19 ci3|3 co8 k4 s2 p1 bias`.
@@ -29,7 +33,11 @@ pub struct ConvCase {
 impl fmt::Display for ConvCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (op, bias) = (self.op(), if self.bias { " bias" } else { "" });
-        write!(f, "{op} n{} h{} w{} ci{} co{} {}{bias}", self.n, self.h, self.w, self.ci, self.co, self.conv)
+        write!(
+            f,
+            "{op} n{} h{} w{} ci{} co{} {}{bias}",
+            self.n, self.h, self.w, self.ci, self.co, self.conv
+        )
     }
 }
 
@@ -40,7 +48,8 @@ impl ConvCase {
 
     /// Side of the output.
     pub fn out(&self, side: u32) -> u32 {
-        if self.transposed { self.conv.transposed_out(side) } else { self.conv.out(side) }.expect("the case fits")
+        if self.transposed { self.conv.transposed_out(side) } else { self.conv.out(side) }
+            .expect("the case fits")
     }
 
     pub fn x(&self) -> Shape {
@@ -53,11 +62,17 @@ impl ConvCase {
 
     pub fn layout(&self) -> Layout {
         let (ci, co, kernel) = (self.ci, self.co, self.conv.kernel);
-        if self.transposed { Layout::ConvTranspose { ci, co, kernel } } else { Layout::Conv { ci, co, kernel } }
+        if self.transposed {
+            Layout::ConvTranspose { ci, co, kernel }
+        } else {
+            Layout::Conv { ci, co, kernel }
+        }
     }
 
     pub fn forward(&self, x: &[f64], w: &[f64], bias: Option<&[f64]>) -> Vec<f64> {
-        let mut y: Vec<f64> = (0..self.y().elements() as usize).map(|i| bias.map_or(0.0, |b| b[i % self.co as usize])).collect();
+        let mut y: Vec<f64> = (0..self.y().elements() as usize)
+            .map(|i| bias.map_or(0.0, |b| b[i % self.co as usize]))
+            .collect();
         (self.products)(self, &mut |at, i, k| y[at] += x[i] * w[k]);
         y
     }
@@ -80,7 +95,12 @@ impl ConvCase {
     }
 
     fn record(&self, case: &mut Case, x: Tensor, w: Tensor, bias: Option<Tensor>) -> Tensor {
-        if self.transposed { case.tape.conv_transpose2d(x, w, bias, self.conv) } else { case.tape.conv2d(x, w, bias, self.conv) }.unwrap()
+        if self.transposed {
+            case.tape.conv_transpose2d(x, w, bias, self.conv)
+        } else {
+            case.tape.conv2d(x, w, bias, self.conv)
+        }
+        .unwrap()
     }
 
     fn record_dx(&self, case: &mut Case, dy: Tensor, w: Tensor) -> Tensor {
@@ -95,7 +115,9 @@ impl ConvCase {
     fn record_dw(&self, case: &mut Case, x: Tensor, dy: Tensor) -> Tensor {
         let (shape, conv, accumulate) = (self.layout().shape(), self.conv, false);
         match self.transposed {
-            true => case.tape.push_one(ConvTranspose2dBackwardW { conv, accumulate }, &[x, dy], shape),
+            true => {
+                case.tape.push_one(ConvTranspose2dBackwardW { conv, accumulate }, &[x, dy], shape)
+            }
             false => case.tape.push_one(Conv2dBackwardW { conv, accumulate }, &[x, dy], shape),
         }
     }
@@ -110,7 +132,9 @@ pub fn check(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool) {
 pub fn check_tuned(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool, tuning: Option<Tuning>) {
     let tuned = tuning.is_some();
     let what = format!("{c} {lay:?} on {}{}", gpu.family(), if integers { "" } else { ", reals" });
-    let draw = |len: usize, stream| if integers { fill::integers(len, stream, 2) } else { fill::reals(len, stream, -1.0, 1.0) };
+    let draw = |len: usize, stream| {
+        if integers { fill::integers(len, stream, 2) } else { fill::reals(len, stream, -1.0, 1.0) }
+    };
     let (x, dy) = (draw(c.x().elements() as usize, 1), draw(c.y().elements() as usize, 2));
     let (w, b) = (draw(c.layout().elements(), 3), fill::integers(c.co as usize, 4, 2));
     let mut case = Case::new();
@@ -133,14 +157,29 @@ pub fn check_tuned(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool, tuning: Op
     if !c.transposed {
         anchors = pixels;
     }
-    // `ones` is the same result for operands of ones: 0 where no product reaches, as most of the weight where the picture is a pixel.
+    // `ones` is the same result for operands of ones: 0 where no product reaches, as most of the
+    // weight where the picture is a pixel.
     let hold = |name: &str, k: usize, got: &[f32], want: &[f64], ones: &[f64]| {
         let wrong = if exact { inequality(got, want) } else { difference(op, k, got, want) };
         assert!(wrong.is_none(), "{what} {name}: {}", wrong.unwrap_or_default());
-        trust(&format!("{what} {name}"), &want.iter().zip(ones).filter(|(_, one)| **one != 0.0).map(|(want, _)| *want).collect::<Vec<_>>());
+        trust(
+            &format!("{what} {name}"),
+            &want
+                .iter()
+                .zip(ones)
+                .filter(|(_, one)| **one != 0.0)
+                .map(|(want, _)| *want)
+                .collect::<Vec<_>>(),
+        );
     };
     let [x1, dy1, w1] = [&x, &dy, &w].map(|v| vec![1.0; v.len()]);
-    hold("y", ci * taps, &done.read(y), &c.forward(&x, &w, c.bias.then_some(&b)), &c.forward(&x1, &w1, None));
+    hold(
+        "y",
+        ci * taps,
+        &done.read(y),
+        &c.forward(&x, &w, c.bias.then_some(&b)),
+        &c.forward(&x1, &w1, None),
+    );
     hold("dx", co * taps, &done.read(dx), &c.backward_x(&dy, &w), &c.backward_x(&dy1, &w1));
     hold("dw", anchors, &done.gradient(&tw), &c.backward_w(&x, &dy), &c.backward_w(&x1, &dy1));
     assert!(done.padding_is_zero(&tw), "{what}: padding of dw");
@@ -155,22 +194,34 @@ pub fn check_tuned(gpu: &Gpu, c: &ConvCase, lay: Lay, integers: bool, tuning: Op
 
 /// The variants a case ran with.
 fn variants(done: &Done) -> String {
-    done.program.plan().nodes().iter().filter_map(|n| n.variant()).map(|v| v.to_string()).collect::<Vec<_>>().join(", ")
+    done.program
+        .plan()
+        .nodes()
+        .iter()
+        .filter_map(|n| n.variant())
+        .map(|v| v.to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
-/// Every variant that is worth measuring on a family's devices, forced, on every case: reals, and integers bit for bit where the
-/// method allows it.
+/// Every variant that is worth measuring on a family's devices, forced, on every case: reals, and
+/// integers bit for bit where the method allows it.
 pub fn check_variants(family: Family, cases: &[ConvCase]) {
     let Some(gpu) = super::gpu().and_then(|_| super::family(family)) else { return };
     let wishes: &[&str] = match gpu.family() {
-        Family::Subgroup(_) => &["subgroup8x8", "subgroup8x16", "subgroup8x32", "subgroup8x16 split3", "register1"],
+        Family::Subgroup(_) => {
+            &["subgroup8x8", "subgroup8x16", "subgroup8x32", "subgroup8x16 split3", "register1"]
+        }
         Family::Register => &["register1", "register2", "register4", "register4 split3"],
-        Family::Workgroup => &["workgroup32", "workgroup64 split3", "workgroup128", "gemv4", "gemv8 split2"],
+        Family::Workgroup => {
+            &["workgroup32", "workgroup64 split3", "workgroup128", "gemv4", "gemv8 split2"]
+        }
     };
     for wish in wishes {
         for method in Method::ALL {
             for (at, c) in cases.iter().enumerate() {
-                let tuning = Tuning::rule(gpu.family()).force(format!("{method} {wish}").parse().unwrap());
+                let tuning =
+                    Tuning::rule(gpu.family()).force(format!("{method} {wish}").parse().unwrap());
                 let lay = if at % 2 == 0 { Lay::Strided } else { Lay::Dense };
                 check_tuned(gpu, c, lay, method.is_exact(), Some(tuning));
             }
@@ -178,8 +229,15 @@ pub fn check_variants(family: Family, cases: &[ConvCase]) {
     }
 }
 
-/// Everything for one family of tiles: pipelines are compiled once a process, so one test takes all cases.
-pub fn check_family(family: Family, cases: &[ConvCase], large: &[ConvCase], twice: &[ConvCase; 2], second: &ConvCase) {
+/// Everything for one family of tiles: pipelines are compiled once a process, so one test takes all
+/// cases.
+pub fn check_family(
+    family: Family,
+    cases: &[ConvCase],
+    large: &[ConvCase],
+    twice: &[ConvCase; 2],
+    second: &ConvCase,
+) {
     if super::gpu().is_none() {
         return;
     }
@@ -216,10 +274,16 @@ fn check_twice(gpu: &Gpu, both: &[ConvCase; 2]) {
     let co = both[0].co as usize;
     let mut case = Case::new();
     let w = fill::integers(both[0].layout().elements(), 1, 2);
-    let (tw, tb) = (case.param("w", both[0].layout(), &w), case.param("b", Layout::Vector(both[0].co.into()), &vec![1.0; co]));
+    let (tw, tb) = (
+        case.param("w", both[0].layout(), &w),
+        case.param("b", Layout::Vector(both[0].co.into()), &vec![1.0; co]),
+    );
     let (mut seeds, mut dw, mut db) = (Vec::new(), vec![0.0; w.len()], vec![0.0; co]);
     for (stream, c) in (2..).zip(both) {
-        let (x, dy) = (fill::integers(c.x().elements() as usize, stream, 2), fill::integers(c.y().elements() as usize, stream + 10, 2));
+        let (x, dy) = (
+            fill::integers(c.x().elements() as usize, stream, 2),
+            fill::integers(c.y().elements() as usize, stream + 10, 2),
+        );
         let (tx, tdy) = (case.input("x", c.x(), &x), case.input("dy", c.y(), &dy));
         seeds.push((c.record(&mut case, tx, tw.tensor, Some(tb.tensor)), tdy));
         dw.iter_mut().zip(c.backward_w(&wide(&x), &wide(&dy))).for_each(|(sum, v)| *sum += v);
@@ -233,7 +297,8 @@ fn check_twice(gpu: &Gpu, both: &[ConvCase; 2]) {
     assert!(done.padding_is_zero(&tw) && done.padding_is_zero(&tb), "{what}");
 }
 
-/// Derivatives of the derivatives: linear in each operand, so they are convolutions again. Weights come as a host tensor here.
+/// Derivatives of the derivatives: linear in each operand, so they are convolutions again. Weights
+/// come as a host tensor here.
 fn check_second(gpu: &Gpu, c: &ConvCase) {
     let [x, u] = [1, 2].map(|s| fill::integers(c.x().elements() as usize, s, 2));
     let dy = fill::integers(c.y().elements() as usize, 3, 2);
@@ -249,7 +314,8 @@ fn check_second(gpu: &Gpu, c: &ConvCase) {
         c.layout().places().iter().map(|place| device[*place as usize]).collect::<Vec<f32>>()
     };
     let mut case = Case::new();
-    let (tx, tu, tdy) = (case.input("x", c.x(), &x), case.input("u", c.x(), &u), case.input("dy", c.y(), &dy));
+    let (tx, tu, tdy) =
+        (case.input("x", c.x(), &x), case.input("u", c.x(), &u), case.input("dy", c.y(), &dy));
     let shape = c.layout().shape();
     let (tw, tv) = (case.input("w", shape, &on_device(&w)), case.input("v", shape, &on_device(&v)));
     let dx = c.record_dx(&mut case, tdy, tw);
@@ -267,7 +333,8 @@ fn check_second(gpu: &Gpu, c: &ConvCase) {
 /// The reference's gradients against differences of its values.
 pub fn check_reference(c: &ConvCase) {
     let draw = |len: usize, stream| wide(&fill::reals(len, stream, -1.0, 1.0));
-    let [x, dy] = [(c.x(), 1), (c.y(), 2)].map(|(shape, stream)| draw(shape.elements() as usize, stream));
+    let [x, dy] =
+        [(c.x(), 1), (c.y(), 2)].map(|(shape, stream)| draw(shape.elements() as usize, stream));
     let (w, b) = (draw(c.layout().elements(), 3), draw(c.co as usize, 4));
     directional("dx", |x| dot(&c.forward(x, &w, Some(&b)), &dy), &x, &c.backward_x(&dy, &w));
     directional("dw", |w| dot(&c.forward(&x, w, Some(&b)), &dy), &w, &c.backward_w(&x, &dy));

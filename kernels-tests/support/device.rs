@@ -1,4 +1,5 @@
-//! The devices that a test process shares: a software driver takes half a second for each pipeline, so none is compiled twice.
+//! The devices that a test process shares: a software driver takes half a second for each pipeline,
+//! so none is compiled twice.
 
 use pixtape::Gpu;
 use pixtape::gpu::{Family, Request};
@@ -6,8 +7,8 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The adapter under test: the best there is, or what `PIXTAPE_ADAPTER` names. `None`, after saying so, where there is none and
-/// `PIXTAPE_REQUIRE_GPU=1` does not make that a failure.
+/// The adapter under test: the best there is, or what `PIXTAPE_ADAPTER` names. `None`, after saying
+/// so, where there is none and `PIXTAPE_REQUIRE_GPU=1` does not make that a failure.
 pub fn gpu() -> Option<&'static Gpu> {
     static SHARED: OnceLock<Option<Gpu>> = OnceLock::new();
     let found = SHARED.get_or_init(|| request(None)).as_ref();
@@ -17,8 +18,8 @@ pub fn gpu() -> Option<&'static Gpu> {
     found
 }
 
-/// The same adapter with the convolutions' tiles of a family; `None` where it cannot have them (or there is no adapter).
-/// `Family::Subgroup(0)` stands for whatever number of lanes the device has.
+/// The same adapter with the convolutions' tiles of a family; `None` where it cannot have them (or
+/// there is no adapter). `Family::Subgroup(0)` stands for whatever number of lanes the device has.
 pub fn family(family: Family) -> Option<&'static Gpu> {
     static SUBGROUP: OnceLock<Option<Gpu>> = OnceLock::new();
     static REGISTER: OnceLock<Option<Gpu>> = OnceLock::new();
@@ -31,15 +32,24 @@ pub fn family(family: Family) -> Option<&'static Gpu> {
     shared.get_or_init(|| request(Some(family))).as_ref()
 }
 
-/// A device for every family of convolution tiles that the adapter can have: two or three, none without an adapter.
+/// A device for every family of convolution tiles that the adapter can have: two or three, none
+/// without an adapter.
 pub fn families() -> Vec<&'static Gpu> {
     let Some(gpu) = gpu() else { return Vec::new() };
-    let found: Vec<&Gpu> = [Family::Register, Family::Workgroup, Family::Subgroup(0)].into_iter().filter_map(family).collect();
-    assert!(found.len() >= 2, "{}: the register and the workgroup family run everywhere", gpu.name());
+    let found: Vec<&Gpu> = [Family::Register, Family::Workgroup, Family::Subgroup(0)]
+        .into_iter()
+        .filter_map(family)
+        .collect();
+    assert!(
+        found.len() >= 2,
+        "{}: the register and the workgroup family run everywhere",
+        gpu.name()
+    );
     found
 }
 
-/// A device for every way of reducing that the adapter can have: an invocation a column, and rows of them in a workgroup.
+/// A device for every way of reducing that the adapter can have: an invocation a column, and rows
+/// of them in a workgroup.
 pub fn reducers() -> Vec<&'static Gpu> {
     let Some(_) = gpu() else { return Vec::new() };
     [Family::Register, Family::Workgroup].into_iter().filter_map(family).collect()
@@ -62,8 +72,8 @@ fn required() -> bool {
     std::env::var("PIXTAPE_REQUIRE_GPU").is_ok_and(|v| v != "0" && !v.is_empty())
 }
 
-/// Says that a test did not run, and how many did not so far: the last such line is the count. It goes past the test
-/// harness, which would swallow it.
+/// Says that a test did not run, and how many did not so far: the last such line is the count. It
+/// goes past the test harness, which would swallow it.
 pub fn skipped(why: &str) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed) + 1;

@@ -16,7 +16,10 @@ pub fn integers(len: usize, stream: u32, max: u32) -> Vec<f32> {
 
 /// Uniform in `low .. high`.
 pub fn reals(len: usize, stream: u32, low: f32, high: f32) -> Vec<f32> {
-    bits(len, stream).into_iter().map(|b| low + (high - low) * ((b >> 8) as f32 / 16_777_216.0)).collect()
+    bits(len, stream)
+        .into_iter()
+        .map(|b| low + (high - low) * ((b >> 8) as f32 / 16_777_216.0))
+        .collect()
 }
 
 /// Normal, mean 0 and deviation 1 (Box-Muller).

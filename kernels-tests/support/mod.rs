@@ -1,4 +1,5 @@
-//! What the kernel tests share: the device, values to fill tensors with, a comparer with one tolerance table, a checked run.
+//! What the kernel tests share: the device, values to fill tensors with, a comparer with one
+//! tolerance table, a checked run.
 //!
 //! ```text
 //! let Some(gpu) = support::gpu() else { return };

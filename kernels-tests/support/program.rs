@@ -9,7 +9,20 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 /// Flags of a net so small that two steps take no time; nothing is measured for it.
-pub const TINY: &[&str] = &["--netG", "unet_32", "--ngf", "4", "--ndf", "4", "--load_size", "36", "--crop_size", "32", "--tune", "off"];
+pub const TINY: &[&str] = &[
+    "--netG",
+    "unet_32",
+    "--ngf",
+    "4",
+    "--ndf",
+    "4",
+    "--load_size",
+    "36",
+    "--crop_size",
+    "32",
+    "--tune",
+    "off",
+];
 
 pub fn program(cache: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pixtape"));
@@ -34,12 +47,16 @@ pub fn errors(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Whether there is an adapter; says so and counts as skipped where there is none, unless PIXTAPE_REQUIRE_GPU is set.
+/// Whether there is an adapter; says so and counts as skipped where there is none, unless
+/// PIXTAPE_REQUIRE_GPU is set.
 pub fn adapter() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     let found = *FOUND.get_or_init(|| pixtape(&["devices", "--json"]).status.success());
     if !found {
-        assert!(std::env::var_os("PIXTAPE_REQUIRE_GPU").is_none(), "PIXTAPE_REQUIRE_GPU is set and there is no adapter");
+        assert!(
+            std::env::var_os("PIXTAPE_REQUIRE_GPU").is_none(),
+            "PIXTAPE_REQUIRE_GPU is set and there is no adapter"
+        );
         println!("SKIPPED (no adapter)");
     }
     found
@@ -62,7 +79,8 @@ pub fn pairs(root: &Path, count: u32) {
 }
 
 pub fn train(root: &Path, runs: &Path, name: &str, more: &[&str]) -> Output {
-    let words = ["train", "--dataroot", text(root), "--checkpoints_dir", text(runs), "--name", name];
+    let words =
+        ["train", "--dataroot", text(root), "--checkpoints_dir", text(runs), "--name", name];
     pixtape(&[&words, TINY, more].concat())
 }
 
@@ -83,16 +101,32 @@ pub fn refused(output: &Output, parts: &[&str]) {
 
 /// Files that "identical" is about.
 pub fn identity(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(run).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()).collect();
+    let mut files: Vec<PathBuf> = std::fs::read_dir(run)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .filter(|p| p.is_file())
+        .collect();
     // Those with clocks, names of folders and limits in them.
-    files.retain(|p| !["timing.jsonl", "options.json", "config.toml", "info.json", "report.html"].iter().any(|n| p.ends_with(n)));
+    files.retain(|p| {
+        !["timing.jsonl", "options.json", "config.toml", "info.json", "report.html"]
+            .iter()
+            .any(|n| p.ends_with(n))
+    });
     files.sort();
-    files.into_iter().map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&p).unwrap())).collect()
+    files
+        .into_iter()
+        .map(|p| {
+            (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&p).unwrap())
+        })
+        .collect()
 }
 
 pub fn assert_identical(a: &Path, b: &Path) {
     let (a, b) = (identity(a), identity(b));
-    assert_eq!(a.iter().map(|f| &f.0).collect::<Vec<_>>(), b.iter().map(|f| &f.0).collect::<Vec<_>>());
+    assert_eq!(
+        a.iter().map(|f| &f.0).collect::<Vec<_>>(),
+        b.iter().map(|f| &f.0).collect::<Vec<_>>()
+    );
     for (left, right) in a.iter().zip(&b) {
         assert!(left.1 == right.1, "{} differs", left.0);
     }

@@ -6,7 +6,9 @@ use pixtape::ops::{Act, BatchNorm, Enlarge, NormMode, Padding, Running};
 use pixtape::plan::Rate;
 use pixtape::store::{Layout, Param};
 use pixtape::train::gradient_penalty;
-use pixtape::{Channels, Conv, Error, Gpu, Plan, PlanOptions, Shape, StepValues, Store, Tape, Tensor};
+use pixtape::{
+    Channels, Conv, Error, Gpu, Plan, PlanOptions, Shape, StepValues, Store, Tape, Tensor,
+};
 use std::collections::HashMap;
 
 /// Draws from the counter-based generator.
@@ -32,15 +34,23 @@ pub struct Random {
     pub keep: Vec<Tensor>,
 }
 
-/// Records nets that no person would: skips of skips, parts of parts, a tensor twice in a concatenation, shared weights.
+/// Records nets that no person would: skips of skips, parts of parts, a tensor twice in a
+/// concatenation, shared weights.
 pub fn random_net(seed: u32) -> Random {
     let mut dice = Dice(seed, 0);
     // Some have a loss of second order; tanh has no second derivative.
     let second = seed % 4 == 1;
-    let acts: &[Act] = if second { &[Act::Relu, Act::LeakyRelu(0.2)] } else { &[Act::Relu, Act::LeakyRelu(0.2), Act::Tanh] };
-    let (mut store, mut tape, mut params) = (Store::with_page_limit(16 << 10), Tape::new(), Vec::new());
+    let acts: &[Act] = if second {
+        &[Act::Relu, Act::LeakyRelu(0.2)]
+    } else {
+        &[Act::Relu, Act::LeakyRelu(0.2), Act::Tanh]
+    };
+    let (mut store, mut tape, mut params) =
+        (Store::with_page_limit(16 << 10), Tape::new(), Vec::new());
     let n = 1 + dice.below(2) as u32;
-    let inputs: Vec<Tensor> = (0..2).map(|i| tape.input(&format!("x{i}"), Shape::new(n, 8, 8, dice.of(&[3, 4, 5, 8])))).collect();
+    let inputs: Vec<Tensor> = (0..2)
+        .map(|i| tape.input(&format!("x{i}"), Shape::new(n, 8, 8, dice.of(&[3, 4, 5, 8]))))
+        .collect();
     let mut pool = inputs.clone();
     let mut convs: HashMap<(Channels, u32), Vec<Param>> = HashMap::new();
     for step in 0..6 + dice.below(14) {
@@ -51,12 +61,18 @@ pub fn random_net(seed: u32) -> Random {
         let made = match dice.below(14) {
             0 => Ok(tape.act(x, dice.of(acts))),
             1 => {
-                let same: Vec<Tensor> = pool.iter().copied().filter(|t| tape.shape(*t) == shape).collect();
+                let same: Vec<Tensor> =
+                    pool.iter().copied().filter(|t| tape.shape(*t) == shape).collect();
                 tape.add(x, dice.of(&same))
             }
             2 | 3 => {
-                let fit: Vec<Tensor> = pool.iter().copied().filter(|t| tape.shape(*t).with_channels(1) == shape.with_channels(1)).collect();
-                let others: Vec<Tensor> = (0..1 + dice.below(2)).map(|_| dice.of(&fit)).chain([x]).collect();
+                let fit: Vec<Tensor> = pool
+                    .iter()
+                    .copied()
+                    .filter(|t| tape.shape(*t).with_channels(1) == shape.with_channels(1))
+                    .collect();
+                let others: Vec<Tensor> =
+                    (0..1 + dice.below(2)).map(|_| dice.of(&fit)).chain([x]).collect();
                 tape.concat(&others)
             }
             4 => {
@@ -65,14 +81,20 @@ pub fn random_net(seed: u32) -> Random {
             }
             kind @ (5..=7) => {
                 let co = dice.of(&[3, 4, 8]);
-                // Two entries of the same kind: same padding, so that one weight can serve several places.
-                let (kernel, conv) = if kind == 5 { (3, Conv::new(3, 1, 1)) } else { (4, Conv::new(4, 2, 1)) };
+                // Two entries of the same kind: same padding, so that one weight can serve several
+                // places.
+                let (kernel, conv) =
+                    if kind == 5 { (3, Conv::new(3, 1, 1)) } else { (4, Conv::new(4, 2, 1)) };
                 if shape.h < 2 && kind == 6 || shape.h > 8 && kind == 7 {
                     continue;
                 }
                 let known = convs.entry((shape.c, kind as u32)).or_default();
                 if known.is_empty() || dice.below(2) == 0 {
-                    let layout = if kind == 7 { Layout::ConvTranspose { ci: shape.c, co, kernel } } else { Layout::Conv { ci: shape.c, co, kernel } };
+                    let layout = if kind == 7 {
+                        Layout::ConvTranspose { ci: shape.c, co, kernel }
+                    } else {
+                        Layout::Conv { ci: shape.c, co, kernel }
+                    };
                     known.push(store.param("R", &format!("w{step}"), layout));
                     params.push(known.last().unwrap().clone());
                 }
@@ -83,11 +105,19 @@ pub fn random_net(seed: u32) -> Random {
                     params.push(store.param("R", &format!("b{step}"), Layout::Vector(co)));
                     tape.param(&store, params.last().unwrap())
                 });
-                if kind == 7 { tape.conv_transpose2d(x, w, bias, conv) } else { tape.conv2d(x, w, bias, conv) }
+                if kind == 7 {
+                    tape.conv_transpose2d(x, w, bias, conv)
+                } else {
+                    tape.conv2d(x, w, bias, conv)
+                }
             }
             8 | 9 => {
                 let [gamma, beta] = ["gamma", "beta"].map(|name| {
-                    params.push(store.param("R", &format!("{name}{step}"), Layout::Vector(shape.c)));
+                    params.push(store.param(
+                        "R",
+                        &format!("{name}{step}"),
+                        Layout::Vector(shape.c),
+                    ));
                     tape.param(&store, params.last().unwrap())
                 });
                 let [mean, var] = ["mean", "var"].map(|name| {
@@ -95,12 +125,24 @@ pub fn random_net(seed: u32) -> Random {
                     tape.param(&store, params.last().unwrap())
                 });
                 let mode = dice.of(&[NormMode::Batch, NormMode::Instance]);
-                tape.batch_norm(x, gamma, beta, Some(Running { mean, var }), mode, BatchNorm::default())
+                tape.batch_norm(
+                    x,
+                    gamma,
+                    beta,
+                    Some(Running { mean, var }),
+                    mode,
+                    BatchNorm::default(),
+                )
             }
             10 => tape.dropout(x, 0.5),
             11 | 12 => {
-                let (co, padding) = (dice.of(&[3, 4, 8]), dice.of(&[Padding::Reflect, Padding::Replicate]));
-                params.push(store.param("R", &format!("w{step}"), Layout::Conv { ci: shape.c, co, kernel: 3 }));
+                let (co, padding) =
+                    (dice.of(&[3, 4, 8]), dice.of(&[Padding::Reflect, Padding::Replicate]));
+                params.push(store.param(
+                    "R",
+                    &format!("w{step}"),
+                    Layout::Conv { ci: shape.c, co, kernel: 3 },
+                ));
                 let w = tape.param(&store, params.last().unwrap());
                 tape.resample2d(x, Enlarge::No, padding, 1).and_then(|z| {
                     // Now and then somebody else needs it, too.
@@ -126,7 +168,8 @@ pub fn random_net(seed: u32) -> Random {
         // Where the last tensor depends on that input.
         losses.extend(gradient_penalty(&mut tape, last, inputs[0]).ok());
     }
-    let mut wrt: Vec<Tensor> = params.iter().filter(|p| p.gradient.is_some()).map(|p| tape.param(&store, p)).collect();
+    let mut wrt: Vec<Tensor> =
+        params.iter().filter(|p| p.gradient.is_some()).map(|p| tape.param(&store, p)).collect();
     wrt.push(inputs[0]);
     let gradients = tape.backward(&losses, &wrt).unwrap();
     tape.scope("R");
@@ -158,14 +201,30 @@ impl Random {
         }
         for (stream, param) in (10..).zip(&self.params) {
             let low = if param.name.starts_with("var") { 0.5 } else { -0.5 };
-            self.store.write(gpu, param.value, &param.layout, &reals(param.layout.elements(), stream, low, low + 1.0)).unwrap();
+            self.store
+                .write(
+                    gpu,
+                    param.value,
+                    &param.layout,
+                    &reals(param.layout.elements(), stream, low, low + 1.0),
+                )
+                .unwrap();
         }
         for step in 1..=2 {
             let rate = Rate { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8, t: step };
             let values = StepValues { step, seed: 3, rates: [rate; 4] };
-            if checked { pollster::block_on(program.run_checked(&values)).unwrap() } else { program.step(&values).unwrap() }
+            if checked {
+                pollster::block_on(program.run_checked(&values)).unwrap()
+            } else {
+                program.step(&values).unwrap()
+            }
         }
         let kept = self.keep.iter().map(|t| pollster::block_on(program.read(*t)).unwrap());
-        kept.chain(self.params.iter().map(|p| pollster::block_on(self.store.read(gpu, p.value, &p.layout)).unwrap())).collect()
+        kept.chain(
+            self.params
+                .iter()
+                .map(|p| pollster::block_on(self.store.read(gpu, p.value, &p.layout)).unwrap()),
+        )
+        .collect()
     }
 }

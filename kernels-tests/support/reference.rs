@@ -13,7 +13,8 @@ pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-/// Panics unless `gradient` is that of the scalar function `f` at `x`, along a random direction: central differences in f64.
+/// Panics unless `gradient` is that of the scalar function `f` at `x`, along a random direction:
+/// central differences in f64.
 #[track_caller]
 pub fn directional(what: &str, f: impl Fn(&[f64]) -> f64, x: &[f64], gradient: &[f64]) {
     const EPS: f64 = 1e-5;
@@ -22,5 +23,8 @@ pub fn directional(what: &str, f: impl Fn(&[f64]) -> f64, x: &[f64], gradient: &
     let (slope, expected) = ((at(EPS) - at(-EPS)) / (2.0 * EPS), dot(gradient, &way));
     // Rounding of f itself: its size times 2^-53 / eps.
     let scale = expected.abs() + f(x).abs() * 1e-3 + dot(gradient, gradient).sqrt();
-    assert!((slope - expected).abs() <= 1e-7 * scale, "{what}: the reference's gradient says {expected}, differences say {slope}");
+    assert!(
+        (slope - expected).abs() <= 1e-7 * scale,
+        "{what}: the reference's gradient says {expected}, differences say {slope}"
+    );
 }

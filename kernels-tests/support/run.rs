@@ -1,9 +1,13 @@
-//! A tape with the values of its operands, run node by node under the checks of `Program::run_checked`.
+//! A tape with the values of its operands, run node by node under the checks of
+//! `Program::run_checked`.
 
 use super::fill;
 use pixtape::ops::{Dispatch, Lowering, Method, Op, Tuning};
 use pixtape::store::{Layout, Param};
-use pixtape::{Backward, Channels, Gpu, Plan, PlanOptions, Program, Result, Shape, StepValues, Store, Tape, Tensor};
+use pixtape::{
+    Backward, Channels, Gpu, Plan, PlanOptions, Program, Result, Shape, StepValues, Store, Tape,
+    Tensor,
+};
 use std::sync::Arc;
 
 /// How a tensor lies in its buffer.
@@ -57,7 +61,8 @@ impl Case {
         if lay == Lay::Dense {
             return self.input(label, shape, values);
         }
-        let joint = Channels::concat(&[BEFORE.into(), shape.c, BEHIND.into()]).expect("at most 4 parts");
+        let joint =
+            Channels::concat(&[BEFORE.into(), shape.c, BEHIND.into()]).expect("at most 4 parts");
         let (own, all) = (shape.c.logical() as usize, joint.logical() as usize);
         let mut larger = fill::reals(shape.pixels() as usize * all, 0x0dd, 100.0, 200.0);
         for (to, from) in larger.chunks_mut(all).zip(values.chunks(own)) {
@@ -67,13 +72,15 @@ impl Case {
         self.tape.slice(larger, Channels::new(BEFORE).vec4s(), shape.c).expect("it lies there")
     }
 
-    /// Makes a result of a node lie in a concatenation, between others. Read the tensor itself, but keep what this returns.
+    /// Makes a result of a node lie in a concatenation, between others. Read the tensor itself, but
+    /// keep what this returns.
     pub fn result(&mut self, tensor: Tensor, lay: Lay) -> Tensor {
         if lay == Lay::Dense {
             return tensor;
         }
         let shape = self.tape.shape(tensor);
-        let [before, behind] = [BEFORE, BEHIND].map(|c| self.tape.fill(shape.with_channels(c), 7.0));
+        let [before, behind] =
+            [BEFORE, BEHIND].map(|c| self.tape.fill(shape.with_channels(c), 7.0));
         self.tape.concat(&[before, tensor, behind]).expect("at most 4 parts")
     }
 
@@ -100,8 +107,15 @@ impl Case {
     }
 
     /// Records the derivative of the sum of `<y, dy>`.
-    pub fn backward_all(&mut self, seeds: &[(Tensor, Tensor)], wrt: &[Tensor]) -> Vec<Option<Tensor>> {
-        let losses: Vec<Tensor> = seeds.iter().map(|&(y, dy)| self.tape.push_one(Seed, &[y, dy], Shape::scalar())).collect();
+    pub fn backward_all(
+        &mut self,
+        seeds: &[(Tensor, Tensor)],
+        wrt: &[Tensor],
+    ) -> Vec<Option<Tensor>> {
+        let losses: Vec<Tensor> = seeds
+            .iter()
+            .map(|&(y, dy)| self.tape.push_one(Seed, &[y, dy], Shape::scalar()))
+            .collect();
         self.tape.backward(&losses, wrt).expect("it has a derivative")
     }
 
@@ -126,9 +140,15 @@ impl Case {
             &self.store,
             keep,
             gpu.family(),
-            PlanOptions { guards: true, tuning: self.tuning.take().map(Arc::new), fuse: !self.plain, ..PlanOptions::default() },
+            PlanOptions {
+                guards: true,
+                tuning: self.tuning.take().map(Arc::new),
+                fuse: !self.plain,
+                ..PlanOptions::default()
+            },
         );
-        let program = plan.and_then(|p| p.prepare(gpu, &self.store)).unwrap_or_else(|e| panic!("{e}"));
+        let program =
+            plan.and_then(|p| p.prepare(gpu, &self.store)).unwrap_or_else(|e| panic!("{e}"));
         for (tensor, values) in &self.inputs {
             match program.write(*tensor, values) {
                 // A tensor that no live node reads is no tensor of the plan.
@@ -165,15 +185,23 @@ impl Done {
             panic!("{e}");
         }
         for id in [Some(self.guard.value), self.guard.gradient].into_iter().flatten() {
-            let words = pollster::block_on(self.store.read(&self.gpu, id, &self.guard.layout)).unwrap();
-            assert!(words.iter().all(|w| *w == GUARD as f32), "something was written behind the last parameter");
+            let words =
+                pollster::block_on(self.store.read(&self.gpu, id, &self.guard.layout)).unwrap();
+            assert!(
+                words.iter().all(|w| *w == GUARD as f32),
+                "something was written behind the last parameter"
+            );
         }
     }
 
     /// The tolerance row of its convolutions; `None` if they are exact on integers.
     pub fn filtered(&self) -> Option<&'static str> {
-        let methods = self.program.plan().nodes().iter().filter_map(|n| n.variant()).map(|v| v.method);
-        methods.filter(|m| !m.is_exact()).max_by_key(|m| *m as usize).map(|m| if m == Method::Winograd6 { "winograd6" } else { "winograd5" })
+        let methods =
+            self.program.plan().nodes().iter().filter_map(|n| n.variant()).map(|v| v.method);
+        methods
+            .filter(|m| !m.is_exact())
+            .max_by_key(|m| *m as usize)
+            .map(|m| if m == Method::Winograd6 { "winograd6" } else { "winograd5" })
     }
 
     /// Logical values of a kept tensor, NHWC.
@@ -188,25 +216,42 @@ impl Done {
 
     /// The gradient of a parameter in public order.
     pub fn gradient(&self, p: &Parameter) -> Vec<f32> {
-        pollster::block_on(self.store.read(&self.gpu, p.param.gradient.expect("trainable"), &p.param.layout)).unwrap()
+        pollster::block_on(self.store.read(
+            &self.gpu,
+            p.param.gradient.expect("trainable"),
+            &p.param.layout,
+        ))
+        .unwrap()
     }
 
-    /// Whether the padding of a parameter's value (and, if it has them, gradient and moments) is zero on the device.
+    /// Whether the padding of a parameter's value (and, if it has them, gradient and moments) is
+    /// zero on the device.
     pub fn padding_is_zero(&self, p: &Parameter) -> bool {
         let places = p.param.layout.places();
-        let ids = [Some(p.param.value), p.param.gradient].into_iter().flatten().chain(p.param.moments.into_iter().flatten());
+        let ids = [Some(p.param.value), p.param.gradient]
+            .into_iter()
+            .flatten()
+            .chain(p.param.moments.into_iter().flatten());
         ids.into_iter().all(|id| {
             let (buffer, offset) = self.store.on_device(&self.gpu, id).unwrap();
-            let bytes = pollster::block_on(pixtape::gpu::read_buffer(&self.gpu, &buffer, offset, p.param.layout.shape().bytes(), "padding")).unwrap();
-            let mut words: Vec<f32> = bytes.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let bytes = pollster::block_on(pixtape::gpu::read_buffer(
+                &self.gpu,
+                &buffer,
+                offset,
+                p.param.layout.shape().bytes(),
+                "padding",
+            ))
+            .unwrap();
+            let mut words: Vec<f32> =
+                bytes.chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
             places.iter().for_each(|place| words[*place as usize] = 0.0);
             words.iter().all(|w| *w == 0.0)
         })
     }
 }
 
-/// The inner product of its operands, of which only the derivative is ever planned: it passes the second operand on as the
-/// gradient of the first.
+/// The inner product of its operands, of which only the derivative is ever planned: it passes the
+/// second operand on as the gradient of the first.
 #[derive(Debug)]
 struct Seed;
 

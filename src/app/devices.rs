@@ -1,4 +1,5 @@
-//! `pixtape devices`: what adapters there are, what they offer, and whether the kernels work on them.
+//! `pixtape devices`: what adapters there are, what they offer, and whether the kernels work on
+//! them.
 
 mod check;
 
@@ -26,7 +27,8 @@ pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     let mut failed = Vec::new();
     for report in &chosen {
         let family = report.usable.then(|| family(report.index));
-        let outcomes = if args.check && report.usable { Some(check::run(report.index)) } else { None };
+        let outcomes =
+            if args.check && report.usable { Some(check::run(report.index)) } else { None };
         let bad = outcomes.iter().flatten().filter(|o| !o.ok()).count();
         if bad > 0 {
             failed.push(format!("{bad} on adapter {} {}", report.index, name(report)));
@@ -48,15 +50,27 @@ pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     if failed.is_empty() {
         return Ok(());
     }
-    Err(Error::Internal(format!("checks failed: {}; please report the lines above, and use another adapter (--adapter) meanwhile", failed.join(", "))))
+    Err(Error::Internal(format!(
+        "checks failed: {}; please report the lines above, and use another adapter (--adapter) \
+         meanwhile",
+        failed.join(", ")
+    )))
 }
 
 /// The adapter that `--adapter` means: an index, or part of backend and name, as everywhere.
 fn find(all: Vec<AdapterReport>, asked: &str) -> Result<AdapterReport> {
-    let list = all.iter().map(|r| format!("{} {}", r.index, name(r))).collect::<Vec<_>>().join(", ");
+    let list =
+        all.iter().map(|r| format!("{} {}", r.index, name(r))).collect::<Vec<_>>().join(", ");
     let words = asked.to_lowercase();
-    let fits = |r: &AdapterReport| asked.parse().map_or_else(|_| name(r).to_lowercase().contains(&words), |index: usize| index == r.index);
-    all.into_iter().find(fits).ok_or_else(|| Error::Adapter(format!("--adapter {asked}: no such adapter; there are: {list}")))
+    let fits = |r: &AdapterReport| {
+        asked.parse().map_or_else(
+            |_| name(r).to_lowercase().contains(&words),
+            |index: usize| index == r.index,
+        )
+    };
+    all.into_iter().find(fits).ok_or_else(|| {
+        Error::Adapter(format!("--adapter {asked}: no such adapter; there are: {list}"))
+    })
 }
 
 fn name(report: &AdapterReport) -> String {
@@ -71,11 +85,19 @@ fn family(index: usize) -> Result<Family> {
 
 fn features(report: &AdapterReport) -> [(&'static str, bool); 3] {
     let has = |f| report.features.contains(f);
-    [("subgroups", has(wgpu::Features::SUBGROUP)), ("timestamps", has(wgpu::Features::TIMESTAMP_QUERY)), ("f16", has(wgpu::Features::SHADER_F16))]
+    [
+        ("subgroups", has(wgpu::Features::SUBGROUP)),
+        ("timestamps", has(wgpu::Features::TIMESTAMP_QUERY)),
+        ("f16", has(wgpu::Features::SHADER_F16)),
+    ]
 }
 
 /// Keys of this are stable: scripts read them.
-fn row(report: &AdapterReport, family: Option<&Result<Family>>, outcomes: Option<&[Outcome]>) -> Value {
+fn row(
+    report: &AdapterReport,
+    family: Option<&Result<Family>>,
+    outcomes: Option<&[Outcome]>,
+) -> Value {
     let AdapterReport { index, info, limits, usable, .. } = report;
     let mut row = json!({
         "index": index,
@@ -111,7 +133,12 @@ fn row(report: &AdapterReport, family: Option<&Result<Family>>, outcomes: Option
 fn print(report: &AdapterReport, family: Option<&Result<Family>>, outcomes: Option<&[Outcome]>) {
     let AdapterReport { index, info, limits, .. } = report;
     let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
-    println!("{index}  {:<40} {:<13} {}", name(report), format!("{:?}", info.device_type), driver.trim());
+    println!(
+        "{index}  {:<40} {:<13} {}",
+        name(report),
+        format!("{:?}", info.device_type),
+        driver.trim()
+    );
     let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
     println!(
         "   binding {}, buffer {}, workgroup memory {} KiB, {} invocations, {} storage buffers",
@@ -122,7 +149,11 @@ fn print(report: &AdapterReport, family: Option<&Result<Family>>, outcomes: Opti
         limits.max_storage_buffers_per_shader_stage
     );
     let [subgroups, timestamps, f16] = features(report).map(|(_, has)| has);
-    let lanes = if subgroups { format!("of {} to {} lanes", info.subgroup_min_size, info.subgroup_max_size) } else { "no".into() };
+    let lanes = if subgroups {
+        format!("of {} to {} lanes", info.subgroup_min_size, info.subgroup_max_size)
+    } else {
+        "no".into()
+    };
     let yes = |has| if has { "yes" } else { "no" };
     println!("   subgroups {lanes}, timestamps {}, f16 {}", yes(timestamps), yes(f16));
     match family {
@@ -134,6 +165,10 @@ fn print(report: &AdapterReport, family: Option<&Result<Family>>, outcomes: Opti
         println!("   {outcome}");
     }
     if let Some(outcomes) = outcomes {
-        println!("   {} of {} checks passed", outcomes.iter().filter(|o| o.ok()).count(), outcomes.len());
+        println!(
+            "   {} of {} checks passed",
+            outcomes.iter().filter(|o| o.ok()).count(),
+            outcomes.len()
+        );
     }
 }

@@ -35,15 +35,30 @@ pub(super) fn run(args: &ExportArgs) -> Result<()> {
         _ => None,
     };
     write_aside(&args.output, &bytes)?;
-    println!("{}: {}, {:.1} MB, written to {}", args.format, checkpoint.config, bytes.len() as f64 / 1e6, args.output.display());
+    println!(
+        "{}: {}, {:.1} MB, written to {}",
+        args.format,
+        checkpoint.config,
+        bytes.len() as f64 / 1e6,
+        args.output.display()
+    );
     if let Some((pictures, mean, largest)) = error {
-        println!("Its pictures differ by {mean:.3} of 255 levels on average, by {largest} at most ({pictures} of them).");
+        println!(
+            "Its pictures differ by {mean:.3} of 255 levels on average, by {largest} at most \
+             ({pictures} of them)."
+        );
     }
     Ok(())
 }
 
-/// How far pictures made with the file are from those made with the exact weights: how many, mean and largest difference in levels.
-fn error(args: &ExportArgs, exact: &Checkpoint, bytes: &[u8], input: &Path) -> Result<(usize, f64, u8)> {
+/// How far pictures made with the file are from those made with the exact weights: how many, mean
+/// and largest difference in levels.
+fn error(
+    args: &ExportArgs,
+    exact: &Checkpoint,
+    bytes: &[u8],
+    input: &Path,
+) -> Result<(usize, f64, u8)> {
     let coarse = WeightsFile::parse(bytes).map_err(Error::Internal)?;
     let gpu = super::gpu(args.adapter.as_deref())?;
     let coarse = Generator::of(&gpu, exact.config, &exact.with(coarse))?;
@@ -54,7 +69,14 @@ fn error(args: &ExportArgs, exact: &Checkpoint, bytes: &[u8], input: &Path) -> R
         let frame = Frame::new(picture.size(), exact.config.multiple());
         let input = frame.encode(&picture, PictureFormat::Bytes, None)?;
         let result = |generator: &Generator| {
-            let translator = generator.translator(frame.padded, mode(&args.norm_mode, false), PictureFormat::Bytes, None, &Tune::Auto, &mut |_, _| ())?;
+            let translator = generator.translator(
+                frame.padded,
+                mode(&args.norm_mode, false),
+                PictureFormat::Bytes,
+                None,
+                &Tune::Auto,
+                &mut |_, _| (),
+            )?;
             pollster::block_on(translator.run(&input, 0, 0))
         };
         let (a, b) = (result(&generator)?, result(&coarse)?);

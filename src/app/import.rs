@@ -11,7 +11,11 @@ pub(super) fn run(args: &ImportArgs) -> Result<()> {
     let mut file = WeightsFile::read(&args.input)?;
     let net = Net::recognise(&file).map_err(named)?;
     let conversion = Conversion {
-        concat: if args.concat_order == "up_first" { ConcatOrder::UpFirst } else { ConcatOrder::SkipFirst },
+        concat: if args.concat_order == "up_first" {
+            ConcatOrder::UpFirst
+        } else {
+            ConcatOrder::SkipFirst
+        },
         channels: if args.channel_order == "bgr" { ChannelOrder::Bgr } else { ChannelOrder::Rgb },
     };
     conversion.apply(&mut file).map_err(named)?;

@@ -12,7 +12,12 @@ pub(super) fn run(args: &InfoArgs) -> Result<()> {
     let told = match (args.path.is_dir(), args.path.exists()) {
         (true, _) => folder(&args.path)?,
         (_, true) => file(&args.path)?,
-        _ => return Err(Error::file(&args.path, "no such file or folder; pixtape info takes a run's folder or a safetensors file")),
+        _ => {
+            return Err(Error::file(
+                &args.path,
+                "no such file or folder; pixtape info takes a run's folder or a safetensors file",
+            ));
+        }
     };
     if args.json {
         println!("{told:#}");
@@ -29,12 +34,17 @@ fn folder(path: &Path) -> Result<Value> {
     let options = RunFolder::options(path)?;
     let mut told = json!({ "what": "a run's folder", "path": path });
     let newest = newest(path);
-    let read = |name: &str| std::fs::read_to_string(path.join(name)).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    let read = |name: &str| {
+        std::fs::read_to_string(path.join(name))
+            .ok()
+            .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+    };
     match &newest {
         Ok(Some(found)) => {
             let state = &found.state;
             told["step"] = state.step.into();
-            told["position"] = format!("epoch {}, batch {} comes next", state.epoch, state.batch).into();
+            told["position"] =
+                format!("epoch {}, batch {} comes next", state.epoch, state.batch).into();
             told["checkpoint"] = json!(found.folder);
             let refused: Vec<String> = found.refused.iter().map(Error::to_string).collect();
             if !refused.is_empty() {
@@ -67,9 +77,11 @@ fn folder(path: &Path) -> Result<Value> {
 fn file(path: &Path) -> Result<Value> {
     let file = TensorFile::read(path)?;
     let values: usize = file.tensors().values().map(|(_, v)| v.len()).sum();
-    let moments = file.tensors().keys().all(|n| n.ends_with(".exp_avg") || n.ends_with(".exp_avg_sq"));
+    let moments =
+        file.tensors().keys().all(|n| n.ends_with(".exp_avg") || n.ends_with(".exp_avg_sq"));
     let running = |name: &str| name.ends_with(".running_mean") || name.ends_with(".running_var");
-    let parameters: usize = file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, (_, v))| v.len()).sum();
+    let parameters: usize =
+        file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, (_, v))| v.len()).sum();
     let mut told = json!({ "what": "weights", "path": path, "tensors": file.tensors().len(), "values": values });
     if moments && !file.tensors().is_empty() {
         told["what"] = "an optimizer's moments".into();
@@ -88,7 +100,8 @@ fn file(path: &Path) -> Result<Value> {
                 told[name] = about[name].clone();
             }
             let names = ["version", "commit", "adapter", "driver", "kernels"];
-            told["made_by"] = Map::from_iter(names.iter().map(|n| (n.to_string(), about[*n].clone()))).into();
+            told["made_by"] =
+                Map::from_iter(names.iter().map(|n| (n.to_string(), about[*n].clone()))).into();
             for name in ["width", "height", "norm_mode", "options"] {
                 told[name] = about[name].clone();
             }

@@ -11,7 +11,12 @@ use std::time::Instant;
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let start = Instant::now();
     let dataset = Arc::new(Dataset::open(dataset_options(args)?)?);
-    println!("{} pairs, headers read in {:.3} s, {} threads", dataset.len(), start.elapsed().as_secs_f64(), args.data.num_threads);
+    println!(
+        "{} pairs, headers read in {:.3} s, {} threads",
+        dataset.len(),
+        start.elapsed().as_secs_f64(),
+        args.data.num_threads
+    );
     let mut loader = Loader::new(dataset.clone(), 1, 0, args.data.num_threads)?;
     for epoch in 1..=2 {
         let start = Instant::now();
@@ -21,7 +26,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
             values += batch.input.len() + batch.target.len();
         }
         let pairs = (batches * dataset.options().batch_size) as f64 / start.elapsed().as_secs_f64();
-        println!("epoch {epoch}: {pairs:.0} pairs/s, {:.0} images/s ({values} values)", 2.0 * pairs);
+        println!(
+            "epoch {epoch}: {pairs:.0} pairs/s, {:.0} images/s ({values} values)",
+            2.0 * pairs
+        );
     }
     Ok(())
 }

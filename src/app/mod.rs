@@ -31,7 +31,8 @@ use clap::{CommandFactory, FromArgMatches};
 use flags::{Cli, Command};
 use std::process::ExitCode;
 
-/// Runs the program on the process's own arguments. Exit code 0: done, 1: the user can mend it, 2: our fault.
+/// Runs the program on the process's own arguments. Exit code 0: done, 1: the user can mend it, 2:
+/// our fault.
 pub fn main() -> ExitCode {
     let (words, notes) = flags::normalise(std::env::args());
     notes.iter().for_each(|note| eprintln!("note: {note}"));
@@ -49,23 +50,27 @@ pub fn main() -> ExitCode {
             return if e.use_stderr() { ExitCode::from(1) } else { ExitCode::SUCCESS };
         }
     };
-    let done = Cli::from_arg_matches(&matches).map_err(|e| crate::Error::Usage(e.to_string())).and_then(|cli| match cli.command {
-        Command::Train(args) => train::run(*args, matches.subcommand().map(|(_, m)| m)),
-        Command::Resume(args) => args.train().and_then(|args| train::run(args, matches.subcommand().map(|(_, m)| m))),
-        Command::Info(args) => info::run(&args),
-        Command::Translate(args) => translate::run(&args),
-        Command::Eval(args) => eval::run(&args),
-        Command::Import(args) => import::run(&args),
-        Command::Export(args) => export::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Compare(args) => report::run_compare(&args),
-        Command::Devices(args) => devices::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Tune(args) => tune::run(&args, matches.subcommand().map(|(_, m)| m)),
-        Command::Demo(args) => demo::run(&args),
-        Command::Prepare(args) => prepare::run(&args),
-        Command::Dev(args) => flags::dev(&args),
-    });
+    let done = Cli::from_arg_matches(&matches)
+        .map_err(|e| crate::Error::Usage(e.to_string()))
+        .and_then(|cli| match cli.command {
+            Command::Train(args) => train::run(*args, matches.subcommand().map(|(_, m)| m)),
+            Command::Resume(args) => {
+                args.train().and_then(|args| train::run(args, matches.subcommand().map(|(_, m)| m)))
+            }
+            Command::Info(args) => info::run(&args),
+            Command::Translate(args) => translate::run(&args),
+            Command::Eval(args) => eval::run(&args),
+            Command::Import(args) => import::run(&args),
+            Command::Export(args) => export::run(&args),
+            Command::Report(args) => report::run(&args),
+            Command::Compare(args) => report::run_compare(&args),
+            Command::Devices(args) => devices::run(&args),
+            Command::Bench(args) => bench::run(&args),
+            Command::Tune(args) => tune::run(&args, matches.subcommand().map(|(_, m)| m)),
+            Command::Demo(args) => demo::run(&args),
+            Command::Prepare(args) => prepare::run(&args),
+            Command::Dev(args) => flags::dev(&args),
+        });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
@@ -92,5 +97,9 @@ fn gpu_with(adapter: Option<&str>, family: Option<&str>) -> Result<Gpu> {
         Some("workgroup") => Some(Family::Workgroup),
         _ => None,
     };
-    pollster::block_on(Gpu::request(&Request { adapter: adapter.map(String::from), family, ..Request::default() }))
+    pollster::block_on(Gpu::request(&Request {
+        adapter: adapter.map(String::from),
+        family,
+        ..Request::default()
+    }))
 }

@@ -1,4 +1,5 @@
-//! The driver's compiled pipelines, kept in the user's cache folder. Whatever is wrong with file or folder, the program goes on without.
+//! The driver's compiled pipelines, kept in the user's cache folder. Whatever is wrong with file or
+//! folder, the program goes on without.
 
 use crate::gpu::Gpu;
 use crate::io::{cache_dir, create_dir, write_aside};
@@ -21,11 +22,12 @@ pub(super) struct Kept {
 impl Kept {
     /// Has the device begin with what its file holds.
     pub fn open(gpu: &Gpu) -> Kept {
-        let path = cache_dir().zip(gpu.pipeline_cache_key()).map(|(folder, key)| folder.join(name(&key)));
+        let path =
+            cache_dir().zip(gpu.pipeline_cache_key()).map(|(folder, key)| folder.join(name(&key)));
         let data = path.as_deref().and_then(read);
         if path.is_some() {
-            // SAFETY: the digest says that these are the bytes that were saved, for this adapter, driver and version by the file's name.
-            // A cache that cannot be opened is none.
+            // SAFETY: the digest says that these are the bytes that were saved, for this adapter,
+            // driver and version by the file's name. A cache that cannot be opened is none.
             let _ = unsafe { gpu.open_pipeline_cache(data.as_deref()) };
         }
         Kept { gpu: gpu.clone(), path, data }
@@ -33,7 +35,9 @@ impl Kept {
 
     /// Writes the file if there is something new for it. Of two processes the last wins.
     pub fn save(&self) {
-        let Some((path, data)) = self.path.as_ref().zip(self.gpu.pipeline_cache_data()) else { return };
+        let Some((path, data)) = self.path.as_ref().zip(self.gpu.pipeline_cache_data()) else {
+            return;
+        };
         if self.data.as_ref() != Some(&data)
             && let Some(folder) = path.parent()
         {
@@ -61,7 +65,11 @@ fn decode(file: &[u8]) -> Option<&[u8]> {
 /// What a file holds. One that is not whole is removed.
 fn read(path: &Path) -> Option<Vec<u8>> {
     let bytes = std::fs::metadata(path).ok()?.len();
-    let data = if bytes > MOST_BYTES { None } else { decode(&std::fs::read(path).ok()?).map(<[u8]>::to_vec) };
+    let data = if bytes > MOST_BYTES {
+        None
+    } else {
+        decode(&std::fs::read(path).ok()?).map(<[u8]>::to_vec)
+    };
     if data.is_none() {
         let _ = std::fs::remove_file(path);
     }
@@ -83,7 +91,15 @@ mod tests {
         let mut flipped = whole.clone();
         *flipped.last_mut().unwrap() ^= 1;
         let longer = [&whole[..], b"!"].concat();
-        for wrong in [&whole[..whole.len() - 1], &whole[..MAGIC.len() + 5], &whole[..3], b"", b"garbage", &flipped, &longer] {
+        for wrong in [
+            &whole[..whole.len() - 1],
+            &whole[..MAGIC.len() + 5],
+            &whole[..3],
+            b"",
+            b"garbage",
+            &flipped,
+            &longer,
+        ] {
             std::fs::write(&path, wrong).unwrap();
             assert_eq!(read(&path), None);
             assert!(!path.exists(), "a file of {} bytes stays", wrong.len());

@@ -1,4 +1,5 @@
-//! How near results are to their targets, picture by picture: what `eval` prints and what a training's validation keeps.
+//! How near results are to their targets, picture by picture: what `eval` prints and what a
+//! training's validation keeps.
 
 use crate::error::{Error, Result};
 use crate::io::{Picture, metrics};
@@ -18,7 +19,8 @@ impl Row {
     /// Measures a result; `path` names it.
     pub fn new(path: &Path, result: &Picture, target: &Picture) -> Result<Row> {
         let named = |e: Error| Error::file(path, e.to_string());
-        let [l1, psnr, ssim] = [metrics::l1::<u8>, metrics::psnr, metrics::ssim].map(|metric| metric(result, target).map_err(named));
+        let [l1, psnr, ssim] = [metrics::l1::<u8>, metrics::psnr, metrics::ssim]
+            .map(|metric| metric(result, target).map_err(named));
         Ok(Row::of(path, [l1?, psnr?, ssim?]))
     }
 
@@ -51,12 +53,18 @@ pub(super) fn table(rows: &[Row], worst: usize) -> String {
     let shown = &worst_first(rows)[..worst.min(rows.len())];
     let width = shown.iter().map(|i| rows[*i].name.chars().count()).max().unwrap_or(0).max(8);
     let mut text = format!("{:width$}  {:>8}  {:>9}  {:>7}\n", "picture", "L1", "PSNR", "SSIM");
-    let mut line = |r: &Row| text += &format!("{:width$}  {:>8.5}  {:>6.2} dB  {:>7.4}\n", r.name, r.l1, r.psnr, r.ssim);
+    let mut line = |r: &Row| {
+        text += &format!("{:width$}  {:>8.5}  {:>6.2} dB  {:>7.4}\n", r.name, r.l1, r.psnr, r.ssim)
+    };
     shown.iter().for_each(|i| line(&rows[*i]));
     let left_out = rows.len() - shown.len();
     line(&Row { name: "mean".into(), ..Row::mean(rows) });
     if left_out > 0 && worst > 0 {
-        text += &format!("the worst {} of {} pictures; --worst N shows more or fewer\n", shown.len(), rows.len());
+        text += &format!(
+            "the worst {} of {} pictures; --worst N shows more or fewer\n",
+            shown.len(),
+            rows.len()
+        );
     } else {
         text += &format!("{} pictures\n", rows.len());
     }
@@ -73,7 +81,8 @@ mod tests {
 
     #[test]
     fn the_worst_come_first_and_the_mean_is_of_all() {
-        let row = |name: &str, l1: f64| Row { name: name.into(), l1, psnr: f64::INFINITY, ssim: 1.0 };
+        let row =
+            |name: &str, l1: f64| Row { name: name.into(), l1, psnr: f64::INFINITY, ssim: 1.0 };
         let rows = [row("a", 0.1), row("b", 0.3), row("c", 0.2), row("d", 0.3)];
         assert_eq!(worst_first(&rows), [1, 3, 2, 0]);
         let text = table(&rows, 2);

@@ -1,4 +1,5 @@
-//! Between the choice of a device and the first step: a line of progress, and compiled kernels kept from run to run.
+//! Between the choice of a device and the first step: a line of progress, and compiled kernels kept
+//! from run to run.
 
 use super::pipelines::Kept;
 use crate::gpu::Gpu;
@@ -41,6 +42,7 @@ fn line(total: u64) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} kernels compiled").expect("a valid template");
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} kernels compiled")
+        .expect("a valid template");
     ProgressBar::new(total).with_style(style)
 }

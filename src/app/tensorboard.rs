@@ -1,7 +1,9 @@
-//! TensorBoard's event files: records of a protocol buffer each. What is needed of both formats is little enough to be written here.
+//! TensorBoard's event files: records of a protocol buffer each. What is needed of both formats is
+//! little enough to be written here.
 //!
-//! A record is the length (u64), a checksum of it, the bytes, a checksum of them; all little-endian, checksums are CRC-32C, rotated and
-//! offset. The messages are Event and Summary of tensorflow/core; the numbers below are their fields'.
+//! A record is the length (u64), a checksum of it, the bytes, a checksum of them; all
+//! little-endian, checksums are CRC-32C, rotated and offset. The messages are Event and Summary of
+//! tensorflow/core; the numbers below are their fields'.
 
 use crate::error::{Error, Result};
 use crate::io::{Picture, create_dir};
@@ -18,11 +20,17 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Begins a file in a folder, for a run that stands at `step`: what other files there say of later steps counts no more.
+    /// Begins a file in a folder, for a run that stands at `step`: what other files there say of
+    /// later steps counts no more.
     pub fn open(folder: &Path, step: u64) -> Result<Board> {
         create_dir(folder)?;
-        let path = folder.join(format!("events.out.tfevents.{:010}.{}.pixtape", now() as u64, std::process::id()));
-        let file = File::create(&path).map_err(|e| Error::file(&path, format!("cannot be written: {e}")))?;
+        let path = folder.join(format!(
+            "events.out.tfevents.{:010}.{}.pixtape",
+            now() as u64,
+            std::process::id()
+        ));
+        let file = File::create(&path)
+            .map_err(|e| Error::file(&path, format!("cannot be written: {e}")))?;
         let mut board = Board { path, file: BufWriter::new(file) };
         let mut version = Message::event(now(), 0);
         version.bytes_field(3, b"brain.Event:2");
@@ -42,7 +50,8 @@ impl Board {
     /// A picture of a step, from a PNG file.
     pub fn picture(&mut self, step: u64, tag: &str, png: &Path) -> Result<()> {
         let (width, height) = Picture::dimensions(png)?;
-        let bytes = std::fs::read(png).map_err(|e| Error::file(png, format!("cannot be read: {e}")))?;
+        let bytes =
+            std::fs::read(png).map_err(|e| Error::file(png, format!("cannot be read: {e}")))?;
         let mut image = Message::default();
         image.number_field(1, height.into());
         image.number_field(2, width.into());
@@ -65,7 +74,9 @@ impl Board {
     }
 
     fn write(&mut self, message: Message) -> Result<()> {
-        self.file.write_all(&record(&message.0)).map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
+        self.file
+            .write_all(&record(&message.0))
+            .map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
     }
 }
 
@@ -133,7 +144,8 @@ fn masked(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), reflected; pictures are small, so bit by bit through a table of one byte is fast enough.
+/// CRC-32C (Castagnoli), reflected; pictures are small, so bit by bit through a table of one byte
+/// is fast enough.
 fn crc32c(bytes: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -163,11 +175,14 @@ mod tests {
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
     }
 
-    /// The bytes of tensorboard 2.21: `RecordWriter(f).write(Event(wall_time=1.5, step=300, summary=Summary(value=[Summary.Value(tag="G_L1",
-    /// simple_value=0.25), Summary.Value(tag="D_real", simple_value=-3)])).SerializeToString())`.
+    /// The bytes of tensorboard 2.21:
+    /// `RecordWriter(f).write(Event(wall_time=1.5, step=300, summary=Summary(value=[Summary.Value(tag="G_L1", simple_value=0.25), Summary.Value(tag="D_real", simple_value=-3)])).SerializeToString())`.
     #[test]
     fn a_record_has_the_bytes_that_tensorboard_writes() {
-        let hex: String = record(&scalars(1.5, 300, &[("G_L1", 0.25), ("D_real", -3.0)]).0).iter().map(|b| format!("{b:02x}")).collect();
+        let hex: String = record(&scalars(1.5, 300, &[("G_L1", 0.25), ("D_real", -3.0)]).0)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
         assert_eq!(hex, EXPECTED);
     }
 

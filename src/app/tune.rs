@@ -43,12 +43,17 @@ impl fmt::Display for Tuned {
         match self.known {
             0 => f.write_str("built-in rule"),
             known if known == self.all => write!(f, "all {known} passes {}", self.source),
-            known => write!(f, "{known} of {} passes {}, the others by the built-in rule", self.all, self.source),
+            known => write!(
+                f,
+                "{known} of {} passes {}, the others by the built-in rule",
+                self.all, self.source
+            ),
         }
     }
 }
 
-/// What `--tune` says for the problems of a plan. `measures`: what is missing may be measured on a GPU.
+/// What `--tune` says for the problems of a plan. `measures`: what is missing may be measured on a
+/// GPU.
 pub(super) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) -> Result<Tuned> {
     let mut tuning = Tuning::new(gpu.family())?;
     let (file, source) = match wish {
@@ -57,7 +62,11 @@ pub(super) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) ->
             let file = TuningFile::read(path)?;
             let family = gpu.family().to_string();
             if file.identity.family != family {
-                let message = format!("is for {} kernels, {} takes {family}; make one here with pixtape tune --out", file.identity.family, gpu.name());
+                let message = format!(
+                    "is for {} kernels, {} takes {family}; make one here with pixtape tune --out",
+                    file.identity.family,
+                    gpu.name()
+                );
                 return Err(Error::file(path, message));
             }
             (Some(file), "from the file")
@@ -70,12 +79,17 @@ pub(super) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) ->
             if *wish == Tune::Auto && measures && !gpu.is_software() && !left.is_empty() {
                 let new = measured(gpu, &left, budget(gpu))?.map(|(file, _)| file);
                 let entries = new.into_iter().flat_map(|f| f.entries);
-                file.get_or_insert_with(|| TuningFile::new(Identity::of(gpu))).entries.extend(entries);
+                file.get_or_insert_with(|| TuningFile::new(Identity::of(gpu)))
+                    .entries
+                    .extend(entries);
             }
             (file, "as measured")
         }
     };
-    let known = loads.iter().filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning))).count();
+    let known = loads
+        .iter()
+        .filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning)))
+        .count();
     Ok(Tuned { tuning: Arc::new(tuning), known, all: loads.len(), source })
 }
 
@@ -88,10 +102,16 @@ pub(super) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Resu
     let file = RunFolder::tuning(run)?;
     let family = gpu.family().to_string();
     if let Some(other) = file.as_ref().filter(|f| f.identity.family != family) {
-        eprintln!("note: the run's kernels are {}, this device takes {family}: the built-in rule chooses", other.identity.family);
+        eprintln!(
+            "note: the run's kernels are {}, this device takes {family}: the built-in rule chooses",
+            other.identity.family
+        );
     }
     let file = file.filter(|f| f.identity.family == family);
-    let known = loads.iter().filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning))).count();
+    let known = loads
+        .iter()
+        .filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning)))
+        .count();
     Ok(Tuned { tuning: Arc::new(tuning), known, all: loads.len(), source: "from the run" })
 }
 
@@ -125,7 +145,8 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
     if loads.is_empty() {
         return Ok(None);
     }
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} measuring kernels\n{msg}").expect("a valid template");
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} measuring kernels\n{msg}")
+        .expect("a valid template");
     let bar = ProgressBar::new(loads.len() as u64).with_style(style);
     let report = measure(gpu, loads, &Tuning::rule(gpu.family()), budget, &mut |done, _, name| {
         bar.set_position(done as u64);
@@ -141,7 +162,8 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
         Ok(path) => format!("kept in {}", path.display()),
         Err(e) => format!("not kept: {e}"),
     };
-    let left = if report.left > 0 { format!(", {} not reached", report.left) } else { String::new() };
+    let left =
+        if report.left > 0 { format!(", {} not reached", report.left) } else { String::new() };
     eprintln!("measured {} passes in {:.1} s{left}; {kept}", report.choices.len(), report.seconds);
     Ok(Some((file, report)))
 }
@@ -189,13 +211,21 @@ pub(super) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
     Ok(())
 }
 
-/// The table: what was chosen, what that takes, what the rule would have taken; what is most to a step first.
+/// The table: what was chosen, what that takes, what the rule would have taken; what is most to a
+/// step first.
 fn print(gpu: &Gpu, loads: &[Load], file: &TuningFile, rule: &Tuning) {
     println!("{} ({} kernels)", gpu.name(), gpu.family());
-    println!("{:>9} {:>9} {:>6} {:>5}  {:<28} {:<28} problem", "ms", "rule's ms", "gain", "times", "variant", "rule's");
+    println!(
+        "{:>9} {:>9} {:>6} {:>5}  {:<28} {:<28} problem",
+        "ms", "rule's ms", "gain", "times", "variant", "rule's"
+    );
     let (mut sum, mut rule_sum, mut unknown) = (0.0, 0.0, 0);
     for load in loads {
-        let Some(entry) = file.entries.get(&load.problem.to_string()).filter(|e| e.variant.fits(&load.problem, gpu.family())) else {
+        let Some(entry) = file
+            .entries
+            .get(&load.problem.to_string())
+            .filter(|e| e.variant.fits(&load.problem, gpu.family()))
+        else {
             unknown += 1;
             continue;
         };
@@ -208,14 +238,29 @@ fn print(gpu: &Gpu, loads: &[Load], file: &TuningFile, rule: &Tuning) {
         let number = |ms: Option<f64>| ms.map_or("-".into(), |ms| format!("{ms:.4}"));
         let gain = time.zip(rule_time).map_or("-".into(), |(t, r)| format!("{:.2}x", r / t));
         let chosen = entry.variant.to_string();
-        let rules = Some(rule.choose(&load.problem).to_string()).filter(|r| *r != chosen).unwrap_or("the same".into());
-        println!("{:>9} {:>9} {gain:>6} {:>5}  {chosen:<28} {rules:<28} {}", number(time), number(rule_time), load.uses, load.problem);
+        let rules = Some(rule.choose(&load.problem).to_string())
+            .filter(|r| *r != chosen)
+            .unwrap_or("the same".into());
+        println!(
+            "{:>9} {:>9} {gain:>6} {:>5}  {chosen:<28} {rules:<28} {}",
+            number(time),
+            number(rule_time),
+            load.uses,
+            load.problem
+        );
     }
     if sum > 0.0 {
-        println!("convolutions of a step: {sum:.3} ms, by the rule {rule_sum:.3} ms ({:.2}x)", rule_sum / sum);
+        println!(
+            "convolutions of a step: {sum:.3} ms, by the rule {rule_sum:.3} ms ({:.2}x)",
+            rule_sum / sum
+        );
     }
     if unknown > 0 {
-        println!("{unknown} of {} passes not measured: the built-in rule chooses; a larger --seconds reaches them", loads.len());
+        println!(
+            "{unknown} of {} passes not measured: the built-in rule chooses; a larger --seconds \
+             reaches them",
+            loads.len()
+        );
     }
 }
 
@@ -225,7 +270,12 @@ fn show() -> Result<()> {
     for Cached { path, written, file } in &all {
         let date = written.map_or("?".into(), date);
         match file {
-            Ok(file) => println!("{date}  {:>4} passes  {}\n    {}", file.entries.len(), file.identity, path.display()),
+            Ok(file) => println!(
+                "{date}  {:>4} passes  {}\n    {}",
+                file.entries.len(),
+                file.identity,
+                path.display()
+            ),
             Err(e) => println!("{date}  broken: {e}"),
         }
     }
@@ -259,7 +309,11 @@ mod tests {
 
     #[test]
     fn days_have_their_dates() {
-        let on = |days: u64| date(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * days + 86_399));
-        assert_eq!([on(0), on(58), on(59), on(11_016), on(20_781)], ["1970-01-01", "1970-02-28", "1970-03-01", "2000-02-29", "2026-11-24"]);
+        let on =
+            |days: u64| date(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * days + 86_399));
+        assert_eq!(
+            [on(0), on(58), on(59), on(11_016), on(20_781)],
+            ["1970-01-01", "1970-02-28", "1970-03-01", "2000-02-29", "2026-11-24"]
+        );
     }
 }

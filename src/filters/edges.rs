@@ -1,4 +1,5 @@
-//! Pictures to edge maps: Canny's detector, thinned, without specks. Not HED, which the edges data sets of the paper were made with.
+//! Pictures to edge maps: Canny's detector, thinned, without specks. Not HED, which the edges data
+//! sets of the paper were made with.
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -8,7 +9,8 @@ use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use std::sync::OnceLock;
 
-/// Iterations of thinning that are recorded at once: lines of maxima are rarely wider than three pixels.
+/// Iterations of thinning that are recorded at once: lines of maxima are rarely wider than three
+/// pixels.
 const THINNING: u32 = 4;
 
 /// How edges are found.
@@ -16,8 +18,8 @@ const THINNING: u32 = 4;
 pub struct EdgeOptions {
     /// Standard deviation of the blur before, in pixels; 0: none, at most 4.
     pub sigma: f32,
-    /// Least gradient of a weak edge, by Sobel's filters on brightness from 0 to 1: a step of 1 across has 4. Weak edges count where they
-    /// touch a strong one.
+    /// Least gradient of a weak edge, by Sobel's filters on brightness from 0 to 1: a step of 1
+    /// across has 4. Weak edges count where they touch a strong one.
     pub low: f32,
     /// Least gradient of a strong edge.
     pub high: f32,
@@ -34,16 +36,23 @@ impl Default for EdgeOptions {
 impl EdgeOptions {
     fn check(&self) -> Result<()> {
         if !(0.0..=4.0).contains(&self.sigma) {
-            return Err(Error::Usage(format!("--sigma {}: a blur from 0 (none) to 4 pixels", self.sigma)));
+            return Err(Error::Usage(format!(
+                "--sigma {}: a blur from 0 (none) to 4 pixels",
+                self.sigma
+            )));
         }
         if !(self.low > 0.0 && self.low <= self.high && self.high.is_finite()) {
-            return Err(Error::Usage(format!("--low {} and --high {}: both above 0, low not above high", self.low, self.high)));
+            return Err(Error::Usage(format!(
+                "--low {} and --high {}: both above 0, low not above high",
+                self.low, self.high
+            )));
         }
         Ok(())
     }
 }
 
-/// What a program of the filter leaves: the picture, the lines before specks are dropped, and whether thinning went on to the end.
+/// What a program of the filter leaves: the picture, the lines before specks are dropped, and
+/// whether thinning went on to the end.
 #[derive(Debug)]
 struct Pass {
     program: Program,
@@ -69,10 +78,18 @@ impl EdgeFilter {
     ///
     /// # Errors
     /// [`Error::Usage`] for options out of range or other channels, and what the device reports.
-    pub fn new(gpu: &Gpu, (width, height): (u32, u32), channels: u32, options: EdgeOptions) -> Result<EdgeFilter> {
+    pub fn new(
+        gpu: &Gpu,
+        (width, height): (u32, u32),
+        channels: u32,
+        options: EdgeOptions,
+    ) -> Result<EdgeFilter> {
         options.check()?;
         if !matches!(channels, 1 | 3) || width == 0 || height == 0 {
-            return Err(Error::Usage(format!("edges of a picture of {width}x{height}x{channels}: 1 (gray) or 3 (RGB) channels, sides above 0")));
+            return Err(Error::Usage(format!(
+                "edges of a picture of {width}x{height}x{channels}: 1 (gray) or 3 (RGB) channels, \
+                 sides above 0"
+            )));
         }
         let mut tape = Tape::new();
         tape.scope("edges");
@@ -89,7 +106,13 @@ impl EdgeFilter {
         let classes = tape.non_maximum(gradient, 2.0 * options.low, 2.0 * options.high)?;
         let edges = tape.components(classes, 2.0, 1)?;
         let first = finish(tape, gpu, input, edges, options.min_pixels)?;
-        Ok(EdgeFilter { gpu: gpu.clone(), options, size: (width, height), first, further: OnceLock::new() })
+        Ok(EdgeFilter {
+            gpu: gpu.clone(),
+            options,
+            size: (width, height),
+            first,
+            further: OnceLock::new(),
+        })
     }
 
     /// The program that does it all, but for lines that are still too wide.
@@ -97,7 +120,8 @@ impl EdgeFilter {
         &self.first.program
     }
 
-    /// Bytes `[height, width, channels]` to bytes `[height, width]`: black lines (0) on white (255).
+    /// Bytes `[height, width, channels]` to bytes `[height, width]`: black lines (0) on white
+    /// (255).
     ///
     /// # Errors
     /// [`Error::Usage`] for too many bytes, and what the device reports.
@@ -105,8 +129,8 @@ impl EdgeFilter {
         self.run_from(&self.first, picture).await
     }
 
-    /// A drawing, bytes `[height, width]`, dark lines on a bright ground, to lines of one pixel, without specks: what [`EdgeFilter::run`]
-    /// does to the edges that it found.
+    /// A drawing, bytes `[height, width]`, dark lines on a bright ground, to lines of one pixel,
+    /// without specks: what [`EdgeFilter::run`] does to the edges that it found.
     ///
     /// # Errors
     /// As [`EdgeFilter::run`].
@@ -147,14 +171,22 @@ impl EdgeFilter {
 }
 
 /// Thinning, specks dropped, black on white.
-fn finish(mut tape: Tape, gpu: &Gpu, input: Tensor, edges: Tensor, min_pixels: u32) -> Result<Pass> {
+fn finish(
+    mut tape: Tape,
+    gpu: &Gpu,
+    input: Tensor,
+    edges: Tensor,
+    min_pixels: u32,
+) -> Result<Pass> {
     let before = tape.thin(edges, THINNING)?;
     let thinned = tape.thin(before, 1)?;
     let changed = tape.l1(before, thinned)?;
     let kept = tape.components(thinned, 1.0, min_pixels)?;
     let [picture, lines] = [draw(&mut tape, kept)?, draw(&mut tape, thinned)?];
     let store = Store::new();
-    let program = Plan::new(&tape, &store, &[picture, lines, changed], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)?;
+    let program =
+        Plan::new(&tape, &store, &[picture, lines, changed], gpu.family(), PlanOptions::default())?
+            .prepare(gpu, &store)?;
     Ok(Pass { program, input, picture, lines, changed })
 }
 

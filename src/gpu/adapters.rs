@@ -6,12 +6,14 @@ use crate::error::{Error, Result};
 /// What [`super::Gpu::request`] looks for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// An index into the list of `pixtape devices`, or part of a name (backend included: `vulkan`, `gl llvmpipe`).
-    /// `None` reads `PIXTAPE_ADAPTER`, and takes the best adapter if that is not set.
+    /// An index into the list of `pixtape devices`, or part of a name (backend included: `vulkan`,
+    /// `gl llvmpipe`). `None` reads `PIXTAPE_ADAPTER`, and takes the best adapter if that is not
+    /// set.
     pub adapter: Option<String>,
     /// Ask for nothing beyond WebGPU's default limits and no feature.
     pub portable: bool,
-    /// Keep naga's run-time checks in the shaders (bounds, loops, divisions). `PIXTAPE_CHECKED` sets it too.
+    /// Keep naga's run-time checks in the shaders (bounds, loops, divisions). `PIXTAPE_CHECKED`
+    /// sets it too.
     pub checked: bool,
     /// Use this tile in place of the one that suits the device.
     pub family: Option<Family>,
@@ -39,9 +41,18 @@ pub(super) fn wanted_features() -> wgpu::Features {
 }
 
 /// A device with these features and limits.
-pub(super) fn descriptor(required_features: wgpu::Features, required_limits: wgpu::Limits) -> wgpu::DeviceDescriptor<'static> {
+pub(super) fn descriptor(
+    required_features: wgpu::Features,
+    required_limits: wgpu::Limits,
+) -> wgpu::DeviceDescriptor<'static> {
     let memory_hints = wgpu::MemoryHints::MemoryUsage;
-    wgpu::DeviceDescriptor { label: Some("pixtape"), required_features, required_limits, memory_hints, ..Default::default() }
+    wgpu::DeviceDescriptor {
+        label: Some("pixtape"),
+        required_features,
+        required_limits,
+        memory_hints,
+        ..Default::default()
+    }
 }
 
 /// Backend and name, the text that `--adapter` is held against.
@@ -62,7 +73,8 @@ pub async fn adapters() -> Vec<AdapterReport> {
 fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     let info = adapter.get_info();
     let limits = adapter.limits();
-    let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    let compute =
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
     let usable = compute && require_limits(&info.name, &limits).is_ok();
     AdapterReport { index, limits, features: adapter.features(), usable, info }
 }
@@ -89,23 +101,40 @@ pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
     if found.is_empty() {
         return Err(Error::Adapter(no_adapter()));
     }
-    let asked = request.adapter.clone().or_else(|| std::env::var("PIXTAPE_ADAPTER").ok()).filter(|a| !a.is_empty());
+    let asked = request
+        .adapter
+        .clone()
+        .or_else(|| std::env::var("PIXTAPE_ADAPTER").ok())
+        .filter(|a| !a.is_empty());
     let at = match &asked {
         None => found.iter().enumerate().position(|(i, a)| report(i, a).usable),
         Some(asked) => match asked.parse::<usize>() {
             Ok(index) => (index < found.len()).then_some(index),
             Err(_) => {
                 let words = asked.to_lowercase();
-                found.iter().position(|a| display_name(&a.get_info()).to_lowercase().contains(&words))
+                found
+                    .iter()
+                    .position(|a| display_name(&a.get_info()).to_lowercase().contains(&words))
             }
         },
     };
-    let list = || found.iter().enumerate().map(|(i, a)| format!("{i} {}", display_name(&a.get_info()))).collect::<Vec<_>>().join(", ");
+    let list = || {
+        found
+            .iter()
+            .enumerate()
+            .map(|(i, a)| format!("{i} {}", display_name(&a.get_info())))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match at {
         Some(at) => Ok(found.swap_remove(at)),
         None => Err(Error::Adapter(match asked {
             Some(asked) => format!("--adapter {asked}: no such adapter; there are: {}", list()),
-            None => format!("no adapter runs compute shaders within WebGPU's default limits; there are: {}; {}", list(), package_hint()),
+            None => format!(
+                "no adapter runs compute shaders within WebGPU's default limits; there are: {}; {}",
+                list(),
+                package_hint()
+            ),
         })),
     }
 }
@@ -120,7 +149,8 @@ fn package_hint() -> &'static str {
     } else if cfg!(windows) {
         "install the graphics card's driver (Windows 10 and later bring a software one, WARP)"
     } else {
-        "install the graphics card's Vulkan driver, or a software one: package mesa-vulkan-drivers (Debian, Ubuntu, Fedora), vulkan-swrast (Arch)"
+        "install the graphics card's Vulkan driver, or a software one: package \
+         mesa-vulkan-drivers (Debian, Ubuntu, Fedora), vulkan-swrast (Arch)"
     }
 }
 
@@ -129,11 +159,27 @@ pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
     let needed = wgpu::Limits::default();
     let rows = [
         ("storage buffers a stage", u64::from(limits.max_storage_buffers_per_shader_stage), 6),
-        ("bytes a storage binding", limits.max_storage_buffer_binding_size, needed.max_storage_buffer_binding_size),
+        (
+            "bytes a storage binding",
+            limits.max_storage_buffer_binding_size,
+            needed.max_storage_buffer_binding_size,
+        ),
         ("bytes a buffer", limits.max_buffer_size, super::MAX_BINDING),
-        ("invocations a workgroup", u64::from(limits.max_compute_invocations_per_workgroup), u64::from(needed.max_compute_invocations_per_workgroup)),
-        ("bytes of workgroup memory", u64::from(limits.max_compute_workgroup_storage_size), u64::from(needed.max_compute_workgroup_storage_size)),
-        ("workgroups a dimension", u64::from(limits.max_compute_workgroups_per_dimension), u64::from(needed.max_compute_workgroups_per_dimension)),
+        (
+            "invocations a workgroup",
+            u64::from(limits.max_compute_invocations_per_workgroup),
+            u64::from(needed.max_compute_invocations_per_workgroup),
+        ),
+        (
+            "bytes of workgroup memory",
+            u64::from(limits.max_compute_workgroup_storage_size),
+            u64::from(needed.max_compute_workgroup_storage_size),
+        ),
+        (
+            "workgroups a dimension",
+            u64::from(limits.max_compute_workgroups_per_dimension),
+            u64::from(needed.max_compute_workgroups_per_dimension),
+        ),
     ];
     for (what, available, needed) in rows {
         if available < needed {
@@ -141,7 +187,9 @@ pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
                 what: format!("pixtape on {name}"),
                 needed: format!("{needed} {what}"),
                 available: available.to_string(),
-                hint: "choose another adapter (pixtape devices lists them), or make the device with larger limits".into(),
+                hint: "choose another adapter (pixtape devices lists them), or make the device \
+                       with larger limits"
+                    .into(),
             });
         }
     }

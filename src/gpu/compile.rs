@@ -1,11 +1,13 @@
-//! Kernels become pipelines: one by one, several at once, and out of a cache that outlives the process.
+//! Kernels become pipelines: one by one, several at once, and out of a cache that outlives the
+//! process.
 
 use super::{Gpu, Kernel, Pipeline};
 use crate::error::Result;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// More threads than this gain nothing: a net has a few dozen kernels, and some drivers take gigabytes for one.
+/// More threads than this gain nothing: a net has a few dozen kernels, and some drivers take
+/// gigabytes for one.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) const MOST_THREADS: usize = 8;
 
@@ -13,7 +15,8 @@ impl Gpu {
     /// The pipeline of a kernel, compiled at the first call and shared by every node that uses it.
     ///
     /// # Errors
-    /// [`crate::Error::Validation`] with file and line if the shader is refused, [`crate::Error::Limit`] if it needs more than the device has.
+    /// [`crate::Error::Validation`] with file and line if the shader is refused,
+    /// [`crate::Error::Limit`] if it needs more than the device has.
     pub fn pipeline(&self, kernel: &Kernel) -> Result<Arc<Pipeline>> {
         if let Some(found) = self.inner.pipelines.lock().unwrap().get(kernel) {
             return Ok(found.clone());
@@ -28,24 +31,33 @@ impl Gpu {
         self.inner.pipelines.lock().unwrap().len()
     }
 
-    /// Whether the driver leaves the work of compiling to a pipeline's first dispatch: lavapipe does.
+    /// Whether the driver leaves the work of compiling to a pipeline's first dispatch: lavapipe
+    /// does.
     pub(crate) fn compiles_late(&self) -> bool {
         self.is_software() && !self.is_gl()
     }
 
     /// Whether a kernel's pipeline is there, and, if `warm` is asked for, has been run.
     pub(crate) fn is_compiled(&self, kernel: &Kernel, warm: bool) -> bool {
-        self.inner.pipelines.lock().unwrap().get(kernel).is_some_and(|p| !warm || p.warm.load(Ordering::Relaxed))
+        self.inner
+            .pipelines
+            .lock()
+            .unwrap()
+            .get(kernel)
+            .is_some_and(|p| !warm || p.warm.load(Ordering::Relaxed))
     }
 
-    /// Compiles kernels, on several threads where the device can, and calls `ready` in this one as each pipeline comes.
+    /// Compiles kernels, on several threads where the device can, and calls `ready` in this one as
+    /// each pipeline comes.
     ///
     /// # Errors
     /// As [`Gpu::pipeline`], of the first kernel in the list that fails.
     pub(crate) fn compile(&self, kernels: &[&Kernel], mut ready: impl FnMut()) -> Result<()> {
         #[cfg(not(target_arch = "wasm32"))]
         {
-            let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS)).min(kernels.len());
+            let threads = std::thread::available_parallelism()
+                .map_or(1, |n| n.get().min(MOST_THREADS))
+                .min(kernels.len());
             if threads > 1 && !self.is_gl() {
                 return self.compile_on(threads, kernels, ready);
             }
@@ -54,7 +66,12 @@ impl Gpu {
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    fn compile_on(&self, threads: usize, kernels: &[&Kernel], mut ready: impl FnMut()) -> Result<()> {
+    fn compile_on(
+        &self,
+        threads: usize,
+        kernels: &[&Kernel],
+        mut ready: impl FnMut(),
+    ) -> Result<()> {
         use std::sync::atomic::AtomicUsize;
         let next = AtomicUsize::new(0);
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -76,7 +93,8 @@ impl Gpu {
                 match made {
                     Ok(_) if failed.is_none() => ready(),
                     Ok(_) => {}
-                    // Kernels are begun in order, so the first that fails is always among those begun.
+                    // Kernels are begun in order, so the first that fails is always among those
+                    // begun.
                     Err(e) => {
                         next.store(kernels.len(), Ordering::Relaxed);
                         failed = failed.filter(|(first, _)| *first < at).or(Some((at, e)));
@@ -87,31 +105,40 @@ impl Gpu {
         })
     }
 
-    /// What a pipeline cache of this device is kept under: adapter, driver and our version. `None` where there is none to keep.
+    /// What a pipeline cache of this device is kept under: adapter, driver and our version. `None`
+    /// where there is none to keep.
     pub fn pipeline_cache_key(&self) -> Option<String> {
         if !self.device().features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
         let key = wgpu::util::pipeline_cache_key(self.info())?;
-        Some([&key, &self.info().driver, &self.info().driver_info, env!("CARGO_PKG_VERSION")].join(" "))
+        Some(
+            [&key, &self.info().driver, &self.info().driver_info, env!("CARGO_PKG_VERSION")]
+                .join(" "),
+        )
     }
 
-    /// Has the driver look in a cache before it compiles, and put there what it compiles: an empty one, or what
-    /// [`Gpu::pipeline_cache_data`] once gave. The driver looks through `data` and falls back to an empty one. Does nothing the second
-    /// time, nor where the device has none ([`Gpu::pipeline_cache_key`]).
+    /// Has the driver look in a cache before it compiles, and put there what it compiles: an empty
+    /// one, or what [`Gpu::pipeline_cache_data`] once gave. The driver looks through `data` and
+    /// falls back to an empty one. Does nothing the second time, nor where the device has none
+    /// ([`Gpu::pipeline_cache_key`]).
     ///
     /// # Errors
     /// What the device reports.
     ///
     /// # Safety
-    /// `data` must have come from [`Gpu::pipeline_cache_data`], whole and unchanged: drivers trust most of it.
+    /// `data` must have come from [`Gpu::pipeline_cache_data`], whole and unchanged: drivers trust
+    /// most of it.
     pub unsafe fn open_pipeline_cache(&self, data: Option<&[u8]>) -> Result<()> {
         if self.inner.cache.get().is_some() || self.pipeline_cache_key().is_none() {
             return Ok(());
         }
-        let descriptor = wgpu::PipelineCacheDescriptor { label: Some("pixtape"), data, fallback: true };
+        let descriptor =
+            wgpu::PipelineCacheDescriptor { label: Some("pixtape"), data, fallback: true };
         // SAFETY: the caller's promise.
-        let cache = self.scoped("pipeline cache", || unsafe { self.device().create_pipeline_cache(&descriptor) })?;
+        let cache = self.scoped("pipeline cache", || unsafe {
+            self.device().create_pipeline_cache(&descriptor)
+        })?;
         let _ = self.inner.cache.set(cache);
         Ok(())
     }

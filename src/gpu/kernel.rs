@@ -1,4 +1,5 @@
-//! A kernel is a shader file, an entry point, a variant and its bindings; a pipeline is a kernel compiled.
+//! A kernel is a shader file, an entry point, a variant and its bindings; a pipeline is a kernel
+//! compiled.
 
 use super::Gpu;
 use crate::error::{Error, Result};
@@ -49,7 +50,8 @@ impl Kernel {
     }
 }
 
-/// A compiled kernel. Group 0 holds the storage bindings, group 1 the parameters (binding 0, dynamic offset) and the step (binding 1).
+/// A compiled kernel. Group 0 holds the storage bindings, group 1 the parameters (binding 0,
+/// dynamic offset) and the step (binding 1).
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,
@@ -63,11 +65,20 @@ pub(crate) const PARAMS_BYTES: u64 = 256;
 /// Bytes of the step uniform.
 pub(crate) const STEP_BYTES: u64 = 256;
 
-fn layout_entry(binding: u32, ty: wgpu::BufferBindingType, dynamic: bool, bytes: u64) -> wgpu::BindGroupLayoutEntry {
+fn layout_entry(
+    binding: u32,
+    ty: wgpu::BufferBindingType,
+    dynamic: bool,
+    bytes: u64,
+) -> wgpu::BindGroupLayoutEntry {
     wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: dynamic, min_binding_size: std::num::NonZeroU64::new(bytes) },
+        ty: wgpu::BindingType::Buffer {
+            ty,
+            has_dynamic_offset: dynamic,
+            min_binding_size: std::num::NonZeroU64::new(bytes),
+        },
         count: None,
     }
 }
@@ -76,7 +87,10 @@ fn layout_entry(binding: u32, ty: wgpu::BufferBindingType, dynamic: bool, bytes:
 pub(crate) fn uniform_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some("params and step"),
-        entries: &[layout_entry(0, wgpu::BufferBindingType::Uniform, true, PARAMS_BYTES), layout_entry(1, wgpu::BufferBindingType::Uniform, false, STEP_BYTES)],
+        entries: &[
+            layout_entry(0, wgpu::BufferBindingType::Uniform, true, PARAMS_BYTES),
+            layout_entry(1, wgpu::BufferBindingType::Uniform, false, STEP_BYTES),
+        ],
     })
 }
 
@@ -88,20 +102,39 @@ impl Pipeline {
         let made = gpu.scoped(&label, || {
             let entries: Vec<_> = (0..)
                 .zip(&kernel.bindings)
-                .map(|(at, (_, access))| layout_entry(at, wgpu::BufferBindingType::Storage { read_only: *access == Access::Read }, false, 0))
+                .map(|(at, (_, access))| {
+                    layout_entry(
+                        at,
+                        wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+                        false,
+                        0,
+                    )
+                })
                 .collect();
-            let storage = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+            let storage = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(&label),
+                entries: &entries,
+            });
             let uniforms = uniform_layout(device);
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(&label),
                 bind_group_layouts: &[Some(&storage), Some(&uniforms)],
                 immediate_size: 0,
             });
-            let descriptor = wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()) };
+            let descriptor = wgpu::ShaderModuleDescriptor {
+                label: Some(&label),
+                source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()),
+            };
             let module = if trusted {
-                // SAFETY: the text is ours. Every access lies inside its binding: the tests run each kernel with guard
-                // words behind its outputs, and the whole suite also with these checks left in.
-                unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+                // SAFETY: the text is ours. Every access lies inside its binding: the tests run
+                // each kernel with guard words behind its outputs, and the whole suite also with
+                // these checks left in.
+                unsafe {
+                    device.create_shader_module_trusted(
+                        descriptor,
+                        wgpu::ShaderRuntimeChecks::unchecked(),
+                    )
+                }
             } else {
                 device.create_shader_module(descriptor)
             };
@@ -111,7 +144,8 @@ impl Pipeline {
                 module: &module,
                 entry_point: Some(kernel.entry),
                 compilation_options: wgpu::PipelineCompilationOptions {
-                    // Kernels write workgroup memory before they read it; the zeroing costs compile time, and one driver miscompiles it.
+                    // Kernels write workgroup memory before they read it; the zeroing costs compile
+                    // time, and one driver miscompiles it.
                     zero_initialize_workgroup_memory: !trusted,
                     ..Default::default()
                 },
@@ -121,7 +155,11 @@ impl Pipeline {
         });
         made.map_err(|e| match e {
             Error::Validation { label, message } => {
-                let line = message.split("wgsl:").nth(1).and_then(|m| m.split(':').next()).and_then(|l| l.trim().parse().ok());
+                let line = message
+                    .split("wgsl:")
+                    .nth(1)
+                    .and_then(|m| m.split(':').next())
+                    .and_then(|l| l.trim().parse().ok());
                 let at = line.map(|l| format!("{}: ", source.origin(l))).unwrap_or_default();
                 Error::Validation { label, message: format!("{at}{message}") }
             }

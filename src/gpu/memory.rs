@@ -5,13 +5,20 @@ use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
-/// Reads `bytes` bytes of a buffer from `offset` (both multiples of 4). The buffer needs `COPY_SRC`.
+/// Reads `bytes` bytes of a buffer from `offset` (both multiples of 4). The buffer needs
+/// `COPY_SRC`.
 ///
 /// On native targets this polls the device itself, so it may be blocked on.
 ///
 /// # Errors
 /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], naming `label`.
-pub async fn read_buffer(gpu: &Gpu, buffer: &wgpu::Buffer, offset: u64, bytes: u64, label: &str) -> Result<Vec<u8>> {
+pub async fn read_buffer(
+    gpu: &Gpu,
+    buffer: &wgpu::Buffer,
+    offset: u64,
+    bytes: u64,
+    label: &str,
+) -> Result<Vec<u8>> {
     let staging = gpu.scoped(label, || {
         let staging = gpu.device().create_buffer(&wgpu::BufferDescriptor {
             label: Some("read back"),
@@ -34,7 +41,8 @@ pub(crate) async fn map_read(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> 
     type Outcome = (Option<std::result::Result<(), wgpu::BufferAsyncError>>, Option<Waker>);
     let outcome: Arc<Mutex<Outcome>> = Arc::default();
     let seen = outcome.clone();
-    // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is a panic in the host's frame.
+    // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is a
+    // panic in the host's frame.
     gpu.scoped(label, || {
         staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
             let mut seen = seen.lock().unwrap();

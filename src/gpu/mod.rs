@@ -19,13 +19,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// The largest page of parameters and the largest binding that is counted on: WebGPU's default, 128 MiB.
+/// The largest page of parameters and the largest binding that is counted on: WebGPU's default, 128
+/// MiB.
 pub const MAX_BINDING: u64 = 128 << 20;
 
 /// Which tile the convolutions use. All give the same results up to rounding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Family {
-    /// A register tile whose rows are shared by `subgroupBroadcast` among this many lanes: what CPU drivers want.
+    /// A register tile whose rows are shared by `subgroupBroadcast` among this many lanes: what CPU
+    /// drivers want.
     Subgroup(u32),
     /// A register tile of 8 x 16 an invocation, no barrier: CPU drivers without subgroups.
     Register,
@@ -73,8 +75,8 @@ impl Gpu {
     /// Finds an adapter and makes a device on it, for programs of our own.
     ///
     /// # Errors
-    /// [`Error::Adapter`] when there is no adapter or none matches the request (the message lists what there is, or
-    /// which package brings a software one).
+    /// [`Error::Adapter`] when there is no adapter or none matches the request (the message lists
+    /// what there is, or which package brings a software one).
     pub async fn request(request: &Request) -> Result<Gpu> {
         let adapter = adapters::choose(request).await?;
         let features = adapter.features() & adapters::wanted_features();
@@ -83,9 +85,14 @@ impl Gpu {
             limits = wgpu::Limits::default();
         }
         let features = if request.portable { wgpu::Features::empty() } else { features };
-        let (device, queue) = adapter.request_device(&adapters::descriptor(features, limits)).await.map_err(|e| {
-            Error::Adapter(format!("{}: no device could be made: {e}; try another one with --adapter (pixtape devices lists them)", adapter.get_info().name))
-        })?;
+        let (device, queue) =
+            adapter.request_device(&adapters::descriptor(features, limits)).await.map_err(|e| {
+                Error::Adapter(format!(
+                    "{}: no device could be made: {e}; try another one with \
+                                    --adapter (pixtape devices lists them)",
+                    adapter.get_info().name
+                ))
+            })?;
         let lost = Arc::new(Mutex::new(None));
         let seen = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -94,7 +101,8 @@ impl Gpu {
         Gpu::build(device, queue, Some(adapter), lost, request.family, request.checked)
     }
 
-    /// Takes a host's device and queue. Requests nothing, installs no handler, submits only when asked to run something.
+    /// Takes a host's device and queue. Requests nothing, installs no handler, submits only when
+    /// asked to run something.
     ///
     /// # Errors
     /// [`Error::Limit`] if the device was made with less than WebGPU's default limits.
@@ -118,13 +126,33 @@ impl Gpu {
         };
         let checked = checked || std::env::var_os("PIXTAPE_CHECKED").is_some();
         let (family_now, pipelines, cache) = (Mutex::new(first), Mutex::default(), OnceLock::new());
-        let gpu = Gpu { inner: Arc::new(Inner { device, queue, adapter, info, family: family_now, checked, pipelines, cache, lost }) };
+        let gpu = Gpu {
+            inner: Arc::new(Inner {
+                device,
+                queue,
+                adapter,
+                info,
+                family: family_now,
+                checked,
+                pipelines,
+                cache,
+                lost,
+            }),
+        };
         let family = match family {
-            Some(Family::Subgroup(_)) => probe::subgroup_lanes(&gpu)?
-                .map(Family::Subgroup)
-                .ok_or_else(|| Error::Usage(format!("{}: no fixed subgroup size that works here; choose the register or the workgroup kernels", gpu.name())))?,
+            Some(Family::Subgroup(_)) => {
+                probe::subgroup_lanes(&gpu)?.map(Family::Subgroup).ok_or_else(|| {
+                    Error::Usage(format!(
+                        "{}: no fixed subgroup size that works here; \
+                                                     choose the register or the workgroup kernels",
+                        gpu.name()
+                    ))
+                })?
+            }
             Some(family) => family,
-            None if first == Family::Register => probe::subgroup_lanes(&gpu)?.map_or(first, Family::Subgroup),
+            None if first == Family::Register => {
+                probe::subgroup_lanes(&gpu)?.map_or(first, Family::Subgroup)
+            }
             None => first,
         };
         *gpu.inner.family.lock().unwrap() = family;
@@ -166,8 +194,8 @@ impl Gpu {
         *self.inner.family.lock().unwrap()
     }
 
-    /// Makes wgpu calls, on GL when no other thread makes any: see `turn.rs`. Whatever may touch the context belongs in here, letting go of
-    /// buffers included.
+    /// Makes wgpu calls, on GL when no other thread makes any: see `turn.rs`. Whatever may touch
+    /// the context belongs in here, letting go of buffers included.
     pub(crate) fn in_turn<T>(&self, call: impl FnOnce() -> T) -> T {
         if self.is_gl() { turn::take(call) } else { call() }
     }
@@ -177,7 +205,8 @@ impl Gpu {
         self.inner.info.backend == wgpu::Backend::Gl
     }
 
-    /// Runs wgpu calls and turns what they report (validation, memory, internal) into an error that names `label`.
+    /// Runs wgpu calls and turns what they report (validation, memory, internal) into an error that
+    /// names `label`.
     ///
     /// In the browser errors surface later, so there the call's own result is all there is.
     ///
@@ -197,27 +226,47 @@ impl Gpu {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn scoped_in_turn<T>(&self, label: &str, call: impl FnOnce() -> T) -> Result<T> {
-        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
-        let guards: Vec<_> = filters.into_iter().map(|f| self.device().push_error_scope(f)).collect();
+        let filters = [
+            wgpu::ErrorFilter::Internal,
+            wgpu::ErrorFilter::Validation,
+            wgpu::ErrorFilter::OutOfMemory,
+        ];
+        let guards: Vec<_> =
+            filters.into_iter().map(|f| self.device().push_error_scope(f)).collect();
         let value = call();
         // Scopes end in the reverse order of their beginning.
-        let errors: Vec<wgpu::Error> = guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
+        let errors: Vec<wgpu::Error> =
+            guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
         self.lost(label)?;
         match errors.into_iter().next() {
             None => Ok(value),
-            Some(wgpu::Error::OutOfMemory { source }) => Err(Error::OutOfMemory { label: label.into(), message: source.to_string() }),
+            Some(wgpu::Error::OutOfMemory { source }) => {
+                Err(Error::OutOfMemory { label: label.into(), message: source.to_string() })
+            }
             // What a lost device makes is invalid, and using it is refused.
-            Some(other) if !self.is_alive() => Err(Error::DeviceLost { label: label.into(), message: one_line(&other.to_string()) }),
-            Some(other) => Err(Error::Validation { label: label.into(), message: one_line(&other.to_string()) }),
+            Some(other) if !self.is_alive() => Err(Error::DeviceLost {
+                label: label.into(),
+                message: one_line(&other.to_string()),
+            }),
+            Some(other) => Err(Error::Validation {
+                label: label.into(),
+                message: one_line(&other.to_string()),
+            }),
         }
     }
 
-    /// Whether the device still makes buffers: a host's device tells nobody but the host that it is lost.
+    /// Whether the device still makes buffers: a host's device tells nobody but the host that it is
+    /// lost.
     #[cfg(not(target_arch = "wasm32"))]
     fn is_alive(&self) -> bool {
         let scope = self.device().push_error_scope(wgpu::ErrorFilter::Validation);
         let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        let probe = self.device().create_buffer(&wgpu::BufferDescriptor { label: Some("alive"), size: 4, usage, mapped_at_creation: true });
+        let probe = self.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("alive"),
+            size: 4,
+            usage,
+            mapped_at_creation: true,
+        });
         let alive = probe.slice(..).get_mapped_range().is_ok();
         pollster::block_on(scope.pop());
         alive
@@ -229,7 +278,9 @@ impl Gpu {
     /// [`Error::DeviceLost`].
     pub fn lost(&self, label: &str) -> Result<()> {
         match &*self.inner.lost.lock().unwrap() {
-            Some(message) => Err(Error::DeviceLost { label: label.into(), message: one_line(message) }),
+            Some(message) => {
+                Err(Error::DeviceLost { label: label.into(), message: one_line(message) })
+            }
             None => Ok(()),
         }
     }
@@ -241,7 +292,9 @@ impl Gpu {
     pub fn wait(&self, label: &str) -> Result<()> {
         let polled = self.in_turn(|| self.device().poll(wgpu::PollType::wait_indefinitely()));
         self.lost(label)?;
-        polled.map(|_| ()).map_err(|e| Error::DeviceLost { label: label.into(), message: e.to_string() })
+        polled
+            .map(|_| ())
+            .map_err(|e| Error::DeviceLost { label: label.into(), message: e.to_string() })
     }
 }
 

@@ -3,8 +3,9 @@
 use std::cell::Cell;
 use std::sync::{Mutex, PoisonError};
 
-/// wgpu's GL backend has one context behind a lock, and panics when a thread cannot have it within a few seconds (one on Windows), or
-/// when two threads compile at once. Threads wait for this one first, for as long as it takes.
+/// wgpu's GL backend has one context behind a lock, and panics when a thread cannot have it within
+/// a few seconds (one on Windows), or when two threads compile at once. Threads wait for this one
+/// first, for as long as it takes.
 static CONTEXT: Mutex<()> = Mutex::new(());
 
 thread_local! {

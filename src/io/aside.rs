@@ -21,7 +21,10 @@ pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// As [`write_aside`], and whatever `write` returns.
-pub fn write_aside_with(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+pub fn write_aside_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<()> {
     let folder = folder_of(path);
     let inner = || -> io::Result<()> {
         let mut temp = builder(path).tempfile_in(folder)?;

@@ -1,4 +1,5 @@
-//! Weights and moments of networks in files, with the names and layouts of the public PyTorch state dicts.
+//! Weights and moments of networks in files, with the names and layouts of the public PyTorch state
+//! dicts.
 
 use super::weights::{COUNTER, Net, Precision, Values, WeightsFile, short, sides};
 use super::write_aside;
@@ -59,38 +60,72 @@ impl TensorFile {
         for (name, shape) in wanted {
             match self.file.tensors.get(name) {
                 None => differ.push(format!("{name} is missing")),
-                Some((found, _)) if found != shape => differ.push(format!("{name} is {} in the file and {} in {what}", sides(found), sides(shape))),
+                Some((found, _)) if found != shape => differ.push(format!(
+                    "{name} is {} in the file and {} in {what}",
+                    sides(found),
+                    sides(shape)
+                )),
                 _ => {}
             }
         }
-        differ.extend(self.file.tensors.keys().filter(|n| !wanted.contains_key(*n)).map(|n| format!("{} is not in {what}", short(n))));
+        differ.extend(
+            self.file
+                .tensors
+                .keys()
+                .filter(|n| !wanted.contains_key(*n))
+                .map(|n| format!("{} is not in {what}", short(n))),
+        );
         if differ.is_empty() {
             return Ok(());
         }
-        let rest = if differ.len() > 4 { format!(" and {} more", differ.len() - 4) } else { String::new() };
+        let rest = if differ.len() > 4 {
+            format!(" and {} more", differ.len() - 4)
+        } else {
+            String::new()
+        };
         let keys = differ.iter().take(4).cloned().collect::<Vec<_>>().join("; ");
-        Err(Error::file(&self.path, format!("weights of another net: {keys}{rest}; check --netG/--netD, --ngf/--ndf, --norm, --input_nc, --output_nc")))
+        Err(Error::file(
+            &self.path,
+            format!(
+                "weights of another net: {keys}{rest}; check --netG/--netD, --ngf/--ndf, --norm, \
+                 --input_nc, --output_nc"
+            ),
+        ))
     }
 
     /// Puts the file's weights and running statistics into a network.
     ///
     /// # Errors
-    /// [`Error::File`] naming the keys that differ if the file is of another network; nothing is written then.
+    /// [`Error::File`] naming the keys that differ if the file is of another network; nothing is
+    /// written then.
     pub fn load_into(&self, gpu: &Gpu, store: &Store, weights: &Weights) -> Result<()> {
         let wanted = weights.params().map(|p| (p.name.clone(), p.layout.public_shape())).collect();
         self.check(&wanted, "this net")?;
-        weights.params().try_for_each(|p| store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1))
+        weights
+            .params()
+            .try_for_each(|p| store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1))
     }
 
     /// Puts Adam's moments into a network's pages; names as [`save_moments`] writes them.
     ///
     /// # Errors
     /// [`Error::File`] naming the keys that differ.
-    pub fn load_moments(&self, gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)]) -> Result<()> {
-        let wanted = networks.iter().flat_map(|(net, w)| moments(net, w)).map(|(name, p, _)| (name, p.layout.public_shape())).collect();
+    pub fn load_moments(
+        &self,
+        gpu: &Gpu,
+        store: &Store,
+        networks: &[(&str, &Weights)],
+    ) -> Result<()> {
+        let wanted = networks
+            .iter()
+            .flat_map(|(net, w)| moments(net, w))
+            .map(|(name, p, _)| (name, p.layout.public_shape()))
+            .collect();
         self.check(&wanted, "this optimizer")?;
         let all = networks.iter().flat_map(|(net, w)| moments(net, w));
-        all.into_iter().try_for_each(|(name, p, id)| store.write(gpu, id, &p.layout, &self.file.tensors[&name].1))
+        all.into_iter().try_for_each(|(name, p, id)| {
+            store.write(gpu, id, &p.layout, &self.file.tensors[&name].1)
+        })
     }
 
     /// Puts pictures made earlier into pools; names as [`save_pools`] writes them.
@@ -98,7 +133,8 @@ impl TensorFile {
     /// # Errors
     /// [`Error::File`] naming the keys that differ.
     pub fn load_pools(&self, gpu: &Gpu, store: &Store, pools: &[Pool]) -> Result<()> {
-        let wanted = pool_pages(store, pools).map(|(name, _, shape)| (name, public(shape))).collect();
+        let wanted =
+            pool_pages(store, pools).map(|(name, _, shape)| (name, public(shape))).collect();
         self.check(&wanted, "these pools")?;
         pool_pages(store, pools).try_for_each(|(name, id, shape)| {
             let (c, width) = (shape.c.logical() as usize, 4 * shape.c.vec4s() as usize);
@@ -110,8 +146,9 @@ impl TensorFile {
         })
     }
 
-    /// Recognises a generator from names and shapes, as far as they tell. `dropout` of a U-Net cannot be seen in a file and is taken as on, as upstream
-    /// builds it; nor can how a resize convolution enlarges: nearest unless the file's metadata says otherwise.
+    /// Recognises a generator from names and shapes, as far as they tell. `dropout` of a U-Net
+    /// cannot be seen in a file and is taken as on, as upstream builds it; nor can how a resize
+    /// convolution enlarges: nearest unless the file's metadata says otherwise.
     ///
     /// # Errors
     /// [`Error::File`] saying what it is instead, where that can be told.
@@ -119,7 +156,10 @@ impl TensorFile {
         match Net::recognise(&self.file).map_err(|e| Error::file(&self.path, e))? {
             Net::Unet(config) => Ok(config.into()),
             Net::Resnet(config) => Ok(config.into()),
-            Net::Patch { .. } | Net::Pixel { .. } => Err(Error::file(&self.path, "the weights of a discriminator; give the generator's file")),
+            Net::Patch { .. } | Net::Pixel { .. } => Err(Error::file(
+                &self.path,
+                "the weights of a discriminator; give the generator's file",
+            )),
         }
     }
 
@@ -130,21 +170,39 @@ impl TensorFile {
     pub fn recognise_unet(&self) -> Result<UnetConfig> {
         match self.recognise_generator()? {
             GeneratorConfig::Unet(config) => Ok(config),
-            other => Err(Error::file(&self.path, format!("the weights of a {other}; a U-Net is wanted here"))),
+            other => Err(Error::file(
+                &self.path,
+                format!("the weights of a {other}; a U-Net is wanted here"),
+            )),
         }
     }
 }
 
-fn moments<'a>(net: &'a str, weights: &'a Weights) -> impl Iterator<Item = (String, &'a Param, StoreId)> {
-    weights
-        .params()
-        .filter_map(|p| p.moments.map(|m| (p, m)))
-        .flat_map(move |(p, [first, second])| [(format!("{net}.{}.exp_avg", p.name), p, first), (format!("{net}.{}.exp_avg_sq", p.name), p, second)])
+fn moments<'a>(
+    net: &'a str,
+    weights: &'a Weights,
+) -> impl Iterator<Item = (String, &'a Param, StoreId)> {
+    weights.params().filter_map(|p| p.moments.map(|m| (p, m))).flat_map(
+        move |(p, [first, second])| {
+            [
+                (format!("{net}.{}.exp_avg", p.name), p, first),
+                (format!("{net}.{}.exp_avg_sq", p.name), p, second),
+            ]
+        },
+    )
 }
 
 /// Pages of pools, by name.
-fn pool_pages<'a>(store: &'a Store, pools: &'a [Pool]) -> impl Iterator<Item = (String, StoreId, Shape)> + 'a {
-    pools.iter().flat_map(|pool| pool.pages.pages().enumerate().map(|(at, id)| (format!("{}.{at}", pool.name), id, store.shape(id))))
+fn pool_pages<'a>(
+    store: &'a Store,
+    pools: &'a [Pool],
+) -> impl Iterator<Item = (String, StoreId, Shape)> + 'a {
+    pools.iter().flat_map(|pool| {
+        pool.pages
+            .pages()
+            .enumerate()
+            .map(|(at, id)| (format!("{}.{at}", pool.name), id, store.shape(id)))
+    })
 }
 
 fn public(Shape { n, h, w, c }: Shape) -> Vec<usize> {
@@ -160,33 +218,52 @@ async fn values(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<
 }
 
 fn write(path: &Path, file: &WeightsFile) -> Result<Vec<u8>> {
-    let bytes = file.to_safetensors(Precision::F32).map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+    let bytes = file
+        .to_safetensors(Precision::F32)
+        .map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
     write_aside(path, &bytes)?;
     Ok(bytes)
 }
 
-/// Writes a network's weights and running statistics under their public names. `batches` goes into the norms' counters, `about` into the
-/// header, with what names and shapes do not tell of the net. Returns the file's bytes.
+/// Writes a network's weights and running statistics under their public names. `batches` goes into
+/// the norms' counters, `about` into the header, with what names and shapes do not tell of the net.
+/// Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::NotFinite`] for weights that are no numbers, [`Error::File`] if it cannot be written; what was there stays then.
-pub async fn save_weights(gpu: &Gpu, store: &Store, weights: &Weights, batches: u64, about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
+/// [`Error::NotFinite`] for weights that are no numbers, [`Error::File`] if it cannot be written;
+/// what was there stays then.
+pub async fn save_weights(
+    gpu: &Gpu,
+    store: &Store,
+    weights: &Weights,
+    batches: u64,
+    about: Option<&Value>,
+    path: &Path,
+) -> Result<Vec<u8>> {
     let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for param in weights.params() {
         file.tensors.insert(param.name.clone(), values(gpu, store, param, param.value).await?);
     }
-    file.counters = weights.norms().iter().map(|norm| (format!("{norm}.{COUNTER}"), batches as i64)).collect();
+    file.counters =
+        weights.norms().iter().map(|norm| (format!("{norm}.{COUNTER}"), batches as i64)).collect();
     for (name, value) in weights.about() {
         file.note(name, value);
     }
     write(path, &file)
 }
 
-/// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public layouts. Returns the file's bytes.
+/// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public
+/// layouts. Returns the file's bytes.
 ///
 /// # Errors
 /// As [`save_weights`].
-pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)], about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
+pub async fn save_moments(
+    gpu: &Gpu,
+    store: &Store,
+    networks: &[(&str, &Weights)],
+    about: Option<&Value>,
+    path: &Path,
+) -> Result<Vec<u8>> {
     let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for (net, weights) in networks {
         for (name, param, id) in moments(net, weights) {
@@ -196,12 +273,18 @@ pub async fn save_moments(gpu: &Gpu, store: &Store, networks: &[(&str, &Weights)
     write(path, &file)
 }
 
-/// Writes the pictures of pools: `<pool>.<page>` `[slots, height, width, channels]`, values from -1 to 1, zeros where a slot is free. Returns
-/// the file's bytes.
+/// Writes the pictures of pools: `<pool>.<page>` `[slots, height, width, channels]`, values from -1
+/// to 1, zeros where a slot is free. Returns the file's bytes.
 ///
 /// # Errors
 /// As [`save_weights`].
-pub async fn save_pools(gpu: &Gpu, store: &Store, pools: &[Pool], about: Option<&Value>, path: &Path) -> Result<Vec<u8>> {
+pub async fn save_pools(
+    gpu: &Gpu,
+    store: &Store,
+    pools: &[Pool],
+    about: Option<&Value>,
+    path: &Path,
+) -> Result<Vec<u8>> {
     let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for (name, id, shape) in pool_pages(store, pools) {
         let (c, width) = (shape.c.logical() as usize, 4 * shape.c.vec4s() as usize);
@@ -209,7 +292,10 @@ pub async fn save_pools(gpu: &Gpu, store: &Store, pools: &[Pool], about: Option<
         if let Some(value) = raw.iter().find(|v| !v.is_finite()) {
             return Err(Error::NotFinite { name, value: *value });
         }
-        file.tensors.insert(name, (public(shape), raw.chunks(width).flat_map(|pixel| &pixel[..c]).copied().collect()));
+        file.tensors.insert(
+            name,
+            (public(shape), raw.chunks(width).flat_map(|pixel| &pixel[..c]).copied().collect()),
+        );
     }
     write(path, &file)
 }
@@ -221,11 +307,31 @@ mod tests {
     #[test]
     fn what_another_nets_file_holds_is_said_in_one_line() {
         let one = |shape: Vec<usize>| (shape, vec![0.0]);
-        let tensors = BTreeMap::from([("a".to_string(), one(vec![1; 700])), (format!("b\nerror: all is lost\r{}", "x".repeat(900)), one(vec![1]))]);
-        let file = TensorFile { path: "w".into(), file: WeightsFile { tensors, ..WeightsFile::default() } };
-        let message = file.check(&BTreeMap::from([("a".to_string(), vec![2])]), "this net").unwrap_err().to_string();
-        assert!(message.lines().count() == 1 && !message.contains('\r') && message.len() < 400, "{message}");
-        assert!(message.contains("[1, 1, 1, 1, 1, 1, 1, 1, …] in the file and [2]") && message.contains("is not in this net"), "{message}");
-        file.check(&file.tensors().iter().map(|(n, (s, _))| (n.clone(), s.clone())).collect(), "itself").unwrap();
+        let tensors = BTreeMap::from([
+            ("a".to_string(), one(vec![1; 700])),
+            (format!("b\nerror: all is lost\r{}", "x".repeat(900)), one(vec![1])),
+        ]);
+        let file = TensorFile {
+            path: "w".into(),
+            file: WeightsFile { tensors, ..WeightsFile::default() },
+        };
+        let message = file
+            .check(&BTreeMap::from([("a".to_string(), vec![2])]), "this net")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.lines().count() == 1 && !message.contains('\r') && message.len() < 400,
+            "{message}"
+        );
+        assert!(
+            message.contains("[1, 1, 1, 1, 1, 1, 1, 1, …] in the file and [2]")
+                && message.contains("is not in this net"),
+            "{message}"
+        );
+        file.check(
+            &file.tensors().iter().map(|(n, (s, _))| (n.clone(), s.clone())).collect(),
+            "itself",
+        )
+        .unwrap();
     }
 }

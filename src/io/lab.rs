@@ -1,13 +1,21 @@
-//! CIE Lab of sRGB pictures under D65, for colorization: lightness is the input, the two colour channels are the target. Constants are those of
-//! affinelayer's pix2pix-tensorflow.
+//! CIE Lab of sRGB pictures under D65, for colorization: lightness is the input, the two colour
+//! channels are the target. Constants are those of affinelayer's pix2pix-tensorflow.
 
 use std::sync::LazyLock;
 
 use crate::io::picture::{Element, Picture};
 
 const WHITE: [f32; 3] = [0.950456, 1.0, 1.088754];
-const TO_XYZ: [[f32; 3]; 3] = [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]];
-const TO_RGB: [[f32; 3]; 3] = [[3.2404542, -1.5371385, -0.4985314], [-0.969_266, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]];
+const TO_XYZ: [[f32; 3]; 3] = [
+    [0.412453, 0.357580, 0.180423],
+    [0.212671, 0.715160, 0.072169],
+    [0.019334, 0.119193, 0.950227],
+];
+const TO_RGB: [[f32; 3]; 3] = [
+    [3.2404542, -1.5371385, -0.4985314],
+    [-0.969_266, 1.8760108, 0.0415560],
+    [0.0556434, -0.2040259, 1.0572252],
+];
 /// L is 0 to 100, a and b lie below this for every sRGB colour.
 const AB: f32 = 110.0;
 const DELTA: f32 = 6.0 / 29.0;
@@ -27,7 +35,8 @@ fn times(m: &[[f32; 3]; 3], v: [f32; 3]) -> [f32; 3] {
 /// L (0 to 100), a and b of an sRGB pixel.
 pub fn from_rgb(rgb: [u8; 3]) -> [f32; 3] {
     let xyz = times(&TO_XYZ, rgb.map(|c| LINEAR[usize::from(c)]));
-    let f = |t: f32| if t > DELTA.powi(3) { t.cbrt() } else { t / (3.0 * DELTA * DELTA) + 4.0 / 29.0 };
+    let f =
+        |t: f32| if t > DELTA.powi(3) { t.cbrt() } else { t / (3.0 * DELTA * DELTA) + 4.0 / 29.0 };
     let [x, y, z] = [0, 1, 2].map(|i| f(xyz[i] / WHITE[i]));
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
@@ -44,13 +53,15 @@ pub fn to_rgb([l, a, b]: [f32; 3]) -> [u8; 3] {
     })
 }
 
-/// An RGB picture as what a colorization net takes and makes: lightness `L / 50 - 1` `[h, w, 1]` and colour `ab / 110` `[h, w, 2]`.
+/// An RGB picture as what a colorization net takes and makes: lightness `L / 50 - 1` `[h, w, 1]`
+/// and colour `ab / 110` `[h, w, 2]`.
 ///
 /// # Panics
 /// If the picture is not RGB.
 pub fn split(rgb: &Picture) -> (Picture<f32>, Picture<f32>) {
     assert_eq!(rgb.channels, 3, "Lab is made of RGB");
-    let (mut light, mut color) = (Vec::with_capacity(rgb.data.len() / 3), Vec::with_capacity(rgb.data.len() / 3 * 2));
+    let (mut light, mut color) =
+        (Vec::with_capacity(rgb.data.len() / 3), Vec::with_capacity(rgb.data.len() / 3 * 2));
     for p in rgb.data.chunks_exact(3) {
         let [l, a, b] = from_rgb([p[0], p[1], p[2]]);
         light.push(l / 50.0 - 1.0);
@@ -60,17 +71,30 @@ pub fn split(rgb: &Picture) -> (Picture<f32>, Picture<f32>) {
     (of(1, light), of(2, color))
 }
 
-/// Lightness and colour of [`split`] back to RGB. A colour of another size is resized to the lightness, whose size counts.
+/// Lightness and colour of [`split`] back to RGB. A colour of another size is resized to the
+/// lightness, whose size counts.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] when the channels are not one and two.
 pub fn join(light: &Picture<f32>, color: &Picture<f32>) -> crate::Result<Picture> {
     if (light.channels, color.channels) != (1, 2) {
-        return Err(crate::Error::Usage(format!("{} and {} are no lightness and colour", light.describe(), color.describe())));
+        return Err(crate::Error::Usage(format!(
+            "{} and {} are no lightness and colour",
+            light.describe(),
+            color.describe()
+        )));
     }
     let color = color.clone().resize(light.width, light.height)?;
     let pixels = light.data.iter().zip(color.data.chunks_exact(2));
-    let data = pixels.flat_map(|(l, ab)| to_rgb([(l.clamp(-1.0, 1.0) + 1.0) * 50.0, ab[0].clamp(-1.0, 1.0) * AB, ab[1].clamp(-1.0, 1.0) * AB])).collect();
+    let data = pixels
+        .flat_map(|(l, ab)| {
+            to_rgb([
+                (l.clamp(-1.0, 1.0) + 1.0) * 50.0,
+                ab[0].clamp(-1.0, 1.0) * AB,
+                ab[1].clamp(-1.0, 1.0) * AB,
+            ])
+        })
+        .collect();
     Picture::new(light.width, light.height, 3, data)
 }
 
@@ -80,19 +104,26 @@ mod tests {
 
     #[test]
     fn grays_and_primaries_survive() {
-        let primaries = (0..8u8).map(|i| [0, 1, 2].map(|bit| if i >> bit & 1 == 1 { 255 } else { 0 }));
+        let primaries =
+            (0..8u8).map(|i| [0, 1, 2].map(|bit| if i >> bit & 1 == 1 { 255 } else { 0 }));
         for rgb in (0..=255).map(|v| [v; 3]).chain(primaries) {
             let back = to_rgb(from_rgb(rgb));
-            assert!(rgb.iter().zip(back).all(|(a, b)| a.abs_diff(b) <= 1), "{rgb:?} came back as {back:?}");
+            assert!(
+                rgb.iter().zip(back).all(|(a, b)| a.abs_diff(b) <= 1),
+                "{rgb:?} came back as {back:?}"
+            );
         }
     }
 
-    /// scikit-image 0.26's rgb2lab, whose constants differ from the sixth digit on; the green by the formula in f64 elsewhere.
+    /// scikit-image 0.26's rgb2lab, whose constants differ from the sixth digit on; the green by
+    /// the formula in f64 elsewhere.
     #[test]
     fn known_colours() {
-        for (rgb, lab) in
-            [([255, 0, 0], [53.2408, 80.0925, 67.2032]), ([0, 0, 255], [32.2957, 79.1875, -107.8602]), ([120, 200, 40], [73.1897, -48.6725, 65.8091])]
-        {
+        for (rgb, lab) in [
+            ([255, 0, 0], [53.2408, 80.0925, 67.2032]),
+            ([0, 0, 255], [32.2957, 79.1875, -107.8602]),
+            ([120, 200, 40], [73.1897, -48.6725, 65.8091]),
+        ] {
             let got = from_rgb(rgb);
             assert!(got.iter().zip(lab).all(|(g, w)| (g - w).abs() < 0.02), "{rgb:?}: {got:?}");
         }
@@ -100,12 +131,17 @@ mod tests {
 
     #[test]
     fn a_picture_is_split_and_joined_with_its_colour_enlarged() {
-        let rgb = Picture::new(2, 2, 3, vec![200, 30, 60, 200, 30, 60, 200, 30, 60, 200, 30, 60]).unwrap();
+        let rgb = Picture::new(2, 2, 3, vec![200, 30, 60, 200, 30, 60, 200, 30, 60, 200, 30, 60])
+            .unwrap();
         let (light, color) = split(&rgb);
         assert!(light.data.iter().chain(&color.data).all(|v| v.abs() <= 1.0));
         let small = color.crop(0, 0, 1, 1).unwrap();
         let back = join(&light, &small).unwrap();
-        assert!(back.data.iter().zip(&rgb.data).all(|(a, b)| a.abs_diff(*b) <= 1), "{:?}", back.data);
+        assert!(
+            back.data.iter().zip(&rgb.data).all(|(a, b)| a.abs_diff(*b) <= 1),
+            "{:?}",
+            back.data
+        );
         assert!(join(&color, &light).is_err());
     }
 }

@@ -26,9 +26,10 @@ pub struct Batch {
 
 /// Endless batches of a dataset, epoch after epoch.
 ///
-/// Worker `i` of `n` makes the batches `i`, `i + n`, `i + 2n` … and hands them over through a channel
-/// of its own that holds one: order needs no sorting, and at most two batches a worker exist.
-/// Dropping the loader closes the channels and waits for the workers to finish the batch at hand.
+/// Worker `i` of `n` makes the batches `i`, `i + n`, `i + 2n` … and hands them over through a
+/// channel of its own that holds one: order needs no sorting, and at most two batches a worker
+/// exist. Dropping the loader closes the channels and waits for the workers to finish the batch at
+/// hand.
 pub struct Loader {
     /// Makes batches here when there are no workers; otherwise unused.
     local: Walk,
@@ -50,7 +51,12 @@ impl Loader {
     ///
     /// # Errors
     /// [`Error::Usage`] for epoch 0, or when the system has no more threads.
-    pub fn new(dataset: Arc<Dataset>, start_epoch: u64, start_batch: usize, threads: usize) -> Result<Self> {
+    pub fn new(
+        dataset: Arc<Dataset>,
+        start_epoch: u64,
+        start_batch: usize,
+        threads: usize,
+    ) -> Result<Self> {
         if start_epoch == 0 {
             return Err(Error::Usage("epochs count from 1, --epoch_count 0 was given".into()));
         }
@@ -64,7 +70,12 @@ impl Loader {
             let thread = std::thread::Builder::new()
                 .name(format!("pixtape-load-{i}"))
                 .spawn(move || mine.work(threads as u64, &send))
-                .map_err(|e| Error::Usage(format!("cannot start loader thread {} of {threads}: {e}; lower --num_threads", i + 1)))?;
+                .map_err(|e| {
+                    Error::Usage(format!(
+                        "cannot start loader thread {} of {threads}: {e}; lower --num_threads",
+                        i + 1
+                    ))
+                })?;
             loader.workers.push(Worker { batches, thread });
         }
         Ok(loader)
@@ -82,7 +93,9 @@ impl Loader {
         }
         let turn = self.turn;
         self.turn = (turn + 1) % self.workers.len();
-        self.workers[turn].batches.recv().unwrap_or_else(|_| Err(Error::Internal(format!("loader thread {turn} of {} died", self.workers.len()))))
+        self.workers[turn].batches.recv().unwrap_or_else(|_| {
+            Err(Error::Internal(format!("loader thread {turn} of {} died", self.workers.len())))
+        })
     }
 }
 
@@ -115,7 +128,8 @@ impl Walk {
 
     /// Makes the batch at hand and moves `stride` on, error or not.
     fn step(&mut self, stride: u64) -> Result<Batch> {
-        let (epoch, index) = (self.next / self.per_epoch + 1, (self.next % self.per_epoch) as usize);
+        let (epoch, index) =
+            (self.next / self.per_epoch + 1, (self.next % self.per_epoch) as usize);
         self.next += stride;
         let order = match self.order.take() {
             Some((e, order)) if e == epoch => order,
@@ -129,7 +143,8 @@ impl Walk {
 
     fn load(&self, epoch: u64, index: usize, places: &[u32]) -> Result<Batch> {
         let data = &self.dataset;
-        let (mut input, mut target, mut paths) = (PictureValues::empty(data.format()), PictureValues::empty(data.format()), Vec::new());
+        let (mut input, mut target, mut paths) =
+            (PictureValues::empty(data.format()), PictureValues::empty(data.format()), Vec::new());
         for &place in places {
             let sample = data.sample(epoch, place as usize)?;
             input.append(&data.encode(&sample.input)?);

@@ -1,4 +1,5 @@
-//! How near one picture is to another: L1, PSNR, SSIM, all on values in [0, 1] (black to white of the pictures' depth), computed in f64.
+//! How near one picture is to another: L1, PSNR, SSIM, all on values in [0, 1] (black to white of
+//! the pictures' depth), computed in f64.
 
 use crate::io::picture::{Element, Picture};
 use crate::{Error, Result};
@@ -53,7 +54,10 @@ fn full<T: Element>() -> f64 {
 pub fn ssim<T: Element>(a: &Picture<T>, b: &Picture<T>) -> Result<f64> {
     same_size("SSIM", a, b)?;
     if (a.width.min(a.height) as usize) < WINDOW {
-        return Err(Error::Usage(format!("SSIM needs pictures of at least {WINDOW}x{WINDOW}, these are {}x{}; use larger ones", a.width, a.height)));
+        return Err(Error::Usage(format!(
+            "SSIM needs pictures of at least {WINDOW}x{WINDOW}, these are {}x{}; use larger ones",
+            a.width, a.height
+        )));
     }
     let channels = a.channels as usize;
     let sum: f64 = (0..channels).map(|c| ssim_channel(a, b, c)).sum();
@@ -83,7 +87,8 @@ fn ssim_channel<T: Element>(a: &Picture<T>, b: &Picture<T>, channel: usize) -> f
 
 fn gaussian() -> [f64; WINDOW] {
     let radius = (WINDOW / 2) as f64;
-    let raw: [f64; WINDOW] = std::array::from_fn(|i| (-(i as f64 - radius).powi(2) / (2.0 * SIGMA * SIGMA)).exp());
+    let raw: [f64; WINDOW] =
+        std::array::from_fn(|i| (-(i as f64 - radius).powi(2) / (2.0 * SIGMA * SIGMA)).exp());
     let sum: f64 = raw.iter().sum();
     raw.map(|v| v / sum)
 }
@@ -91,7 +96,8 @@ fn gaussian() -> [f64; WINDOW] {
 /// Separable filter of a plane `w` wide; keeps only the outputs whose window lies inside.
 fn filter(plane: &[f64], w: usize, taps: &[f64; WINDOW]) -> Vec<f64> {
     let dot = |values: &[f64]| -> f64 { values.iter().zip(taps).map(|(v, t)| v * t).sum() };
-    let rows: Vec<f64> = plane.chunks_exact(w).flat_map(|row| row.windows(WINDOW).map(dot)).collect();
+    let rows: Vec<f64> =
+        plane.chunks_exact(w).flat_map(|row| row.windows(WINDOW).map(dot)).collect();
     let wo = w - WINDOW + 1;
     let outputs = rows.len() - (WINDOW - 1) * wo;
     let column = |i: usize| taps.iter().enumerate().map(|(k, t)| t * rows[i + k * wo]).sum();
@@ -102,7 +108,11 @@ fn same_size<T: Element>(what: &str, a: &Picture<T>, b: &Picture<T>) -> Result<(
     if (a.width, a.height, a.channels) == (b.width, b.height, b.channels) && !a.data.is_empty() {
         return Ok(());
     }
-    Err(Error::Usage(format!("{what} compares pictures of one size, these are {} and {}; resize or convert one of them", a.describe(), b.describe())))
+    Err(Error::Usage(format!(
+        "{what} compares pictures of one size, these are {} and {}; resize or convert one of them",
+        a.describe(),
+        b.describe()
+    )))
 }
 
 #[cfg(test)]
@@ -130,9 +140,21 @@ mod tests {
     fn matches_scikit_image() {
         let rgb = formula(32, 24, 3, 1);
         let cases = [
-            (rgb.clone(), disturbed(rgb), [0.03895526960784314, 26.86103589760629, 0.9822917562192096]),
-            (formula(19, 11, 1, 0), formula(19, 11, 1, 1), [0.20052537761516087, 10.762619890293799, 0.43260124429915264]),
-            (formula(40, 33, 3, 0), formula(40, 33, 3, 2), [0.3170647653000594, 7.994618792342867, 0.014077200717224644]),
+            (
+                rgb.clone(),
+                disturbed(rgb),
+                [0.03895526960784314, 26.86103589760629, 0.9822917562192096],
+            ),
+            (
+                formula(19, 11, 1, 0),
+                formula(19, 11, 1, 1),
+                [0.20052537761516087, 10.762619890293799, 0.43260124429915264],
+            ),
+            (
+                formula(40, 33, 3, 0),
+                formula(40, 33, 3, 2),
+                [0.3170647653000594, 7.994618792342867, 0.014077200717224644],
+            ),
             (flat(90), flat(100), [0.039215686274509776, 28.13080360867911, 0.9944771222382368]),
         ];
         for (a, b, want) in cases {

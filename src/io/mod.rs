@@ -1,7 +1,9 @@
-//! Files around the engine: pictures, folders of pairs, a prefetching loader, metrics, safe writing.
+//! Files around the engine: pictures, folders of pairs, a prefetching loader, metrics, safe
+//! writing.
 //!
-//! A picture is interleaved (HWC), of 8 bits, 16 bits or floats, with any number of channels; a batch is the same with a leading
-//! batch axis (NHWC). 8-bit values become floats on the device, others here.
+//! A picture is interleaved (HWC), of 8 bits, 16 bits or floats, with any number of channels; a
+//! batch is the same with a leading batch axis (NHWC). 8-bit values become floats on the device,
+//! others here.
 
 pub mod aside;
 pub mod cache_dir;
@@ -18,6 +20,8 @@ pub mod weights;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
 pub use cache_dir::cache_dir;
-pub use dataset::{Dataset, DatasetOptions, Direction, Frame, Mask, Misfit, Preprocess, Sample, Size, Task};
+pub use dataset::{
+    Dataset, DatasetOptions, Direction, Frame, Mask, Misfit, Preprocess, Sample, Size, Task,
+};
 pub use loader::{Batch, Loader};
 pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};

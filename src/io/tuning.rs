@@ -1,6 +1,8 @@
-//! Files of measured choices: one a device in the cache folder, one in every run's folder, and those a person keeps.
+//! Files of measured choices: one a device in the cache folder, one in every run's folder, and
+//! those a person keeps.
 //!
-//! A file is whole or it is nothing: a digest covers what it says. In the cache a file that is not whole is as good as none.
+//! A file is whole or it is nothing: a digest covers what it says. In the cache a file that is not
+//! whole is as good as none.
 
 use super::{cache_dir, create_dir, write_aside};
 use crate::error::{Error, Result};
@@ -55,14 +57,22 @@ impl TuningFile {
     pub fn add(&mut self, report: &Report) {
         let nanoseconds = |s: f64| (s * 1e9) as u64;
         for choice in &report.choices {
-            let entry = Entry { variant: choice.variant, time: Some(nanoseconds(choice.seconds)), rule_time: choice.rule_seconds.map(nanoseconds) };
+            let entry = Entry {
+                variant: choice.variant,
+                time: Some(nanoseconds(choice.seconds)),
+                rule_time: choice.rule_seconds.map(nanoseconds),
+            };
             self.entries.insert(choice.load.problem.to_string(), entry);
         }
     }
 
-    /// Sets the choice for a problem, if there is one that the problem and the device allow; tells whether there was.
+    /// Sets the choice for a problem, if there is one that the problem and the device allow; tells
+    /// whether there was.
     pub fn apply(&self, problem: &Problem, tuning: &mut Tuning) -> bool {
-        let entry = self.entries.get(&problem.to_string()).filter(|e| e.variant.fits(problem, tuning.family()));
+        let entry = self
+            .entries
+            .get(&problem.to_string())
+            .filter(|e| e.variant.fits(problem, tuning.family()));
         entry.inspect(|e| tuning.set(problem, e.variant)).is_some()
     }
 
@@ -100,13 +110,18 @@ impl TuningFile {
     pub fn parse(text: &str) -> std::result::Result<TuningFile, String> {
         let mut content: Value = serde_json::from_str(text).map_err(|e| format!("no JSON: {e}"))?;
         if content["format_version"].as_u64() != Some(FORMAT) {
-            return Err(format!("format version {} is not known; this pixtape reads {FORMAT}", content["format_version"]));
+            return Err(format!(
+                "format version {} is not known; this pixtape reads {FORMAT}",
+                content["format_version"]
+            ));
         }
         let said = content.as_object_mut().and_then(|c| c.remove("digest"));
         if said != Some(digest(&content).into()) {
             return Err("its digest does not fit: it was changed or cut off".into());
         }
-        let word = |name: &str| content["identity"][name].as_str().map(String::from).ok_or_else(|| format!("no {name}"));
+        let word = |name: &str| {
+            content["identity"][name].as_str().map(String::from).ok_or_else(|| format!("no {name}"))
+        };
         let identity = Identity {
             adapter: word("adapter")?,
             ids: word("ids")?,
@@ -117,8 +132,15 @@ impl TuningFile {
         };
         let mut entries = BTreeMap::new();
         for (problem, entry) in content["variants"].as_object().ok_or("no variants")? {
-            let variant = entry["variant"].as_str().ok_or_else(|| format!("no variant for {problem}"))?.parse().map_err(|e: Error| e.to_string())?;
-            entries.insert(problem.clone(), Entry { variant, time: entry["ns"].as_u64(), rule_time: entry["rule_ns"].as_u64() });
+            let variant = entry["variant"]
+                .as_str()
+                .ok_or_else(|| format!("no variant for {problem}"))?
+                .parse()
+                .map_err(|e: Error| e.to_string())?;
+            entries.insert(
+                problem.clone(),
+                Entry { variant, time: entry["ns"].as_u64(), rule_time: entry["rule_ns"].as_u64() },
+            );
         }
         Ok(TuningFile { identity, entries })
     }
@@ -128,9 +150,13 @@ impl TuningFile {
     /// # Errors
     /// [`Error::File`] if it is missing or not whole.
     pub fn read(path: &Path) -> Result<TuningFile> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}; pixtape tune --out makes such files")))?;
+        let bytes = std::fs::read(path).map_err(|e| {
+            Error::file(path, format!("cannot be read: {e}; pixtape tune --out makes such files"))
+        })?;
         let text = String::from_utf8(bytes).map_err(|_| "no text".to_string());
-        text.and_then(|t| TuningFile::parse(&t)).map_err(|e| Error::file(path, format!("no tuning file: {e}; make it again with pixtape tune --out")))
+        text.and_then(|t| TuningFile::parse(&t)).map_err(|e| {
+            Error::file(path, format!("no tuning file: {e}; make it again with pixtape tune --out"))
+        })
     }
 
     /// Writes a file.
@@ -141,7 +167,8 @@ impl TuningFile {
         write_aside(path, self.text().as_bytes())
     }
 
-    /// What the cache folder knows of a device. A file that is not whole, or another device's, is an error of no consequence.
+    /// What the cache folder knows of a device. A file that is not whole, or another device's, is
+    /// an error of no consequence.
     ///
     /// # Errors
     /// [`Error::File`]: there is a file, and it is good for nothing.
@@ -154,7 +181,9 @@ impl TuningFile {
     /// # Errors
     /// [`Error::File`] if there is no such folder or it cannot be written.
     pub fn store(&self) -> Result<PathBuf> {
-        let folder = cache_dir().ok_or_else(|| Error::Usage("there is no cache folder; PIXTAPE_CACHE_DIR names one".into()))?;
+        let folder = cache_dir().ok_or_else(|| {
+            Error::Usage("there is no cache folder; PIXTAPE_CACHE_DIR names one".into())
+        })?;
         self.store_in(&folder)
     }
 
@@ -172,9 +201,12 @@ impl TuningFile {
 
     fn store_in(&self, folder: &Path) -> Result<PathBuf> {
         create_dir(folder)?;
-        // Another process may have added to it meanwhile. Between this and the rename one more may: its entries are then lost, and
-        // measured again some day.
-        let mut whole = TuningFile::cached_in(folder, &self.identity).ok().flatten().unwrap_or_else(|| TuningFile::new(self.identity.clone()));
+        // Another process may have added to it meanwhile. Between this and the rename one more may:
+        // its entries are then lost, and measured again some day.
+        let mut whole = TuningFile::cached_in(folder, &self.identity)
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| TuningFile::new(self.identity.clone()));
         whole.entries.extend(self.entries.iter().map(|(problem, entry)| (problem.clone(), *entry)));
         let path = folder.join(name(&self.identity));
         whole.write(&path)?;
@@ -198,7 +230,8 @@ fn hex(bytes: &[u8]) -> String {
 /// Every file of the cache, and what was left of them by a crash.
 fn files() -> Vec<PathBuf> {
     let entries = cache_dir().and_then(|folder| std::fs::read_dir(folder).ok());
-    let mut found: Vec<PathBuf> = entries.into_iter().flatten().flatten().map(|e| e.path()).collect();
+    let mut found: Vec<PathBuf> =
+        entries.into_iter().flatten().flatten().map(|e| e.path()).collect();
     let is_ours = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("tuning-") && (name.ends_with(".json") || name.ends_with(".part"))
@@ -211,7 +244,11 @@ fn files() -> Vec<PathBuf> {
 /// What the cache folder holds.
 pub fn list() -> Vec<Cached> {
     let whole = |path: &PathBuf| path.extension().is_some_and(|e| e == "json");
-    let cached = |path: PathBuf| Cached { written: std::fs::metadata(&path).and_then(|m| m.modified()).ok(), file: TuningFile::read(&path), path };
+    let cached = |path: PathBuf| Cached {
+        written: std::fs::metadata(&path).and_then(|m| m.modified()).ok(),
+        file: TuningFile::read(&path),
+        path,
+    };
     files().into_iter().filter(whole).map(cached).collect()
 }
 
@@ -223,7 +260,9 @@ pub fn clear() -> Result<usize> {
     let all = files();
     for path in &all {
         match std::fs::remove_file(path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::file(path, format!("cannot be removed: {e}"))),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::file(path, format!("cannot be removed: {e}")));
+            }
             _ => {}
         }
     }
@@ -250,12 +289,25 @@ mod tests {
 
     fn problem(side: u32) -> Problem {
         let (x, y) = (Shape::new(1, 2 * side, 2 * side, 64), Shape::new(1, side, side, 128));
-        Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 64, 128)], output: y, conv: Conv::new(4, 2, 1), border: None }
+        Problem {
+            pass: Pass::Conv,
+            inputs: [x, Shape::new(16, 1, 64, 128)],
+            output: y,
+            conv: Conv::new(4, 2, 1),
+            border: None,
+        }
     }
 
     fn file(sides: std::ops::Range<u32>, variant: &str) -> TuningFile {
-        let entry = Entry { variant: variant.parse().unwrap(), time: Some(123_456_789_012), rule_time: None };
-        TuningFile { identity: identity("1"), entries: sides.map(|s| (problem(s).to_string(), entry)).collect() }
+        let entry = Entry {
+            variant: variant.parse().unwrap(),
+            time: Some(123_456_789_012),
+            rule_time: None,
+        };
+        TuningFile {
+            identity: identity("1"),
+            entries: sides.map(|s| (problem(s).to_string(), entry)).collect(),
+        }
     }
 
     #[test]
@@ -267,20 +319,37 @@ mod tests {
         for end in (0..text.len() - 1).filter(|e| text.is_char_boundary(*e)) {
             assert!(TuningFile::parse(&text[..end]).is_err(), "cut off at {end}");
         }
-        for (from, to) in
-            [("workgroup64", "workgroup32"), ("123456789012", "123456789013"), ("Card", "Cord"), ("\"format_version\": 1", "\"format_version\": 2")]
-        {
-            assert!(text.contains(from) && TuningFile::parse(&text.replace(from, to)).is_err(), "{from} for {to}");
+        for (from, to) in [
+            ("workgroup64", "workgroup32"),
+            ("123456789012", "123456789013"),
+            ("Card", "Cord"),
+            ("\"format_version\": 1", "\"format_version\": 2"),
+        ] {
+            assert!(
+                text.contains(from) && TuningFile::parse(&text.replace(from, to)).is_err(),
+                "{from} for {to}"
+            );
         }
         // Byte by byte: what still is JSON with another meaning does not fit its digest.
         for at in 0..text.len() {
             let mut bytes = text.clone().into_bytes();
             bytes[at] ^= 1;
-            if let Ok(changed) = String::from_utf8(bytes).map_err(|e| e.to_string()).and_then(|t| TuningFile::parse(&t)) {
+            if let Ok(changed) = String::from_utf8(bytes)
+                .map_err(|e| e.to_string())
+                .and_then(|t| TuningFile::parse(&t))
+            {
                 assert_eq!(changed, whole, "byte {at}");
             }
         }
-        for garbage in ["", "{}", "[]", "null", "{\"format_version\":1}", "\u{0}\u{1}", "{\"format_version\":1,\"digest\":\"\",\"variants\":{}}"] {
+        for garbage in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            "{\"format_version\":1}",
+            "\u{0}\u{1}",
+            "{\"format_version\":1,\"digest\":\"\",\"variants\":{}}",
+        ] {
             assert!(TuningFile::parse(garbage).is_err(), "{garbage}");
         }
     }
@@ -308,13 +377,19 @@ mod tests {
         file(2..5, "direct workgroup64").store_in(&folder).unwrap();
         let merged = TuningFile::cached_in(&folder, &identity("1")).unwrap().unwrap();
         assert_eq!(merged.entries.len(), 4);
-        assert_eq!(merged.entries[&problem(2).to_string()].variant.to_string(), "direct workgroup64");
+        assert_eq!(
+            merged.entries[&problem(2).to_string()].variant.to_string(),
+            "direct workgroup64"
+        );
         assert!(TuningFile::cached_in(&folder, &identity("2")).unwrap().is_none());
         for wrong in ["garbage".to_string(), TuningFile::new(identity("2")).text(), String::new()] {
             std::fs::write(&path, wrong).unwrap();
             assert!(TuningFile::cached_in(&folder, &identity("1")).is_err());
             file(1..2, "direct workgroup32").store_in(&folder).unwrap();
-            assert_eq!(TuningFile::cached_in(&folder, &identity("1")).unwrap().unwrap().entries.len(), 1);
+            assert_eq!(
+                TuningFile::cached_in(&folder, &identity("1")).unwrap().unwrap().entries.len(),
+                1
+            );
         }
         // A file stands where the folder would have to be.
         assert!(file(1..2, "direct workgroup32").store_in(&path).is_err());
@@ -331,8 +406,14 @@ mod tests {
                     for round in 0..8 {
                         let side = 1 + writer * 8 + round;
                         file(side..side + 1, "direct workgroup64").store_in(folder).unwrap();
-                        let seen = TuningFile::cached_in(folder, &identity("1")).expect("never half a file").expect("there by now");
-                        assert!(seen.entries.values().all(|e| e.variant.to_string() == "direct workgroup64"));
+                        let seen = TuningFile::cached_in(folder, &identity("1"))
+                            .expect("never half a file")
+                            .expect("there by now");
+                        assert!(
+                            seen.entries
+                                .values()
+                                .all(|e| e.variant.to_string() == "direct workgroup64")
+                        );
                     }
                 });
             }

@@ -18,7 +18,8 @@ pub enum GeneratorConfig {
     Resnet(ResnetConfig),
 }
 
-/// A generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in [-1, 1].
+/// A generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in
+/// [-1, 1].
 #[derive(Debug)]
 pub enum Generator {
     /// A U-Net or an encoder-decoder.
@@ -45,7 +46,11 @@ impl fmt::Display for GeneratorConfig {
             GeneratorConfig::Unet(c) => write!(f, "U-Net of {} halvings", c.downs),
             GeneratorConfig::Resnet(c) => {
                 write!(f, "ResNet of {} blocks", c.blocks)?;
-                if c.padding == BlockPadding::Reflect { Ok(()) } else { write!(f, ", padding {}", c.padding) }
+                if c.padding == BlockPadding::Reflect {
+                    Ok(())
+                } else {
+                    write!(f, ", padding {}", c.padding)
+                }
             }
         }
     }
@@ -59,9 +64,19 @@ impl GeneratorConfig {
     pub fn named(name: &str, like: UnetConfig) -> Result<GeneratorConfig> {
         let UnetConfig { input_nc, output_nc, ngf, norm, dropout, .. } = like;
         if let Some(blocks) = ResnetConfig::blocks_of(name) {
-            return Ok(ResnetConfig { input_nc, output_nc, ngf, blocks, norm, dropout, padding: BlockPadding::Reflect }.into());
+            return Ok(ResnetConfig {
+                input_nc,
+                output_nc,
+                ngf,
+                blocks,
+                norm,
+                dropout,
+                padding: BlockPadding::Reflect,
+            }
+            .into());
         }
-        let downs = UnetConfig::downs_of(name).map_err(|e| Error::Usage(format!("{e}, or resnet_6blocks or resnet_9blocks")))?;
+        let downs = UnetConfig::downs_of(name)
+            .map_err(|e| Error::Usage(format!("{e}, or resnet_6blocks or resnet_9blocks")))?;
         Ok(UnetConfig { downs, skips: UnetConfig::skips_of(name), ..like }.into())
     }
 
@@ -75,7 +90,10 @@ impl GeneratorConfig {
             GeneratorConfig::Unet(_) if padding == BlockPadding::default() => Ok(self),
             GeneratorConfig::Unet(_) => {
                 let name = self.name();
-                Err(Error::Usage(format!("--{PADDING_TYPE} {padding}: {name} has no residual blocks to pad; leave it out, or take --netG resnet_9blocks")))
+                Err(Error::Usage(format!(
+                    "--{PADDING_TYPE} {padding}: {name} has no residual blocks to pad; leave it \
+                     out, or take --netG resnet_9blocks"
+                )))
             }
         }
     }
@@ -83,7 +101,9 @@ impl GeneratorConfig {
     /// Its name for `--netG`.
     pub fn name(&self) -> String {
         match self {
-            GeneratorConfig::Unet(c) => format!("{}_{}", if c.skips { "unet" } else { "encoder_decoder" }, 1u64 << c.downs),
+            GeneratorConfig::Unet(c) => {
+                format!("{}_{}", if c.skips { "unet" } else { "encoder_decoder" }, 1u64 << c.downs)
+            }
             GeneratorConfig::Resnet(c) => format!("resnet_{}blocks", c.blocks),
         }
     }
@@ -107,8 +127,12 @@ impl GeneratorConfig {
     /// The same net the other way: input and output exchanged.
     pub fn reversed(self) -> GeneratorConfig {
         match self {
-            GeneratorConfig::Unet(c) => UnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into(),
-            GeneratorConfig::Resnet(c) => ResnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into(),
+            GeneratorConfig::Unet(c) => {
+                UnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into()
+            }
+            GeneratorConfig::Resnet(c) => {
+                ResnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into()
+            }
         }
     }
 
@@ -136,7 +160,8 @@ impl GeneratorConfig {
         }
     }
 
-    /// Whether a picture of this size passes: both sides multiples of [`multiple`](Self::multiple), and not too small.
+    /// Whether a picture of this size passes: both sides multiples of [`multiple`](Self::multiple),
+    /// and not too small.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the nearest sizes.
@@ -150,7 +175,8 @@ impl GeneratorConfig {
                 }
                 let near = |side: u32| side.next_multiple_of(m).max(least);
                 Err(Error::Usage(format!(
-                    "a picture of {width}x{height} does not pass a ResNet generator: both sides must be multiples of {m} and at least {least} (nearest: \
+                    "a picture of {width}x{height} does not pass a ResNet generator: both sides \
+                     must be multiples of {m} and at least {least} (nearest: \
                      {}x{}); resize it",
                     near(width),
                     near(height)
@@ -165,7 +191,11 @@ impl Generator {
     ///
     /// # Errors
     /// [`Error::Usage`] for sizes that no net has.
-    pub fn new(store: &mut Store, set: &str, config: impl Into<GeneratorConfig>) -> Result<Generator> {
+    pub fn new(
+        store: &mut Store,
+        set: &str,
+        config: impl Into<GeneratorConfig>,
+    ) -> Result<Generator> {
         Ok(match config.into() {
             GeneratorConfig::Unet(c) => Generator::Unet(Unet::new(store, set, c)?),
             GeneratorConfig::Resnet(c) => Generator::Resnet(Box::new(Resnet::new(store, set, c)?)),
@@ -191,7 +221,8 @@ impl Generator {
     /// Records the network on `x`, `[n, h, w, input_nc]`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for sizes that do not pass, [`Error::Shape`] for other channels or a norm over a single value.
+    /// [`Error::Usage`] for sizes that do not pass, [`Error::Shape`] for other channels or a norm
+    /// over a single value.
     pub fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: Mode) -> Result<Tensor> {
         let shape = tape.shape(x);
         self.config().check_size(shape.w, shape.h)?;

@@ -1,4 +1,5 @@
-//! The networks: parameters with the names and layouts of the public PyTorch files, and how to record them on a tape.
+//! The networks: parameters with the names and layouts of the public PyTorch files, and how to
+//! record them on a tape.
 
 mod generator;
 mod orthogonal;

@@ -1,11 +1,14 @@
-//! Orthogonal initial weights, on the host: normal values made orthogonal column by column (Gram and Schmidt, modified), in f64.
+//! Orthogonal initial weights, on the host: normal values made orthogonal column by column (Gram
+//! and Schmidt, modified), in f64.
 
 use crate::ops::InitNormal;
 use crate::store::Param;
 
-/// An orthogonal start for each weight, from its stream of the seed. A layer a thread: what one draws hangs on no other.
+/// An orthogonal start for each weight, from its stream of the seed. A layer a thread: what one
+/// draws hangs on no other.
 pub(super) fn all(weights: Vec<(&Param, u32)>, gain: f32, seed: u32) -> Vec<(&Param, Vec<f32>)> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(weights.len().max(1));
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).min(weights.len().max(1));
     let make = |&(param, stream): &(&Param, u32)| {
         let shape = param.layout.public_shape();
         let draw = InitNormal { layout: param.layout, mean: 0.0, std: 1.0, stream };
@@ -16,16 +19,27 @@ pub(super) fn all(weights: Vec<(&Param, u32)>, gain: f32, seed: u32) -> Vec<(&Pa
     let mut made: Vec<Option<Vec<f32>>> = vec![None; weights.len()];
     std::thread::scope(|scope| {
         let share = |first: usize| weights.iter().enumerate().skip(first).step_by(threads);
-        let workers: Vec<_> = (0..threads).map(|first| scope.spawn(move || share(first).map(|(at, w)| (at, make(w))).collect::<Vec<_>>())).collect();
-        for (at, values) in workers.into_iter().flat_map(|w| w.join().expect("no panic in arithmetic")) {
+        let workers: Vec<_> = (0..threads)
+            .map(|first| {
+                scope.spawn(move || share(first).map(|(at, w)| (at, make(w))).collect::<Vec<_>>())
+            })
+            .collect();
+        for (at, values) in
+            workers.into_iter().flat_map(|w| w.join().expect("no panic in arithmetic"))
+        {
             made[at] = Some(values);
         }
     });
-    weights.into_iter().zip(made).map(|((param, _), values)| (param, values.expect("every layer was dealt out"))).collect()
+    weights
+        .into_iter()
+        .zip(made)
+        .map(|((param, _), values)| (param, values.expect("every layer was dealt out")))
+        .collect()
 }
 
-/// A matrix of `rows` rows (row by row): its rows orthogonal where there are fewer of them than columns, else its columns; of length `gain`.
-/// What PyTorch's `orthogonal_` gives from the same normal values: its QR with positive diagonal is what Gram and Schmidt find.
+/// A matrix of `rows` rows (row by row): its rows orthogonal where there are fewer of them than
+/// columns, else its columns; of length `gain`. What PyTorch's `orthogonal_` gives from the same
+/// normal values: its QR with positive diagonal is what Gram and Schmidt find.
 fn orthogonal(values: Vec<f64>, rows: usize, gain: f32) -> Vec<f32> {
     let columns = values.len() / rows;
     let transposed = rows > columns;
@@ -66,15 +80,28 @@ mod tests {
             Layout::Conv { ci: 64.into(), co: 64, kernel: 1 },
         ];
         let params: Vec<Param> = layouts.iter().map(|l| store.param("N", "w", *l)).collect();
-        let made = |seed| all((7..).zip(&params).map(|(stream, p)| (p, stream)).collect(), 0.5, seed);
+        let made =
+            |seed| all((7..).zip(&params).map(|(stream, p)| (p, stream)).collect(), 0.5, seed);
         for (param, values) in made(1) {
-            let (rows, columns) = (param.layout.public_shape()[0], param.layout.elements() / param.layout.public_shape()[0]);
-            let at = |vector: usize, k: usize| f64::from(if rows <= columns { values[vector * columns + k] } else { values[k * columns + vector] });
+            let (rows, columns) = (
+                param.layout.public_shape()[0],
+                param.layout.elements() / param.layout.public_shape()[0],
+            );
+            let at = |vector: usize, k: usize| {
+                f64::from(if rows <= columns {
+                    values[vector * columns + k]
+                } else {
+                    values[k * columns + vector]
+                })
+            };
             for i in 0..rows.min(columns) {
                 for j in 0..=i {
                     let product: f64 = (0..rows.max(columns)).map(|k| at(i, k) * at(j, k)).sum();
                     let want = if i == j { 0.25 } else { 0.0 };
-                    assert!((product - want).abs() < 1e-6, "{rows}x{columns}: vectors {i} and {j}: {product}");
+                    assert!(
+                        (product - want).abs() < 1e-6,
+                        "{rows}x{columns}: vectors {i} and {j}: {product}"
+                    );
                 }
             }
         }

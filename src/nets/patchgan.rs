@@ -1,4 +1,5 @@
-//! The discriminators of pix2pix: PatchGAN with 1 to 6 layers, and the pixel discriminator. They return logits.
+//! The discriminators of pix2pix: PatchGAN with 1 to 6 layers, and the pixel discriminator. They
+//! return logits.
 
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
@@ -11,7 +12,8 @@ use crate::tape::{Tape, Tensor};
 /// Which discriminator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DiscriminatorKind {
-    /// `n_layers` strided layers and two more (upstream's `basic` has 3: a receptive field of 70x70).
+    /// `n_layers` strided layers and two more (upstream's `basic` has 3: a receptive field of
+    /// 70x70).
     Patch {
         /// Strided layers, 1 to 6.
         n_layers: u32,
@@ -53,7 +55,11 @@ impl Discriminator {
         let rows: Vec<(String, Option<String>, u32, Conv, bool)> = match kind {
             DiscriminatorKind::Pixel => {
                 let k1 = Conv::new(1, 1, 0);
-                vec![("net.0".into(), None, ndf, k1, true), ("net.2".into(), Some("net.3".into()), 2 * ndf, k1, inner), ("net.5".into(), None, 1, k1, inner)]
+                vec![
+                    ("net.0".into(), None, ndf, k1, true),
+                    ("net.2".into(), Some("net.3".into()), 2 * ndf, k1, inner),
+                    ("net.5".into(), None, 1, k1, inner),
+                ]
             }
             DiscriminatorKind::Patch { n_layers } => {
                 if !(1..=6).contains(&n_layers) {
@@ -63,9 +69,21 @@ impl Discriminator {
                 for layer in 1..=n_layers {
                     let at = 3 * layer - 1;
                     let stride = if layer < n_layers { 2 } else { 1 };
-                    rows.push((format!("model.{at}"), Some(format!("model.{}", at + 1)), ndf * (1 << layer.min(3)), Conv::new(4, stride, 1), inner));
+                    rows.push((
+                        format!("model.{at}"),
+                        Some(format!("model.{}", at + 1)),
+                        ndf * (1 << layer.min(3)),
+                        Conv::new(4, stride, 1),
+                        inner,
+                    ));
                 }
-                rows.push((format!("model.{}", 3 * n_layers + 2), None, 1, Conv::new(4, 1, 1), true));
+                rows.push((
+                    format!("model.{}", 3 * n_layers + 2),
+                    None,
+                    1,
+                    Conv::new(4, 1, 1),
+                    true,
+                ));
                 rows
             }
         };

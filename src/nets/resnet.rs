@@ -1,4 +1,5 @@
-//! The ResNet generator (upstream's `resnet_9blocks`, `resnet_6blocks`): two halvings, residual blocks at a quarter of the size, two doublings.
+//! The ResNet generator (upstream's `resnet_9blocks`, `resnet_6blocks`): two halvings, residual
+//! blocks at a quarter of the size, two doublings.
 
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
@@ -10,7 +11,8 @@ use crate::tape::{Tape, Tensor};
 use std::fmt;
 use std::str::FromStr;
 
-/// What stands around a picture inside the residual blocks; the 7x7 layers at both ends always reflect.
+/// What stands around a picture inside the residual blocks; the 7x7 layers at both ends always
+/// reflect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum BlockPadding {
     /// Its mirror image: upstream's default.
@@ -40,7 +42,9 @@ impl FromStr for BlockPadding {
             "reflect" => Ok(BlockPadding::Reflect),
             "replicate" => Ok(BlockPadding::Replicate),
             "zero" => Ok(BlockPadding::Zero),
-            _ => Err(Error::Usage(format!("--{PADDING_TYPE} {s}: choose reflect, replicate or zero"))),
+            _ => Err(Error::Usage(format!(
+                "--{PADDING_TYPE} {s}: choose reflect, replicate or zero"
+            ))),
         }
     }
 }
@@ -80,7 +84,15 @@ pub struct ResnetConfig {
 impl Default for ResnetConfig {
     /// Upstream's `resnet_9blocks` for CycleGAN.
     fn default() -> Self {
-        ResnetConfig { input_nc: 3, output_nc: 3, ngf: 64, blocks: 9, norm: NormKind::Instance, dropout: false, padding: BlockPadding::Reflect }
+        ResnetConfig {
+            input_nc: 3,
+            output_nc: 3,
+            ngf: 64,
+            blocks: 9,
+            norm: NormKind::Instance,
+            dropout: false,
+            padding: BlockPadding::Reflect,
+        }
     }
 }
 
@@ -109,20 +121,29 @@ impl ResnetConfig {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, blocks)| *blocks)
     }
 
-    /// Recognises a ResNet generator from the public names and shapes of its file. Zeros are told by them; replication looks like reflection, which
-    /// it is taken for.
+    /// Recognises a ResNet generator from the public names and shapes of its file. Zeros are told
+    /// by them; replication looks like reflection, which it is taken for.
     #[cfg_attr(not(feature = "io"), expect(dead_code, reason = "files are read with it"))]
     pub(crate) fn of_file<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<ResnetConfig> {
         const FIRST_BLOCK: u32 = 4 + 3 * HALVINGS;
         let conv = |name: String| shape(&format!("{name}.weight")).filter(|s| s.len() == 4);
         let first = conv("model.1".into()).filter(|s| s[2] == K7.kernel as usize)?;
-        let padding = if conv(format!("model.{FIRST_BLOCK}.conv_block.0")).is_some() { BlockPadding::Zero } else { BlockPadding::Reflect };
-        let with = |dropout, blocks| ResnetConfig { padding, dropout, blocks, ..ResnetConfig::default() };
-        let place = |block: u32, part: usize, dropout| format!("model.{}.conv_block.{}", FIRST_BLOCK + block, with(dropout, 0).places()[part]);
+        let padding = if conv(format!("model.{FIRST_BLOCK}.conv_block.0")).is_some() {
+            BlockPadding::Zero
+        } else {
+            BlockPadding::Reflect
+        };
+        let with =
+            |dropout, blocks| ResnetConfig { padding, dropout, blocks, ..ResnetConfig::default() };
+        let place = |block: u32, part: usize, dropout| {
+            format!("model.{}.conv_block.{}", FIRST_BLOCK + block, with(dropout, 0).places()[part])
+        };
         let dropout = conv(place(0, 2, true)).is_some();
         // More than any net has: a file may claim anything.
-        let blocks = (0..256).take_while(|&block| conv(place(block, 0, dropout)).is_some()).count() as u32;
-        let last = conv(format!("model.{}", FIRST_BLOCK + blocks + 3 * HALVINGS + 1)).filter(|_| blocks > 0)?;
+        let blocks =
+            (0..256).take_while(|&block| conv(place(block, 0, dropout)).is_some()).count() as u32;
+        let last = conv(format!("model.{}", FIRST_BLOCK + blocks + 3 * HALVINGS + 1))
+            .filter(|_| blocks > 0)?;
         let norm = match (shape("model.2.weight").is_some(), shape("model.1.bias").is_some()) {
             (true, true) => NormKind::InstanceAffine,
             (true, false) => NormKind::Batch,
@@ -133,7 +154,8 @@ impl ResnetConfig {
         Some(ResnetConfig { input_nc, output_nc, ngf, norm, ..with(dropout, blocks) })
     }
 
-    /// Places in a block's `Sequential`: first convolution and norm, second convolution and norm. Padding and dropout are modules of their own.
+    /// Places in a block's `Sequential`: first convolution and norm, second convolution and norm.
+    /// Padding and dropout are modules of their own.
     fn places(&self) -> [u32; 4] {
         let (pad, drop) = (u32::from(self.padding.module().is_some()), u32::from(self.dropout));
         let second = pad + 3 + drop + pad;
@@ -147,7 +169,8 @@ struct Layer {
     norm: NormParams,
 }
 
-/// A ResNet generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in [-1, 1].
+/// A ResNet generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to
+/// `[n, h, w, output_nc]` in [-1, 1].
 #[derive(Debug)]
 pub struct Resnet {
     config: ResnetConfig,
@@ -168,7 +191,9 @@ impl Resnet {
     pub fn new(store: &mut Store, set: &str, config: ResnetConfig) -> Result<Resnet> {
         let ResnetConfig { input_nc, output_nc, ngf, blocks, norm, padding, .. } = config;
         if [input_nc, output_nc, ngf, blocks].contains(&0) {
-            return Err(Error::Usage(format!("a ResNet generator has at least one block and one channel each, not {config:?}")));
+            return Err(Error::Usage(format!(
+                "a ResNet generator has at least one block and one channel each, not {config:?}"
+            )));
         }
         let mut weights = Weights::new(set, norm);
         if padding == BlockPadding::Replicate {
@@ -176,8 +201,12 @@ impl Resnet {
             weights.about.insert(PADDING_TYPE.into(), padding.to_string());
         }
         let bias = norm.conv_bias();
-        // Upstream's `Sequential`: padding 0, convolution 1, norm 2, ReLU 3; then convolution, norm, ReLU for each halving.
-        let mut down = vec![Layer { conv: weights.conv(store, "model.1", input_nc.into(), ngf, K7, bias), norm: weights.norm(store, "model.2", ngf) }];
+        // Upstream's `Sequential`: padding 0, convolution 1, norm 2, ReLU 3; then convolution,
+        // norm, ReLU for each halving.
+        let mut down = vec![Layer {
+            conv: weights.conv(store, "model.1", input_nc.into(), ngf, K7, bias),
+            norm: weights.norm(store, "model.2", ngf),
+        }];
         let mut at = 4;
         for halving in 0..HALVINGS {
             let (ci, co) = (ngf << halving, ngf << (halving + 1));
@@ -201,12 +230,14 @@ impl Resnet {
         let mut up = Vec::new();
         for halving in (0..HALVINGS).rev() {
             let (ci, co) = (ngf << (halving + 1), ngf << halving);
-            let conv = weights.conv_transpose(store, &format!("model.{at}"), ci.into(), co, DOUBLE, bias);
+            let conv =
+                weights.conv_transpose(store, &format!("model.{at}"), ci.into(), co, DOUBLE, bias);
             up.push(Layer { conv, norm: weights.norm(store, &format!("model.{}", at + 1), co) });
             at += 3;
         }
         // Padding stands before it; it has a bias whatever the norm.
-        let last = weights.conv(store, &format!("model.{}", at + 1), ngf.into(), output_nc, K7, true);
+        let last =
+            weights.conv(store, &format!("model.{}", at + 1), ngf.into(), output_nc, K7, true);
         Ok(Resnet { config, weights, down, blocks, up, last })
     }
 
@@ -224,24 +255,39 @@ impl Resnet {
     ///
     /// # Errors
     /// [`Error::Shape`] for pictures too small to reflect, or other channels.
-    pub(super) fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: Mode) -> Result<Tensor> {
+    pub(super) fn record(
+        &self,
+        tape: &mut Tape,
+        store: &Store,
+        x: Tensor,
+        mode: Mode,
+    ) -> Result<Tensor> {
         let before = tape.current_scope().to_string();
         let set = self.weights.set();
         let scope = |tape: &mut Tape, part: String| tape.scope(format!("{before}{set}/{part}"));
-        // Padding comes before the ReLU, which makes no difference to the values: so the ReLU goes into the convolution's loads.
-        let pad = |tape: &mut Tape, h: Tensor| tape.resample2d(h, Enlarge::No, Padding::Reflect, K7.kernel / 2);
+        // Padding comes before the ReLU, which makes no difference to the values: so the ReLU goes
+        // into the convolution's loads.
+        let pad = |tape: &mut Tape, h: Tensor| {
+            tape.resample2d(h, Enlarge::No, Padding::Reflect, K7.kernel / 2)
+        };
         let mut h = x;
         for (at, layer) in self.down.iter().enumerate() {
             scope(tape, format!("down{at}"));
             h = if at == 0 { pad(tape, h)? } else { tape.act(h, Act::Relu) };
             h = layer.record(tape, store, h, mode)?;
         }
-        // A block begins with the sum, which has no activation behind it; the layer before the first block has.
+        // A block begins with the sum, which has no activation behind it; the layer before the
+        // first block has.
         scope(tape, "down".into());
         h = tape.act(h, Act::Relu);
         for (at, [first, second]) in self.blocks.iter().enumerate() {
             scope(tape, format!("block{at}"));
-            let padded = |tape: &mut Tape, h| self.config.padding.module().map_or(Ok(h), |padding| tape.resample2d(h, Enlarge::No, padding, 1));
+            let padded = |tape: &mut Tape, h| {
+                self.config
+                    .padding
+                    .module()
+                    .map_or(Ok(h), |padding| tape.resample2d(h, Enlarge::No, padding, 1))
+            };
             let mut f = padded(tape, h)?;
             f = first.record(tape, store, f, mode)?;
             if self.config.dropout && mode.dropout {

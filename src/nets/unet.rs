@@ -1,5 +1,5 @@
-//! The U-Net generator of pix2pix (upstream's `unet_128`, `unet_256`, and depths 5 to 9 in general), and the encoder-decoder: the same
-//! without its skips.
+//! The U-Net generator of pix2pix (upstream's `unet_128`, `unet_256`, and depths 5 to 9 in
+//! general), and the encoder-decoder: the same without its skips.
 
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
@@ -16,7 +16,8 @@ use std::str::FromStr;
 pub enum Upsample {
     /// Transposed convolution, kernel 4, stride 2: upstream's.
     Transpose,
-    /// Resize convolution: nearest neighbour, reflection by 1, convolution 3x3. It leaves no checkerboard.
+    /// Resize convolution: nearest neighbour, reflection by 1, convolution 3x3. It leaves no
+    /// checkerboard.
     Nearest,
     /// The same with bilinear enlarging.
     Bilinear,
@@ -29,7 +30,9 @@ impl FromStr for Upsample {
             "transpose" => Ok(Upsample::Transpose),
             "nearest" => Ok(Upsample::Nearest),
             "bilinear" => Ok(Upsample::Bilinear),
-            _ => Err(Error::Usage(format!("--upsample {s}: choose transpose, nearest or bilinear"))),
+            _ => {
+                Err(Error::Usage(format!("--upsample {s}: choose transpose, nearest or bilinear")))
+            }
         }
     }
 }
@@ -61,7 +64,8 @@ pub struct UnetConfig {
     pub dropout: bool,
     /// How the decoder doubles a picture.
     pub upsample: Upsample,
-    /// Whether each decoder layer also sees what the encoder had at its size; without it is an encoder-decoder.
+    /// Whether each decoder layer also sees what the encoder had at its size; without it is an
+    /// encoder-decoder.
     pub skips: bool,
     /// What imported nets have beside that.
     pub quirks: UnetQuirks,
@@ -72,7 +76,8 @@ pub struct UnetConfig {
 pub struct UnetQuirks {
     /// Every convolution has a bias, before a batch norm too (Torch, TensorFlow).
     pub conv_bias: bool,
-    /// A norm behind the innermost convolution (TensorFlow). At batch 1 and 1x1 pixels it leaves nothing of what comes in.
+    /// A norm behind the innermost convolution (TensorFlow). At batch 1 and 1x1 pixels it leaves
+    /// nothing of what comes in.
     pub bottleneck_norm: bool,
 }
 
@@ -97,7 +102,11 @@ impl fmt::Display for UnetConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let UnetConfig { input_nc, output_nc, ngf, norm, .. } = self;
         let name = if self.skips { "unet" } else { ENCODER_DECODER };
-        write!(f, "{name}_{}, ngf {ngf}, {input_nc} to {output_nc} channels, norm {norm}", self.multiple())?;
+        write!(
+            f,
+            "{name}_{}, ngf {ngf}, {input_nc} to {output_nc} channels, norm {norm}",
+            self.multiple()
+        )?;
         if self.upsample != Upsample::Transpose {
             write!(f, ", upsample {}", self.upsample)?;
         }
@@ -124,10 +133,15 @@ impl UnetConfig {
     /// # Errors
     /// [`Error::Usage`] for other names.
     pub fn downs_of(name: &str) -> Result<u32> {
-        let side = name.strip_prefix("unet_").or_else(|| name.strip_prefix(ENCODER_DECODER)?.strip_prefix('_'));
+        let side = name
+            .strip_prefix("unet_")
+            .or_else(|| name.strip_prefix(ENCODER_DECODER)?.strip_prefix('_'));
         let side = side.and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
         side.map(u32::ilog2).filter(|d| DEPTHS.contains(d)).ok_or_else(|| {
-            Error::Usage(format!("--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512, or encoder_decoder_32 to encoder_decoder_512"))
+            Error::Usage(format!(
+                "--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or \
+                                  unet_512, or encoder_decoder_32 to encoder_decoder_512"
+            ))
         })
     }
 
@@ -152,7 +166,8 @@ impl UnetConfig {
         };
         let nearest = format!("nearest: width {}, height {}", near(width), near(height));
         Err(Error::Usage(format!(
-            "a picture of {width}x{height} does not pass {} halvings: both sides must be multiples of {m} ({nearest}); resize it, or use a net of less depth",
+            "a picture of {width}x{height} does not pass {} halvings: both sides must be \
+             multiples of {m} ({nearest}); resize it, or use a net of less depth",
             self.downs
         )))
     }
@@ -170,18 +185,28 @@ pub(crate) struct UnetNames {
 /// The parts' names in PyTorch, places in nested lists of modules; level 0 is the outermost.
 pub(crate) fn unet_names(level: u32, config: &UnetConfig) -> UnetNames {
     // Level 0 is `model.model`, every further one hides in the submodule of the one before.
-    let prefix = if level == 0 { "model.model".to_string() } else { format!("model.model.1.model{}", ".3.model".repeat(level as usize - 1)) };
+    let prefix = if level == 0 {
+        "model.model".to_string()
+    } else {
+        format!("model.model.1.model{}", ".3.model".repeat(level as usize - 1))
+    };
     // Enlarging and padding are modules of their own before the convolution.
     let shift = if config.upsample == Upsample::Transpose { 0 } else { 2 };
-    let (down, down_norm, up, up_norm) = match (level == 0, level == config.downs - 1, config.quirks.bottleneck_norm) {
-        (true, ..) => (0, None, 3, None),
-        (_, true, false) => (1, None, 3, Some(4)),
-        // A port that puts a norm there has it in the list like the others.
-        (_, true, true) => (1, Some(2), 4, Some(5)),
-        _ => (1, Some(2), 5, Some(6)),
-    };
+    let (down, down_norm, up, up_norm) =
+        match (level == 0, level == config.downs - 1, config.quirks.bottleneck_norm) {
+            (true, ..) => (0, None, 3, None),
+            (_, true, false) => (1, None, 3, Some(4)),
+            // A port that puts a norm there has it in the list like the others.
+            (_, true, true) => (1, Some(2), 4, Some(5)),
+            _ => (1, Some(2), 5, Some(6)),
+        };
     let at = |place: u32| format!("{prefix}.{place}");
-    UnetNames { down: at(down), down_norm: down_norm.map(at), up: at(up + shift), up_norm: up_norm.map(|place| at(place + shift)) }
+    UnetNames {
+        down: at(down),
+        down_norm: down_norm.map(at),
+        up: at(up + shift),
+        up_norm: up_norm.map(|place| at(place + shift)),
+    }
 }
 
 #[derive(Debug)]
@@ -222,7 +247,8 @@ impl UnetLayer<'_> {
     }
 }
 
-/// A U-Net generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in [-1, 1].
+/// A U-Net generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to
+/// `[n, h, w, output_nc]` in [-1, 1].
 #[derive(Debug)]
 pub struct Unet {
     config: UnetConfig,
@@ -236,13 +262,17 @@ impl Unet {
     /// # Errors
     /// [`Error::Usage`] if the depth is not 5 to 9, or a channel count is 0.
     pub fn new(store: &mut Store, set: &str, config: UnetConfig) -> Result<Unet> {
-        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout, upsample, skips, quirks } = config;
+        let UnetConfig { input_nc, output_nc, ngf, downs, norm, dropout, upsample, skips, quirks } =
+            config;
         if !DEPTHS.contains(&downs) || input_nc == 0 || output_nc == 0 || ngf == 0 {
-            return Err(Error::Usage(format!("a U-Net has 5 to 9 halvings and at least one channel each, not {config:?}")));
+            return Err(Error::Usage(format!(
+                "a U-Net has 5 to 9 halvings and at least one channel each, not {config:?}"
+            )));
         }
         let mut weights = Weights::new(set, norm);
         if upsample == Upsample::Bilinear {
-            // A file of a resize convolution looks the same either way, and is nearest if nothing else is said.
+            // A file of a resize convolution looks the same either way, and is nearest if nothing
+            // else is said.
             weights.about.insert("upsample".into(), upsample.to_string());
         }
         let channels = |level: u32| ngf * (1 << level.min(3));
@@ -251,18 +281,31 @@ impl Unet {
             let (outermost, innermost) = (level == 0, level == downs - 1);
             let names = unet_names(level, &config);
             let own = channels(level);
-            let (before, after) = if outermost { (input_nc, output_nc) } else { (channels(level - 1), channels(level - 1)) };
-            let bias = norm.conv_bias() || quirks.conv_bias;
-            let joined = if innermost || !skips { own.into() } else { Channels::concat(&[own.into(), own.into()]).expect("two parts") };
-            let norm_of = |store: &mut Store, weights: &mut Weights, name: Option<String>, c| match name {
-                Some(name) => weights.norm(store, &name, c),
-                None => NormParams::None,
+            let (before, after) = if outermost {
+                (input_nc, output_nc)
+            } else {
+                (channels(level - 1), channels(level - 1))
             };
+            let bias = norm.conv_bias() || quirks.conv_bias;
+            let joined = if innermost || !skips {
+                own.into()
+            } else {
+                Channels::concat(&[own.into(), own.into()]).expect("two parts")
+            };
+            let norm_of =
+                |store: &mut Store, weights: &mut Weights, name: Option<String>, c| match name {
+                    Some(name) => weights.norm(store, &name, c),
+                    None => NormParams::None,
+                };
             let down = weights.conv(store, &names.down, before.into(), own, K4S2, bias);
             let down_norm = norm_of(store, &mut weights, names.down_norm, own);
             let up = match upsample {
-                Upsample::Transpose => weights.conv_transpose(store, &names.up, joined, after, K4S2, bias || outermost),
-                Upsample::Nearest | Upsample::Bilinear => weights.conv(store, &names.up, joined, after, K3, bias || outermost),
+                Upsample::Transpose => {
+                    weights.conv_transpose(store, &names.up, joined, after, K4S2, bias || outermost)
+                }
+                Upsample::Nearest | Upsample::Bilinear => {
+                    weights.conv(store, &names.up, joined, after, K3, bias || outermost)
+                }
             };
             let up_norm = norm_of(store, &mut weights, names.up_norm, after);
             // Upstream drops out on the blocks between the innermost one and the four outer ones.
@@ -296,7 +339,8 @@ impl Unet {
         });
         let up = self.levels.iter().enumerate().rev().map(|(level, part)| UnetLayer {
             label: format!("{set}/up{level}"),
-            // Skip first, then what comes from below. The skip is kept before its activation: ReLU(LeakyReLU(x)) = ReLU(x).
+            // Skip first, then what comes from below. The skip is kept before its activation:
+            // ReLU(LeakyReLU(x)) = ReLU(x).
             inputs: match (level == last, self.config.skips) {
                 (true, _) => vec![Some(last)],
                 (_, false) => vec![Some(2 * last - level)],
@@ -318,7 +362,8 @@ impl Unet {
     /// Records the network on `x`, `[n, h, w, input_nc]` with h and w multiples of `2^downs`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for other sizes, [`Error::Shape`] for other channels or a norm over a single value.
+    /// [`Error::Usage`] for other sizes, [`Error::Shape`] for other channels or a norm over a
+    /// single value.
     pub fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: Mode) -> Result<Tensor> {
         let shape = tape.shape(x);
         self.config.check_size(shape.w, shape.h)?;
@@ -326,7 +371,8 @@ impl Unet {
         let mut made: Vec<Tensor> = Vec::new();
         for layer in self.layers() {
             tape.scope(layer.label.as_str());
-            let inputs: Vec<Tensor> = layer.inputs.iter().map(|from| from.map_or(x, |at| made[at])).collect();
+            let inputs: Vec<Tensor> =
+                layer.inputs.iter().map(|from| from.map_or(x, |at| made[at])).collect();
             let mut h = layer.record(tape, store, &inputs)?;
             h = layer.norm.record(tape, store, h, mode)?;
             if layer.dropout && mode.dropout {

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-/// The norm between layers. With batch norm convolutions have no bias (but for the ones upstream gives one anyway).
+/// The norm between layers. With batch norm convolutions have no bias (but for the ones upstream
+/// gives one anyway).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NormKind {
     /// Batch norm with affine parameters and running statistics.
@@ -23,7 +24,8 @@ pub enum NormKind {
 }
 
 impl NormKind {
-    /// Upstream's rule: a convolution before a norm has a bias only with instance norm, of either kind.
+    /// Upstream's rule: a convolution before a norm has a bias only with instance norm, of either
+    /// kind.
     pub fn conv_bias(self) -> bool {
         matches!(self, NormKind::Instance | NormKind::InstanceAffine)
     }
@@ -37,7 +39,9 @@ impl FromStr for NormKind {
             "instance" => Ok(NormKind::Instance),
             "instance_affine" => Ok(NormKind::InstanceAffine),
             "none" => Ok(NormKind::None),
-            _ => Err(Error::Usage(format!("--norm {s}: choose batch, instance, instance_affine or none"))),
+            _ => Err(Error::Usage(format!(
+                "--norm {s}: choose batch, instance, instance_affine or none"
+            ))),
         }
     }
 }
@@ -62,7 +66,8 @@ pub enum InitType {
     Xavier,
     /// N(0, 2 / fan_in); the gain plays no part.
     Kaiming,
-    /// Rows (or columns, if there are fewer) of the weight as a matrix `[first dimension, rest]` are orthogonal, of length gain.
+    /// Rows (or columns, if there are fewer) of the weight as a matrix `[first dimension, rest]`
+    /// are orthogonal, of length gain.
     Orthogonal,
 }
 
@@ -89,7 +94,9 @@ impl FromStr for InitType {
             "xavier" => Ok(InitType::Xavier),
             "kaiming" => Ok(InitType::Kaiming),
             "orthogonal" => Ok(InitType::Orthogonal),
-            _ => Err(Error::Usage(format!("--init_type {s}: choose normal, xavier, kaiming or orthogonal"))),
+            _ => Err(Error::Usage(format!(
+                "--init_type {s}: choose normal, xavier, kaiming or orthogonal"
+            ))),
         }
     }
 }
@@ -144,7 +151,13 @@ pub struct Weights {
 
 impl Weights {
     pub(super) fn new(set: &str, norm: NormKind) -> Self {
-        Weights { set: set.into(), norm, all: Vec::new(), norms: Vec::new(), about: BTreeMap::new() }
+        Weights {
+            set: set.into(),
+            norm,
+            all: Vec::new(),
+            norms: Vec::new(),
+            about: BTreeMap::new(),
+        }
     }
 
     /// Name of the set of pages they lie in, `G` for example.
@@ -174,24 +187,59 @@ impl Weights {
 
     fn add(&mut self, store: &mut Store, name: String, layout: Layout, part: Part) -> Param {
         let param = match (part, layout) {
-            (Part::RunningMean | Part::RunningVar, Layout::Vector(c)) => store.running(&self.set, &name, c),
+            (Part::RunningMean | Part::RunningVar, Layout::Vector(c)) => {
+                store.running(&self.set, &name, c)
+            }
             _ => store.param(&self.set, &name, layout),
         };
         self.all.push((param.clone(), part));
         param
     }
 
-    pub(super) fn conv(&mut self, store: &mut Store, name: &str, ci: Channels, co: u32, conv: Conv, bias: bool) -> ConvParams {
+    pub(super) fn conv(
+        &mut self,
+        store: &mut Store,
+        name: &str,
+        ci: Channels,
+        co: u32,
+        conv: Conv,
+        bias: bool,
+    ) -> ConvParams {
         self.conv_of(store, name, Layout::Conv { ci, co, kernel: conv.kernel }, co, conv, bias)
     }
 
-    pub(super) fn conv_transpose(&mut self, store: &mut Store, name: &str, ci: Channels, co: u32, conv: Conv, bias: bool) -> ConvParams {
-        self.conv_of(store, name, Layout::ConvTranspose { ci, co, kernel: conv.kernel }, co, conv, bias)
+    pub(super) fn conv_transpose(
+        &mut self,
+        store: &mut Store,
+        name: &str,
+        ci: Channels,
+        co: u32,
+        conv: Conv,
+        bias: bool,
+    ) -> ConvParams {
+        self.conv_of(
+            store,
+            name,
+            Layout::ConvTranspose { ci, co, kernel: conv.kernel },
+            co,
+            conv,
+            bias,
+        )
     }
 
-    fn conv_of(&mut self, store: &mut Store, name: &str, layout: Layout, co: u32, conv: Conv, bias: bool) -> ConvParams {
+    fn conv_of(
+        &mut self,
+        store: &mut Store,
+        name: &str,
+        layout: Layout,
+        co: u32,
+        conv: Conv,
+        bias: bool,
+    ) -> ConvParams {
         let weight = self.add(store, format!("{name}.weight"), layout, Part::Weight);
-        let bias = bias.then(|| self.add(store, format!("{name}.bias"), Layout::Vector(co.into()), Part::Bias));
+        let bias = bias.then(|| {
+            self.add(store, format!("{name}.bias"), Layout::Vector(co.into()), Part::Bias)
+        });
         ConvParams { weight, bias, conv }
     }
 
@@ -200,13 +248,19 @@ impl Weights {
             NormKind::None => NormParams::None,
             NormKind::Instance => NormParams::Instance,
             NormKind::InstanceAffine => {
-                let mut add = |what: &str, part| self.add(store, format!("{name}.{what}"), Layout::Vector(channels.into()), part);
-                NormParams::InstanceAffine(Box::new([add("weight", Part::NormWeight), add("bias", Part::Bias)]))
+                let mut add = |what: &str, part| {
+                    self.add(store, format!("{name}.{what}"), Layout::Vector(channels.into()), part)
+                };
+                NormParams::InstanceAffine(Box::new([
+                    add("weight", Part::NormWeight),
+                    add("bias", Part::Bias),
+                ]))
             }
             NormKind::Batch => {
                 let vector = Layout::Vector(channels.into());
                 self.norms.push(name.into());
-                let mut add = |what: &str, part| self.add(store, format!("{name}.{what}"), vector, part);
+                let mut add =
+                    |what: &str, part| self.add(store, format!("{name}.{what}"), vector, part);
                 NormParams::Batch(Box::new(BatchParams {
                     weight: add("weight", Part::NormWeight),
                     bias: add("bias", Part::Bias),
@@ -222,20 +276,39 @@ impl Weights {
         self.params().filter(|p| p.gradient.is_some()).map(|p| tape.param(store, p)).collect()
     }
 
-    /// Weights that begin orthogonal ([`InitType::Orthogonal`]), in public order: made on the host, over what [`Weights::record_init`] draws.
+    /// Weights that begin orthogonal ([`InitType::Orthogonal`]), in public order: made on the host,
+    /// over what [`Weights::record_init`] draws.
     pub fn orthogonal(&self, gain: f32, first_stream: u32, seed: u32) -> Vec<(&Param, Vec<f32>)> {
-        let weights = (first_stream..).zip(&self.all).filter(|(_, (_, part))| *part == Part::Weight);
-        super::orthogonal::all(weights.map(|(stream, (param, _))| (param, stream)).collect(), gain, seed)
+        let weights =
+            (first_stream..).zip(&self.all).filter(|(_, (_, part))| *part == Part::Weight);
+        super::orthogonal::all(
+            weights.map(|(stream, (param, _))| (param, stream)).collect(),
+            gain,
+            seed,
+        )
     }
 
-    /// Records the initial values of everything (SPEC of the reference: see [`InitType`]); random ones are drawn on the device.
-    pub fn record_init(&self, tape: &mut Tape, store: &Store, init: InitType, gain: f32, first_stream: u32) {
+    /// Records the initial values of everything (SPEC of the reference: see [`InitType`]); random
+    /// ones are drawn on the device.
+    pub fn record_init(
+        &self,
+        tape: &mut Tape,
+        store: &Store,
+        init: InitType,
+        gain: f32,
+        first_stream: u32,
+    ) {
         for (stream, (param, part)) in (first_stream..).zip(&self.all) {
             tape.scope(format!("{}/{}", self.set, param.name));
             match part {
-                Part::Weight => tape.init_normal(store, param, 0.0, init.std(&param.layout, gain), stream),
-                // Upstream initialises batch norm by name and leaves an affine instance norm at 1 and 0.
-                Part::NormWeight if self.norm == NormKind::InstanceAffine => tape.init_normal(store, param, 1.0, 0.0, stream),
+                Part::Weight => {
+                    tape.init_normal(store, param, 0.0, init.std(&param.layout, gain), stream)
+                }
+                // Upstream initialises batch norm by name and leaves an affine instance norm at 1
+                // and 0.
+                Part::NormWeight if self.norm == NormKind::InstanceAffine => {
+                    tape.init_normal(store, param, 1.0, 0.0, stream)
+                }
                 Part::NormWeight => tape.init_normal(store, param, 1.0, gain, stream),
                 Part::Bias | Part::RunningMean => tape.init_normal(store, param, 0.0, 0.0, stream),
                 Part::RunningVar => tape.init_normal(store, param, 1.0, 0.0, stream),
@@ -271,19 +344,34 @@ impl NormParams {
         if let NormParams::Batch(params) = self { Some([&params.mean, &params.var]) } else { None }
     }
 
-    /// Records the norm with statistics from elsewhere: `[2, 1, 1, c]`, the mean and `1 / sqrt(var + eps)`.
-    pub(crate) fn record_given(&self, tape: &mut Tape, store: &Store, x: Tensor, stats: Tensor) -> Tensor {
+    /// Records the norm with statistics from elsewhere: `[2, 1, 1, c]`, the mean and
+    /// `1 / sqrt(var + eps)`.
+    pub(crate) fn record_given(
+        &self,
+        tape: &mut Tape,
+        store: &Store,
+        x: Tensor,
+        stats: Tensor,
+    ) -> Tensor {
         let shape = tape.shape(x);
         let [gamma, beta] = match self {
             NormParams::None => return x,
             NormParams::Instance => [1.0, 0.0].map(|v| tape.fill(Shape::vector(shape.c), v)),
             NormParams::InstanceAffine(params) => params.each_ref().map(|p| tape.param(store, p)),
-            NormParams::Batch(params) => [&params.weight, &params.bias].map(|p| tape.param(store, p)),
+            NormParams::Batch(params) => {
+                [&params.weight, &params.bias].map(|p| tape.param(store, p))
+            }
         };
         tape.push_one(BatchNormApply { mode: NormMode::Running }, &[x, stats, gamma, beta], shape)
     }
 
-    pub(super) fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: super::Mode) -> Result<Tensor> {
+    pub(super) fn record(
+        &self,
+        tape: &mut Tape,
+        store: &Store,
+        x: Tensor,
+        mode: super::Mode,
+    ) -> Result<Tensor> {
         match self {
             NormParams::None => Ok(x),
             NormParams::Instance => {
@@ -299,7 +387,10 @@ impl NormParams {
                 let BatchParams { weight, bias, mean, var } = params.as_ref();
                 let (gamma, beta) = (tape.param(store, weight), tape.param(store, bias));
                 let wanted = mode.update_running || mode.norm == NormMode::Running;
-                let running = wanted.then(|| Running { mean: tape.param(store, mean), var: tape.param(store, var) });
+                let running = wanted.then(|| Running {
+                    mean: tape.param(store, mean),
+                    var: tape.param(store, var),
+                });
                 tape.batch_norm(x, gamma, beta, running, mode.norm, BatchNorm::default())
             }
         }

@@ -43,7 +43,8 @@ pub enum ActPass {
 }
 
 impl Act {
-    /// Whether it is a (leaky) ReLU: cheap, and its derivative follows from the sign of its operand.
+    /// Whether it is a (leaky) ReLU: cheap, and its derivative follows from the sign of its
+    /// operand.
     pub fn is_rectifier(self) -> bool {
         self.kind() == 0
     }
@@ -80,7 +81,8 @@ impl Op for Act {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        // tanh and sigmoid have their derivative from the result, the others from the operand: either way the sign decides.
+        // tanh and sigmoid have their derivative from the result, the others from the operand:
+        // either way the sign decides.
         let saved = if self.kind() == 0 { b.inputs[0] } else { b.outputs[0] };
         let (dy, shape) = (b.dy(), b.tape.shape(b.inputs[0]));
         let dx = b.tape.push_one(ActBackward(*self), &[saved, dy], shape);
@@ -121,7 +123,11 @@ impl Op for ActBackward {
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
         if self.0.kind() != 0 {
-            return b.refuse("act_bwd", "the second derivative of tanh and sigmoid is not there; ReLU and leaky ReLU have theirs");
+            return b.refuse(
+                "act_bwd",
+                "the second derivative of tanh and sigmoid is not there; \
+                                        ReLU and leaky ReLU have theirs",
+            );
         }
         // Linear in dy; the second derivative of a ReLU is 0 almost everywhere.
         if b.needs(1) {
@@ -134,7 +140,10 @@ impl Op for ActBackward {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: 2 * outputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: 2 * outputs[0].elements(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 }
 

@@ -15,9 +15,11 @@ use crate::tape::{Backward, Tape};
 /// Optimizer groups that the step uniform has room for.
 const GROUPS: u32 = 4;
 
-/// One step of Adam with PyTorch's arithmetic, rates taken from the step uniform (bias correction included).
+/// One step of Adam with PyTorch's arithmetic, rates taken from the step uniform (bias correction
+/// included).
 ///
-/// Input: gradient `[1, 1, vec4s, 4]`. Outputs, all updated: weight, first moment, second moment, of the same shape.
+/// Input: gradient `[1, 1, vec4s, 4]`. Outputs, all updated: weight, first moment, second moment,
+/// of the same shape.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Adam {
     /// Which rates of the step uniform apply: 0 to 3.
@@ -47,7 +49,11 @@ impl Op for Adam {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("adam", "an optimizer step has no derivative; record backward before adam, or on a tape of its own")
+        b.refuse(
+            "adam",
+            "an optimizer step has no derivative; record backward before adam, or on \
+                          a tape of its own",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {

@@ -1,7 +1,9 @@
-//! Normalisation over pixels: `y = (x - mean) / sqrt(var + eps) * gamma + beta`, channel by channel.
+//! Normalisation over pixels: `y = (x - mean) / sqrt(var + eps) * gamma + beta`, channel by
+//! channel.
 //!
-//! Statistics are taken over a group of pixels: the batch is one group, or every image is one (instance normalisation). They lie in a
-//! tensor `[2 groups, 1, 1, c]`: row `2g` the mean, row `2g + 1` `1 / sqrt(var + eps)` with the biased variance.
+//! Statistics are taken over a group of pixels: the batch is one group, or every image is one
+//! (instance normalisation). They lie in a tensor `[2 groups, 1, 1, c]`: row `2g` the mean, row
+//! `2g + 1` `1 / sqrt(var + eps)` with the biased variance.
 //!
 //! Derivative, `xhat = (x - mean) rstd`, `N` pixels a group:
 //!
@@ -52,10 +54,12 @@ pub struct Running {
     pub var: Tensor,
 }
 
-/// Pixels that an invocation of an element-wise kernel takes: what belongs to the column is read once for them.
+/// Pixels that an invocation of an element-wise kernel takes: what belongs to the column is read
+/// once for them.
 const TURN: u32 = 4;
 
-/// The parameter block that all kernels share; what a kernel does not use stays as [`Block::new`] sets it.
+/// The parameter block that all kernels share; what a kernel does not use stays as [`Block::new`]
+/// sets it.
 struct Block {
     groups: u32,
     row: u32,
@@ -109,7 +113,8 @@ impl Block {
     fn cut(&mut self, family: Family) -> Reduction {
         let cut = Reduction::new(family, self.groups, self.width(), self.pixels());
         (self.chunks, self.length) = (cut.chunks, cut.length);
-        self.partials = Operand::dense(Shape::new(2 * self.groups * cut.chunks, 1, 1, self.x.shape.c), 0);
+        self.partials =
+            Operand::dense(Shape::new(2 * self.groups * cut.chunks, 1, 1, self.x.shape.c), 0);
         cut
     }
 
@@ -184,8 +189,9 @@ pub(super) fn bytes(shapes: &[Shape]) -> u64 {
 /// Statistics of `x`.
 ///
 /// Input: `x` `[n, h, w, c]`. Outputs: with `running` first the running mean and variance, updated
-/// (`running += momentum * (new - running)`, the new variance unbiased); then the statistics `[2 groups, 1, 1, c]`. The number of
-/// groups follows from the shape of the statistics; with `running` it is one.
+/// (`running += momentum * (new - running)`, the new variance unbiased); then the statistics
+/// `[2 groups, 1, 1, c]`. The number of groups follows from the shape of the statistics; with
+/// `running` it is one.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchNormStats {
     /// `eps` and `momentum`.
@@ -203,13 +209,19 @@ impl Op for BatchNormStats {
         let x = &node.inputs[0];
         let at = if self.running { 2 } else { 0 };
         let stats = node.outputs[at];
-        let mut block = Block { stats, eps: self.config.eps, momentum: self.config.momentum, ..Block::new(x, stats.shape.n / 2) };
+        let mut block = Block {
+            stats,
+            eps: self.config.eps,
+            momentum: self.config.momentum,
+            ..Block::new(x, stats.shape.n / 2)
+        };
         if self.running {
             (block.mean, block.var) = (node.outputs[0], node.outputs[1]);
         }
         let cut = block.cut(node.tuning.family());
         let moments = |entry| Dispatch::new("batch_norm", entry).bind("x", Bind::In(0));
-        let joined = |entry| Dispatch::new("batch_norm", entry).bind("partials", cut.partials(2, false));
+        let joined =
+            |entry| Dispatch::new("batch_norm", entry).bind("partials", cut.partials(2, false));
         let last = match (cut.whole(), self.running) {
             (true, false) => moments("bn_whole_stats"),
             (true, true) => moments("bn_whole_stats_update"),
@@ -218,7 +230,8 @@ impl Op for BatchNormStats {
         };
         let mut last = last.bind("stats_out", Bind::Out(at));
         if self.running {
-            // The two lie in one page, but their ranges do not overlap: they may be written together.
+            // The two lie in one page, but their ranges do not overlap: they may be written
+            // together.
             last = last.bind("mean_out", Bind::Out(0)).bind("var_out", Bind::Out(1));
         }
         if cut.whole() {
@@ -229,11 +242,18 @@ impl Op for BatchNormStats {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_stats", "statistics have no derivative of their own: that of batch_norm covers them")
+        b.refuse(
+            "batch_norm_stats",
+            "statistics have no derivative of their own: that of batch_norm covers them",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        let results = if self.running { 2 * bytes(&outputs[..2]) + outputs[2].bytes() } else { outputs[0].bytes() };
+        let results = if self.running {
+            2 * bytes(&outputs[..2]) + outputs[2].bytes()
+        } else {
+            outputs[0].bytes()
+        };
         Cost { flop: 4 * inputs[0].elements(), bytes: inputs[0].bytes() + results }
     }
 
@@ -256,7 +276,9 @@ impl Op for BatchNormRunning {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (mean, var, stats) = (node.inputs[0], node.inputs[1], node.outputs[0]);
-        let d = Dispatch::new("batch_norm", "bn_stats_running").bind("running_mean", Bind::In(0)).bind("running_var", Bind::In(1));
+        let d = Dispatch::new("batch_norm", "bn_stats_running")
+            .bind("running_mean", Bind::In(0))
+            .bind("running_var", Bind::In(1));
         let block = Block { mean, var, stats, eps: self.eps, ..Block::new(&mean, 1) };
         vec![block.by_column(d.bind("stats_running", Bind::Out(0)))]
     }
@@ -266,7 +288,8 @@ impl Op for BatchNormRunning {
     }
 }
 
-/// `y = (x - mean) rstd gamma + beta`: inputs `x`, statistics, `gamma`, `beta` (`[1, 1, 1, c]`); output as `x`.
+/// `y = (x - mean) rstd gamma + beta`: inputs `x`, statistics, `gamma`, `beta` (`[1, 1, 1, c]`);
+/// output as `x`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormApply {
     /// Where the statistics came from: it decides the derivative.
@@ -279,7 +302,8 @@ impl Op for BatchNormApply {
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        let (x, stats, gamma, beta, y) = (node.inputs[0], node.inputs[1], node.inputs[2], node.inputs[3], node.outputs[0]);
+        let (x, stats, gamma, beta, y) =
+            (node.inputs[0], node.inputs[1], node.inputs[2], node.inputs[3], node.outputs[0]);
         let d = Dispatch::new("batch_norm", "bn_apply")
             .bind("x", Bind::In(0))
             .bind("stats", Bind::In(1))
@@ -295,26 +319,47 @@ impl Op for BatchNormApply {
         let shape = b.tape.shape(x);
         let groups = b.tape.shape(stats).n / 2;
         let fresh = [two_rows(shape, groups)];
-        let targets = [2, 3].map(|input| if b.needs(input) { b.parameter_gradient(input) } else { None });
-        let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) = (groups, targets)
+        let targets =
+            [2, 3].map(|input| if b.needs(input) { b.parameter_gradient(input) } else { None });
+        let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) =
+            (groups, targets)
             && add_gamma == add_beta
         {
-            // The usual case: the kernel that ends the sums writes both. (A gradient of second order reaches gamma alone.)
-            b.tape.push_into(BatchNormSums { parameters: Some([add_gamma, add_beta]) }, &[x, stats, dy], &[dgamma, dbeta], &fresh)[2]
+            // The usual case: the kernel that ends the sums writes both. (A gradient of second
+            // order reaches gamma alone.)
+            b.tape.push_into(
+                BatchNormSums { parameters: Some([add_gamma, add_beta]) },
+                &[x, stats, dy],
+                &[dgamma, dbeta],
+                &fresh,
+            )[2]
         } else {
             let sums = b.tape.push(BatchNormSums { parameters: None }, &[x, stats, dy], &fresh)[0];
             for ((input, row), target) in [(2, 1), (3, 0)].into_iter().zip(targets) {
                 if let Some((target, accumulate)) = target {
-                    b.tape.push_into(BatchNormParameter { row, accumulate }, &[sums], &[target], &[]);
+                    b.tape.push_into(
+                        BatchNormParameter { row, accumulate },
+                        &[sums],
+                        &[target],
+                        &[],
+                    );
                 } else if b.needs(input) {
-                    let made = b.tape.push_one(BatchNormParameter { row, accumulate: false }, &[sums], Shape::vector(shape.c));
+                    let made = b.tape.push_one(
+                        BatchNormParameter { row, accumulate: false },
+                        &[sums],
+                        Shape::vector(shape.c),
+                    );
                     b.give(input, made);
                 }
             }
             sums
         };
         if b.needs(0) {
-            let dx = b.tape.push_one(BatchNormBackward { mode: self.mode }, &[x, stats, dy, gamma, sums], shape);
+            let dx = b.tape.push_one(
+                BatchNormBackward { mode: self.mode },
+                &[x, stats, dy, gamma, sums],
+                shape,
+            );
             b.give(0, dx);
         }
         Ok(())
@@ -327,11 +372,12 @@ impl Op for BatchNormApply {
 
 /// Sums of `dy` (row `2g`) and of `dy xhat` (row `2g + 1`) over the pixels of each group.
 ///
-/// Inputs: `x`, statistics, `dy`. Outputs: with `parameters` the gradients of `gamma` and `beta` `[1, 1, 1, c]` (there is one
-/// group then, and they are its sums); the sums `[2 groups, 1, 1, c]`.
+/// Inputs: `x`, statistics, `dy`. Outputs: with `parameters` the gradients of `gamma` and `beta`
+/// `[1, 1, 1, c]` (there is one group then, and they are its sums); the sums `[2 groups, 1, 1, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormSums {
-    /// Whether the first two outputs are the gradients of `gamma` and `beta`, and if so, which are added to what is there.
+    /// Whether the first two outputs are the gradients of `gamma` and `beta`, and if so, which are
+    /// added to what is there.
     pub parameters: Option<[bool; 2]>,
 }
 
@@ -346,11 +392,15 @@ impl Op for BatchNormSums {
         let sums = node.outputs[at];
         let mut block = Block { stats, dy, sums, ..Block::new(&x, stats.shape.n / 2) };
         if let Some([add_gamma, add_beta]) = self.parameters {
-            (block.gamma, block.beta, block.update) = (node.outputs[0], node.outputs[1], u32::from(add_gamma) + 2 * u32::from(add_beta));
+            (block.gamma, block.beta, block.update) =
+                (node.outputs[0], node.outputs[1], u32::from(add_gamma) + 2 * u32::from(add_beta));
         }
         let cut = block.cut(node.tuning.family());
         let products = |entry, to| {
-            let d = Dispatch::new("batch_norm", entry).bind("x", Bind::In(0)).bind("stats", Bind::In(1)).bind("dy", Bind::In(2));
+            let d = Dispatch::new("batch_norm", entry)
+                .bind("x", Bind::In(0))
+                .bind("stats", Bind::In(1))
+                .bind("dy", Bind::In(2));
             d.bind("products_out", to)
         };
         if cut.whole() {
@@ -358,25 +408,47 @@ impl Op for BatchNormSums {
             block.partials = sums;
             let d = match self.parameters {
                 None => products("bn_products", Bind::Out(at)),
-                Some(_) => products("bn_whole_sums_parameters", Bind::Out(at)).bind("dgamma_whole", Bind::Out(0)).bind("dbeta_whole", Bind::Out(1)),
+                Some(_) => products("bn_whole_sums_parameters", Bind::Out(at))
+                    .bind("dgamma_whole", Bind::Out(0))
+                    .bind("dbeta_whole", Bind::Out(1)),
             };
             return vec![block.reduce(d, &cut)];
         }
-        let joined = |entry| Dispatch::new("batch_norm", entry).bind("partials", cut.partials(2, false)).bind("sums_out", Bind::Out(at));
+        let joined = |entry| {
+            Dispatch::new("batch_norm", entry)
+                .bind("partials", cut.partials(2, false))
+                .bind("sums_out", Bind::Out(at))
+        };
         let last = match self.parameters {
             None => joined("bn_sums"),
-            Some(_) => joined("bn_sums_parameters").bind("dgamma", Bind::Out(0)).bind("dbeta", Bind::Out(1)),
+            Some(_) => joined("bn_sums_parameters")
+                .bind("dgamma", Bind::Out(0))
+                .bind("dbeta", Bind::Out(1)),
         };
-        vec![block.reduce(products("bn_products", cut.partials(2, true)), &cut), block.reduce(last, &cut.second())]
+        vec![
+            block.reduce(products("bn_products", cut.partials(2, true)), &cut),
+            block.reduce(last, &cut.second()),
+        ]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_sums", "sums and gradients of gamma and beta have no derivative of their own: keep gamma and beta out of the first wrt")
+        b.refuse(
+            "batch_norm_sums",
+            "sums and gradients of gamma and beta have no derivative of \
+                                     their own: keep gamma and beta out of the first wrt",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
         let written = bytes(outputs);
-        let read: u64 = self.parameters.iter().flatten().zip(outputs).filter(|(add, _)| **add).map(|(_, o)| o.bytes()).sum();
+        let read: u64 = self
+            .parameters
+            .iter()
+            .flatten()
+            .zip(outputs)
+            .filter(|(add, _)| **add)
+            .map(|(_, o)| o.bytes())
+            .sum();
         Cost { flop: 4 * inputs[0].elements(), bytes: bytes(inputs) + written + read }
     }
 
@@ -385,7 +457,8 @@ impl Op for BatchNormSums {
     }
 }
 
-/// The gradient of `gamma` or `beta`, `[1, 1, 1, c]`, from the sums of `BatchNormSums` (input), groups added up.
+/// The gradient of `gamma` or `beta`, `[1, 1, 1, c]`, from the sums of `BatchNormSums` (input),
+/// groups added up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormParameter {
     /// 1 for `gamma`, 0 for `beta`.
@@ -401,8 +474,16 @@ impl Op for BatchNormParameter {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (sums, y) = (node.inputs[0], node.outputs[0]);
-        let d = Dispatch::new("batch_norm", "bn_parameter").bind("sums_in", Bind::In(0)).bind("gradient", Bind::Out(0));
-        let block = Block { y, sums, row: self.row, update: u32::from(self.accumulate), ..Block::new(&sums, sums.shape.n / 2) };
+        let d = Dispatch::new("batch_norm", "bn_parameter")
+            .bind("sums_in", Bind::In(0))
+            .bind("gradient", Bind::Out(0));
+        let block = Block {
+            y,
+            sums,
+            row: self.row,
+            update: u32::from(self.accumulate),
+            ..Block::new(&sums, sums.shape.n / 2)
+        };
         vec![block.by_column(d)]
     }
 
@@ -433,7 +514,14 @@ impl Op for BatchNormBackward {
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        let (x, stats, dy, gamma, sums, y) = (node.inputs[0], node.inputs[1], node.inputs[2], node.inputs[3], node.inputs[4], node.outputs[0]);
+        let (x, stats, dy, gamma, sums, y) = (
+            node.inputs[0],
+            node.inputs[1],
+            node.inputs[2],
+            node.inputs[3],
+            node.inputs[4],
+            node.outputs[0],
+        );
         let d = Dispatch::new("batch_norm", "bn_bwd")
             .bind("x", Bind::In(0))
             .bind("stats", Bind::In(1))
@@ -459,40 +547,75 @@ impl Op for BatchNormBackward {
 }
 
 impl Tape {
-    /// Normalises `x` `[n, h, w, c]` by the statistics that `mode` names, then scales by `gamma` and shifts by `beta`, both
-    /// `[1, 1, 1, c]` with the channels of `x`: same shape as `x`.
+    /// Normalises `x` `[n, h, w, c]` by the statistics that `mode` names, then scales by `gamma`
+    /// and shifts by `beta`, both `[1, 1, 1, c]` with the channels of `x`: same shape as `x`.
     ///
-    /// [`NormMode::Batch`] also updates `running`, if given; [`NormMode::Instance`] leaves it alone; [`NormMode::Running`] needs it.
+    /// [`NormMode::Batch`] also updates `running`, if given; [`NormMode::Instance`] leaves it
+    /// alone; [`NormMode::Running`] needs it.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if channels do not match, if running statistics are missing, or if they were to be updated from one value a
-    /// channel.
-    pub fn batch_norm(&mut self, x: Tensor, gamma: Tensor, beta: Tensor, running: Option<Running>, mode: NormMode, config: BatchNorm) -> Result<Tensor> {
+    /// [`crate::Error::Shape`] if channels do not match, if running statistics are missing, or if
+    /// they were to be updated from one value a channel.
+    pub fn batch_norm(
+        &mut self,
+        x: Tensor,
+        gamma: Tensor,
+        beta: Tensor,
+        running: Option<Running>,
+        mode: NormMode,
+        config: BatchNorm,
+    ) -> Result<Tensor> {
         const OP: &str = "batch_norm";
         let shape = self.shape(x);
         let vector = Shape::vector(shape.c);
-        let named = [("gamma", Some(gamma)), ("beta", Some(beta)), ("running mean", running.map(|r| r.mean)), ("running variance", running.map(|r| r.var))];
+        let named = [
+            ("gamma", Some(gamma)),
+            ("beta", Some(beta)),
+            ("running mean", running.map(|r| r.mean)),
+            ("running variance", running.map(|r| r.var)),
+        ];
         for (name, tensor) in named {
             if let Some(found) = tensor.map(|t| self.shape(t)).filter(|&s| s != vector) {
-                return Err(self.shape_error(OP, format!("x is {shape}, {name} is {found}; it must be {vector}, with the channels of x laid out the same way")));
+                return Err(self.shape_error(
+                    OP,
+                    format!(
+                        "x is {shape}, {name} is {found}; it must \
+                                                         be {vector}, with the channels of x laid \
+                                                         out the same way"
+                    ),
+                ));
             }
         }
         let stats = match (mode, running) {
             (NormMode::Running, None) => {
-                let why = "running statistics are asked for and none are given; give them, or use the statistics of the batch or of each image";
+                let why = "running statistics are asked for and none are given; give them, or use \
+                           the statistics of the batch or of each image";
                 return Err(self.shape_error(OP, why.into()));
             }
-            (NormMode::Running, Some(Running { mean, var })) => self.push_one(BatchNormRunning { eps: config.eps }, &[mean, var], two_rows(shape, 1)),
+            (NormMode::Running, Some(Running { mean, var })) => self.push_one(
+                BatchNormRunning { eps: config.eps },
+                &[mean, var],
+                two_rows(shape, 1),
+            ),
             (NormMode::Batch, Some(Running { mean, var })) => {
                 if shape.pixels() == 1 {
                     let why = "one value a channel has no variance to keep; use a larger --crop_size or --batch_size, or no norm in this layer";
                     return Err(self.shape_error(OP, format!("x is {shape}: {why}")));
                 }
-                self.push_into(BatchNormStats { config, running: true }, &[x], &[mean, var], &[two_rows(shape, 1)])[2]
+                self.push_into(
+                    BatchNormStats { config, running: true },
+                    &[x],
+                    &[mean, var],
+                    &[two_rows(shape, 1)],
+                )[2]
             }
             (NormMode::Batch | NormMode::Instance, _) => {
                 let groups = if mode == NormMode::Batch { 1 } else { shape.n };
-                self.push_one(BatchNormStats { config, running: false }, &[x], two_rows(shape, groups))
+                self.push_one(
+                    BatchNormStats { config, running: false },
+                    &[x],
+                    two_rows(shape, groups),
+                )
             }
         };
         Ok(self.push_one(BatchNormApply { mode }, &[x, stats, gamma, beta], shape))

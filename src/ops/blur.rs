@@ -1,6 +1,8 @@
-//! Gaussian blur: `y = g * x`, every channel by itself, across and then down; pixels beyond the border are those at it.
+//! Gaussian blur: `y = g * x`, every channel by itself, across and then down; pixels beyond the
+//! border are those at it.
 //!
-//! Weights are `exp(-k² / 2 sigma²)` for `|k| <= round(4 sigma)`, normalised (SciPy's `gaussian_filter` with mode `nearest`).
+//! Weights are `exp(-k² / 2 sigma²)` for `|k| <= round(4 sigma)`, normalised (SciPy's
+//! `gaussian_filter` with mode `nearest`).
 
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::{Error, Result};
@@ -24,7 +26,8 @@ impl GaussianBlur {
     /// Weights of the middle and of one side.
     fn weights(&self) -> Vec<f32> {
         let sigma = f64::from(self.sigma);
-        let raw: Vec<f64> = (0..=self.radius()).map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp()).collect();
+        let raw: Vec<f64> =
+            (0..=self.radius()).map(|k| (-0.5 * (k as f64 / sigma).powi(2)).exp()).collect();
         let sum = 2.0 * raw.iter().sum::<f64>() - raw[0];
         raw.iter().map(|w| (w / sum) as f32).collect()
     }
@@ -52,9 +55,14 @@ impl Op for GaussianBlur {
                 .u("step", step)
                 .u("radius", self.radius() as u32);
             let weights = self.weights();
-            (0..=MAX_RADIUS).fold(d, |d, k| d.f(format!("w{k}"), weights.get(k).copied().unwrap_or(0.0))).over(x.shape.vec4s())
+            (0..=MAX_RADIUS)
+                .fold(d, |d, k| d.f(format!("w{k}"), weights.get(k).copied().unwrap_or(0.0)))
+                .over(x.shape.vec4s())
         };
-        vec![one(Bind::In(0), x, scratch(true), &between, x.shape.w, 1), one(scratch(false), &between, Bind::Out(0), y, x.shape.h, x.shape.w)]
+        vec![
+            one(Bind::In(0), x, scratch(true), &between, x.shape.w, 1),
+            one(scratch(false), &between, Bind::Out(0), y, x.shape.h, x.shape.w),
+        ]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -74,7 +82,9 @@ impl Tape {
     /// [`Error::Usage`] unless `0 < sigma <= 4`.
     pub fn gaussian_blur(&mut self, x: Tensor, sigma: f32) -> Result<Tensor> {
         if !(sigma > 0.0 && sigma <= 4.0) {
-            return Err(Error::Usage(format!("a blur of sigma {sigma}: choose more than 0, at most 4 pixels")));
+            return Err(Error::Usage(format!(
+                "a blur of sigma {sigma}: choose more than 0, at most 4 pixels"
+            )));
         }
         let shape = self.shape(x);
         Ok(self.push_one(GaussianBlur { sigma }, &[x], shape))

@@ -1,5 +1,6 @@
-//! Steps of Canny's edge detector ("A Computational Approach to Edge Detection", 1986): brightness, gradient, maxima along it. A blur
-//! goes before ([`Tape::gaussian_blur`]); hysteresis after is [`Tape::components`].
+//! Steps of Canny's edge detector ("A Computational Approach to Edge Detection", 1986): brightness,
+//! gradient, maxima along it. A blur goes before ([`Tape::gaussian_blur`]); hysteresis after is
+//! [`Tape::components`].
 
 use super::{Bind, Dispatch, Lowering, Op};
 use crate::error::Result;
@@ -39,7 +40,8 @@ impl Op for Luma {
     }
 }
 
-/// Sobel's filters, not normalised: `(dx, dy, sqrt(dx² + dy²))`; a step of 1 across gives `dx = 4`. Borders are repeated.
+/// Sobel's filters, not normalised: `(dx, dy, sqrt(dx² + dy²))`; a step of 1 across gives `dx = 4`.
+/// Borders are repeated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sobel;
 
@@ -57,8 +59,8 @@ impl Op for Sobel {
     }
 }
 
-/// Where the length of a gradient is at least that of both neighbours along it, interpolated between two pixels each: 2 from `high` on,
-/// 1 from `low` on; 0 elsewhere and at the border.
+/// Where the length of a gradient is at least that of both neighbours along it, interpolated
+/// between two pixels each: 2 from `high` on, 1 from `low` on; 0 elsewhere and at the border.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct NonMaximum {
     /// Least length of a weak edge.
@@ -83,10 +85,19 @@ impl Op for NonMaximum {
 
 impl Tape {
     /// `x` (`[n, h, w, channels]`) through an operation that leaves `to` channels.
-    pub(super) fn map_of(&mut self, op: impl Op + 'static, x: Tensor, channels: u32, to: u32) -> Result<Tensor> {
+    pub(super) fn map_of(
+        &mut self,
+        op: impl Op + 'static,
+        x: Tensor,
+        channels: u32,
+        to: u32,
+    ) -> Result<Tensor> {
         let shape = self.shape(x);
         if shape.c != channels.into() {
-            return Err(self.shape_error(op.name(), format!("{shape} has not {channels} channel(s) in one part")));
+            return Err(self.shape_error(
+                op.name(),
+                format!("{shape} has not {channels} channel(s) in one part"),
+            ));
         }
         Ok(self.push_one(op, &[x], shape.with_channels(to)))
     }
@@ -107,7 +118,8 @@ impl Tape {
         self.map_of(Sobel, x, 1, 3)
     }
 
-    /// Maxima of a gradient ([`Tape::sobel`]) along its direction: `[n, h, w, 3]` to `[n, h, w, 1]`, 2 strong, 1 weak, 0 none.
+    /// Maxima of a gradient ([`Tape::sobel`]) along its direction: `[n, h, w, 3]` to
+    /// `[n, h, w, 1]`, 2 strong, 1 weak, 0 none.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] for other channels.

@@ -6,7 +6,8 @@ use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// `y[c] (+)= sum over pixels of x`: `[n, h, w, c]` to `[1, 1, 1, c]`; `y` may be a stored gradient.
+/// `y[c] (+)= sum over pixels of x`: `[n, h, w, c]` to `[1, 1, 1, c]`; `y` may be a stored
+/// gradient.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChannelSum {
     /// Whether to add to what `y` holds.
@@ -14,15 +15,27 @@ pub struct ChannelSum {
 }
 
 impl ChannelSum {
-    /// Records the sum of `dy` over pixels as the gradient of the input (a bias) of the operation being differentiated.
+    /// Records the sum of `dy` over pixels as the gradient of the input (a bias) of the operation
+    /// being differentiated.
     pub fn bias_gradient(b: &mut Backward<'_>, input: usize, dy: Tensor) {
         b.emit_parameter(input, &[dy], |accumulate| ChannelSum { accumulate });
     }
 }
 
-fn stage(cut: &Reduction, x: &Operand, from: Bind, y: &Operand, to: Bind, accumulate: bool) -> Dispatch {
+fn stage(
+    cut: &Reduction,
+    x: &Operand,
+    from: Bind,
+    y: &Operand,
+    to: Bind,
+    accumulate: bool,
+) -> Dispatch {
     let d = Dispatch::new("channel_sum", "channel_sum").bind("x", from).bind("y", to);
-    let d = d.u("tasks", cut.tasks()).u("width", x.shape.c.vec4s()).u("pixels", x.shape.pixels()).u("length", cut.length);
+    let d = d
+        .u("tasks", cut.tasks())
+        .u("width", x.shape.c.vec4s())
+        .u("pixels", x.shape.pixels())
+        .u("length", cut.length);
     cut.dispatch(d.view("x", x).view("y", y).u("accumulate", u32::from(accumulate)))
 }
 
@@ -41,12 +54,22 @@ impl Op for ChannelSum {
         let partials = Operand::dense(Shape::new(cut.chunks, 1, 1, x.shape.c), 0);
         vec![
             stage(&cut, x, Bind::In(0), &partials, cut.partials(1, true), false),
-            stage(&cut.second(), &partials, cut.partials(1, false), y, Bind::Out(0), self.accumulate),
+            stage(
+                &cut.second(),
+                &partials,
+                cut.partials(1, false),
+                y,
+                Bind::Out(0),
+                self.accumulate,
+            ),
         ]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("channel_sum", "it makes gradients of biases, on which no loss depends; for a loss use sum or mean")
+        b.refuse(
+            "channel_sum",
+            "it makes gradients of biases, on which no loss depends; for a loss use sum or mean",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {

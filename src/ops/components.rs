@@ -1,7 +1,9 @@
-//! Connected components: `y = 1` where the 8-connected component of `x > 0` has enough pixels and one of them reaches a level.
+//! Connected components: `y = 1` where the 8-connected component of `x > 0` has enough pixels and
+//! one of them reaches a level.
 //!
-//! With `level` between two classes this is the hysteresis of edge detectors, with `pixels` it drops specks. Labels come from a
-//! union-find forest with atomic minima (Playne and Hawick, "A New Algorithm for Parallel Connected-Component Labelling on GPUs", 2018).
+//! With `level` between two classes this is the hysteresis of edge detectors, with `pixels` it
+//! drops specks. Labels come from a union-find forest with atomic minima (Playne and Hawick, "A New
+//! Algorithm for Parallel Connected-Component Labelling on GPUs", 2018).
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
@@ -41,7 +43,12 @@ impl Op for Components {
             params(d("begin").bind("labels", scratch(0, true)).bind("sizes", scratch(1, true))),
             params(d("merge").bind("labels", scratch(0, true))),
             params(d("count").bind("labels", scratch(0, true)).bind("sizes", scratch(1, true))),
-            params(d("keep").bind("roots", scratch(0, false)).bind("found", scratch(1, false)).bind("y", Bind::Out(0))),
+            params(
+                d("keep")
+                    .bind("roots", scratch(0, false))
+                    .bind("found", scratch(1, false))
+                    .bind("y", Bind::Out(0)),
+            ),
         ]
     }
 
@@ -55,8 +62,8 @@ impl Op for Components {
 }
 
 impl Tape {
-    /// Of the 8-connected components of `x > 0` (`[n, h, w, 1]`) those of at least `pixels` pixels, one of which is `level` or more: 1
-    /// there, 0 elsewhere.
+    /// Of the 8-connected components of `x > 0` (`[n, h, w, 1]`) those of at least `pixels` pixels,
+    /// one of which is `level` or more: 1 there, 0 elsewhere.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] for more than one channel.

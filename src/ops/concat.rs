@@ -1,12 +1,13 @@
-//! Concatenation along the channels, and its inverse. A plan lays the parts into the joint tensor, so that nothing moves;
-//! a part that has to lie elsewhere is copied.
+//! Concatenation along the channels, and its inverse. A plan lays the parts into the joint tensor,
+//! so that nothing moves; a part that has to lie elsewhere is copied.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand, View, copy};
 use crate::error::Result;
 use crate::shape::{Channels, Shape};
 use crate::tape::{Backward, Tape, Tensor};
 
-/// `y[n, h, w, :]` is the channels of the inputs one after another, each part with its own padding. `dx_i` is a [`Slice`] of `dy`.
+/// `y[n, h, w, :]` is the channels of the inputs one after another, each part with its own padding.
+/// `dx_i` is a [`Slice`] of `dy`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Concat;
 
@@ -40,10 +41,12 @@ impl Op for Concat {
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let whole = &node.outputs[0];
         let starts = starts(node.inputs.iter().map(|i| i.shape.c));
-        let moves = node.inputs.iter().zip(starts).enumerate().filter_map(|(at, (input, start))| {
-            let to = part(whole, start, input.shape);
-            (!in_place(input, &to)).then(|| copy::dispatch(input, &to, Bind::In(at), Bind::Out(0)))
-        });
+        let moves =
+            node.inputs.iter().zip(starts).enumerate().filter_map(|(at, (input, start))| {
+                let to = part(whole, start, input.shape);
+                (!in_place(input, &to))
+                    .then(|| copy::dispatch(input, &to, Bind::In(at), Bind::Out(0)))
+            });
         moves.collect()
     }
 
@@ -76,7 +79,8 @@ fn cut(channels: Channels, from: u32, to: u32) -> Option<Channels> {
     Channels::concat(&parts)
 }
 
-/// `y[n, h, w, :]` is the channels of `x` that lie from vec4 [`Slice::start`] of each pixel on. `dx` is `dy` between zeros.
+/// `y[n, h, w, :]` is the channels of `x` that lie from vec4 [`Slice::start`] of each pixel on.
+/// `dx` is `dy` between zeros.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slice {
     /// First vec4.
@@ -84,14 +88,19 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// Records the part of `x` (`[n, h, w, c]`) with the given channels that begins at vec4 `start` of each pixel.
+    /// Records the part of `x` (`[n, h, w, c]`) with the given channels that begins at vec4 `start`
+    /// of each pixel.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if these channels do not lie there.
     pub fn record(tape: &mut Tape, x: Tensor, start: u32, channels: Channels) -> Result<Tensor> {
         let shape = tape.shape(x);
-        if channels.vec4s() == 0 || cut(shape.c, start, start + channels.vec4s()) != Some(channels) {
-            return Err(tape.shape_error("slice", format!("no part of channels {channels} begins at vec4 {start} of {shape}")));
+        if channels.vec4s() == 0 || cut(shape.c, start, start + channels.vec4s()) != Some(channels)
+        {
+            return Err(tape.shape_error(
+                "slice",
+                format!("no part of channels {channels} begins at vec4 {start} of {shape}"),
+            ));
         }
         Ok(tape.push_one(Slice { start }, &[x], shape.with_channels(channels)))
     }
@@ -109,7 +118,11 @@ impl Op for Slice {
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (x, y) = (&node.inputs[0], &node.outputs[0]);
         let from = part(x, self.start, y.shape);
-        if in_place(&from, y) { vec![] } else { vec![copy::dispatch(&from, y, Bind::In(0), Bind::Out(0))] }
+        if in_place(&from, y) {
+            vec![]
+        } else {
+            vec![copy::dispatch(&from, y, Bind::In(0), Bind::Out(0))]
+        }
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -136,8 +149,8 @@ impl Tape {
     /// Joins `[n, h, w, c_i]` along the channels.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if there is nothing to join, pictures differ in number or size, or more than
-    /// [`crate::MAX_PARTS`] parts would end in a partly filled vec4.
+    /// [`crate::Error::Shape`] if there is nothing to join, pictures differ in number or size, or
+    /// more than [`crate::MAX_PARTS`] parts would end in a partly filled vec4.
     pub fn concat(&mut self, inputs: &[Tensor]) -> Result<Tensor> {
         let shapes: Vec<Shape> = inputs.iter().map(|&i| self.shape(i)).collect();
         let Some(first) = shapes.first() else {
@@ -145,18 +158,28 @@ impl Tape {
         };
         let list = || shapes.iter().map(Shape::to_string).collect::<Vec<_>>().join(" and ");
         if shapes.iter().any(|s| (s.n, s.h, s.w) != (first.n, first.h, first.w)) {
-            let message = format!("{} differ in more than the channels; a U-Net of depth d takes sides divisible by 2^d (256 for unet_256)", list());
+            let message = format!(
+                "{} differ in more than the channels; a U-Net of depth d takes sides divisible by \
+                 2^d (256 for unet_256)",
+                list()
+            );
             return Err(self.shape_error("concat", message));
         }
         let channels: Vec<Channels> = shapes.iter().map(|s| s.c).collect();
         let Some(joint) = Channels::concat(&channels) else {
-            let message = format!("{} have too many channel counts that are no multiple of 4; join at most {} such parts", list(), crate::MAX_PARTS);
+            let message = format!(
+                "{} have too many channel counts that are no multiple of 4; join at most {} such \
+                 parts",
+                list(),
+                crate::MAX_PARTS
+            );
             return Err(self.shape_error("concat", message));
         };
         Ok(self.push_one(Concat, inputs, first.with_channels(joint)))
     }
 
-    /// The part of `x` (`[n, h, w, c]`) with the given channels that begins at vec4 `start` of each pixel: undoes [`Tape::concat`].
+    /// The part of `x` (`[n, h, w, c]`) with the given channels that begins at vec4 `start` of each
+    /// pixel: undoes [`Tape::concat`].
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if these channels do not lie there.
@@ -177,7 +200,12 @@ mod tests {
             let joint = Channels::concat(&parts).unwrap();
             for (part, start) in parts.iter().zip(starts(parts.iter().copied())) {
                 assert_eq!(cut(joint, start, start + part.vec4s()), Some(*part), "{list:?}");
-                let around = [cut(joint, 0, start), Some(*part), cut(joint, start + part.vec4s(), joint.vec4s())].map(Option::unwrap);
+                let around = [
+                    cut(joint, 0, start),
+                    Some(*part),
+                    cut(joint, start + part.vec4s(), joint.vec4s()),
+                ]
+                .map(Option::unwrap);
                 assert_eq!(Channels::concat(&around), Some(joint), "{list:?}");
             }
         }
@@ -189,7 +217,12 @@ mod tests {
         let x = tape.input("x", Shape::new(1, 8, 8, 3));
         let y = tape.input("y", Shape::new(1, 8, 7, 3));
         let message = tape.concat(&[x, y]).unwrap_err().to_string();
-        assert!(message.contains("[1, 8, 8, 3]") && message.contains("[1, 8, 7, 3]") && message.contains("2^d"), "{message}");
+        assert!(
+            message.contains("[1, 8, 8, 3]")
+                && message.contains("[1, 8, 7, 3]")
+                && message.contains("2^d"),
+            "{message}"
+        );
         assert!(tape.concat(&[x; 5]).is_err() && tape.concat(&[]).is_err());
         assert!(tape.slice(x, 0, 4.into()).is_err() && tape.slice(x, 1, 3.into()).is_err());
     }
@@ -202,7 +235,11 @@ mod tests {
         let z = tape.slice(joint, 0, 3.into()).unwrap();
         let loss = tape.slice(joint, 2, 1.into()).unwrap();
         let gradients = tape.backward(&[loss], &[x, y, joint, z]).unwrap();
-        let shapes: Vec<Option<Shape>> = gradients.iter().map(|g| g.map(|g| tape.shape(g))).collect();
-        assert_eq!(shapes, [Some(tape.shape(x)), Some(tape.shape(y)), Some(tape.shape(joint)), None]);
+        let shapes: Vec<Option<Shape>> =
+            gradients.iter().map(|g| g.map(|g| tape.shape(g))).collect();
+        assert_eq!(
+            shapes,
+            [Some(tape.shape(x)), Some(tape.shape(y)), Some(tape.shape(joint)), None]
+        );
     }
 }

@@ -1,5 +1,7 @@
-//! conv2d: `y[n, oy, ox, co] = bias[co] + sum x[n, oy s - p + ky, ox s - p + kx, ci] w[ky k + kx][ci][co]` (cross-correlation, zero
-//! padding). x `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y `[n, ho, wo, co]` with `ho = floor((hi + 2 p - k) / s) + 1`.
+//! conv2d:
+//! `y[n, oy, ox, co] = bias[co] + sum x[n, oy s - p + ky, ox s - p + kx, ci] w[ky k + kx][ci][co]`
+//! (cross-correlation, zero padding). x `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y
+//! `[n, ho, wo, co]` with `ho = floor((hi + 2 p - k) / s) + 1`.
 
 use super::implicit_gemm::{self as gemm, Pass};
 use super::{ChannelSum, ConvPass, Cost, Dispatch, Lowering, Op};
@@ -146,15 +148,29 @@ impl Op for Conv2dBackwardW {
 }
 
 impl Tape {
-    /// Convolution: x `[n, h, w, ci]`, w `[k k, 1, ci, co]` → `[n, ho, wo, co]`, `ho = floor((h + 2 p - k) / s) + 1`.
+    /// Convolution: x `[n, h, w, ci]`, w `[k k, 1, ci, co]` → `[n, ho, wo, co]`,
+    /// `ho = floor((h + 2 p - k) / s) + 1`.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if the weight was made for other channels or another kernel, or the kernel does not fit.
-    pub fn conv2d(&mut self, x: Tensor, w: Tensor, bias: Option<Tensor>, conv: Conv) -> Result<Tensor> {
+    /// [`crate::Error::Shape`] if the weight was made for other channels or another kernel, or the
+    /// kernel does not fit.
+    pub fn conv2d(
+        &mut self,
+        x: Tensor,
+        w: Tensor,
+        bias: Option<Tensor>,
+        conv: Conv,
+    ) -> Result<Tensor> {
         let (xs, ws) = (self.shape(x), self.shape(w));
-        gemm::check_weight(&xs, &ws, self.info(w).rows, conv, bias.map(|b| self.shape(b)).as_ref()).map_err(|m| self.shape_error("conv2d", m))?;
+        gemm::check_weight(&xs, &ws, self.info(w).rows, conv, bias.map(|b| self.shape(b)).as_ref())
+            .map_err(|m| self.shape_error("conv2d", m))?;
         let (Some(ho), Some(wo)) = (conv.out(xs.h), conv.out(xs.w)) else {
-            return Err(self.shape_error("conv2d", format!("a kernel of {conv} does not fit x {xs}; use larger pictures or fewer layers")));
+            return Err(self.shape_error(
+                "conv2d",
+                format!(
+                    "a kernel of {conv} does not fit x {xs}; use larger pictures or fewer layers"
+                ),
+            ));
         };
         let inputs: Vec<Tensor> = [x, w].into_iter().chain(bias).collect();
         Ok(self.push_one(Conv2d(conv), &inputs, Shape::new(xs.n, ho, wo, ws.c)))

@@ -1,4 +1,5 @@
-//! A pass of a convolution with its fused neighbours: what the plan puts in place of recorded nodes.
+//! A pass of a convolution with its fused neighbours: what the plan puts in place of recorded
+//! nodes.
 
 use super::implicit_gemm::{self as gemm, Fused, Pass, Problem};
 use super::{Cost, Dispatch, Lowering, Op};
@@ -8,8 +9,8 @@ use crate::tape::Backward;
 
 /// One pass of a convolution or transposed convolution.
 ///
-/// Inputs: the two operands of the recorded operation, its bias if there is one, then, with [`Fused::mask`], the operand of the
-/// activation whose derivative the result is multiplied by.
+/// Inputs: the two operands of the recorded operation, its bias if there is one, then, with
+/// [`Fused::mask`], the operand of the activation whose derivative the result is multiplied by.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ConvPass {
     /// Which.
@@ -27,7 +28,13 @@ pub struct ConvPass {
 impl ConvPass {
     /// A pass on its own.
     pub const fn new(pass: Pass, conv: Conv, accumulate: bool) -> Self {
-        ConvPass { pass, conv, bias: false, accumulate, fused: Fused { load: [None, None], mask: None, border: None } }
+        ConvPass {
+            pass,
+            conv,
+            bias: false,
+            accumulate,
+            fused: Fused { load: [None, None], mask: None, border: None },
+        }
     }
 
     /// A problem's pass on its own.

@@ -1,6 +1,8 @@
-//! conv_transpose2d, the adjoint of a convolution: `y[n, iy s - p + ky, ix s - p + kx, co] += x[n, iy, ix, ci] w[ky k + kx][ci][co]`.
-//! x `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y `[n, ho, wo, co]` with `ho = (hi - 1) s - 2 p + k + output_pad`. Runs by output
-//! phases (s s of them), each a dense stride-1 convolution with its own share of the taps.
+//! conv_transpose2d, the adjoint of a convolution:
+//! `y[n, iy s - p + ky, ix s - p + kx, co] += x[n, iy, ix, ci] w[ky k + kx][ci][co]`. x
+//! `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y `[n, ho, wo, co]` with
+//! `ho = (hi - 1) s - 2 p + k + output_pad`. Runs by output phases (s s of them), each a dense
+//! stride-1 convolution with its own share of the taps.
 
 use super::implicit_gemm::{self as gemm, Pass};
 use super::{ChannelSum, ConvPass, Cost, Dispatch, Lowering, Op};
@@ -52,7 +54,10 @@ impl Op for ConvTranspose2d {
             b.give(0, dx);
         }
         if b.needs(1) {
-            b.emit_parameter(1, &[x, dy], |accumulate| ConvTranspose2dBackwardW { conv, accumulate });
+            b.emit_parameter(1, &[x, dy], |accumulate| ConvTranspose2dBackwardW {
+                conv,
+                accumulate,
+            });
         }
         if b.needs(2) {
             ChannelSum::bias_gradient(b, 2, dy);
@@ -92,7 +97,10 @@ impl Op for ConvTranspose2dBackwardX {
             b.give(0, g);
         }
         if b.needs(1) {
-            b.emit_parameter(1, &[u, dy], |accumulate| ConvTranspose2dBackwardW { conv, accumulate });
+            b.emit_parameter(1, &[u, dy], |accumulate| ConvTranspose2dBackwardW {
+                conv,
+                accumulate,
+            });
         }
         Ok(())
     }
@@ -146,15 +154,27 @@ impl Op for ConvTranspose2dBackwardW {
 }
 
 impl Tape {
-    /// Transposed convolution: x `[n, h, w, ci]`, w `[k k, 1, ci, co]` → `[n, ho, wo, co]`, `ho = (h - 1) s - 2 p + k + output_pad`.
+    /// Transposed convolution: x `[n, h, w, ci]`, w `[k k, 1, ci, co]` → `[n, ho, wo, co]`,
+    /// `ho = (h - 1) s - 2 p + k + output_pad`.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if the weight was made for other channels or another kernel, or nothing is left of the picture.
-    pub fn conv_transpose2d(&mut self, x: Tensor, w: Tensor, bias: Option<Tensor>, conv: Conv) -> Result<Tensor> {
+    /// [`crate::Error::Shape`] if the weight was made for other channels or another kernel, or
+    /// nothing is left of the picture.
+    pub fn conv_transpose2d(
+        &mut self,
+        x: Tensor,
+        w: Tensor,
+        bias: Option<Tensor>,
+        conv: Conv,
+    ) -> Result<Tensor> {
         let (xs, ws) = (self.shape(x), self.shape(w));
-        gemm::check_weight(&xs, &ws, self.info(w).rows, conv, bias.map(|b| self.shape(b)).as_ref()).map_err(|m| self.shape_error("conv_transpose2d", m))?;
+        gemm::check_weight(&xs, &ws, self.info(w).rows, conv, bias.map(|b| self.shape(b)).as_ref())
+            .map_err(|m| self.shape_error("conv_transpose2d", m))?;
         let (Some(ho), Some(wo)) = (conv.transposed_out(xs.h), conv.transposed_out(xs.w)) else {
-            return Err(self.shape_error("conv_transpose2d", format!("nothing is left of x {xs} with {conv}; use less padding")));
+            return Err(self.shape_error(
+                "conv_transpose2d",
+                format!("nothing is left of x {xs} with {conv}; use less padding"),
+            ));
         };
         let inputs: Vec<Tensor> = [x, w].into_iter().chain(bias).collect();
         Ok(self.push_one(ConvTranspose2d(conv), &inputs, Shape::new(xs.n, ho, wo, ws.c)))

@@ -9,8 +9,8 @@ use crate::tape::{Backward, Tape, Tensor};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Copy;
 
-/// Copies the pixels of `from` to the place `to` (its first vec4s of each pixel, as many as `from` has). The two may lie in
-/// one buffer, but not overlap.
+/// Copies the pixels of `from` to the place `to` (its first vec4s of each pixel, as many as `from`
+/// has). The two may lie in one buffer, but not overlap.
 pub(super) fn dispatch(from: &Operand, to: &Operand, bind_in: Bind, bind_out: Bind) -> Dispatch {
     let d = if from.root == to.root {
         // A buffer cannot be bound to be read and to be written in one dispatch.
@@ -18,7 +18,11 @@ pub(super) fn dispatch(from: &Operand, to: &Operand, bind_in: Bind, bind_out: Bi
     } else {
         Dispatch::new("copy", "copy").bind("x", bind_in).bind("y", bind_out)
     };
-    d.u("vec4s", from.shape.vec4s() as u32).u("width", from.shape.c.vec4s()).view("x", from).view("y", to).over(from.shape.vec4s())
+    d.u("vec4s", from.shape.vec4s() as u32)
+        .u("width", from.shape.c.vec4s())
+        .view("x", from)
+        .view("y", to)
+        .over(from.shape.vec4s())
 }
 
 impl Op for Copy {

@@ -6,7 +6,8 @@ use crate::shape::Shape;
 
 /// Invocations a workgroup of the element-wise kernels has.
 pub const WORKGROUP: u32 = 64;
-/// WebGPU's default limit of workgroups a dimension; larger grids are folded (`linear_id` in `lib/index.wgsl`).
+/// WebGPU's default limit of workgroups a dimension; larger grids are folded (`linear_id` in
+/// `lib/index.wgsl`).
 const MAX_GROUPS: u32 = 65_535;
 
 /// Where a tensor lies: vec4 `q` of pixel `p` is at `offset + p * stride + q` of its binding.
@@ -47,7 +48,8 @@ pub enum Bind {
     In(usize),
     /// An output, written (or updated).
     Out(usize),
-    /// Memory of the node's own, gone when it is done: number `at` of `bytes` bytes (the same at every use).
+    /// Memory of the node's own, gone when it is done: number `at` of `bytes` bytes (the same at
+    /// every use).
     Scratch {
         /// Which.
         at: usize,
@@ -76,7 +78,13 @@ pub struct Dispatch {
 impl Dispatch {
     /// A dispatch of an entry point of a shader file.
     pub fn new(file: &'static str, entry: &'static str) -> Self {
-        Dispatch { kernel: Kernel::new(file, entry, &[]), binds: Vec::new(), params: Vec::new(), groups: [1, 1, 1], variant: None }
+        Dispatch {
+            kernel: Kernel::new(file, entry, &[]),
+            binds: Vec::new(),
+            params: Vec::new(),
+            groups: [1, 1, 1],
+            variant: None,
+        }
     }
 
     /// Gives a `// tune` constant another value.
@@ -87,7 +95,11 @@ impl Dispatch {
 
     /// Binds a tensor as the next storage binding.
     pub fn bind(mut self, name: &'static str, bind: Bind) -> Self {
-        let access = if matches!(bind, Bind::Out(_) | Bind::Scratch { write: true, .. }) { Access::Write } else { Access::Read };
+        let access = if matches!(bind, Bind::Out(_) | Bind::Scratch { write: true, .. }) {
+            Access::Write
+        } else {
+            Access::Read
+        };
         let binding: Binding = (name, access);
         self.kernel.bindings.push(binding);
         self.binds.push(bind);
@@ -121,7 +133,9 @@ impl Dispatch {
 
     /// Appends `part0 … part3`: logical channels by part.
     pub fn parts(self, shape: &Shape) -> Self {
-        (0..).zip(shape.c.parts()).fold(self, |d, (at, part): (u32, u32)| d.u(format!("part{at}"), part))
+        (0..)
+            .zip(shape.c.parts())
+            .fold(self, |d, (at, part): (u32, u32)| d.u(format!("part{at}"), part))
     }
 
     /// As many workgroups of [`WORKGROUP`] as `invocations` take, folded into two dimensions.

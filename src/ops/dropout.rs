@@ -1,16 +1,18 @@
-//! Dropout: `y = keep ? x / (1 - p) : 0`, from counter-based random numbers that the backward pass draws again.
+//! Dropout: `y = keep ? x / (1 - p) : 0`, from counter-based random numbers that the backward pass
+//! draws again.
 
 use super::{Bind, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// `y = keep ? x / (1 - p) : 0`, `dx = keep ? dy / (1 - p) : 0`. What is kept depends on the seed, the step, the stream and
-/// the element's index `pixel * c + channel` only.
+/// `y = keep ? x / (1 - p) : 0`, `dx = keep ? dy / (1 - p) : 0`. What is kept depends on the seed,
+/// the step, the stream and the element's index `pixel * c + channel` only.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Dropout {
     /// Share of elements dropped, `0 <= p < 1`.
     pub p: f32,
-    /// The stream to draw from; `None`: the node's own number. A gradient names the stream of the node it belongs to.
+    /// The stream to draw from; `None`: the node's own number. A gradient names the stream of the
+    /// node it belongs to.
     pub stream: Option<u32>,
 }
 
@@ -59,13 +61,17 @@ impl Op for Dropout {
 }
 
 impl Tape {
-    /// Drops a share `p` of the elements of `x` and scales the others by `1 / (1 - p)`: same shape as `x`.
+    /// Drops a share `p` of the elements of `x` and scales the others by `1 / (1 - p)`: same shape
+    /// as `x`.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] unless `0 <= p < 1`.
     pub fn dropout(&mut self, x: Tensor, p: f32) -> Result<Tensor> {
         if !(0.0..1.0).contains(&p) {
-            return Err(self.shape_error("dropout", format!("the share dropped must be at least 0 and below 1, not {p}")));
+            return Err(self.shape_error(
+                "dropout",
+                format!("the share dropped must be at least 0 and below 1, not {p}"),
+            ));
         }
         let shape = self.shape(x);
         let stream = self.stream();
@@ -83,7 +89,10 @@ mod tests {
         for p in [0.0, 0.1, 0.5, 0.9] {
             let kept = (0..N).filter(|&i| Dropout::keep(i, 3, 1, 7, p)).count() as f32 / N as f32;
             // Five standard deviations.
-            assert!((kept - (1.0 - p)).abs() <= 5.0 * (p * (1.0 - p) / N as f32).sqrt(), "{p}: {kept}");
+            assert!(
+                (kept - (1.0 - p)).abs() <= 5.0 * (p * (1.0 - p) / N as f32).sqrt(),
+                "{p}: {kept}"
+            );
         }
     }
 

@@ -1,7 +1,8 @@
-//! Exponential moving average of parameters, a page at a time: `e += max(1 - decay, 9 / (10 + step)) (w - e)`.
+//! Exponential moving average of parameters, a page at a time:
+//! `e += max(1 - decay, 9 / (10 + step)) (w - e)`.
 //!
-//! The second term is the usual warm-up, `decay = min(decay, (1 + step) / (10 + step))`: without it the average of a short
-//! training is mostly its random beginning.
+//! The second term is the usual warm-up, `decay = min(decay, (1 + step) / (10 + step))`: without it
+//! the average of a short training is mostly its random beginning.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
@@ -9,7 +10,8 @@ use crate::shape::Shape;
 use crate::store::{Store, StoreId};
 use crate::tape::{Backward, Tape};
 
-/// One step of the average. Input: values `[1, 1, vec4s, 4]`. Output, updated: their average, of the same shape.
+/// One step of the average. Input: values `[1, 1, vec4s, 4]`. Output, updated: their average, of
+/// the same shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ema {
     /// How much of the average is kept a step, after the warm-up.
@@ -31,12 +33,19 @@ impl Op for Ema {
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (w, e) = (&node.inputs[0], &node.outputs[0]);
         let d = Dispatch::new("ema", "ema").bind("w", Bind::In(0)).bind("e", Bind::Out(0));
-        let d = d.u("vec4s", w.shape.vec4s() as u32).u("w_off", w.offset).u("e_off", e.offset).f("share", (1.0 - self.decay) as f32);
+        let d = d
+            .u("vec4s", w.shape.vec4s() as u32)
+            .u("w_off", w.offset)
+            .u("e_off", e.offset)
+            .f("share", (1.0 - self.decay) as f32);
         vec![d.over(w.shape.vec4s())]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("ema", "an average of parameters is not trained through; record backward before it")
+        b.refuse(
+            "ema",
+            "an average of parameters is not trained through; record backward before it",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
@@ -53,7 +62,13 @@ impl Tape {
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if the pages differ in size.
-    pub fn ema(&mut self, store: &Store, values: StoreId, average: StoreId, decay: f64) -> Result<()> {
+    pub fn ema(
+        &mut self,
+        store: &Store,
+        values: StoreId,
+        average: StoreId,
+        decay: f64,
+    ) -> Result<()> {
         let (from, to) = (store.shape(values), store.shape(average));
         if from != to {
             return Err(self.shape_error("ema", format!("a page {from} and its average {to}")));

@@ -20,9 +20,10 @@ pub enum Init {
     Constant(f32),
 }
 
-/// `w[i] = mean + std * normal(i)` for every public index `i` of a stored tensor `[taps, 1, ci, co]` or `[1, 1, 1, c]`; padding
-/// is 0. `normal` is Box-Muller on the hash of (i, stream, 0, seed), so values depend on neither padding nor layout, and
-/// never exceed 5.8 standard deviations.
+/// `w[i] = mean + std * normal(i)` for every public index `i` of a stored tensor
+/// `[taps, 1, ci, co]` or `[1, 1, 1, c]`; padding is 0. `normal` is Box-Muller on the hash of (i,
+/// stream, 0, seed), so values depend on neither padding nor layout, and never exceed 5.8 standard
+/// deviations.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct InitNormal {
     /// Public and device layout.
@@ -36,12 +37,14 @@ pub struct InitNormal {
 }
 
 impl InitNormal {
-    /// The value at a public index, on the host in double precision: what the kernel computes up to rounding.
+    /// The value at a public index, on the host in double precision: what the kernel computes up to
+    /// rounding.
     pub fn value(&self, public_index: u32, seed: u32) -> f64 {
         let [a, b, ..] = crate::rng::random(public_index, self.stream, 0, seed);
         let unit = |word: u32| f64::from(word >> 8) / 16_777_216.0;
         let radius = (-2.0 * (unit(a) + 1.0 / 16_777_216.0).ln()).sqrt();
-        f64::from(self.mean) + f64::from(self.std) * radius * (std::f64::consts::TAU * (unit(b) - 0.5)).sin()
+        f64::from(self.mean)
+            + f64::from(self.std) * radius * (std::f64::consts::TAU * (unit(b) - 0.5)).sin()
     }
 }
 
@@ -55,8 +58,16 @@ impl Op for InitNormal {
         // A vector is a weight of one tap and one row.
         let (ci, rows, co, co_step, ci_step) = match self.layout {
             Layout::Vector(c) => (Channels::new(1), 1, c, 1, 0),
-            Layout::Conv { ci, co, kernel } => (ci, ci.physical(), Channels::new(co), ci.logical() * kernel * kernel, kernel * kernel),
-            Layout::ConvTranspose { ci, co, kernel } => (ci, ci.physical(), Channels::new(co), kernel * kernel, co * kernel * kernel),
+            Layout::Conv { ci, co, kernel } => (
+                ci,
+                ci.physical(),
+                Channels::new(co),
+                ci.logical() * kernel * kernel,
+                kernel * kernel,
+            ),
+            Layout::ConvTranspose { ci, co, kernel } => {
+                (ci, ci.physical(), Channels::new(co), kernel * kernel, co * kernel * kernel)
+            }
         };
         let d = Dispatch::new("init", "init_normal")
             .bind("y", Bind::Out(0))
@@ -70,7 +81,9 @@ impl Op for InitNormal {
             .f("deviation", self.std)
             .u("stream", self.stream)
             .parts(&Shape::vector(ci));
-        let d = (0..).zip(co.parts()).fold(d, |d, (at, part): (u32, u32)| d.u(format!("col{at}"), part));
+        let d = (0..)
+            .zip(co.parts())
+            .fold(d, |d, (at, part): (u32, u32)| d.u(format!("col{at}"), part));
         vec![d.over(y.shape.vec4s())]
     }
 
@@ -80,7 +93,10 @@ impl Op for InitNormal {
     }
 
     fn cost(&self, _: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: outputs.iter().map(|o| 40 * o.elements()).sum(), bytes: outputs.iter().map(Shape::bytes).sum() }
+        Cost {
+            flop: outputs.iter().map(|o| 40 * o.elements()).sum(),
+            bytes: outputs.iter().map(Shape::bytes).sum(),
+        }
     }
 }
 
@@ -114,7 +130,10 @@ mod tests {
         // 0, 1, 0, 3 within five standard deviations of each mean.
         let root = f64::from(N).sqrt();
         assert!(moment(1).abs() < 5.0 / root && (moment(2) - 1.0).abs() < 5.0 * 2f64.sqrt() / root);
-        assert!(moment(3).abs() < 5.0 * 15f64.sqrt() / root && (moment(4) - 3.0).abs() < 5.0 * 96f64.sqrt() / root);
+        assert!(
+            moment(3).abs() < 5.0 * 15f64.sqrt() / root
+                && (moment(4) - 3.0).abs() < 5.0 * 96f64.sqrt() / root
+        );
         assert!(values.iter().all(|v| v.abs() < 5.8));
     }
 }

@@ -71,7 +71,16 @@ fn inverse_count(x: &Shape) -> f32 {
     (1.0 / x.elements() as f64) as f32
 }
 
-fn params(d: Dispatch, x: &Operand, y: &Operand, z: &Operand, number: u32, dloss_off: u32, goal: Option<f32>, factor: f32) -> Dispatch {
+fn params(
+    d: Dispatch,
+    x: &Operand,
+    y: &Operand,
+    z: &Operand,
+    number: u32,
+    dloss_off: u32,
+    goal: Option<f32>,
+    factor: f32,
+) -> Dispatch {
     d.u("vec4s", x.shape.vec4s() as u32)
         .u("width", x.shape.c.vec4s())
         .u("number", number)
@@ -105,12 +114,34 @@ impl Op for Loss {
         let (x, loss) = (&node.inputs[0], &node.outputs[0]);
         let cut = everything(node.tuning.family(), &x.shape);
         let mean = inverse_count(&x.shape);
-        let (sums, to) = if cut.whole() { (*loss, Bind::Out(0)) } else { (partials(&cut), cut.partials(1, true)) };
-        let (d, y) = match self.target {
-            Some(_) => (Dispatch::new("loss", "loss_value").bind("x", Bind::In(0)).bind("sums_value", to), x),
-            None => (Dispatch::new("loss", "loss_pair").bind("x", Bind::In(0)).bind("y", Bind::In(1)).bind("sums_pair", to), &node.inputs[1]),
+        let (sums, to) = if cut.whole() {
+            (*loss, Bind::Out(0))
+        } else {
+            (partials(&cut), cut.partials(1, true))
         };
-        let first = cut.dispatch(params(d.tune("KIND", self.kind.kind()), x, y, &sums, cut.chunks, 0, self.target, mean));
+        let (d, y) = match self.target {
+            Some(_) => (
+                Dispatch::new("loss", "loss_value").bind("x", Bind::In(0)).bind("sums_value", to),
+                x,
+            ),
+            None => (
+                Dispatch::new("loss", "loss_pair")
+                    .bind("x", Bind::In(0))
+                    .bind("y", Bind::In(1))
+                    .bind("sums_pair", to),
+                &node.inputs[1],
+            ),
+        };
+        let first = cut.dispatch(params(
+            d.tune("KIND", self.kind.kind()),
+            x,
+            y,
+            &sums,
+            cut.chunks,
+            0,
+            self.target,
+            mean,
+        ));
         if cut.whole() { vec![first] } else { vec![first, total(&cut, loss, mean)] }
     }
 
@@ -119,25 +150,40 @@ impl Op for Loss {
         let inputs: Vec<Tensor> = b.inputs.iter().copied().chain([dloss]).collect();
         if self.target.is_none() && b.needs(1) {
             if self.kind == LossKind::BceLogits {
-                return b.refuse("bce_with_logits", "the derivative for the target is not there; keep the target out of wrt");
+                return b.refuse(
+                    "bce_with_logits",
+                    "the derivative for the target is not there; keep the target out of wrt",
+                );
             }
             // A function of x - y.
-            let dy = b.tape.push_one(LossBackward { kind: self.kind, target: None, negative: true }, &inputs, shape);
+            let dy = b.tape.push_one(
+                LossBackward { kind: self.kind, target: None, negative: true },
+                &inputs,
+                shape,
+            );
             b.give(1, dy);
         }
         if b.needs(0) {
-            let dx = b.tape.push_one(LossBackward { kind: self.kind, target: self.target, negative: false }, &inputs, shape);
+            let dx = b.tape.push_one(
+                LossBackward { kind: self.kind, target: self.target, negative: false },
+                &inputs,
+                shape,
+            );
             b.give(0, dx);
         }
         Ok(())
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: (self.kind.flop() + 1) * inputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: (self.kind.flop() + 1) * inputs[0].elements(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 }
 
-/// `dx = dloss / N * derivative`, `N` the number of elements. Inputs: those of [`Loss`], then `dloss`, a scalar.
+/// `dx = dloss / N * derivative`, `N` the number of elements. Inputs: those of [`Loss`], then
+/// `dloss`, a scalar.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LossBackward {
     /// What was averaged.
@@ -163,25 +209,50 @@ impl Op for LossBackward {
         let (x, dx) = (&node.inputs[0], &node.outputs[0]);
         let (d, y, dloss) = match self.target {
             Some(_) => {
-                let d = Dispatch::new("loss", "loss_value_bwd").bind("x", Bind::In(0)).bind("dloss_value", Bind::In(1)).bind("dx_value", Bind::Out(0));
+                let d = Dispatch::new("loss", "loss_value_bwd")
+                    .bind("x", Bind::In(0))
+                    .bind("dloss_value", Bind::In(1))
+                    .bind("dx_value", Bind::Out(0));
                 (d, x, &node.inputs[1])
             }
             None => {
-                let d = Dispatch::new("loss", "loss_pair_bwd").bind("x", Bind::In(0)).bind("y", Bind::In(1));
-                (d.bind("dloss_pair", Bind::In(2)).bind("dx_pair", Bind::Out(0)), &node.inputs[1], &node.inputs[2])
+                let d = Dispatch::new("loss", "loss_pair_bwd")
+                    .bind("x", Bind::In(0))
+                    .bind("y", Bind::In(1));
+                (
+                    d.bind("dloss_pair", Bind::In(2)).bind("dx_pair", Bind::Out(0)),
+                    &node.inputs[1],
+                    &node.inputs[2],
+                )
             }
         };
         let factor = if self.negative { -inverse_count(&x.shape) } else { inverse_count(&x.shape) };
-        let d = params(d.tune("KIND", self.kind.kind()), x, y, dx, 0, dloss.offset, self.target, factor);
+        let d = params(
+            d.tune("KIND", self.kind.kind()),
+            x,
+            y,
+            dx,
+            0,
+            dloss.offset,
+            self.target,
+            factor,
+        );
         vec![d.over(x.shape.vec4s())]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("loss_bwd", "the second derivative of a loss is not there; build the penalty from sum, mean and scale instead")
+        b.refuse(
+            "loss_bwd",
+            "the second derivative of a loss is not there; build the penalty \
+                              from sum, mean and scale instead",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: self.kind.flop_backward() * inputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: self.kind.flop_backward() * inputs[0].elements(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 }
 
@@ -201,7 +272,8 @@ impl Tape {
         Loss { kind: LossKind::Hinge, target: Some(target) }.record(self, &[x])
     }
 
-    /// Mean squared error of norms, given squared in `x`, against `target`: the mean of `(sqrt(x) - target)^2`, a scalar.
+    /// Mean squared error of norms, given squared in `x`, against `target`: the mean of
+    /// `(sqrt(x) - target)^2`, a scalar.
     pub fn norm_penalty(&mut self, x: Tensor, target: f32) -> Tensor {
         Loss { kind: LossKind::Root, target: Some(target) }.record(self, &[x])
     }
@@ -222,10 +294,19 @@ impl Tape {
         self.loss_between("l1", LossKind::L1, x, y)
     }
 
-    fn loss_between(&mut self, op: &'static str, kind: LossKind, x: Tensor, y: Tensor) -> Result<Tensor> {
+    fn loss_between(
+        &mut self,
+        op: &'static str,
+        kind: LossKind,
+        x: Tensor,
+        y: Tensor,
+    ) -> Result<Tensor> {
         let (left, right) = (self.shape(x), self.shape(y));
         if left != right {
-            return Err(self.shape_error(op, format!("{left} is held against {right}; the shapes must be equal")));
+            return Err(self.shape_error(
+                op,
+                format!("{left} is held against {right}; the shapes must be equal"),
+            ));
         }
         Ok(Loss { kind, target: None }.record(self, &[x, y]))
     }

@@ -1,4 +1,5 @@
-//! Operations. One operation is one stem: `src/ops/X.rs`, `shaders/X.wgsl`, `kernels-tests/X.rs`, a line in [`OPS`].
+//! Operations. One operation is one stem: `src/ops/X.rs`, `shaders/X.wgsl`, `kernels-tests/X.rs`, a
+//! line in [`OPS`].
 
 mod act;
 mod adam;
@@ -37,7 +38,9 @@ mod variation;
 pub use act::{Act, ActBackward, ActPass};
 pub use adam::Adam;
 pub use add::Add;
-pub use batch_norm::{BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, NormMode, Running};
+pub use batch_norm::{
+    BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, NormMode, Running,
+};
 pub use batch_norm_second::BatchNormSecond;
 pub use blur::GaussianBlur;
 pub use canny::{Luma, NonMaximum, Sobel};
@@ -58,7 +61,9 @@ pub use mul::Mul;
 pub use picture::{PictureToTensor, TensorToPicture};
 pub use pool::{Pool, PoolDecision, PoolPages};
 pub use registry::{Gradient, OPS, OpInfo, sample_kernels};
-pub use resample2d::{Enlarge, PadPass, Padding, Resample2d, Resample2dBackward, Resample2dBackwardRelu};
+pub use resample2d::{
+    Enlarge, PadPass, Padding, Resample2d, Resample2dBackward, Resample2dBackwardRelu,
+};
 pub use sample::{Mix, MixBackward, SampleBroadcast, SampleSum};
 pub use scale::{Scale, ScaleBy};
 pub use sum::{Broadcast, Sum};
@@ -104,7 +109,8 @@ pub enum View {
     Slice(u32),
 }
 
-/// An operation with its hyper-parameters. Shapes are checked by the function that records it; nothing here can fail on them.
+/// An operation with its hyper-parameters. Shapes are checked by the function that records it;
+/// nothing here can fail on them.
 pub trait Op: fmt::Debug + Send + Sync {
     /// Name in labels and reports.
     fn name(&self) -> &'static str;
@@ -118,9 +124,13 @@ pub trait Op: fmt::Debug + Send + Sync {
     /// [`crate::Error::Shape`] where there is no derivative.
     fn backward(&self, b: &mut Backward<'_>) -> Result<()>;
 
-    /// Arithmetic and traffic. By default an element-wise operation: one operation an output element, everything touched once.
+    /// Arithmetic and traffic. By default an element-wise operation: one operation an output
+    /// element, everything touched once.
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: outputs.first().map_or(0, Shape::elements), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: outputs.first().map_or(0, Shape::elements),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 
     /// Whether it merely arranges tensors.

@@ -11,10 +11,15 @@ use crate::tape::{Tape, Tensor};
 /// [`crate::Error::Shape`] if the shapes differ.
 pub(super) fn one_shape(tape: &Tape, op: &'static str, x: Tensor, y: Tensor) -> Result<Shape> {
     let (a, b) = (tape.shape(x), tape.shape(y));
-    if a == b { Ok(a) } else { Err(tape.shape_error(op, format!("the operands must have one shape, not {a} and {b}"))) }
+    if a == b {
+        Ok(a)
+    } else {
+        Err(tape.shape_error(op, format!("the operands must have one shape, not {a} and {b}")))
+    }
 }
 
-/// The dispatch of a kernel over `shaders/lib/pair.wgsl`, whose file and entry have one name: `y[n, h, w, c]` of `a` and `b`, element by element.
+/// The dispatch of a kernel over `shaders/lib/pair.wgsl`, whose file and entry have one name:
+/// `y[n, h, w, c]` of `a` and `b`, element by element.
 pub(super) fn dispatch(kernel: &'static str, node: &Lowering<'_>) -> Dispatch {
     let (a, b, y) = (&node.inputs[0], &node.inputs[1], &node.outputs[0]);
     Dispatch::new(kernel, kernel)

@@ -1,11 +1,13 @@
-//! Pictures: bytes to values in [-1, 1] and back, so that a quarter of the data goes to and from the device.
+//! Pictures: bytes to values in [-1, 1] and back, so that a quarter of the data goes to and from
+//! the device.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// The tensor whose words hold a picture's bytes: `[1, 1, ceil(n h w c / 16), 4]`. Its words are no numbers.
+/// The tensor whose words hold a picture's bytes: `[1, 1, ceil(n h w c / 16), 4]`. Its words are no
+/// numbers.
 fn packed(shape: &Shape) -> Shape {
     Shape::new(1, 1, shape.elements().div_ceil(16) as u32, 4)
 }
@@ -35,16 +37,22 @@ impl Op for PictureToTensor {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("picture_to_tensor", "bytes have no gradient; ask for the gradient of the tensor made from them")
+        b.refuse(
+            "picture_to_tensor",
+            "bytes have no gradient; ask for the gradient of the tensor made from them",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: 3 * outputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: 3 * outputs[0].elements(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 }
 
-/// `x` (`[n, h, w, c]` in [-1, 1]) to bytes `clamp((x + 1) * 127.5, 0, 255)`, rounded half up, packed four a word. Bytes behind
-/// the last are 0, and so is not-a-number.
+/// `x` (`[n, h, w, c]` in [-1, 1]) to bytes `clamp((x + 1) * 127.5, 0, 255)`, rounded half up,
+/// packed four a word. Bytes behind the last are 0, and so is not-a-number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TensorToPicture;
 
@@ -74,13 +82,17 @@ impl Op for TensorToPicture {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: 3 * inputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: 3 * inputs[0].elements(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 }
 
 impl Tape {
-    /// A tensor that the host writes before a step with the bytes of `n` pictures, `[n, h, w, c]` one after another, padded
-    /// with zeros to a multiple of 16: `[1, 1, ceil(n h w c / 16), 4]` words, for [`Tape::picture_to_tensor`].
+    /// A tensor that the host writes before a step with the bytes of `n` pictures, `[n, h, w, c]`
+    /// one after another, padded with zeros to a multiple of 16: `[1, 1, ceil(n h w c / 16), 4]`
+    /// words, for [`Tape::picture_to_tensor`].
     pub fn picture_input(&mut self, label: &str, n: u32, h: u32, w: u32, c: u32) -> Tensor {
         self.input(label, packed(&Shape::new(n, h, w, c)))
     }
@@ -92,12 +104,16 @@ impl Tape {
     pub fn picture_to_tensor(&mut self, raw: Tensor, shape: Shape) -> Result<Tensor> {
         let (got, needed) = (self.shape(raw), packed(&shape));
         if got != needed {
-            return Err(self.shape_error("picture_to_tensor", format!("the bytes of {shape} take words {needed}, these are {got}")));
+            return Err(self.shape_error(
+                "picture_to_tensor",
+                format!("the bytes of {shape} take words {needed}, these are {got}"),
+            ));
         }
         Ok(self.push_one(PictureToTensor, &[raw], shape))
     }
 
-    /// `x` (`[n, h, w, c]`, values in [-1, 1]) to packed bytes `[1, 1, ceil(n h w c / 16), 4]`, nearest, halves up.
+    /// `x` (`[n, h, w, c]`, values in [-1, 1]) to packed bytes `[1, 1, ceil(n h w c / 16), 4]`,
+    /// nearest, halves up.
     pub fn tensor_to_picture(&mut self, x: Tensor) -> Tensor {
         let shape = packed(&self.shape(x));
         self.push_one(TensorToPicture, &[x], shape)

@@ -1,7 +1,9 @@
-//! How reductions are shared out: over columns of a grid (`shaders/lib/rows.wgsl`), and where there is much to reduce, in two stages.
+//! How reductions are shared out: over columns of a grid (`shaders/lib/rows.wgsl`), and where there
+//! is much to reduce, in two stages.
 //!
-//! CPU drivers get one invocation a column: barriers cost them more than they save, and some invocations keep them busy. GPUs get
-//! several rows of invocations a column, joined in workgroup memory, and enough chunks to be full.
+//! CPU drivers get one invocation a column: barriers cost them more than they save, and some
+//! invocations keep them busy. GPUs get several rows of invocations a column, joined in workgroup
+//! memory, and enough chunks to be full.
 
 use super::{Bind, Dispatch};
 use crate::gpu::Family;
@@ -12,8 +14,8 @@ const SHARED: u32 = 256;
 const MAX_COLUMNS: u32 = 8;
 /// Workgroups that fill a large GPU.
 const FULL: u32 = 256;
-/// Things a row takes at least before a second chunk begins, and at most where there is only one: less is not worth a workgroup,
-/// more takes longer than a second dispatch.
+/// Things a row takes at least before a second chunk begins, and at most where there is only one:
+/// less is not worth a workgroup, more takes longer than a second dispatch.
 const ROW: [u32; 2] = [4, 16];
 
 /// Most partial results a reduction leaves for its second stage on CPU drivers.
@@ -44,11 +46,20 @@ impl Reduction {
             let columns = width.next_power_of_two().min(MAX_COLUMNS);
             let rows = SHARED / columns;
             let wanted = FULL.div_ceil(across.div_ceil(columns));
-            let length = if count <= ROW[1] * rows { count } else { count.div_ceil(wanted).next_multiple_of(rows).max(ROW[0] * rows) };
+            let length = if count <= ROW[1] * rows {
+                count
+            } else {
+                count.div_ceil(wanted).next_multiple_of(rows).max(ROW[0] * rows)
+            };
             (columns, rows, length)
         } else {
-            // About sqrt(count) chunks, so that both stages take equally long: the second one has few invocations.
-            let length = if count <= ONE_CHUNK { count } else { (count.isqrt() + 1).next_multiple_of(4).max(count.div_ceil(MAX_CHUNKS)) };
+            // About sqrt(count) chunks, so that both stages take equally long: the second one has
+            // few invocations.
+            let length = if count <= ONE_CHUNK {
+                count
+            } else {
+                (count.isqrt() + 1).next_multiple_of(4).max(count.div_ceil(MAX_CHUNKS))
+            };
             (super::WORKGROUP, 1, length)
         };
         Reduction { columns, rows, across, length, chunks: count.div_ceil(length) }
@@ -71,7 +82,9 @@ impl Reduction {
 
     /// The grid and its shape. Parameters are the caller's.
     pub fn dispatch(&self, d: Dispatch) -> Dispatch {
-        d.tune("COLUMNS", self.columns).tune("ROWS", self.rows).workgroups(u64::from(self.tasks().div_ceil(self.columns)))
+        d.tune("COLUMNS", self.columns)
+            .tune("ROWS", self.rows)
+            .workgroups(u64::from(self.tasks().div_ceil(self.columns)))
     }
 
     /// The partial results: `vectors` vec4s a chunk and column.
@@ -87,9 +100,17 @@ mod tests {
     #[test]
     fn chunks_cover_everything_and_none_is_idle() {
         for family in [Family::Register, Family::Workgroup] {
-            for (width, count) in (1..5000).chain([65_536, 262_144, 1 << 23]).flat_map(|count| [1, 3, 16, 128].map(|width| (width, count))) {
+            for (width, count) in (1..5000)
+                .chain([65_536, 262_144, 1 << 23])
+                .flat_map(|count| [1, 3, 16, 128].map(|width| (width, count)))
+            {
                 let r = Reduction::new(family, 1, width, count);
-                assert!(r.chunks <= 256 && (r.chunks - 1) * r.length < count && count <= r.chunks * r.length, "{width} {count}: {r:?}");
+                assert!(
+                    r.chunks <= 256
+                        && (r.chunks - 1) * r.length < count
+                        && count <= r.chunks * r.length,
+                    "{width} {count}: {r:?}"
+                );
                 assert!(r.columns * r.rows <= SHARED && r.second().whole(), "{r:?}");
             }
         }
@@ -102,6 +123,10 @@ mod tests {
         let (outer, inner) = (of(16, 16_384), of(128, 256));
         assert!(outer.tasks().div_ceil(outer.columns) >= FULL / 2, "{outer:?}");
         assert!(inner.whole(), "{inner:?}");
-        assert_eq!((of(1, 900).columns, of(1, 900).chunks), (1, 1), "one logit: all invocations share it");
+        assert_eq!(
+            (of(1, 900).columns, of(1, 900).chunks),
+            (1, 1),
+            "one logit: all invocations share it"
+        );
     }
 }

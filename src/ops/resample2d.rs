@@ -1,4 +1,5 @@
-//! Enlarging by 2, then padding by reflection or replication: what stands before the convolution of a resize convolution; and either alone.
+//! Enlarging by 2, then padding by reflection or replication: what stands before the convolution of
+//! a resize convolution; and either alone.
 //!
 //! Along each axis, of side `n` enlarged to `m = s n` (`s` 1 or 2) and padded to `m + 2 p`:
 //!
@@ -10,8 +11,9 @@
 //! bilinear    enlarged[2 k] = 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
 //! ```
 //!
-//! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and `ReflectionPad2d(p)` or `ReplicationPad2d(p)`. All of it is
-//! linear: the derivative is the adjoint, gathered pixel by pixel.
+//! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and
+//! `ReflectionPad2d(p)` or `ReplicationPad2d(p)`. All of it is linear: the derivative is the
+//! adjoint, gathered pixel by pixel.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
@@ -62,7 +64,8 @@ impl Padding {
         }
     }
 
-    /// The pixel of a line of `side` that is seen at `at`, which lies outside by no more than the padding.
+    /// The pixel of a line of `side` that is seen at `at`, which lies outside by no more than the
+    /// padding.
     #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the bench's reference needs it"))]
     pub(crate) fn seen(self, at: i64, side: u32) -> usize {
         let last = i64::from(side) - 1;
@@ -104,13 +107,32 @@ pub struct Resample2d {
 pub struct Resample2dBackward(pub Resample2d);
 
 impl Resample2d {
-    fn dispatch(&self, entry: &'static str, from: &Operand, to: &Operand, [small, large]: [&Shape; 2], mask: Option<&Operand>) -> Dispatch {
-        let d = Dispatch::new("resample2d", entry).tune("KIND", self.enlarge.kind()).tune("PADDING", self.padding.kind());
+    fn dispatch(
+        &self,
+        entry: &'static str,
+        from: &Operand,
+        to: &Operand,
+        [small, large]: [&Shape; 2],
+        mask: Option<&Operand>,
+    ) -> Dispatch {
+        let d = Dispatch::new("resample2d", entry)
+            .tune("KIND", self.enlarge.kind())
+            .tune("PADDING", self.padding.kind());
         let d = d.bind("x", Bind::In(0));
-        let d = if mask.is_some() { d.bind("mask", Bind::In(1)).bind("z", Bind::Out(0)) } else { d.bind("y", Bind::Out(0)) };
+        let d = if mask.is_some() {
+            d.bind("mask", Bind::In(1)).bind("z", Bind::Out(0))
+        } else {
+            d.bind("y", Bind::Out(0))
+        };
         let d = d.u("vec4s", to.shape.vec4s() as u32).u("width", to.shape.c.vec4s());
         let d = d.u("small_h", small.h).u("small_w", small.w);
-        d.u("large_h", large.h).u("large_w", large.w).u("pad", self.pad).view("x", from).view("y", to).view("mask", mask.unwrap_or(to)).over(to.shape.vec4s())
+        d.u("large_h", large.h)
+            .u("large_w", large.w)
+            .u("pad", self.pad)
+            .view("x", from)
+            .view("y", to)
+            .view("mask", mask.unwrap_or(to))
+            .over(to.shape.vec4s())
     }
 }
 
@@ -177,8 +199,9 @@ impl Op for Resample2dBackward {
     }
 }
 
-/// The adjoint, times the derivative of a ReLU: (dy, the ReLU's operand) to dx. What the plan puts in place of the two; each gradient of a pixel
-/// that is seen twice has the same factor, so that it may be taken last.
+/// The adjoint, times the derivative of a ReLU: (dy, the ReLU's operand) to dx. What the plan puts
+/// in place of the two; each gradient of a pixel that is seen twice has the same factor, so that it
+/// may be taken last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resample2dBackwardRelu(pub Resample2d);
 
@@ -206,17 +229,37 @@ impl Tape {
     /// Enlarges `x` `[n, h, w, c]` and pads it: `[n, s h + 2 pad, s w + 2 pad, c]`, `s` 1 or 2.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] unless reflection is smaller than the sides of the enlarged picture; replication may be larger.
-    pub fn resample2d(&mut self, x: Tensor, enlarge: Enlarge, padding: Padding, pad: u32) -> Result<Tensor> {
+    /// [`crate::Error::Shape`] unless reflection is smaller than the sides of the enlarged picture;
+    /// replication may be larger.
+    pub fn resample2d(
+        &mut self,
+        x: Tensor,
+        enlarge: Enlarge,
+        padding: Padding,
+        pad: u32,
+    ) -> Result<Tensor> {
         let from = self.shape(x);
         let (h, w) = (enlarge.scale() * from.h, enlarge.scale() * from.w);
         if padding == Padding::Reflect && pad >= h.min(w) {
-            return Err(self.shape_error("resample2d", format!("{h}x{w} pixels reflect fewer than {pad} on a side; use larger pictures or fewer layers")));
+            return Err(self.shape_error(
+                "resample2d",
+                format!(
+                    "{h}x{w} pixels reflect fewer than \
+                {pad} on a side; use larger pictures or fewer layers"
+                ),
+            ));
         }
         // The kernel counts in i32.
         if u64::from(h.max(w)) + 2 * u64::from(pad) > i32::MAX as u64 {
-            return Err(self.shape_error("resample2d", format!("{h}x{w} pixels with {pad} more on every side are too many; pad by less")));
+            return Err(self.shape_error(
+                "resample2d",
+                format!("{h}x{w} pixels with {pad} more on every side are too many; pad by less"),
+            ));
         }
-        Ok(self.push_one(Resample2d { enlarge, padding, pad }, &[x], Shape { h: h + 2 * pad, w: w + 2 * pad, ..from }))
+        Ok(self.push_one(
+            Resample2d { enlarge, padding, pad },
+            &[x],
+            Shape { h: h + 2 * pad, w: w + 2 * pad, ..from },
+        ))
     }
 }

@@ -1,4 +1,5 @@
-//! Operations that treat the samples of a batch one by one: sums over a sample, one number for all of a sample, mixing two batches.
+//! Operations that treat the samples of a batch one by one: sums over a sample, one number for all
+//! of a sample, mixing two batches.
 
 use super::reduce::Reduction;
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
@@ -11,16 +12,22 @@ fn one_each(x: &Shape) -> Shape {
     Shape::new(x.n, 1, 1, 1)
 }
 
-/// `y[n] = sum over h, w, c of x[n, h, w, c]`: `[n, h, w, c]` to `[n, 1, 1, 1]`. `dx[n, h, w, c] = dy[n]`.
+/// `y[n] = sum over h, w, c of x[n, h, w, c]`: `[n, h, w, c]` to `[n, 1, 1, 1]`.
+/// `dx[n, h, w, c] = dy[n]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SampleSum;
 
 /// A stage of a sum: with `last` the lanes are added up too.
 fn stage(cut: &Reduction, x: &Operand, from: Bind, y: &Operand, to: Bind, last: bool) -> Dispatch {
     let d = Dispatch::new("sample", "sample_sum").bind("x", from).bind("y", to);
-    let d = d.u("tasks", cut.tasks()).u("width", x.shape.c.vec4s()).u("each", (x.shape.vec4s() / u64::from(x.shape.n)) as u32);
+    let d = d
+        .u("tasks", cut.tasks())
+        .u("width", x.shape.c.vec4s())
+        .u("each", (x.shape.vec4s() / u64::from(x.shape.n)) as u32);
     let d = d.u("chunks", cut.chunks).u("length", cut.length).u("last", u32::from(last));
-    cut.dispatch(d.view("x", x).view("b", x).view("y", y).u("stream", 0).u("second", 0).parts(&x.shape))
+    cut.dispatch(
+        d.view("x", x).view("b", x).view("y", y).u("stream", 0).u("second", 0).parts(&x.shape),
+    )
 }
 
 impl Op for SampleSum {
@@ -30,7 +37,12 @@ impl Op for SampleSum {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (x, y) = (&node.inputs[0], &node.outputs[0]);
-        let cut = Reduction::new(node.tuning.family(), x.shape.n, 1, (x.shape.vec4s() / u64::from(x.shape.n)) as u32);
+        let cut = Reduction::new(
+            node.tuning.family(),
+            x.shape.n,
+            1,
+            (x.shape.vec4s() / u64::from(x.shape.n)) as u32,
+        );
         if cut.whole() {
             return vec![stage(&cut, x, Bind::In(0), y, Bind::Out(0), true)];
         }
@@ -54,9 +66,20 @@ impl Op for SampleSum {
 }
 
 /// The element-wise kernels: `y` is what is written.
-fn over(entry: &'static str, binds: &[(&'static str, Bind)], [x, b]: [&Operand; 2], y: &Operand, stream: u32, second: bool) -> Dispatch {
-    let d = binds.iter().fold(Dispatch::new("sample", entry), |d, &(name, bind)| d.bind(name, bind));
-    let d = d.u("tasks", y.shape.vec4s() as u32).u("width", y.shape.c.vec4s()).u("each", y.shape.h * y.shape.w);
+fn over(
+    entry: &'static str,
+    binds: &[(&'static str, Bind)],
+    [x, b]: [&Operand; 2],
+    y: &Operand,
+    stream: u32,
+    second: bool,
+) -> Dispatch {
+    let d =
+        binds.iter().fold(Dispatch::new("sample", entry), |d, &(name, bind)| d.bind(name, bind));
+    let d = d
+        .u("tasks", y.shape.vec4s() as u32)
+        .u("width", y.shape.c.vec4s())
+        .u("each", y.shape.h * y.shape.w);
     let d = d.u("chunks", 1).u("length", 1).u("last", 0).view("x", x).view("b", b).view("y", y);
     d.u("stream", stream).u("second", u32::from(second)).parts(&y.shape).over(y.shape.vec4s())
 }
@@ -83,7 +106,8 @@ impl Op for SampleBroadcast {
     }
 }
 
-/// `y = alpha a + (1 - alpha) b` with one `alpha` a sample, uniform in [0, 1), from the counter-based generator.
+/// `y = alpha a + (1 - alpha) b` with one `alpha` a sample, uniform in [0, 1), from the
+/// counter-based generator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mix;
 
@@ -110,7 +134,14 @@ impl Op for Mix {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let binds = [("x", Bind::In(0)), ("b", Bind::In(1)), ("z", Bind::Out(0))];
-        vec![over("sample_mix", &binds, [&node.inputs[0], &node.inputs[1]], &node.outputs[0], node.number, false)]
+        vec![over(
+            "sample_mix",
+            &binds,
+            [&node.inputs[0], &node.inputs[1]],
+            &node.outputs[0],
+            node.number,
+            false,
+        )]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -126,7 +157,10 @@ impl Op for Mix {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: 3 * outputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: 3 * outputs[0].elements(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 }
 
@@ -137,7 +171,14 @@ impl Op for MixBackward {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let binds = [("x", Bind::In(0)), ("y", Bind::Out(0))];
-        vec![over("sample_mix_bwd", &binds, [&node.inputs[0]; 2], &node.outputs[0], self.stream, self.second)]
+        vec![over(
+            "sample_mix_bwd",
+            &binds,
+            [&node.inputs[0]; 2],
+            &node.outputs[0],
+            self.stream,
+            self.second,
+        )]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -156,15 +197,16 @@ impl Tape {
         self.push_one(SampleSum, &[x], shape)
     }
 
-    /// A random point between two batches: `alpha x + (1 - alpha) y`, `alpha` uniform in [0, 1) and one a sample. It depends on the seed,
-    /// the step, the node's number and the sample's only.
+    /// A random point between two batches: `alpha x + (1 - alpha) y`, `alpha` uniform in [0, 1) and
+    /// one a sample. It depends on the seed, the step, the node's number and the sample's only.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if the shapes differ.
     pub fn mix(&mut self, x: Tensor, y: Tensor) -> Result<Tensor> {
         let (a, b) = (self.shape(x), self.shape(y));
         if a != b {
-            return Err(self.shape_error("mix", format!("the batches must have one shape, not {a} and {b}")));
+            return Err(self
+                .shape_error("mix", format!("the batches must have one shape, not {a} and {b}")));
         }
         Ok(self.push_one(Mix, &[x, y], a))
     }

@@ -6,7 +6,13 @@ use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
 fn params(d: Dispatch, x: &Operand, y: &Operand, s_off: u32, factor: f32) -> Dispatch {
-    d.u("vec4s", x.shape.vec4s() as u32).u("width", x.shape.c.vec4s()).view("x", x).view("y", y).u("s_off", s_off).f("factor", factor).over(x.shape.vec4s())
+    d.u("vec4s", x.shape.vec4s() as u32)
+        .u("width", x.shape.c.vec4s())
+        .view("x", x)
+        .view("y", y)
+        .u("s_off", s_off)
+        .f("factor", factor)
+        .over(x.shape.vec4s())
 }
 
 /// `y = a x`, element by element, `a` a constant: same shape.
@@ -42,13 +48,20 @@ impl Op for ScaleBy {
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let (x, s) = (&node.inputs[0], &node.inputs[1]);
-        let d = Dispatch::new("scale", "scale_by").bind("x", Bind::In(0)).bind("s", Bind::In(1)).bind("z", Bind::Out(0));
+        let d = Dispatch::new("scale", "scale_by")
+            .bind("x", Bind::In(0))
+            .bind("s", Bind::In(1))
+            .bind("z", Bind::Out(0));
         vec![params(d, x, &node.outputs[0], s.offset, 1.0)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
         if b.needs(1) {
-            return b.refuse("scale_by", "the derivative for the scalar is not there (it would be the sum of x dy); keep the scalar out of wrt");
+            return b.refuse(
+                "scale_by",
+                "the derivative for the scalar is not there (it would be \
+                                         the sum of x dy); keep the scalar out of wrt",
+            );
         }
         let (dy, s) = (b.dy(), b.inputs[1]);
         let dx = b.tape.scale_by(dy, s)?;
@@ -71,7 +84,10 @@ impl Tape {
     pub fn scale_by(&mut self, x: Tensor, s: Tensor) -> Result<Tensor> {
         let (shape, by) = (self.shape(x), self.shape(s));
         if by != Shape::scalar() {
-            return Err(self.shape_error("scale_by", format!("{shape} is scaled by a scalar [1, 1, 1, 1], this one is {by}")));
+            return Err(self.shape_error(
+                "scale_by",
+                format!("{shape} is scaled by a scalar [1, 1, 1, 1], this one is {by}"),
+            ));
         }
         Ok(self.push_one(ScaleBy, &[x, s], shape))
     }

@@ -17,7 +17,14 @@ pub(super) fn partials(cut: &Reduction) -> Operand {
     Operand::dense(Shape::new(cut.chunks, 1, 1, 4), 0)
 }
 
-fn stage(cut: &Reduction, x: &Operand, from: Bind, y: &Operand, to: Bind, scale: Option<f32>) -> Dispatch {
+fn stage(
+    cut: &Reduction,
+    x: &Operand,
+    from: Bind,
+    y: &Operand,
+    to: Bind,
+    scale: Option<f32>,
+) -> Dispatch {
     let d = Dispatch::new("sum", "sum").bind("x", from).bind("y", to);
     cut.dispatch(params(d, x, y, cut.chunks, scale))
 }
@@ -33,7 +40,8 @@ fn params(d: Dispatch, x: &Operand, y: &Operand, number: u32, scale: Option<f32>
         .parts(&y.shape)
 }
 
-/// The second stage of a sum over everything: partial results (all lanes count) to the scalar `y = scale * sum`, output 0.
+/// The second stage of a sum over everything: partial results (all lanes count) to the scalar
+/// `y = scale * sum`, output 0.
 pub(super) fn total(cut: &Reduction, y: &Operand, scale: f32) -> Dispatch {
     stage(&cut.second(), &partials(cut), cut.partials(1, false), y, Bind::Out(0), Some(scale))
 }
@@ -62,7 +70,10 @@ impl Op for Sum {
         if cut.whole() {
             return vec![stage(&cut, x, Bind::In(0), y, Bind::Out(0), Some(self.scale))];
         }
-        vec![stage(&cut, x, Bind::In(0), &partials(&cut), cut.partials(1, true), None), total(&cut, y, self.scale)]
+        vec![
+            stage(&cut, x, Bind::In(0), &partials(&cut), cut.partials(1, true), None),
+            total(&cut, y, self.scale),
+        ]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -93,7 +104,13 @@ impl Op for Broadcast {
         let (x, y) = (&node.inputs[0], &node.outputs[0]);
         let d = Dispatch::new("sum", "broadcast").bind("x", Bind::In(0)).bind("y", Bind::Out(0));
         // The kernel runs over y: vec4s and width are y's.
-        let d = d.u("vec4s", y.shape.vec4s() as u32).u("width", y.shape.c.vec4s()).u("number", 1).u("last", 0).view("x", x).view("y", y);
+        let d = d
+            .u("vec4s", y.shape.vec4s() as u32)
+            .u("width", y.shape.c.vec4s())
+            .u("number", 1)
+            .u("last", 0)
+            .view("x", x)
+            .view("y", y);
         vec![d.f("scale", self.scale).parts(&y.shape).over(y.shape.vec4s())]
     }
 

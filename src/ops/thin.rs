@@ -1,5 +1,5 @@
-//! Thinning (Guo and Hall, "Parallel Thinning with Two-Subiteration Algorithms", 1989, A1): lines become one pixel wide and stay
-//! connected.
+//! Thinning (Guo and Hall, "Parallel Thinning with Two-Subiteration Algorithms", 1989, A1): lines
+//! become one pixel wide and stay connected.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
@@ -38,12 +38,16 @@ impl Op for Thin {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost { flop: 30 * outputs[0].elements(), bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum() }
+        Cost {
+            flop: 30 * outputs[0].elements(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        }
     }
 }
 
 impl Tape {
-    /// `iterations` of thinning on `x > 0` (`[n, h, w, 1]`): 1 where a pixel is left, 0 elsewhere. Each takes one layer off on every side.
+    /// `iterations` of thinning on `x > 0` (`[n, h, w, 1]`): 1 where a pixel is left, 0 elsewhere.
+    /// Each takes one layer off on every side.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] for more than one channel.

@@ -1,10 +1,10 @@
 //! Rewriting: convolutions read a map through its padding, and the padded map is never made.
 //!
 //! A padding `z = pad(x)` goes if everything that reads `z` can do without it, each exactly:
-//! 1. A convolution without padding of its own, or the gradient of its weight, that reads `z`, perhaps through a (leaky) ReLU: it reads `x`
-//!    and finds what stands around it by index.
-//! 2. The derivative of a ReLU at `z` with the padding's adjoint behind it: the adjoint takes the ReLU's derivative at `x`, after adding up what
-//!    is seen more than once, which has one factor.
+//! 1. A convolution without padding of its own, or the gradient of its weight, that reads `z`,
+//!    perhaps through a (leaky) ReLU: it reads `x` and finds what stands around it by index.
+//! 2. The derivative of a ReLU at `z` with the padding's adjoint behind it: the adjoint takes the
+//!    ReLU's derivative at `x`, after adding up what is seen more than once, which has one factor.
 
 use super::graph::{GraphNode, PlanOp};
 use crate::ops::{Act, ActPass, ConvPass, PadPass, Pass, Resample2d, Resample2dBackwardRelu};
@@ -89,11 +89,15 @@ impl View<'_, '_> {
             match node.op.activation() {
                 Some(ActPass::Forward(act)) if act.is_rectifier() => {
                     for &conv in self.unkept(node.outputs[0])? {
-                        change.convolutions.push((self.walks_over(conv, node.outputs[0])?, Some(act)));
+                        change
+                            .convolutions
+                            .push((self.walks_over(conv, node.outputs[0])?, Some(act)));
                     }
                     change.gone.push(reader);
                 }
-                Some(ActPass::Backward(Act::Relu)) if node.inputs[0] == z && node.inputs[1] != z => {
+                Some(ActPass::Backward(Act::Relu))
+                    if node.inputs[0] == z && node.inputs[1] != z =>
+                {
                     let &[adjoint] = self.unkept(node.outputs[0])? else { return None };
                     if self.live[adjoint].op.padding() != Some(PadPass::Backward(pad)) {
                         return None;
@@ -116,7 +120,8 @@ impl View<'_, '_> {
     fn walks_over(&self, at: usize, map: Tensor) -> Option<usize> {
         let node = &self.live[at];
         let pass = node.op.convolution()?;
-        let plain = pass.conv.pad == 0 && pass.fused.border.is_none() && pass.fused.load[0].is_none();
+        let plain =
+            pass.conv.pad == 0 && pass.fused.border.is_none() && pass.fused.load[0].is_none();
         let once = node.inputs[0] == map && !node.inputs[1..].contains(&map);
         (matches!(pass.pass, Pass::Conv | Pass::ConvW) && plain && once).then_some(at)
     }

@@ -9,9 +9,10 @@ use crate::tape::Tensor;
 const POISON: u32 = 0x7fc0_dead;
 
 impl Program {
-    /// Runs a step node by node. Before each node its fresh outputs are filled with a NaN; after it every output must be
-    /// written, finite where it holds a channel and zero in its padding, and nothing else in its buffer may have changed
-    /// (guard words included, if the plan has them). Slow: for tests and for finding out where a NaN comes from.
+    /// Runs a step node by node. Before each node its fresh outputs are filled with a NaN; after it
+    /// every output must be written, finite where it holds a channel and zero in its padding, and
+    /// nothing else in its buffer may have changed (guard words included, if the plan has them).
+    /// Slow: for tests and for finding out where a NaN comes from.
     ///
     /// # Errors
     /// [`Error::Check`] naming the first node at fault; otherwise what [`Program::step`] reports.
@@ -35,18 +36,23 @@ impl Program {
                             self.for_places(input, |place, _| words[place] = written[place]);
                         }
                     }
-                    self.gpu.in_turn(|| self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&words)));
+                    self.gpu.in_turn(|| {
+                        self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&words))
+                    });
                 }
                 before.push(words);
             }
             self.poison_scratch(node);
             self.submit(self.ranges[at].clone())?;
             self.check_scratch(node).await?;
-            // Nodes may write only part of a scratch tensor or of another output's neighbourhood, so places are pooled by buffer.
+            // Nodes may write only part of a scratch tensor or of another output's neighbourhood,
+            // so places are pooled by buffer.
             for (&output, before) in node.outputs.iter().zip(before) {
                 let (buffer, offset, bytes) = self.memory_of(output);
                 let after = self.words(output, buffer, offset, bytes).await?;
-                self.check_output(output, node, &before, &after).map_err(|message| Error::Check { node: node.number, label: node.label.clone(), message })?;
+                self.check_output(output, node, &before, &after).map_err(|message| {
+                    Error::Check { node: node.number, label: node.label.clone(), message }
+                })?;
             }
         }
         Ok(())
@@ -57,19 +63,26 @@ impl Program {
         for &root in &node.scratch {
             let (buffer, offset, bytes) = self.memory_of_root(root);
             let words = vec![POISON; bytes as usize / 4];
-            self.gpu.in_turn(|| self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&words)));
+            self.gpu.in_turn(|| {
+                self.gpu.queue().write_buffer(buffer, offset, bytemuck::cast_slice(&words))
+            });
         }
     }
 
-    /// What lies behind a node's scratch memory must still be as it was: scratch tensors are written whole and nothing else is.
+    /// What lies behind a node's scratch memory must still be as it was: scratch tensors are
+    /// written whole and nothing else is.
     async fn check_scratch(&self, node: &PlanNode) -> Result<()> {
         for (number, &root) in node.scratch.iter().enumerate() {
             let (buffer, offset, bytes) = self.memory_of_root(root);
             let own = self.plan.roots[root].bytes as usize / 4;
-            let words: Vec<u32> = bytemuck::pod_collect_to_vec(&read_buffer(&self.gpu, buffer, offset, bytes, &node.label).await?);
+            let words: Vec<u32> = bytemuck::pod_collect_to_vec(
+                &read_buffer(&self.gpu, buffer, offset, bytes, &node.label).await?,
+            );
             let wrong = match words[..own].iter().position(|w| *w == POISON) {
                 Some(word) => Some(format!("scratch {number}: word {word} was never written")),
-                None => words[own..].iter().position(|w| *w != POISON).map(|word| format!("scratch {number}: word {word} behind its end was overwritten")),
+                None => words[own..].iter().position(|w| *w != POISON).map(|word| {
+                    format!("scratch {number}: word {word} behind its end was overwritten")
+                }),
             };
             if let Some(message) = wrong {
                 return Err(Error::Check { node: node.number, label: node.label.clone(), message });
@@ -78,12 +91,19 @@ impl Program {
         Ok(())
     }
 
-    async fn words(&self, tensor: Tensor, buffer: &wgpu::Buffer, offset: u64, bytes: u64) -> Result<Vec<u32>> {
+    async fn words(
+        &self,
+        tensor: Tensor,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Vec<u32>> {
         let bytes = read_buffer(&self.gpu, buffer, offset, bytes, self.plan.label(tensor)).await?;
         Ok(bytemuck::pod_collect_to_vec(&bytes))
     }
 
-    /// Calls `f` with the word of every lane of a tensor within its binding, and whether the lane holds a channel.
+    /// Calls `f` with the word of every lane of a tensor within its binding, and whether the lane
+    /// holds a channel.
     fn for_places(&self, tensor: Tensor, mut f: impl FnMut(usize, bool)) {
         let place = self.plan.places[tensor.index()].expect("live tensors are placed");
         let shape = self.plan.shapes[tensor.index()];
@@ -97,7 +117,13 @@ impl Program {
         }
     }
 
-    fn check_output(&self, output: Tensor, node: &PlanNode, before: &[u32], after: &[u32]) -> Result<(), String> {
+    fn check_output(
+        &self,
+        output: Tensor,
+        node: &PlanNode,
+        before: &[u32],
+        after: &[u32],
+    ) -> Result<(), String> {
         let shape = self.plan.shapes[output.index()];
         let name = format!("output {:?} {shape}", self.plan.label(output));
         // Any bytes are a picture.
@@ -129,7 +155,8 @@ impl Program {
         if wrong.is_none()
             && let Some(place) = (0..after.len()).find(|&i| !own[i] && before[i] != after[i])
         {
-            wrong = Some(format!("{name}: word {place} behind or between its pixels was overwritten"));
+            wrong =
+                Some(format!("{name}: word {place} behind or between its pixels was overwritten"));
         }
         wrong.map_or(Ok(()), Err)
     }

@@ -1,8 +1,12 @@
-//! Rewriting: convolutions take over what stands beside them, padding (`border.rs`) and (leaky) ReLUs.
+//! Rewriting: convolutions take over what stands beside them, padding (`border.rs`) and (leaky)
+//! ReLUs.
 //!
-//! For the latter three rules, each exact (the same numbers are multiplied and added in the same order):
-//! 1. An operand of a convolution pass that is `f(x)`: the pass reads `x` and applies `f` as it loads.
-//! 2. The derivative of `f` behind an input gradient that nothing else reads: the pass multiplies by it as it stores.
+//! For the latter three rules, each exact (the same numbers are multiplied and added in the same
+//! order):
+//! 1. An operand of a convolution pass that is `f(x)`: the pass reads `x` and applies `f` as it
+//!    loads.
+//! 2. The derivative of `f` behind an input gradient that nothing else reads: the pass multiplies
+//!    by it as it stores.
 //! 3. An activation whose result nobody reads any more is dropped.
 
 use super::border::{paddings, pass_of};
@@ -22,7 +26,9 @@ fn activations(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
     let made: HashMap<Tensor, (Act, Tensor)> = live
         .iter()
         .filter_map(|n| match n.op.activation() {
-            Some(ActPass::Forward(act)) if act.is_rectifier() => Some((n.outputs[0], (act, n.inputs[0]))),
+            Some(ActPass::Forward(act)) if act.is_rectifier() => {
+                Some((n.outputs[0], (act, n.inputs[0])))
+            }
             _ => None,
         })
         .collect();
@@ -43,8 +49,11 @@ fn activations(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
         }
     }
     derivatives(tape, live, keep);
-    let read: HashSet<Tensor> = live.iter().flat_map(|n| n.inputs.iter().copied()).chain(keep.iter().copied()).collect();
-    live.retain(|n| !matches!(n.op.activation(), Some(ActPass::Forward(_))) || read.contains(&n.outputs[0]));
+    let read: HashSet<Tensor> =
+        live.iter().flat_map(|n| n.inputs.iter().copied()).chain(keep.iter().copied()).collect();
+    live.retain(|n| {
+        !matches!(n.op.activation(), Some(ActPass::Forward(_))) || read.contains(&n.outputs[0])
+    });
 }
 
 fn derivatives(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
@@ -52,16 +61,33 @@ fn derivatives(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
     for tensor in live.iter().flat_map(|n| &n.inputs).chain(keep) {
         *readers.entry(*tensor).or_default() += 1;
     }
-    let makers: HashMap<Tensor, usize> = live.iter().enumerate().flat_map(|(at, n)| n.outputs.iter().map(move |o| (*o, at))).collect();
+    let makers: HashMap<Tensor, usize> = live
+        .iter()
+        .enumerate()
+        .flat_map(|(at, n)| n.outputs.iter().map(move |o| (*o, at)))
+        .collect();
     let mut gone = HashSet::new();
     for at in 0..live.len() {
-        let Some(ActPass::Backward(act)) = live[at].op.activation().filter(|a| matches!(a, ActPass::Backward(act) if act.is_rectifier())) else { continue };
+        let Some(ActPass::Backward(act)) = live[at]
+            .op
+            .activation()
+            .filter(|a| matches!(a, ActPass::Backward(act) if act.is_rectifier()))
+        else {
+            continue;
+        };
         let (saved, dy, dx) = (live[at].inputs[0], live[at].inputs[1], live[at].outputs[0]);
         let Some(&maker) = makers.get(&dy).filter(|_| readers[&dy] == 1) else { continue };
         let Some(mut pass) = pass_of(&live[maker]) else { continue };
-        let data = matches!(pass.pass, Pass::ConvX | Pass::TransposedX | Pass::Conv | Pass::Transposed);
-        // The derivative's place is that of the gradient, whose shape it has; what it looks at must be there by then.
-        if !data || pass.fused.mask.is_some() || pass.accumulate || makers.get(&saved).is_some_and(|m| *m > maker) || tape.shape(saved) != tape.shape(dx) {
+        let data =
+            matches!(pass.pass, Pass::ConvX | Pass::TransposedX | Pass::Conv | Pass::Transposed);
+        // The derivative's place is that of the gradient, whose shape it has; what it looks at must
+        // be there by then.
+        if !data
+            || pass.fused.mask.is_some()
+            || pass.accumulate
+            || makers.get(&saved).is_some_and(|m| *m > maker)
+            || tape.shape(saved) != tape.shape(dx)
+        {
             continue;
         }
         pass.fused.mask = Some(act);

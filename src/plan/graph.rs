@@ -1,4 +1,5 @@
-//! The nodes of a plan before they have a place: what was recorded and is needed, perhaps rewritten.
+//! The nodes of a plan before they have a place: what was recorded and is needed, perhaps
+//! rewritten.
 
 use crate::ops::Op;
 use crate::tape::{Source, Tape, Tensor};
@@ -32,10 +33,17 @@ pub(super) struct GraphNode<'t> {
 }
 
 impl<'t> GraphNode<'t> {
-    /// The same operation on other tensors, with the same random numbers; `None` for what has been rewritten.
+    /// The same operation on other tensors, with the same random numbers; `None` for what has been
+    /// rewritten.
     pub fn again(&self, inputs: Vec<Tensor>, outputs: Vec<Tensor>) -> Option<GraphNode<'t>> {
         let PlanOp::Recorded(op) = self.op else { return None };
-        Some(GraphNode { op: PlanOp::Recorded(op), inputs, outputs, label: self.label, number: self.number })
+        Some(GraphNode {
+            op: PlanOp::Recorded(op),
+            inputs,
+            outputs,
+            label: self.label,
+            number: self.number,
+        })
     }
 }
 
@@ -44,11 +52,18 @@ pub(super) fn live<'t>(tape: &'t Tape, keep: &[Tensor]) -> Vec<GraphNode<'t>> {
     let mut wanted: HashSet<Tensor> = keep.iter().copied().collect();
     let mut live = Vec::new();
     for (number, node) in tape.nodes().iter().enumerate().rev() {
-        let writes_store = node.outputs.iter().any(|o| matches!(tape.info(*o).source, Source::Stored(_)));
+        let writes_store =
+            node.outputs.iter().any(|o| matches!(tape.info(*o).source, Source::Stored(_)));
         if writes_store || node.outputs.iter().any(|o| wanted.contains(o)) {
             wanted.extend(&node.inputs);
             let op = PlanOp::Recorded(node.op.as_ref());
-            live.push(GraphNode { op, inputs: node.inputs.clone(), outputs: node.outputs.clone(), label: &node.label, number });
+            live.push(GraphNode {
+                op,
+                inputs: node.inputs.clone(),
+                outputs: node.outputs.clone(),
+                label: &node.label,
+                number,
+            });
         }
     }
     live.reverse();

@@ -1,4 +1,5 @@
-//! What a plan binds and when, as plain data: for tests of its invariants, and for looking at plans.
+//! What a plan binds and when, as plain data: for tests of its invariants, and for looking at
+//! plans.
 
 use super::{Plan, PlanNode, Root};
 use crate::gpu::Access;
@@ -26,8 +27,8 @@ pub struct Bound {
     pub region: Region,
     /// Which run of [`Plan::lives`] it belongs to, if it lies in a slot.
     pub life: Option<usize>,
-    /// First vec4 of each pixel, vec4s of each pixel that belong to the tensor, and vec4s from one pixel to the next; scratch memory is
-    /// written and read whole and counts as one vec4.
+    /// First vec4 of each pixel, vec4s of each pixel that belong to the tensor, and vec4s from one
+    /// pixel to the next; scratch memory is written and read whole and counts as one vec4.
     pub lanes: [u32; 3],
     /// Read, or written.
     pub access: Access,
@@ -54,7 +55,10 @@ impl Plan {
 
     /// Everything that lies in slots.
     pub fn lives(&self) -> Vec<Life> {
-        self.roots.iter().map(|r| Life { slot: r.slot, bytes: r.bytes, nodes: r.life, kept: r.kept }).collect()
+        self.roots
+            .iter()
+            .map(|r| Life { slot: r.slot, bytes: r.bytes, nodes: r.life, kept: r.kept })
+            .collect()
     }
 
     /// The storage bindings of every dispatch of a node, in order.
@@ -66,7 +70,13 @@ impl Plan {
                 Bind::Scratch { at, write, .. } => {
                     let root = node.scratch[at];
                     let access = if write { Access::Write } else { Access::Read };
-                    return Bound { tensor: None, region: Region::Slot(self.roots[root].slot), life: Some(root), lanes: [0, 1, 1], access };
+                    return Bound {
+                        tensor: None,
+                        region: Region::Slot(self.roots[root].slot),
+                        life: Some(root),
+                        lanes: [0, 1, 1],
+                        access,
+                    };
                 }
             };
             let place = self.places[tensor.index()].expect("live tensors are placed");

@@ -1,4 +1,5 @@
-//! Where tensors lie: slices are views, and the parts of a concatenation are written straight into it where that is possible.
+//! Where tensors lie: slices are views, and the parts of a concatenation are written straight into
+//! it where that is possible.
 
 use super::graph::GraphNode;
 use super::{Place, Root};
@@ -24,9 +25,11 @@ impl Layout {
         let place = self.place(tensor);
         let root = match place.root {
             Root::Temporary(at) => at as u32,
-            // Distinct from every temporary root; only equality matters, and a slice is where the whole is.
+            // Distinct from every temporary root; only equality matters, and a slice is where the
+            // whole is.
             Root::Stored(_) | Root::Host(_) => {
-                let first = self.places.iter().position(|p| p.is_some_and(|p| p.root == place.root));
+                let first =
+                    self.places.iter().position(|p| p.is_some_and(|p| p.root == place.root));
                 u32::MAX - first.expect("it lies there itself") as u32
             }
         };
@@ -41,12 +44,15 @@ pub(super) fn lay_out(tape: &Tape, live: &[GraphNode<'_>]) -> Layout {
     let mut joined = join_parts(tape, live);
     loop {
         let layout = place_all(tape, live, &joined);
-        // A dispatch must not read and write one buffer: a part written from its neighbour keeps a buffer of its own.
+        // A dispatch must not read and write one buffer: a part written from its neighbour keeps a
+        // buffer of its own.
         let conflict = live.iter().flat_map(|node| {
             let layout = &layout;
             node.outputs.iter().filter(move |o| {
                 let written = layout.place(**o).root;
-                node.op.view() == View::None && matches!(written, Root::Temporary(_)) && node.inputs.iter().any(|i| layout.place(*i).root == written)
+                node.op.view() == View::None
+                    && matches!(written, Root::Temporary(_))
+                    && node.inputs.iter().any(|i| layout.place(*i).root == written)
             })
         });
         let conflict: Vec<Tensor> = conflict.copied().collect();
@@ -61,13 +67,20 @@ pub(super) fn lay_out(tape: &Tape, live: &[GraphNode<'_>]) -> Layout {
 }
 
 fn join_parts(tape: &Tape, live: &[GraphNode<'_>]) -> Joined {
-    let computed: HashSet<Tensor> = live.iter().filter(|n| !matches!(n.op.view(), View::Slice(_))).flat_map(|n| n.outputs.iter().copied()).collect();
+    let computed: HashSet<Tensor> = live
+        .iter()
+        .filter(|n| !matches!(n.op.view(), View::Slice(_)))
+        .flat_map(|n| n.outputs.iter().copied())
+        .collect();
     let mut joined = Joined::new();
     // The last concatenation first: an inner one then lies in the outer.
     for node in live.iter().rev().filter(|n| n.op.view() == View::Concat) {
         let mut start = 0;
         for &part in &node.inputs {
-            if computed.contains(&part) && tape.info(part).source == Source::Node && !joined.contains_key(&part) {
+            if computed.contains(&part)
+                && tape.info(part).source == Source::Node
+                && !joined.contains_key(&part)
+            {
                 joined.insert(part, (node.outputs[0], start));
             }
             start += tape.shape(part).c.vec4s();
@@ -84,14 +97,17 @@ fn place_all(tape: &Tape, live: &[GraphNode<'_>], joined: &Joined) -> Layout {
         }
         if let View::Slice(start) = node.op.view() {
             let of = layout.place(node.inputs[0]);
-            layout.places[node.outputs[0].index()] = Some(Place { offset: of.offset + start, ..of });
+            layout.places[node.outputs[0].index()] =
+                Some(Place { offset: of.offset + start, ..of });
         }
     }
     // Roots were made for slices before their node said otherwise: drop what nothing lies in.
     let used: HashSet<Root> = layout.places.iter().flatten().map(|p| p.root).collect();
     let mut renumber = HashMap::new();
     let roots = std::mem::take(&mut layout.roots);
-    for (at, root) in roots.into_iter().enumerate().filter(|(at, _)| used.contains(&Root::Temporary(*at))) {
+    for (at, root) in
+        roots.into_iter().enumerate().filter(|(at, _)| used.contains(&Root::Temporary(*at)))
+    {
         renumber.insert(at, layout.roots.len());
         layout.roots.push(root);
     }

@@ -1,7 +1,7 @@
 //! From a tape to work: which nodes run, where tensors lie, which dispatches that makes.
 //!
-//! [`Plan::new`] needs no device. [`Plan::prepare`] makes buffers, pipelines and bind groups once; a [`Program`]'s step
-//! only writes the step uniform and encodes.
+//! [`Plan::new`] needs no device. [`Plan::prepare`] makes buffers, pipelines and bind groups once;
+//! a [`Program`]'s step only writes the step uniform and encodes.
 
 mod border;
 mod check;
@@ -48,8 +48,8 @@ pub struct PlanOptions {
     pub guards: bool,
     /// Let convolutions take over the activations and the padding beside them.
     pub fuse: bool,
-    /// Make activations that gradients read again, a segment of the forward pass at a time, instead of keeping them: less memory, the same
-    /// results, up to one more forward pass of time.
+    /// Make activations that gradients read again, a segment of the forward pass at a time, instead
+    /// of keeping them: less memory, the same results, up to one more forward pass of time.
     pub recompute: bool,
     /// Which variants convolutions take; `None`: the built-in rule of the device's family.
     pub tuning: Option<Arc<Tuning>>,
@@ -57,7 +57,14 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        PlanOptions { reuse: true, memory_limit: None, guards: false, fuse: true, recompute: false, tuning: None }
+        PlanOptions {
+            reuse: true,
+            memory_limit: None,
+            guards: false,
+            fuse: true,
+            recompute: false,
+            tuning: None,
+        }
     }
 }
 
@@ -130,11 +137,19 @@ pub struct Plan {
 impl Plan {
     /// Plans what it takes to compute `keep` and to write every stored tensor that the tape writes.
     ///
-    /// `keep` can be read after a step ([`Program::read`]). `family` is the tile that convolutions use ([`Gpu::family`]).
+    /// `keep` can be read after a step ([`Program::read`]). `family` is the tile that convolutions
+    /// use ([`Gpu::family`]).
     ///
     /// # Errors
-    /// [`Error::MemoryLimit`] if more bytes are planned than allowed, [`Error::Limit`] if one tensor exceeds what can be bound.
-    pub fn new(tape: &Tape, store: &Store, keep: &[Tensor], family: Family, options: PlanOptions) -> Result<Plan> {
+    /// [`Error::MemoryLimit`] if more bytes are planned than allowed, [`Error::Limit`] if one
+    /// tensor exceeds what can be bound.
+    pub fn new(
+        tape: &Tape,
+        store: &Store,
+        keep: &[Tensor],
+        family: Family,
+        options: PlanOptions,
+    ) -> Result<Plan> {
         let tuning = match &options.tuning {
             Some(tuning) => tuning.clone(),
             None => Arc::new(Tuning::new(family)?),
@@ -156,11 +171,24 @@ impl Plan {
         let mut roots = slots::lifetimes(&live, &layout, &kept);
         let mut nodes = Vec::with_capacity(live.len());
         for node in &live {
-            let operands = |tensors: &[Tensor]| -> Vec<Operand> { tensors.iter().map(|t| layout.operand(tape, *t)).collect() };
+            let operands = |tensors: &[Tensor]| -> Vec<Operand> {
+                tensors.iter().map(|t| layout.operand(tape, *t)).collect()
+            };
             let (inputs, outputs) = (operands(&node.inputs), operands(&node.outputs));
-            let dispatches = node.op.lower(&Lowering { tuning: &tuning, inputs: &inputs, outputs: &outputs, number: node.number as u32 });
-            let shapes = |tensors: &[Tensor]| -> Vec<Shape> { tensors.iter().map(|t| tape.shape(*t)).collect() };
-            let cost = if dispatches.is_empty() { Cost::default() } else { node.op.cost(&shapes(&node.inputs), &shapes(&node.outputs)) };
+            let dispatches = node.op.lower(&Lowering {
+                tuning: &tuning,
+                inputs: &inputs,
+                outputs: &outputs,
+                number: node.number as u32,
+            });
+            let shapes = |tensors: &[Tensor]| -> Vec<Shape> {
+                tensors.iter().map(|t| tape.shape(*t)).collect()
+            };
+            let cost = if dispatches.is_empty() {
+                Cost::default()
+            } else {
+                node.op.cost(&shapes(&node.inputs), &shapes(&node.outputs))
+            };
             nodes.push(PlanNode {
                 number: node.number,
                 label: node.label.into(),
@@ -176,7 +204,12 @@ impl Plan {
         }
         let slots = slots::assign(&mut roots, options.reuse);
         let places = std::mem::take(&mut layout.places);
-        let hosts: BTreeSet<Tensor> = nodes.iter().flat_map(|n| &n.inputs).copied().filter(|t| tape.info(*t).source == Source::Host).collect();
+        let hosts: BTreeSet<Tensor> = nodes
+            .iter()
+            .flat_map(|n| &n.inputs)
+            .copied()
+            .filter(|t| tape.info(*t).source == Source::Host)
+            .collect();
         let mut plan = Plan {
             nodes,
             places,
@@ -197,7 +230,11 @@ impl Plan {
         if let Some(limit) = self.options.memory_limit
             && self.memory.total() > limit
         {
-            return Err(Error::MemoryLimit { planned: self.memory.total(), limit, largest: report::largest(self) });
+            return Err(Error::MemoryLimit {
+                planned: self.memory.total(),
+                limit,
+                largest: report::largest(self),
+            });
         }
         for root in &self.roots {
             if root.bytes > crate::gpu::MAX_BINDING {
@@ -221,7 +258,13 @@ impl Plan {
     pub fn problem(&self, node: &PlanNode) -> Option<Problem> {
         let ConvPass { pass, conv, fused, .. } = node.convolution?;
         let shape = |t: &Tensor| self.shapes[t.index()];
-        Some(Problem { pass, inputs: [shape(&node.inputs[0]), shape(&node.inputs[1])], output: shape(&node.outputs[0]), conv, border: fused.border })
+        Some(Problem {
+            pass,
+            inputs: [shape(&node.inputs[0]), shape(&node.inputs[1])],
+            output: shape(&node.outputs[0]),
+            conv,
+            border: fused.border,
+        })
     }
 
     /// Bytes by use.
@@ -248,16 +291,18 @@ impl Plan {
     /// Makes everything a step needs on the device: buffers, pipelines, uniforms, bind groups.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::Limit`] or [`Error::Validation`], naming the node or buffer.
+    /// [`Error::OutOfMemory`], [`Error::Limit`] or [`Error::Validation`], naming the node or
+    /// buffer.
     pub fn prepare(self, gpu: &Gpu, store: &Store) -> Result<Program> {
         Program::new(self, gpu, store, None)
     }
 
-    /// Like [`Plan::prepare`], and says how far it has come: `progress(done, total)` is called in this thread after each kernel that had to
-    /// be compiled.
+    /// Like [`Plan::prepare`], and says how far it has come: `progress(done, total)` is called in
+    /// this thread after each kernel that had to be compiled.
     ///
-    /// A software driver compiles at a kernel's first dispatch. To have it done here, an empty dispatch of each kernel is submitted there
-    /// and waited for. On lavapipe other devices help for the while, one a core, if the device is our own ([`Gpu::request`]).
+    /// A software driver compiles at a kernel's first dispatch. To have it done here, an empty
+    /// dispatch of each kernel is submitted there and waited for. On lavapipe other devices help
+    /// for the while, one a core, if the device is our own ([`Gpu::request`]).
     ///
     /// # Errors
     /// As [`Plan::prepare`].
@@ -272,7 +317,10 @@ impl Plan {
 }
 
 fn sum<'a>(nodes: impl Iterator<Item = &'a PlanNode>) -> Cost {
-    nodes.fold(Cost::default(), |sum, n| Cost { flop: sum.flop + n.cost.flop, bytes: sum.bytes + n.cost.bytes })
+    nodes.fold(Cost::default(), |sum, n| Cost {
+        flop: sum.flop + n.cost.flop,
+        bytes: sum.bytes + n.cost.bytes,
+    })
 }
 
 impl PlanNode {

@@ -51,7 +51,12 @@ impl StepValues {
         for r in &self.rates {
             // Host double precision, as PyTorch computes them.
             let correct = |beta: f64| 1.0 - beta.powi(r.t.max(1) as i32);
-            let first = [r.lr / correct(r.beta1).max(f64::MIN_POSITIVE), 1.0 / correct(r.beta2).max(f64::MIN_POSITIVE).sqrt(), r.eps, 0.0];
+            let first = [
+                r.lr / correct(r.beta1).max(f64::MIN_POSITIVE),
+                1.0 / correct(r.beta2).max(f64::MIN_POSITIVE).sqrt(),
+                r.eps,
+                0.0,
+            ];
             let second = [r.beta1, r.beta2, 1.0 - r.beta1, 1.0 - r.beta2];
             words.extend(first.iter().chain(&second).map(|v| (*v as f32).to_bits()));
         }
@@ -90,22 +95,44 @@ impl std::fmt::Debug for Program {
 }
 
 impl Program {
-    pub(super) fn new(plan: Plan, gpu: &Gpu, store: &Store, progress: Option<Progress<'_>>) -> Result<Program> {
+    pub(super) fn new(
+        plan: Plan,
+        gpu: &Gpu,
+        store: &Store,
+        progress: Option<Progress<'_>>,
+    ) -> Result<Program> {
         check_grids(&plan, gpu)?;
         let device = gpu.device();
         let guard = if plan.options.guards { GUARD_BYTES } else { 0 };
-        let storage_use = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+        let storage_use = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
         let make = |label: &str, size: u64, usage| {
-            gpu.scoped(label, || device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false }))
+            gpu.scoped(label, || {
+                device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(label),
+                    size,
+                    usage,
+                    mapped_at_creation: false,
+                })
+            })
         };
         let mut slots = Vec::with_capacity(plan.slots.len());
         for (at, bytes) in plan.slots.iter().enumerate() {
-            let largest = plan.roots.iter().filter(|r| r.slot == at).max_by_key(|r| r.bytes).map_or("", |r| r.label.as_str());
+            let largest = plan
+                .roots
+                .iter()
+                .filter(|r| r.slot == at)
+                .max_by_key(|r| r.bytes)
+                .map_or("", |r| r.label.as_str());
             slots.push(make(largest, bytes + guard, storage_use)?);
         }
         let mut hosts = HashMap::new();
         for &tensor in &plan.hosts {
-            hosts.insert(tensor, make(plan.label(tensor), plan.shapes[tensor.index()].bytes(), storage_use)?);
+            hosts.insert(
+                tensor,
+                make(plan.label(tensor), plan.shapes[tensor.index()].bytes(), storage_use)?,
+            );
         }
         let mut stored = HashMap::new();
         let tensors = plan.nodes.iter().flat_map(|n| n.inputs.iter().chain(&n.outputs));
@@ -116,15 +143,30 @@ impl Program {
             }
         }
         let count = plan.dispatches();
-        let page = make("params", gpu::PARAMS_BYTES * count.max(1) as u64, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?;
-        let step = make("step", gpu::STEP_BYTES, wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST)?;
+        let page = make(
+            "params",
+            gpu::PARAMS_BYTES * count.max(1) as u64,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        )?;
+        let step = make(
+            "step",
+            gpu::STEP_BYTES,
+            wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        )?;
         let uniforms = gpu.scoped("uniforms", || {
-            let block = wgpu::BufferBinding { buffer: &page, offset: 0, size: std::num::NonZeroU64::new(gpu::PARAMS_BYTES) };
+            let block = wgpu::BufferBinding {
+                buffer: &page,
+                offset: 0,
+                size: std::num::NonZeroU64::new(gpu::PARAMS_BYTES),
+            };
             device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("params and step"),
                 layout: &gpu::uniform_layout(device),
                 entries: &[
-                    wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(block) },
+                    wgpu::BindGroupEntry {
+                        binding: 0,
+                        resource: wgpu::BindingResource::Buffer(block),
+                    },
                     wgpu::BindGroupEntry { binding: 1, resource: step.as_entire_binding() },
                 ],
             })
@@ -152,7 +194,12 @@ impl Program {
                 blocks.extend(dispatch.param_bytes());
                 blocks.resize((program.dispatches.len() + 1) * gpu::PARAMS_BYTES as usize, 0);
                 let offset = (program.dispatches.len() as u64 * gpu::PARAMS_BYTES) as u32;
-                program.dispatches.push(Prepared { pipeline, storage, offset, groups: dispatch.groups });
+                program.dispatches.push(Prepared {
+                    pipeline,
+                    storage,
+                    offset,
+                    groups: dispatch.groups,
+                });
                 let share = node.dispatches.len() as u64;
                 costs.push(Cost { flop: node.cost.flop / share, bytes: node.cost.bytes / share });
             }
@@ -163,12 +210,15 @@ impl Program {
         Ok(program)
     }
 
-    /// Compiles the kernels of the plan that are not there yet; with a listener, those that the driver would leave to the first step too.
+    /// Compiles the kernels of the plan that are not there yet; with a listener, those that the
+    /// driver would leave to the first step too.
     fn compile(&self, progress: Option<Progress<'_>>) -> Result<()> {
         let early = progress.is_some() && self.gpu.compiles_late();
         let mut seen = HashSet::new();
         let all = self.plan.nodes.iter().flat_map(|n| &n.dispatches).map(|d| &d.kernel);
-        let kernels: Vec<&Kernel> = all.filter(|&kernel| seen.insert(kernel) && !self.gpu.is_compiled(kernel, early)).collect();
+        let kernels: Vec<&Kernel> = all
+            .filter(|&kernel| seen.insert(kernel) && !self.gpu.is_compiled(kernel, early))
+            .collect();
         let (mut done, mut nobody) = (0, |_, _| ());
         let progress = progress.unwrap_or(&mut nobody);
         #[cfg(not(target_arch = "wasm32"))]
@@ -202,7 +252,12 @@ impl Program {
         (buffer, 0, if self.plan.options.guards { buffer.size() } else { root.bytes })
     }
 
-    fn bind(&self, node: &PlanNode, dispatch: &Dispatch, pipeline: &Pipeline) -> Result<wgpu::BindGroup> {
+    fn bind(
+        &self,
+        node: &PlanNode,
+        dispatch: &Dispatch,
+        pipeline: &Pipeline,
+    ) -> Result<wgpu::BindGroup> {
         let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
             .zip(&dispatch.binds)
             .map(|(binding, bind)| {
@@ -211,12 +266,17 @@ impl Program {
                     Bind::Out(at) => self.memory_of(node.outputs[at]),
                     Bind::Scratch { at, .. } => self.memory_of_root(node.scratch[at]),
                 };
-                let range = wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) };
+                let range =
+                    wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(bytes) };
                 wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(range) }
             })
             .collect();
         self.gpu.scoped(&node.label, || {
-            self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor { label: Some(&node.label), layout: &pipeline.storage, entries: &entries })
+            self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(&node.label),
+                layout: &pipeline.storage,
+                entries: &entries,
+            })
         })
     }
 
@@ -237,7 +297,13 @@ impl Program {
 
     /// Appends dispatches to a host's encoder, in one compute pass. The host submits.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, dispatches: Range<usize>) {
-        self.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("pixtape"), timestamp_writes: None }), dispatches);
+        self.record(
+            &mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("pixtape"),
+                timestamp_writes: None,
+            }),
+            dispatches,
+        );
     }
 
     /// Appends dispatches to a pass.
@@ -269,19 +335,28 @@ impl Program {
     /// # Errors
     /// What the device reports, with the label of the first node.
     pub fn submit(&self, dispatches: Range<usize>) -> Result<()> {
-        let label = self.ranges.iter().position(|r| r.contains(&dispatches.start)).map_or("step", |n| self.plan.nodes[n].label.as_str());
+        let label = self
+            .ranges
+            .iter()
+            .position(|r| r.contains(&dispatches.start))
+            .map_or("step", |n| self.plan.nodes[n].label.as_str());
         self.gpu.scoped(label, || {
-            let mut encoder = self.gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
+            let mut encoder = self
+                .gpu
+                .device()
+                .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
             self.encode(&mut encoder, dispatches);
             self.gpu.queue().submit([encoder.finish()]);
         })
     }
 
-    /// Runs a step: writes the step uniform and submits the nodes in segments. Does not wait, but for the second step on a
-    /// device that may have a watchdog, which is measured to size the segments.
+    /// Runs a step: writes the step uniform and submits the nodes in segments. Does not wait, but
+    /// for the second step on a device that may have a watchdog, which is measured to size the
+    /// segments.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], with the label of the segment's first node.
+    /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], with the label of
+    /// the segment's first node.
     pub fn step(&self, values: &StepValues) -> Result<()> {
         self.set_step(values);
         let mut segments = self.segments.lock().unwrap();
@@ -312,15 +387,22 @@ impl Program {
     /// Writes a host tensor from logical values, NHWC.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the number of values does not match the shape or the tensor is not the host's.
+    /// [`Error::Usage`] if the number of values does not match the shape or the tensor is not the
+    /// host's.
     pub fn write(&self, tensor: Tensor, values: &[f32]) -> Result<()> {
         let shape = self.plan.shapes[tensor.index()];
         if values.len() as u64 != shape.elements() {
-            return Err(Error::Usage(format!("{:?}: {} values for a tensor of shape {shape}", self.plan.label(tensor), values.len())));
+            return Err(Error::Usage(format!(
+                "{:?}: {} values for a tensor of shape {shape}",
+                self.plan.label(tensor),
+                values.len()
+            )));
         }
         let mut padded = vec![0f32; shape.bytes() as usize / 4];
         let width = shape.c.physical() as usize;
-        for (pixel, values) in padded.chunks_mut(width).zip(values.chunks(shape.c.logical() as usize)) {
+        for (pixel, values) in
+            padded.chunks_mut(width).zip(values.chunks(shape.c.logical() as usize))
+        {
             for (place, value) in shape.c.places().zip(values) {
                 pixel[place as usize] = *value;
             }
@@ -328,13 +410,19 @@ impl Program {
         self.write_bytes(tensor, bytemuck::cast_slice(&padded))
     }
 
-    /// Writes the bytes of a host tensor as they lie on the device; what is missing at the end stays as it was.
+    /// Writes the bytes of a host tensor as they lie on the device; what is missing at the end
+    /// stays as it was.
     ///
     /// # Errors
     /// [`Error::Usage`] if there are too many bytes or the tensor is not the host's.
     pub fn write_bytes(&self, tensor: Tensor, bytes: &[u8]) -> Result<()> {
-        let Some(buffer) = self.hosts.get(&tensor).filter(|b| b.size() >= bytes.len() as u64) else {
-            return Err(Error::Usage(format!("{:?}: no host tensor of this plan, or fewer than {} bytes", self.plan.label(tensor), bytes.len())));
+        let Some(buffer) = self.hosts.get(&tensor).filter(|b| b.size() >= bytes.len() as u64)
+        else {
+            return Err(Error::Usage(format!(
+                "{:?}: no host tensor of this plan, or fewer than {} bytes",
+                self.plan.label(tensor),
+                bytes.len()
+            )));
         };
         let whole = bytes.len() / 4 * 4;
         self.gpu.scoped(self.plan.label(tensor), || {
@@ -347,7 +435,8 @@ impl Program {
         })
     }
 
-    /// Reads a tensor's logical values, NHWC. What is read after a step must have been kept ([`Plan::new`]), or be stored.
+    /// Reads a tensor's logical values, NHWC. What is read after a step must have been kept
+    /// ([`Plan::new`]), or be stored.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] or [`Error::OutOfMemory`].
@@ -356,7 +445,10 @@ impl Program {
         let words: &[f32] = bytemuck::cast_slice(&bytes);
         let shape = self.plan.shapes[tensor.index()];
         let width = shape.c.physical() as usize;
-        Ok(words.chunks(width).flat_map(|pixel| shape.c.places().map(|place| pixel[place as usize])).collect())
+        Ok(words
+            .chunks(width)
+            .flat_map(|pixel| shape.c.places().map(|place| pixel[place as usize]))
+            .collect())
     }
 
     /// Reads a tensor as it lies on the device, padding included, its pixels put side by side.
@@ -365,11 +457,15 @@ impl Program {
     /// [`Error::DeviceLost`] or [`Error::OutOfMemory`].
     pub async fn read_bytes(&self, tensor: Tensor) -> Result<Vec<u8>> {
         let (buffer, offset, bytes) = self.memory_of(tensor);
-        let all = gpu::read_buffer(&self.gpu, buffer, offset, bytes, self.plan.label(tensor)).await?;
+        let all =
+            gpu::read_buffer(&self.gpu, buffer, offset, bytes, self.plan.label(tensor)).await?;
         let place = self.plan.places[tensor.index()].expect("live tensors are placed");
         let shape = self.plan.shapes[tensor.index()];
-        let (start, step, width) = (16 * place.offset as usize, 16 * place.stride as usize, 16 * shape.c.vec4s() as usize);
-        Ok((0..shape.pixels() as usize).flat_map(|p| all[start + p * step..][..width].iter().copied()).collect())
+        let (start, step, width) =
+            (16 * place.offset as usize, 16 * place.stride as usize, 16 * shape.c.vec4s() as usize);
+        Ok((0..shape.pixels() as usize)
+            .flat_map(|p| all[start + p * step..][..width].iter().copied())
+            .collect())
     }
 
     /// A ring that reads scalars back a few steps late, without ever stopping the device.
@@ -385,7 +481,8 @@ impl Program {
 fn check_grids(plan: &Plan, gpu: &Gpu) -> Result<()> {
     let most = gpu.device().limits().max_compute_workgroups_per_dimension;
     for node in &plan.nodes {
-        if let Some(dispatch) = node.dispatches.iter().find(|d| d.groups.iter().any(|g| *g > most)) {
+        if let Some(dispatch) = node.dispatches.iter().find(|d| d.groups.iter().any(|g| *g > most))
+        {
             return Err(Error::Limit {
                 what: node.label.clone(),
                 needed: format!("a grid of {:?} workgroups", dispatch.groups),

@@ -1,12 +1,15 @@
-//! Recomputing: what gradients read of a forward pass is made again shortly before, a segment at a time, instead of being kept.
+//! Recomputing: what gradients read of a forward pass is made again shortly before, a segment at a
+//! time, instead of being kept.
 //!
-//! Only what crosses from one segment into a later one is kept. A step then needs the crossings and one segment's activations at a time,
-//! and up to one more forward pass of arithmetic (gradient checkpointing: Chen et al., arXiv 1604.06174). Where to cut follows from the
-//! plan's own counts: several numbers of segments are laid out, and of those that need the least memory, within a few percent, the one with the
-//! least arithmetic is taken.
+//! Only what crosses from one segment into a later one is kept. A step then needs the crossings and
+//! one segment's activations at a time, and up to one more forward pass of arithmetic (gradient
+//! checkpointing: Chen et al., arXiv 1604.06174). Where to cut follows from the plan's own counts:
+//! several numbers of segments are laid out, and of those that need the least memory, within a few
+//! percent, the one with the least arithmetic is taken.
 //!
-//! The values are the same, bit by bit: the same operations on the same operands, with the same random numbers. What writes to the store is
-//! never done twice; what it makes besides (the statistics of a batch norm) is kept.
+//! The values are the same, bit by bit: the same operations on the same operands, with the same
+//! random numbers. What writes to the store is never done twice; what it makes besides (the
+//! statistics of a batch norm) is kept.
 
 use super::graph::GraphNode;
 use super::{fuse, layout, slots};
@@ -21,7 +24,8 @@ const COUNTS: [u64; 9] = [2, 4, 6, 9, 12, 18, 24, 36, 54];
 const SLACK: f64 = 1.03;
 /// Derivatives that read less than this share of what the greediest reads keep it all.
 const WORTH: f64 = 0.25;
-/// What is this much smaller than the largest operand (statistics, sums) is kept: making it again would cost a pass over that operand.
+/// What is this much smaller than the largest operand (statistics, sums) is kept: making it again
+/// would cost a pass over that operand.
 const SMALL: u64 = 16;
 
 /// A graph that makes activations again.
@@ -33,9 +37,15 @@ pub(super) struct Recomputed<'t> {
     flop: u64,
 }
 
-/// Rewrites the live nodes of a tape. `keep` is read by the host; `fuse` tells whether activations go into convolutions afterwards, which
-/// decides how long things live.
-pub(super) fn rewrite<'t>(tape: &'t Tape, store: &Store, live: Vec<GraphNode<'t>>, keep: &[Tensor], fuse: bool) -> Recomputed<'t> {
+/// Rewrites the live nodes of a tape. `keep` is read by the host; `fuse` tells whether activations
+/// go into convolutions afterwards, which decides how long things live.
+pub(super) fn rewrite<'t>(
+    tape: &'t Tape,
+    store: &Store,
+    live: Vec<GraphNode<'t>>,
+    keep: &[Tensor],
+    fuse: bool,
+) -> Recomputed<'t> {
     let graph = Graph::new(tape, store, &live);
     let plain = Recomputed { tensors: tape.without_nodes(), nodes: copies(&live), flop: 0 };
     let mut tried = vec![(peak(&plain, keep, fuse), plain)];
@@ -82,16 +92,20 @@ struct Graph<'a, 't> {
 impl<'a, 't> Graph<'a, 't> {
     fn new(tape: &'t Tape, store: &Store, nodes: &'a [GraphNode<'t>]) -> Self {
         let place = |number: usize| nodes.partition_point(|n| n.number < number);
-        let all: Vec<Range<usize>> = tape.gradients().iter().map(|r| place(r.start)..place(r.end)).collect();
+        let all: Vec<Range<usize>> =
+            tape.gradients().iter().map(|r| place(r.start)..place(r.end)).collect();
         let mut gradient = vec![false; nodes.len()];
         all.iter().cloned().flatten().for_each(|at| gradient[at] = true);
         let page = |t: &Tensor| match tape.info(*t).source {
             Source::Stored(id) => Some(store.buffer_index(id)),
             _ => None,
         };
-        let (mut maker, mut writes, mut pages) = (HashMap::new(), HashMap::<usize, BTreeSet<usize>>::new(), HashMap::new());
+        let (mut maker, mut writes, mut pages) =
+            (HashMap::new(), HashMap::<usize, BTreeSet<usize>>::new(), HashMap::new());
         for (at, node) in nodes.iter().enumerate() {
-            pages.extend(node.inputs.iter().chain(&node.outputs).filter_map(|t| Some((*t, page(t)?))));
+            pages.extend(
+                node.inputs.iter().chain(&node.outputs).filter_map(|t| Some((*t, page(t)?))),
+            );
             for output in &node.outputs {
                 match page(output) {
                     Some(page) => drop(writes.entry(page).or_default().insert(at)),
@@ -100,9 +114,17 @@ impl<'a, 't> Graph<'a, 't> {
             }
         }
         let mut graph = Graph { tape, nodes, gradient, maker, writes, pages, ranges: Vec::new() };
-        let greed: Vec<u64> = all.iter().map(|r| graph.read_by(r).into_iter().map(|t| graph.bytes(t)).sum()).collect();
+        let greed: Vec<u64> = all
+            .iter()
+            .map(|r| graph.read_by(r).into_iter().map(|t| graph.bytes(t)).sum())
+            .collect();
         let most = greed.iter().copied().max().unwrap_or(0);
-        graph.ranges = all.into_iter().zip(greed).filter(|(_, bytes)| *bytes as f64 >= WORTH * most as f64 && *bytes > 0).map(|(r, _)| r).collect();
+        graph.ranges = all
+            .into_iter()
+            .zip(greed)
+            .filter(|(_, bytes)| *bytes as f64 >= WORTH * most as f64 && *bytes > 0)
+            .map(|(r, _)| r)
+            .collect();
         graph
     }
 
@@ -113,7 +135,8 @@ impl<'a, 't> Graph<'a, 't> {
     /// What a derivative reads of what was made before it, but not by other derivatives.
     fn read_by(&self, range: &Range<usize>) -> BTreeSet<Tensor> {
         let read = self.nodes[range.clone()].iter().flat_map(|n| &n.inputs).copied();
-        read.filter(|t| self.maker.get(t).is_some_and(|m| *m < range.start && !self.gradient[*m])).collect()
+        read.filter(|t| self.maker.get(t).is_some_and(|m| *m < range.start && !self.gradient[*m]))
+            .collect()
     }
 
     /// Whether the node at `at` may run again at `later`, with the same result and no other effect.
@@ -125,7 +148,11 @@ impl<'a, 't> Graph<'a, 't> {
         };
         let largest = node.inputs.iter().map(|t| self.bytes(*t)).max().unwrap_or(0);
         let small = node.outputs.iter().all(|t| self.bytes(*t) * SMALL <= largest);
-        !small && !node.op.in_place() && !self.gradient[at] && node.outputs.iter().all(|t| self.maker.contains_key(t)) && node.inputs.iter().all(untouched)
+        !small
+            && !node.op.in_place()
+            && !self.gradient[at]
+            && node.outputs.iter().all(|t| self.maker.contains_key(t))
+            && node.inputs.iter().all(untouched)
     }
 
     /// The step with what each derivative reads cut into about `count` segments.
@@ -139,9 +166,14 @@ impl<'a, 't> Graph<'a, 't> {
             let read = self.read_by(range);
             let mut renamed = HashMap::new();
             for segment in self.cut(range, &read, count) {
-                let Some((first, again)) = self.again(range, &read, &segment, &mut tensors, &mut renamed) else { continue };
+                let Some((first, again)) =
+                    self.again(range, &read, &segment, &mut tensors, &mut renamed)
+                else {
+                    continue;
+                };
                 for node in &again {
-                    let shapes = |all: &[Tensor]| all.iter().map(|t| tensors.shape(*t)).collect::<Vec<_>>();
+                    let shapes =
+                        |all: &[Tensor]| all.iter().map(|t| tensors.shape(*t)).collect::<Vec<_>>();
                     flop += node.op.cost(&shapes(&node.inputs), &shapes(&node.outputs)).flop;
                 }
                 inserted.entry(first).or_default().extend(again);
@@ -151,14 +183,20 @@ impl<'a, 't> Graph<'a, 't> {
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (at, node) in self.nodes.iter().enumerate() {
             nodes.extend(inserted.remove(&at).into_iter().flatten());
-            let renamed = instead.iter().find(|(range, _)| range.contains(&at)).map(|(_, renamed)| renamed);
-            let inputs = node.inputs.iter().map(|t| renamed.and_then(|r| r.get(t)).copied().unwrap_or(*t)).collect();
+            let renamed =
+                instead.iter().find(|(range, _)| range.contains(&at)).map(|(_, renamed)| renamed);
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|t| renamed.and_then(|r| r.get(t)).copied().unwrap_or(*t))
+                .collect();
             nodes.extend(node.again(inputs, node.outputs.clone()));
         }
         Recomputed { tensors, nodes, flop }
     }
 
-    /// Cuts the nodes before a derivative into segments of about the same bytes of what it reads, where little crosses.
+    /// Cuts the nodes before a derivative into segments of about the same bytes of what it reads,
+    /// where little crosses.
     fn cut(&self, range: &Range<usize>, read: &BTreeSet<Tensor>, count: u64) -> Vec<Range<usize>> {
         // Bytes that each node adds to what is kept, and bytes that cross behind it.
         let mut adds = vec![0u64; range.start];
@@ -189,7 +227,8 @@ impl<'a, 't> Graph<'a, 't> {
                 if 2 * bytes > 3 * each && best < range.start {
                     break;
                 }
-                if 2 * bytes >= each && (best == range.start || crossing[at] <= crossing[best - 1]) {
+                if 2 * bytes >= each && (best == range.start || crossing[at] <= crossing[best - 1])
+                {
                     best = at + 1;
                 }
                 at += 1;
@@ -201,8 +240,9 @@ impl<'a, 't> Graph<'a, 't> {
         segments
     }
 
-    /// The nodes of a segment that make what the derivative reads, on tensors of their own, and where they are to run. None for the last segment
-    /// before the derivative: it would be made again at once.
+    /// The nodes of a segment that make what the derivative reads, on tensors of their own, and
+    /// where they are to run. None for the last segment before the derivative: it would be made
+    /// again at once.
     fn again(
         &self,
         range: &Range<usize>,
@@ -215,26 +255,42 @@ impl<'a, 't> Graph<'a, 't> {
             return None;
         }
         let mine = |t: &Tensor| self.maker.get(t).is_some_and(|m| segment.contains(m));
-        let first = range.clone().find(|at| self.nodes[*at].inputs.iter().any(|t| read.contains(t) && mine(t)))?;
+        let first = range
+            .clone()
+            .find(|at| self.nodes[*at].inputs.iter().any(|t| read.contains(t) && mine(t)))?;
         // What later segments need is kept anyway.
-        let crosses: HashSet<Tensor> =
-            (segment.end..range.start).filter(|at| !self.gradient[*at]).flat_map(|at| &self.nodes[at].inputs).copied().filter(mine).collect();
-        let mut wanted: HashSet<Tensor> = read.iter().copied().filter(|t| mine(t) && !crosses.contains(t)).collect();
+        let crosses: HashSet<Tensor> = (segment.end..range.start)
+            .filter(|at| !self.gradient[*at])
+            .flat_map(|at| &self.nodes[at].inputs)
+            .copied()
+            .filter(mine)
+            .collect();
+        let mut wanted: HashSet<Tensor> =
+            read.iter().copied().filter(|t| mine(t) && !crosses.contains(t)).collect();
         let mut chosen = Vec::new();
         for at in segment.clone().rev() {
             let node = &self.nodes[at];
             if node.outputs.iter().any(|t| wanted.contains(t)) && self.repeats(at, first) {
-                wanted.extend(node.inputs.iter().copied().filter(|t| mine(t) && !crosses.contains(t)));
+                wanted.extend(
+                    node.inputs.iter().copied().filter(|t| mine(t) && !crosses.contains(t)),
+                );
                 chosen.push(at);
             }
         }
         let mut nodes = Vec::new();
         for at in chosen.into_iter().rev() {
             let node = &self.nodes[at];
-            let inputs = node.inputs.iter().map(|t| renamed.get(t).copied().unwrap_or(*t)).collect();
+            let inputs =
+                node.inputs.iter().map(|t| renamed.get(t).copied().unwrap_or(*t)).collect();
             let outputs = node.outputs.iter().map(|t| tensors.like(*t)).collect::<Vec<_>>();
             // Not what crosses: later segments, whose turn comes earlier, read it as it was.
-            renamed.extend(node.outputs.iter().copied().zip(outputs.iter().copied()).filter(|(t, _)| wanted.contains(t)));
+            renamed.extend(
+                node.outputs
+                    .iter()
+                    .copied()
+                    .zip(outputs.iter().copied())
+                    .filter(|(t, _)| wanted.contains(t)),
+            );
             nodes.extend(node.again(inputs, outputs));
         }
         Some((first, nodes))

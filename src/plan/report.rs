@@ -24,14 +24,21 @@ pub struct Memory {
     pub uniforms: u64,
     /// What the activations would take without re-use.
     pub activations_without_reuse: u64,
-    /// The most activations alive at one node: what no assignment of buffers can go below in this order of nodes.
+    /// The most activations alive at one node: what no assignment of buffers can go below in this
+    /// order of nodes.
     pub activations_lower_bound: u64,
 }
 
 impl Memory {
     /// All of it.
     pub fn total(&self) -> u64 {
-        self.parameters + self.gradients + self.moments + self.running + self.activations + self.inputs + self.uniforms
+        self.parameters
+            + self.gradients
+            + self.moments
+            + self.running
+            + self.activations
+            + self.inputs
+            + self.uniforms
     }
 
     /// Planned activations over their lower bound: what sharing whole buffers costs.
@@ -49,7 +56,9 @@ pub(super) fn memory(plan: &Plan, store: &Store) -> Memory {
         uniforms: 256 * (plan.dispatches() as u64 + 1),
         ..Memory::default()
     };
-    let ids = plan.places.iter().flatten().filter_map(|p| if let Root::Stored(id) = p.root { Some(store.buffer_index(id)) } else { None });
+    let ids = plan.places.iter().flatten().filter_map(|p| {
+        if let Root::Stored(id) = p.root { Some(store.buffer_index(id)) } else { None }
+    });
     for buffer in ids.collect::<BTreeSet<_>>() {
         let (bytes, role, _) = store.buffer_info(buffer);
         match role {
@@ -64,16 +73,25 @@ pub(super) fn memory(plan: &Plan, store: &Store) -> Memory {
 
 /// The three largest tensors with their bytes.
 pub(super) fn largest(plan: &Plan) -> String {
-    let mut all: Vec<(u64, &str)> = plan.roots.iter().map(|r| (r.bytes, r.label.as_str())).collect();
+    let mut all: Vec<(u64, &str)> =
+        plan.roots.iter().map(|r| (r.bytes, r.label.as_str())).collect();
     // Not what Adam runs over: pages whole, which are no tensors that anybody chose the size of.
-    let of_nets = plan.nodes.iter().filter(|n| n.op != "adam").flat_map(|n| n.inputs.iter().chain(&n.outputs));
+    let of_nets = plan
+        .nodes
+        .iter()
+        .filter(|n| n.op != "adam")
+        .flat_map(|n| n.inputs.iter().chain(&n.outputs));
     for tensor in of_nets.copied().collect::<BTreeSet<_>>() {
         if let Some(Root::Stored(_)) = plan.places[tensor.index()].map(|p| p.root) {
             all.push((plan.shapes[tensor.index()].bytes(), plan.label(tensor)));
         }
     }
     all.sort_by(|a, b| b.cmp(a));
-    all.iter().take(3).map(|(bytes, label)| format!("{label} ({bytes})")).collect::<Vec<_>>().join(", ")
+    all.iter()
+        .take(3)
+        .map(|(bytes, label)| format!("{label} ({bytes})"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn mib(bytes: u64) -> f64 {
@@ -84,7 +102,8 @@ impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:.1} MiB: parameters {:.1}, gradients {:.1}, moments {:.1}, running statistics {:.2}, activations {:.1} ({:.1} without re-use, lower bound {:.1}), inputs {:.2}",
+            "{:.1} MiB: parameters {:.1}, gradients {:.1}, moments {:.1}, running statistics \
+             {:.2}, activations {:.1} ({:.1} without re-use, lower bound {:.1}), inputs {:.2}",
             mib(self.total()),
             mib(self.parameters),
             mib(self.gradients),
@@ -110,7 +129,11 @@ impl fmt::Display for Plan {
             cost.bytes as f64 / 1e6
         )?;
         writeln!(f, "{}", self.memory)?;
-        writeln!(f, "{:>5}  {:<44} {:<24} {:>10}  {:>5}  variant", "node", "label", "output", "MFLOP", "slot")?;
+        writeln!(
+            f,
+            "{:>5}  {:<44} {:<24} {:>10}  {:>5}  variant",
+            "node", "label", "output", "MFLOP", "slot"
+        )?;
         for node in &self.nodes {
             let output = node.outputs.first();
             let shape = output.map(|t| self.shapes[t.index()].to_string()).unwrap_or_default();
@@ -124,7 +147,15 @@ impl fmt::Display for Plan {
                 None if node.dispatches.is_empty() => "  (planned away)".into(),
                 None => String::new(),
             };
-            writeln!(f, "{:>5}  {:<44} {:<24} {:>10.2}  {:>5}{variant}", node.number, node.label, shape, node.cost.flop as f64 / 1e6, slot)?;
+            writeln!(
+                f,
+                "{:>5}  {:<44} {:<24} {:>10.2}  {:>5}{variant}",
+                node.number,
+                node.label,
+                shape,
+                node.cost.flop as f64 / 1e6,
+                slot
+            )?;
         }
         write!(
             f,

@@ -1,4 +1,5 @@
-//! Scalars (losses) come back a few steps late: reading them at once would empty the device's queue every step.
+//! Scalars (losses) come back a few steps late: reading them at once would empty the device's queue
+//! every step.
 
 use super::Program;
 use crate::error::Result;
@@ -23,7 +24,12 @@ pub struct Scalars {
 
 impl std::fmt::Debug for Scalars {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Scalars({} of {} in flight)", self.flying.len(), self.flying.len() + self.idle.len())
+        write!(
+            f,
+            "Scalars({} of {} in flight)",
+            self.flying.len(),
+            self.flying.len() + self.idle.len()
+        )
     }
 }
 
@@ -32,7 +38,11 @@ const BYTES: u64 = 16;
 impl Scalars {
     pub(super) fn new(program: &Program, tensors: &[Tensor], depth: usize) -> Result<Self> {
         let gpu = program.gpu().clone();
-        let sources = tensors.iter().map(|t| program.memory_of(*t)).map(|(b, offset, _)| (b.clone(), offset)).collect::<Vec<_>>();
+        let sources = tensors
+            .iter()
+            .map(|t| program.memory_of(*t))
+            .map(|(b, offset, _)| (b.clone(), offset))
+            .collect::<Vec<_>>();
         let idle = gpu.scoped("losses", || {
             let make = |_| {
                 gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -47,8 +57,8 @@ impl Scalars {
         Ok(Scalars { gpu, sources, idle, flying: VecDeque::new() })
     }
 
-    /// Copies the scalars of the step just submitted; `tag` comes back with them. Waits only if the ring is full, and
-    /// then returns what that brought.
+    /// Copies the scalars of the step just submitted; `tag` comes back with them. Waits only if the
+    /// ring is full, and then returns what that brought.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`].
@@ -68,8 +78,13 @@ impl Scalars {
         })?;
         let arrived = Arc::new(Mutex::new(None));
         let seen = arrived.clone();
-        // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is a panic in the host's frame.
-        self.gpu.scoped("losses", || buffer.slice(..).map_async(wgpu::MapMode::Read, move |result| *seen.lock().unwrap() = Some(result.is_ok())))?;
+        // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is a
+        // panic in the host's frame.
+        self.gpu.scoped("losses", || {
+            buffer.slice(..).map_async(wgpu::MapMode::Read, move |result| {
+                *seen.lock().unwrap() = Some(result.is_ok())
+            })
+        })?;
         self.flying.push_back((tag, Staging { buffer, arrived }));
         Ok(done)
     }
@@ -92,19 +107,29 @@ impl Scalars {
                 None => break,
                 Some(ok) => {
                     let (tag, staging) = self.flying.pop_front().expect("just seen");
-                    let lost = |message: String| crate::Error::DeviceLost { label: "losses".into(), message };
+                    let lost = |message: String| crate::Error::DeviceLost {
+                        label: "losses".into(),
+                        message,
+                    };
                     if !ok {
                         return Err(lost("the losses could not be read back".into()));
                     }
                     let words = self.gpu.in_turn(|| -> Result<Vec<f32>> {
-                        let view = staging.buffer.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?;
+                        let view = staging
+                            .buffer
+                            .slice(..)
+                            .get_mapped_range()
+                            .map_err(|e| lost(e.to_string()))?;
                         let words = bytemuck::pod_collect_to_vec(&view);
                         drop(view);
                         staging.buffer.unmap();
                         Ok(words)
                     })?;
                     self.idle.push(staging.buffer);
-                    done.push((tag, words.chunks(4).map(|w| w[0]).take(self.sources.len()).collect()));
+                    done.push((
+                        tag,
+                        words.chunks(4).map(|w| w[0]).take(self.sources.len()).collect(),
+                    ));
                 }
             }
         }

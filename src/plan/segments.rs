@@ -1,11 +1,13 @@
-//! A step goes out in segments short enough for watchdogs (they kill at 2 s) and for whoever shares the device.
+//! A step goes out in segments short enough for watchdogs (they kill at 2 s) and for whoever shares
+//! the device.
 
 use crate::ops::Cost;
 use std::ops::Range;
 
 /// What a segment should take on the device, in seconds.
 const TARGET: f64 = 0.1;
-/// What the slowest adapter worth using does, for the steps before anything has been measured: FLOP and bytes a second.
+/// What the slowest adapter worth using does, for the steps before anything has been measured: FLOP
+/// and bytes a second.
 const GUESS: (f64, f64) = (5e10, 5e9);
 
 /// Cuts a step into segments of dispatches.
@@ -21,7 +23,8 @@ pub(super) struct Segments {
 impl Segments {
     /// `whole`: one segment, for adapters without a watchdog.
     pub fn new(costs: &[Cost], whole: bool) -> Self {
-        let seconds: Vec<f64> = costs.iter().map(|c| c.flop as f64 / GUESS.0 + c.bytes as f64 / GUESS.1).collect();
+        let seconds: Vec<f64> =
+            costs.iter().map(|c| c.flop as f64 / GUESS.0 + c.bytes as f64 / GUESS.1).collect();
         let cuts = if whole { std::iter::once(0..costs.len()).collect() } else { cut(&seconds) };
         Segments { seconds, cuts, steps: if whole { u32::MAX } else { 0 } }
     }
@@ -70,7 +73,10 @@ mod tests {
         let costs = vec![Cost { flop: 1_000_000_000, bytes: 0 }; 40];
         let mut segments = Segments::new(&costs, false);
         assert!(segments.cuts.len() >= 8);
-        assert_eq!(segments.cuts.iter().flat_map(|r| r.clone()).collect::<Vec<_>>(), (0..40).collect::<Vec<_>>());
+        assert_eq!(
+            segments.cuts.iter().flat_map(|r| r.clone()).collect::<Vec<_>>(),
+            (0..40).collect::<Vec<_>>()
+        );
         // The device is a hundred times faster: one segment will do.
         let seconds: Vec<f64> = segments.cuts.iter().map(|r| 0.0002 * r.len() as f64).collect();
         segments.measured(&seconds);

@@ -8,7 +8,11 @@ use crate::tape::Tensor;
 use std::collections::{BTreeMap, HashSet};
 
 /// First and last use of every temporary root.
-pub(super) fn lifetimes(live: &[GraphNode<'_>], layout: &Layout, kept: &HashSet<Tensor>) -> Vec<TemporaryRoot> {
+pub(super) fn lifetimes(
+    live: &[GraphNode<'_>],
+    layout: &Layout,
+    kept: &HashSet<Tensor>,
+) -> Vec<TemporaryRoot> {
     let fresh = |(shape, label): &(crate::Shape, String)| TemporaryRoot {
         bytes: shape.bytes(),
         label: format!("{label} {shape}"),
@@ -30,14 +34,26 @@ pub(super) fn lifetimes(live: &[GraphNode<'_>], layout: &Layout, kept: &HashSet<
 }
 
 /// Adds roots for the scratch tensors of a node at place `at`, in the order of their numbers.
-pub(super) fn scratch(roots: &mut Vec<TemporaryRoot>, at: usize, label: &str, dispatches: &[Dispatch]) -> Vec<usize> {
+pub(super) fn scratch(
+    roots: &mut Vec<TemporaryRoot>,
+    at: usize,
+    label: &str,
+    dispatches: &[Dispatch],
+) -> Vec<usize> {
     let mut sizes = BTreeMap::new();
     for bind in dispatches.iter().flat_map(|d| &d.binds) {
         if let Bind::Scratch { at, bytes, .. } = *bind {
-            assert_eq!(*sizes.entry(at).or_insert(bytes), bytes, "{label}: one scratch tensor, two sizes");
+            assert_eq!(
+                *sizes.entry(at).or_insert(bytes),
+                bytes,
+                "{label}: one scratch tensor, two sizes"
+            );
         }
     }
-    assert!(sizes.keys().copied().eq(0..sizes.len()), "{label}: scratch tensors are numbered from 0");
+    assert!(
+        sizes.keys().copied().eq(0..sizes.len()),
+        "{label}: scratch tensors are numbered from 0"
+    );
     let first = roots.len();
     roots.extend(sizes.iter().map(|(number, &bytes)| TemporaryRoot {
         bytes,
@@ -49,10 +65,12 @@ pub(super) fn scratch(roots: &mut Vec<TemporaryRoot>, at: usize, label: &str, di
     (first..roots.len()).collect()
 }
 
-/// Gives every root a slot and returns the slots' sizes in bytes. With `reuse` off every root has one of its own.
+/// Gives every root a slot and returns the slots' sizes in bytes. With `reuse` off every root has
+/// one of its own.
 ///
-/// The largest first, each into the first slot where nothing else lives at the same time: a slot is as large as the first that
-/// went in, so none is larger than it must be. Lives are closed intervals of nodes: what a node reads is never what it writes.
+/// The largest first, each into the first slot where nothing else lives at the same time: a slot is
+/// as large as the first that went in, so none is larger than it must be. Lives are closed
+/// intervals of nodes: what a node reads is never what it writes.
 pub(super) fn assign(roots: &mut [TemporaryRoot], reuse: bool) -> Vec<u64> {
     let mut order: Vec<usize> = (0..roots.len()).collect();
     // Ties by first use, so that the order does not hang on how roots were numbered.
@@ -64,7 +82,9 @@ pub(super) fn assign(roots: &mut [TemporaryRoot], reuse: bool) -> Vec<u64> {
         let TemporaryRoot { bytes, life, kept, .. } = roots[at];
         let shared = reuse && !kept;
         let apart = |other: &(usize, usize)| other.1 < life.0 || life.1 < other.0;
-        let found = lives.iter().position(|of| shared && of.as_ref().is_some_and(|of| of.iter().all(apart)));
+        let found = lives
+            .iter()
+            .position(|of| shared && of.as_ref().is_some_and(|of| of.iter().all(apart)));
         let slot = found.unwrap_or_else(|| {
             slots.push(bytes);
             lives.push(shared.then(Vec::new));
@@ -78,7 +98,8 @@ pub(super) fn assign(roots: &mut [TemporaryRoot], reuse: bool) -> Vec<u64> {
     slots
 }
 
-/// The most bytes of roots alive at one node. What the host reads after the step lives until its end.
+/// The most bytes of roots alive at one node. What the host reads after the step lives until its
+/// end.
 pub(super) fn lower_bound(roots: &[TemporaryRoot], nodes: usize) -> u64 {
     let (mut begin, mut end) = (vec![0u64; nodes], vec![0u64; nodes]);
     for root in roots.iter().filter(|r| r.life.0 < nodes) {
@@ -107,7 +128,8 @@ mod tests {
     #[test]
     fn the_lower_bound_is_what_is_alive_at_the_fullest_node() {
         // A chain 10, 20, 5: two at a time. The last is read by the host.
-        let mut roots = vec![root(10, (0, 1), false), root(20, (1, 2), false), root(5, (2, 2), true)];
+        let mut roots =
+            vec![root(10, (0, 1), false), root(20, (1, 2), false), root(5, (2, 2), true)];
         assert_eq!(lower_bound(&roots, 4), 30);
         // Kept ones stay, whatever their last node.
         roots.push(root(28, (3, 3), false));

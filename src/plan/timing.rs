@@ -12,7 +12,8 @@ use std::time::Instant;
 pub enum Clock {
     /// The device writes its own time at the beginning and the end of a pass.
     Timestamps,
-    /// The host submits, waits and looks at its clock: the time includes what a submit and a wait cost.
+    /// The host submits, waits and looks at its clock: the time includes what a submit and a wait
+    /// cost.
     Wall,
 }
 
@@ -40,8 +41,8 @@ const QUERIES: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
 const TELLING: f64 = 0.02;
 
 impl Program {
-    /// Seconds that the device takes for every node of the plan, in a step as it is (the step uniform and the inputs are what was
-    /// written last). Nodes without dispatches take none.
+    /// Seconds that the device takes for every node of the plan, in a step as it is (the step
+    /// uniform and the inputs are what was written last). Nodes without dispatches take none.
     ///
     /// # Errors
     /// What the device reports.
@@ -49,13 +50,15 @@ impl Program {
         self.time(&self.ranges, 1)
     }
 
-    /// Seconds that the device takes for each of some ranges of dispatches, run one after the other, `repeats` times each.
+    /// Seconds that the device takes for each of some ranges of dispatches, run one after the
+    /// other, `repeats` times each.
     ///
-    /// Where there are timestamps every range is a pass in one submit (or in as many as a step goes out in). Software drivers may
-    /// take the time elsewhere than they compute; lavapipe and llvmpipe's GL flush before each timestamp, and theirs agree with the
-    /// wall clock. So timestamps are believed, on any adapter, unless their sum is nothing, or more than the host waited, or (on a
-    /// software adapter, where there is nothing else to wait for) a small part of it. Else, and without timestamps, each range is
-    /// submitted and waited for.
+    /// Where there are timestamps every range is a pass in one submit (or in as many as a step goes
+    /// out in). Software drivers may take the time elsewhere than they compute; lavapipe and
+    /// llvmpipe's GL flush before each timestamp, and theirs agree with the wall clock. So
+    /// timestamps are believed, on any adapter, unless their sum is nothing, or more than the host
+    /// waited, or (on a software adapter, where there is nothing else to wait for) a small part of
+    /// it. Else, and without timestamps, each range is submitted and waited for.
     ///
     /// # Errors
     /// What the device reports.
@@ -63,13 +66,21 @@ impl Program {
         self.gpu.wait("timing")?;
         if self.gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             let start = Instant::now();
-            let stamped = ranges.chunks(QUERIES / 2).map(|chunk| self.stamped(chunk, repeats)).collect::<Result<Vec<_>>>()?;
+            let stamped = ranges
+                .chunks(QUERIES / 2)
+                .map(|chunk| self.stamped(chunk, repeats))
+                .collect::<Result<Vec<_>>>()?;
             let seconds: Vec<f64> = stamped.into_iter().flatten().collect();
-            if plausible(seconds.iter().sum(), start.elapsed().as_secs_f64(), self.gpu.is_software()) {
+            if plausible(
+                seconds.iter().sum(),
+                start.elapsed().as_secs_f64(),
+                self.gpu.is_software(),
+            ) {
                 return Ok(Times { seconds, clock: Clock::Timestamps });
             }
         }
-        let seconds = ranges.iter().map(|range| self.waited(range, repeats)).collect::<Result<_>>()?;
+        let seconds =
+            ranges.iter().map(|range| self.waited(range, repeats)).collect::<Result<_>>()?;
         Ok(Times { seconds, clock: Clock::Wall })
     }
 
@@ -94,9 +105,18 @@ impl Program {
         // Watchdogs are the same for a step that is timed: it goes out in the same segments.
         let cuts: Vec<usize> = self.segments.lock().unwrap().cuts.iter().map(|r| r.end).collect();
         let resolved = self.gpu.scoped("timing", || {
-            let set = device.create_query_set(&wgpu::QuerySetDescriptor { label: Some("timing"), ty: wgpu::QueryType::Timestamp, count });
+            let set = device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("timing"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            });
             let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
-            let resolved = device.create_buffer(&wgpu::BufferDescriptor { label: Some("timing"), size: bytes, usage, mapped_at_creation: false });
+            let resolved = device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("timing"),
+                size: bytes,
+                usage,
+                mapped_at_creation: false,
+            });
             let mut encoder = device.create_command_encoder(&Default::default());
             for (at, range) in (0..).zip(ranges) {
                 let writes = wgpu::ComputePassTimestampWrites {
@@ -104,11 +124,17 @@ impl Program {
                     beginning_of_pass_write_index: Some(2 * at),
                     end_of_pass_write_index: Some(2 * at + 1),
                 };
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("timing"), timestamp_writes: Some(writes) });
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: Some("timing"),
+                    timestamp_writes: Some(writes),
+                });
                 (0..repeats).for_each(|_| self.record(&mut pass, range.clone()));
                 drop(pass);
                 if cuts.iter().any(|cut| range.contains(&(cut - 1))) {
-                    let full = std::mem::replace(&mut encoder, device.create_command_encoder(&Default::default()));
+                    let full = std::mem::replace(
+                        &mut encoder,
+                        device.create_command_encoder(&Default::default()),
+                    );
                     queue.submit([full.finish()]);
                 }
             }
@@ -119,15 +145,21 @@ impl Program {
         let stamps = pollster::block_on(read_buffer(&self.gpu, &resolved, 0, bytes, "timing"))?;
         let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&stamps);
         let period = 1e-9 * f64::from(queue.get_timestamp_period());
-        let span = |(pair, range): (&[u64], &Range<usize>)| if range.is_empty() { 0.0 } else { pair[1].saturating_sub(pair[0]) as f64 * period };
+        let span = |(pair, range): (&[u64], &Range<usize>)| {
+            if range.is_empty() { 0.0 } else { pair[1].saturating_sub(pair[0]) as f64 * period }
+        };
         Ok(stamps.chunks(2).zip(ranges).map(span).collect())
     }
 }
 
-/// Whether timestamps that sum up to `stamped` can be true of work that the host waited `waited` seconds for.
+/// Whether timestamps that sum up to `stamped` can be true of work that the host waited `waited`
+/// seconds for.
 fn plausible(stamped: f64, waited: f64, software: bool) -> bool {
-    // The two clocks may run at slightly different speeds; between passes a busy machine may let others run.
-    stamped > 0.0 && stamped < 1.02 * waited && (!software || waited < TELLING || stamped > 0.1 * waited)
+    // The two clocks may run at slightly different speeds; between passes a busy machine may let
+    // others run.
+    stamped > 0.0
+        && stamped < 1.02 * waited
+        && (!software || waited < TELLING || stamped > 0.1 * waited)
 }
 
 #[cfg(test)]

@@ -26,7 +26,9 @@ impl FromStr for GanMode {
             "lsgan" => Ok(GanMode::Lsgan),
             "hinge" => Ok(GanMode::Hinge),
             "wgangp" => Ok(GanMode::Wgangp),
-            _ => Err(Error::Usage(format!("--gan_mode {s}: choose vanilla, lsgan, hinge or wgangp"))),
+            _ => {
+                Err(Error::Usage(format!("--gan_mode {s}: choose vanilla, lsgan, hinge or wgangp")))
+            }
         }
     }
 }
@@ -48,8 +50,15 @@ impl GanMode {
         matches!(self, GanMode::Vanilla | GanMode::Lsgan)
     }
 
-    /// D's loss for what it says of real or of made pictures, a scalar. Real ones have the label `1 - smoothing`.
-    pub(super) fn judge(self, tape: &mut Tape, logits: Tensor, real: bool, smoothing: f32) -> Tensor {
+    /// D's loss for what it says of real or of made pictures, a scalar. Real ones have the label
+    /// `1 - smoothing`.
+    pub(super) fn judge(
+        self,
+        tape: &mut Tape,
+        logits: Tensor,
+        real: bool,
+        smoothing: f32,
+    ) -> Tensor {
         let target = if real { 1.0 - smoothing } else { 0.0 };
         match self {
             GanMode::Vanilla => tape.bce_with_logits(logits, target),
@@ -74,17 +83,21 @@ fn negative_mean(tape: &mut Tape, logits: Tensor) -> Tensor {
     tape.scale(mean, -1.0)
 }
 
-/// The gradient penalty of WGAN-GP: the mean over samples of `(norm of the gradient of the sum of D's logits by x, minus 1)^2`, a scalar.
+/// The gradient penalty of WGAN-GP: the mean over samples of
+/// `(norm of the gradient of the sum of D's logits by x, minus 1)^2`, a scalar.
 ///
-/// `logits` are D's of `x` `[n, h, w, c]`, both recorded before. The gradient is recorded here as on any tape, so the derivative of the penalty
-/// by D's weights is one of second order. As in the reference's helper the norm is over all of `x` (the condition included, if D sees one).
+/// `logits` are D's of `x` `[n, h, w, c]`, both recorded before. The gradient is recorded here as
+/// on any tape, so the derivative of the penalty by D's weights is one of second order. As in the
+/// reference's helper the norm is over all of `x` (the condition included, if D sees one).
 ///
 /// # Errors
 /// [`Error::Shape`] if an operation of D has no derivative, or `logits` do not depend on `x`.
 pub fn gradient_penalty(tape: &mut Tape, logits: Tensor, x: Tensor) -> Result<Tensor> {
     let total = tape.sum(logits);
     let gradient = tape.backward(&[total], &[x])?[0];
-    let gradient = gradient.ok_or_else(|| tape.shape_error("gradient_penalty", "the logits do not depend on x".into()))?;
+    let gradient = gradient.ok_or_else(|| {
+        tape.shape_error("gradient_penalty", "the logits do not depend on x".into())
+    })?;
     let squares = tape.mul(gradient, gradient)?;
     let norms = tape.sample_sum(squares);
     Ok(tape.norm_penalty(norms, 1.0))

@@ -1,4 +1,5 @@
-//! What a training needs to know of a model: its step as it is recorded, and what the host feeds it.
+//! What a training needs to know of a model: its step as it is recorded, and what the host feeds
+//! it.
 
 use super::{CycleGanConfig, PictureFormat, Pix2PixConfig, Values};
 use crate::error::Result;
@@ -139,7 +140,12 @@ impl Pictures {
         n as usize * h as usize * w as usize * c.logical() as usize
     }
 
-    pub(super) fn write(&self, program: &Program, format: PictureFormat, values: Values<'_>) -> Result<()> {
+    pub(super) fn write(
+        &self,
+        program: &Program,
+        format: PictureFormat,
+        values: Values<'_>,
+    ) -> Result<()> {
         program.write_picture(self.tensor, format, values)
     }
 }

@@ -28,7 +28,9 @@ impl FromStr for LrPolicy {
             "plateau" => Ok(LrPolicy::Plateau),
             "cosine" => Ok(LrPolicy::Cosine),
             "constant" => Ok(LrPolicy::Constant),
-            _ => Err(Error::Usage(format!("--lr_policy {s}: choose linear, step, plateau, cosine or constant"))),
+            _ => Err(Error::Usage(format!(
+                "--lr_policy {s}: choose linear, step, plateau, cosine or constant"
+            ))),
         }
     }
 }
@@ -81,12 +83,20 @@ pub struct ScheduleState {
 
 impl Default for ScheduleState {
     fn default() -> Self {
-        ScheduleState { factor: 1.0, best: None, bad_epochs: 0, sum: 0.0, steps: 0, validated: false }
+        ScheduleState {
+            factor: 1.0,
+            best: None,
+            bad_epochs: 0,
+            sum: 0.0,
+            steps: 0,
+            validated: false,
+        }
     }
 }
 
 impl ScheduleState {
-    /// PyTorch's `ReduceLROnPlateau` with the reference's `factor=0.2, threshold=0.01, patience=5` and the default `eps=1e-8`.
+    /// PyTorch's `ReduceLROnPlateau` with the reference's `factor=0.2, threshold=0.01, patience=5`
+    /// and the default `eps=1e-8`.
     fn plateau(&mut self, metric: f64, lr: f64) {
         if self.best.is_none_or(|best| metric < best * (1.0 - 0.01)) {
             (self.best, self.bad_epochs) = (Some(metric), 0);
@@ -122,7 +132,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// What the rates of an epoch, counted from 1, are multiplied by. Of `n` epochs at the full rate, `d` of decay:
+    /// What the rates of an epoch, counted from 1, are multiplied by. Of `n` epochs at the full
+    /// rate, `d` of decay:
     ///
     /// ```text
     /// linear   1 - max(0, e - n) / (d + 1)          compat: e + 1 for e, so it falls one epoch early and the last has rate 0
@@ -134,7 +145,10 @@ impl Schedule {
         let total = self.n_epochs + self.n_epochs_decay;
         let late = if self.compat { epoch } else { epoch.saturating_sub(1) };
         let factor = match self.policy {
-            LrPolicy::Linear => 1.0 - (late + 1).saturating_sub(self.n_epochs) as f64 / (self.n_epochs_decay + 1) as f64,
+            LrPolicy::Linear => {
+                1.0 - (late + 1).saturating_sub(self.n_epochs) as f64
+                    / (self.n_epochs_decay + 1) as f64
+            }
             LrPolicy::Step => 0.1f64.powi((late / self.lr_decay_iters.max(1)) as i32),
             LrPolicy::Cosine => {
                 let half = if self.compat { self.n_epochs } else { total };
@@ -162,7 +176,8 @@ impl Schedule {
         self.policy == LrPolicy::Plateau && !self.compat
     }
 
-    /// Hears the training metric (the L1 term) of a step: what an epoch without validation is judged by.
+    /// Hears the training metric (the L1 term) of a step: what an epoch without validation is
+    /// judged by.
     pub fn saw_step(&mut self, metric: f32) {
         if self.listens() {
             self.state.sum += f64::from(metric);
@@ -170,15 +185,17 @@ impl Schedule {
         }
     }
 
-    /// Hears that an epoch has ended. `validation`: the metric of the validation, lower is better; `None`: nothing is validated in this run, and the
-    /// mean of the training metric counts. Not to be called for epochs that a run with validation leaves out.
+    /// Hears that an epoch has ended. `validation`: the metric of the validation, lower is better;
+    /// `None`: nothing is validated in this run, and the mean of the training metric counts. Not to
+    /// be called for epochs that a run with validation leaves out.
     pub fn end_epoch(&mut self, validation: Option<f64>) {
         if !self.listens() {
             return;
         }
         // Two scales: what was best of one says nothing about the other.
         if self.state.validated != validation.is_some() {
-            (self.state.best, self.state.bad_epochs, self.state.validated) = (None, 0, validation.is_some());
+            (self.state.best, self.state.bad_epochs, self.state.validated) =
+                (None, 0, validation.is_some());
         }
         let trained = (self.state.steps > 0).then(|| self.state.sum / self.state.steps as f64);
         if let Some(metric) = validation.or(trained) {
@@ -193,31 +210,69 @@ mod tests {
     use super::*;
 
     fn schedule(policy: LrPolicy, compat: bool) -> Schedule {
-        Schedule { policy, rates: 1.0.into(), n_epochs: 100, n_epochs_decay: 100, lr_decay_iters: 50, compat, state: ScheduleState::default() }
+        Schedule {
+            policy,
+            rates: 1.0.into(),
+            n_epochs: 100,
+            n_epochs_decay: 100,
+            lr_decay_iters: 50,
+            compat,
+            state: ScheduleState::default(),
+        }
     }
 
     fn hold(s: Schedule, table: &[(u64, f64)]) {
         for (epoch, factor) in table {
-            assert!((s.factor(*epoch) - factor).abs() < 1e-12, "{} compat {} epoch {epoch}: {}", s.policy, s.compat, s.factor(*epoch));
+            assert!(
+                (s.factor(*epoch) - factor).abs() < 1e-12,
+                "{} compat {} epoch {epoch}: {}",
+                s.policy,
+                s.compat,
+                s.factor(*epoch)
+            );
         }
     }
 
     #[test]
     fn compat_is_the_reference_table() {
-        hold(schedule(LrPolicy::Linear, true), &[(1, 1.0), (99, 1.0), (100, 100.0 / 101.0), (150, 50.0 / 101.0), (199, 1.0 / 101.0), (200, 0.0)]);
-        hold(schedule(LrPolicy::Step, true), &[(1, 1.0), (49, 1.0), (50, 0.1), (99, 0.1), (100, 0.01)]);
+        hold(
+            schedule(LrPolicy::Linear, true),
+            &[
+                (1, 1.0),
+                (99, 1.0),
+                (100, 100.0 / 101.0),
+                (150, 50.0 / 101.0),
+                (199, 1.0 / 101.0),
+                (200, 0.0),
+            ],
+        );
+        hold(
+            schedule(LrPolicy::Step, true),
+            &[(1, 1.0), (49, 1.0), (50, 0.1), (99, 0.1), (100, 0.01)],
+        );
         hold(schedule(LrPolicy::Cosine, true), &[(50, 0.5), (100, 0.0), (150, 0.5), (200, 1.0)]);
-        hold(schedule(LrPolicy::Plateau, true), &[(1, 1.0), (6, 1.0), (7, 0.2), (12, 0.2), (13, 0.04)]);
+        hold(
+            schedule(LrPolicy::Plateau, true),
+            &[(1, 1.0), (6, 1.0), (7, 0.2), (12, 0.2), (13, 0.04)],
+        );
     }
 
     #[test]
     fn corrected_tables_decay_where_they_say_and_never_reach_zero() {
-        hold(schedule(LrPolicy::Linear, false), &[(1, 1.0), (100, 1.0), (101, 100.0 / 101.0), (200, 1.0 / 101.0)]);
-        hold(schedule(LrPolicy::Step, false), &[(1, 1.0), (50, 1.0), (51, 0.1), (100, 0.1), (101, 0.01)]);
+        hold(
+            schedule(LrPolicy::Linear, false),
+            &[(1, 1.0), (100, 1.0), (101, 100.0 / 101.0), (200, 1.0 / 101.0)],
+        );
+        hold(
+            schedule(LrPolicy::Step, false),
+            &[(1, 1.0), (50, 1.0), (51, 0.1), (100, 0.1), (101, 0.01)],
+        );
         hold(schedule(LrPolicy::Cosine, false), &[(1, 1.0), (101, 0.5)]);
         hold(schedule(LrPolicy::Constant, false), &[(1, 1.0), (200, 1.0)]);
         let cosine = schedule(LrPolicy::Cosine, false);
-        assert!((1..200).all(|e| cosine.factor(e + 1) < cosine.factor(e)) && cosine.factor(200) > 0.0);
+        assert!(
+            (1..200).all(|e| cosine.factor(e + 1) < cosine.factor(e)) && cosine.factor(200) > 0.0
+        );
     }
 
     #[test]
@@ -227,7 +282,8 @@ mod tests {
         s.saw_step(3.0);
         s.end_epoch(None);
         assert_eq!((s.state.best, s.state.steps), (Some(4.0), 0));
-        // Validation is another scale: the count begins anew. Less than a hundredth better is no better.
+        // Validation is another scale: the count begins anew. Less than a hundredth better is no
+        // better.
         s.end_epoch(Some(4.5));
         assert_eq!((s.state.best, s.state.bad_epochs), (Some(4.5), 0));
         (0..5).for_each(|_| s.end_epoch(Some(4.47)));

@@ -1,9 +1,11 @@
-//! A generator run layer by layer, each layer in strips of rows, so that a picture of any size passes a device of any size.
+//! A generator run layer by layer, each layer in strips of rows, so that a picture of any size
+//! passes a device of any size.
 //!
-//! What a convolution makes lies on the host, before its norm. A layer's strips take the rows that they need of what is around them (a kernel's
-//! reach, no more), and a norm's statistics are those of the whole picture, gathered in f64: the result is that of the whole picture at once, up
-//! to rounding, and no seam can show. As the statistics pass through here, they can also be kept from one picture to the next: film does not
-//! flicker then.
+//! What a convolution makes lies on the host, before its norm. A layer's strips take the rows that
+//! they need of what is around them (a kernel's reach, no more), and a norm's statistics are those
+//! of the whole picture, gathered in f64: the result is that of the whole picture at once, up to
+//! rounding, and no seam can show. As the statistics pass through here, they can also be kept from
+//! one picture to the next: film does not flicker then.
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -37,7 +39,12 @@ struct Map {
 
 impl Map {
     fn new(height: u32, width: u32, channels: Channels) -> Map {
-        Map { height, width, channels, data: vec![0.0; height as usize * width as usize * channels.physical() as usize] }
+        Map {
+            height,
+            width,
+            channels,
+            data: vec![0.0; height as usize * width as usize * channels.physical() as usize],
+        }
     }
 
     fn rows(&self, rows: Range<u32>) -> Range<usize> {
@@ -69,16 +76,23 @@ impl Moments {
     /// As the kernel that applies a norm takes them: means, then `1 / sqrt(var + eps)`.
     fn rows(&self) -> Vec<f32> {
         let eps = f64::from(BatchNorm::default().eps);
-        self.mean.iter().map(|m| *m as f32).chain(self.var.iter().map(|v| (1.0 / (v + eps).sqrt()) as f32)).collect()
+        self.mean
+            .iter()
+            .map(|m| *m as f32)
+            .chain(self.var.iter().map(|v| (1.0 / (v + eps).sqrt()) as f32))
+            .collect()
     }
 
     fn blend(&self, before: &Moments, keep: f64) -> Moments {
-        let mix = |new: &[f64], old: &[f64]| new.iter().zip(old).map(|(n, o)| keep * o + (1.0 - keep) * n).collect();
+        let mix = |new: &[f64], old: &[f64]| {
+            new.iter().zip(old).map(|(n, o)| keep * o + (1.0 - keep) * n).collect()
+        };
         Moments { mean: mix(&self.mean, &before.mean), var: mix(&self.var, &before.var) }
     }
 }
 
-/// A strip: `rows` rows of the input from `start` on make the output's rows `makes`; the first of them is row `skip` of what comes out.
+/// A strip: `rows` rows of the input from `start` on make the output's rows `makes`; the first of
+/// them is row `skip` of what comes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Window {
     start: u32,
@@ -92,7 +106,11 @@ fn windows((conv, transposed): (Conv, bool), height: u32, rows: u32) -> Option<(
     let (s, k, p) = (i64::from(conv.stride), i64::from(conv.kernel), i64::from(conv.pad));
     // Input rows that an output row is made of, those outside the picture left out.
     let needs = |o: i64| {
-        let (first, last) = if transposed { (-(k - 1 - o - p).div_euclid(s), (o + p).div_euclid(s)) } else { (o * s - p, o * s - p + k - 1) };
+        let (first, last) = if transposed {
+            (-(k - 1 - o - p).div_euclid(s), (o + p).div_euclid(s))
+        } else {
+            (o * s - p, o * s - p + k - 1)
+        };
         (first.max(0), last.min(i64::from(height) - 1))
     };
     let (total, span) = (i64::from(out(height)?), i64::from(out(rows)?));
@@ -102,9 +120,15 @@ fn windows((conv, transposed): (Conv, bool), height: u32, rows: u32) -> Option<(
     while next < total {
         let start = align(needs(next).0.min(i64::from(height - rows)));
         let origin = if transposed { start * s } else { start / s };
-        let whole = |o: &i64| needs(*o).0 >= start && needs(*o).1 < start + i64::from(rows) && *o < origin + span;
+        let whole = |o: &i64| {
+            needs(*o).0 >= start && needs(*o).1 < start + i64::from(rows) && *o < origin + span
+        };
         let end = (next..total).take_while(whole).last()? + 1;
-        made.push(Window { start: start as u32, makes: next as u32..end as u32, skip: (next - origin) as u32 });
+        made.push(Window {
+            start: start as u32,
+            makes: next as u32..end as u32,
+            skip: (next - origin) as u32,
+        });
         next = end;
     }
     Some((made, total as u32))
@@ -113,7 +137,8 @@ fn windows((conv, transposed): (Conv, bool), height: u32, rows: u32) -> Option<(
 /// Rows of a layer's strips, for strips of `rows` rows of the picture.
 fn strip(conv: Conv, height: u32, picture: u32, rows: u32) -> u32 {
     let scaled = (u64::from(rows) * u64::from(height)).div_ceil(u64::from(picture)) as u32;
-    // What is left over must be a multiple of the stride, so that the last strip ends with the picture.
+    // What is left over must be a multiple of the stride, so that the last strip ends with the
+    // picture.
     let wanted = scaled.max(conv.kernel + 2 * conv.stride).min(height);
     height - (height - wanted) / conv.stride * conv.stride
 }
@@ -138,21 +163,46 @@ pub struct Strips<'a> {
 }
 
 impl<'a> Strips<'a> {
-    /// A generator in strips of `rows` rows of the picture (deeper layers: of as many of theirs), on the weights in `store`.
+    /// A generator in strips of `rows` rows of the picture (deeper layers: of as many of theirs),
+    /// on the weights in `store`.
     ///
     /// # Errors
-    /// [`Error::Usage`] if `mode` has dropout: its masks belong to whole pictures; or the net has resize convolutions.
-    pub fn new(gpu: &'a Gpu, store: &'a Store, unet: &'a Unet, mode: Mode, rows: u32, options: PlanOptions) -> Result<Strips<'a>> {
+    /// [`Error::Usage`] if `mode` has dropout: its masks belong to whole pictures; or the net has
+    /// resize convolutions.
+    pub fn new(
+        gpu: &'a Gpu,
+        store: &'a Store,
+        unet: &'a Unet,
+        mode: Mode,
+        rows: u32,
+        options: PlanOptions,
+    ) -> Result<Strips<'a>> {
         if mode.dropout && unet.config().dropout {
-            return Err(Error::Usage("dropout makes one mask for a whole picture; use --dropout off with tiles and sequences".into()));
+            return Err(Error::Usage(
+                "dropout makes one mask for a whole picture; use --dropout \
+                                     off with tiles and sequences"
+                    .into(),
+            ));
         }
         if unet.config().upsample != Upsample::Transpose {
-            return Err(Error::Usage("strips are of nets with transposed convolutions; translate this one whole, without --tile and --sequence".into()));
+            return Err(Error::Usage(
+                "strips are of nets with transposed convolutions; translate \
+                                     this one whole, without --tile and --sequence"
+                    .into(),
+            ));
         }
-        Ok(Strips { gpu, store, unet, mode, rows: rows.max(1), options: PlanOptions { memory_limit: None, ..options } })
+        Ok(Strips {
+            gpu,
+            store,
+            unet,
+            mode,
+            rows: rows.max(1),
+            options: PlanOptions { memory_limit: None, ..options },
+        })
     }
 
-    /// As many rows as `limit` bytes of device memory and the sizes of bindings allow, for pictures of this size.
+    /// As many rows as `limit` bytes of device memory and the sizes of bindings allow, for pictures
+    /// of this size.
     ///
     /// # Errors
     /// [`Error::Usage`] if the smallest strips need more, or the picture does not pass the net.
@@ -161,11 +211,17 @@ impl<'a> Strips<'a> {
         loop {
             match (strips.memory(size), limit) {
                 (Ok(needed), Some(limit)) if needed > limit && strips.rows == 1 => {
-                    let message = format!("a picture of {}x{} needs {needed} bytes in the smallest strips, --memory_limit allows {limit}", size.0, size.1);
+                    let message = format!(
+                        "a picture of {}x{} needs {needed} bytes in the smallest strips, \
+                         --memory_limit allows {limit}",
+                        size.0, size.1
+                    );
                     return Err(Error::Usage(message));
                 }
                 (Ok(needed), limit) if limit.is_none_or(|l| needed <= l) => return Ok(strips),
-                (Err(e), _) if strips.rows == 1 || !matches!(e, Error::Limit { .. }) => return Err(e),
+                (Err(e), _) if strips.rows == 1 || !matches!(e, Error::Limit { .. }) => {
+                    return Err(e);
+                }
                 _ => strips.rows = strips.rows.div_ceil(2),
             }
         }
@@ -176,43 +232,78 @@ impl<'a> Strips<'a> {
         self.rows
     }
 
-    /// Device memory that pictures of this size take, in bytes: all weights, and the largest layer's strip with what is read back of it.
+    /// Device memory that pictures of this size take, in bytes: all weights, and the largest
+    /// layer's strip with what is read back of it.
     ///
     /// # Errors
-    /// [`Error::Limit`] if a strip is too large to be bound, [`Error::Usage`] for sizes that do not pass the net.
+    /// [`Error::Limit`] if a strip is too large to be bound, [`Error::Usage`] for sizes that do not
+    /// pass the net.
     pub fn memory(&self, (width, height): (u32, u32)) -> Result<u64> {
         self.unet.config().check_size(width, height)?;
         let layers = self.unet.layers();
         let mut sizes: Vec<(u32, u32, Channels)> = Vec::new();
         let mut largest = 0;
         for layer in &layers {
-            let sources: Vec<_> = layer.inputs.iter().map(|i| i.map_or((height, width, self.unet.config().input_nc.into()), |at| sizes[at])).collect();
+            let sources: Vec<_> = layer
+                .inputs
+                .iter()
+                .map(|i| {
+                    i.map_or((height, width, self.unet.config().input_nc.into()), |at| sizes[at])
+                })
+                .collect();
             let rows = strip(layer.conv.geometry().0, sources[0].0, height, self.rows);
-            let recorded = self.record(layer, &layers, &sources, rows, sizes.len() + 1 == layers.len())?;
+            let recorded =
+                self.record(layer, &layers, &sources, rows, sizes.len() + 1 == layers.len())?;
             let made = recorded.tape.shape(recorded.output);
-            let memory = *Plan::new(&recorded.tape, self.store, &[recorded.output], self.gpu.family(), self.options.clone())?.memory();
-            largest = largest.max(memory.activations + memory.inputs + memory.uniforms + made.bytes());
+            let memory = *Plan::new(
+                &recorded.tape,
+                self.store,
+                &[recorded.output],
+                self.gpu.family(),
+                self.options.clone(),
+            )?
+            .memory();
+            largest =
+                largest.max(memory.activations + memory.inputs + memory.uniforms + made.bytes());
             let (_, out) = self.windows(layer, sources[0].0, rows)?;
             sizes.push((out, made.w, made.c));
         }
-        Ok(largest + self.unet.weights().params().map(|p| p.layout.shape().bytes().next_multiple_of(256)).sum::<u64>())
+        Ok(largest
+            + self
+                .unet
+                .weights()
+                .params()
+                .map(|p| p.layout.shape().bytes().next_multiple_of(256))
+                .sum::<u64>())
     }
 
     fn windows(&self, layer: &UnetLayer<'_>, height: u32, rows: u32) -> Result<(Vec<Window>, u32)> {
-        let cannot = || Error::Internal(format!("{}: no strips of {rows} rows out of {height}", layer.label));
+        let cannot = || {
+            Error::Internal(format!("{}: no strips of {rows} rows out of {height}", layer.label))
+        };
         windows(layer.conv.geometry(), height, rows).ok_or_else(cannot)
     }
 
-    /// A layer for strips of `rows` rows: norms of its inputs with given statistics, then what the layer does up to its convolution.
-    fn record(&self, layer: &UnetLayer<'_>, all: &[UnetLayer<'_>], sources: &[(u32, u32, Channels)], rows: u32, last: bool) -> Result<Recorded> {
+    /// A layer for strips of `rows` rows: norms of its inputs with given statistics, then what the
+    /// layer does up to its convolution.
+    fn record(
+        &self,
+        layer: &UnetLayer<'_>,
+        all: &[UnetLayer<'_>],
+        sources: &[(u32, u32, Channels)],
+        rows: u32,
+        last: bool,
+    ) -> Result<Recorded> {
         let mut tape = Tape::new();
         tape.scope(layer.label.as_str());
         let (mut inputs, mut stats, mut normed) = (Vec::new(), Vec::new(), Vec::new());
         for (from, &(_, width, channels)) in layer.inputs.iter().zip(sources) {
             let x = tape.input("strip", Shape::new(1, rows, width, channels));
             let norm = from.map_or(&NormParams::None, |at| all[at].norm);
-            let given = norm.is_some().then(|| tape.input("statistics", Shape::new(2, 1, 1, channels)));
-            normed.push(given.map_or(x, |given| norm.record_given(&mut tape, self.store, x, given)));
+            let given =
+                norm.is_some().then(|| tape.input("statistics", Shape::new(2, 1, 1, channels)));
+            normed
+                .push(given.map_or(x, |given| norm.record_given(&mut tape, self.store, x, given)));
             inputs.push(x);
             stats.push(given);
         }
@@ -233,7 +324,10 @@ impl<'a> Strips<'a> {
             all.push(match layer.norm.running() {
                 None => None,
                 Some([mean, var]) => {
-                    let values = [self.store.read(self.gpu, mean.value, &mean.layout).await?, self.store.read(self.gpu, var.value, &var.layout).await?];
+                    let values = [
+                        self.store.read(self.gpu, mean.value, &mean.layout).await?,
+                        self.store.read(self.gpu, var.value, &var.layout).await?,
+                    ];
                     let [mean, var] = values.map(|v| v.into_iter().map(f64::from).collect());
                     Some(Moments { mean, var })
                 }
@@ -242,19 +336,32 @@ impl<'a> Strips<'a> {
         Ok(Statistics(all))
     }
 
-    /// Runs a picture: `[h, w, input_nc]` in [-1, 1] to `[h, w, output_nc]` in [-1, 1], and the statistics that were used.
+    /// Runs a picture: `[h, w, input_nc]` in [-1, 1] to `[h, w, output_nc]` in [-1, 1], and the
+    /// statistics that were used.
     ///
-    /// `before` are statistics and their share: 1 uses them alone, 0.9 mixes a tenth of the picture's own into them.
+    /// `before` are statistics and their share: 1 uses them alone, 0.9 mixes a tenth of the
+    /// picture's own into them.
     ///
     /// # Errors
-    /// [`Error::Usage`] for sizes that do not pass the net or the wrong number of values, and what the device reports.
-    pub async fn run(&self, picture: &[f32], (width, height): (u32, u32), before: Option<(&Statistics, f64)>) -> Result<(Vec<f32>, Statistics)> {
+    /// [`Error::Usage`] for sizes that do not pass the net or the wrong number of values, and what
+    /// the device reports.
+    pub async fn run(
+        &self,
+        picture: &[f32],
+        (width, height): (u32, u32),
+        before: Option<(&Statistics, f64)>,
+    ) -> Result<(Vec<f32>, Statistics)> {
         let config = self.unet.config();
         config.check_size(width, height)?;
         if picture.len() != width as usize * height as usize * config.input_nc as usize {
-            return Err(Error::Usage(format!("{} values for a picture of {width}x{height}x{}", picture.len(), config.input_nc)));
+            return Err(Error::Usage(format!(
+                "{} values for a picture of {width}x{height}x{}",
+                picture.len(),
+                config.input_nc
+            )));
         }
-        let running = if self.mode.norm == NormMode::Running { Some(self.running().await?) } else { None };
+        let running =
+            if self.mode.norm == NormMode::Running { Some(self.running().await?) } else { None };
         let before = running.as_ref().map(|r| (r, 1.0)).or(before);
         let mut first = Map::new(height, width, config.input_nc.into());
         let (logical, physical) = (config.input_nc as usize, first.channels.physical() as usize);
@@ -275,9 +382,14 @@ impl<'a> Strips<'a> {
                 }
             }
         }
-        let last = maps.pop().flatten().ok_or_else(|| Error::Internal("a U-Net without layers".into()))?;
+        let last =
+            maps.pop().flatten().ok_or_else(|| Error::Internal("a U-Net without layers".into()))?;
         let places: Vec<usize> = last.channels.places().map(|p| p as usize).collect();
-        let values = last.data.chunks_exact(last.channels.physical() as usize).flat_map(|pixel| places.iter().map(|&p| pixel[p])).collect();
+        let values = last
+            .data
+            .chunks_exact(last.channels.physical() as usize)
+            .flat_map(|pixel| places.iter().map(|&p| pixel[p]))
+            .collect();
         Ok((values, Statistics(used)))
     }
 
@@ -292,12 +404,19 @@ impl<'a> Strips<'a> {
         height: u32,
     ) -> Result<Map> {
         let lost = || Error::Internal(format!("{}: an input is gone", layer.label));
-        let sources = layer.inputs.iter().map(|from| from.map_or(Some(picture), |at| maps[at].as_ref()).ok_or_else(lost)).collect::<Result<Vec<_>>>()?;
+        let sources = layer
+            .inputs
+            .iter()
+            .map(|from| from.map_or(Some(picture), |at| maps[at].as_ref()).ok_or_else(lost))
+            .collect::<Result<Vec<_>>>()?;
         let sizes: Vec<_> = sources.iter().map(|m| (m.height, m.width, m.channels)).collect();
         let rows = strip(layer.conv.geometry().0, sources[0].height, height, self.rows);
-        let Recorded { tape, inputs, stats, output } = self.record(layer, layers, &sizes, rows, at + 1 == layers.len())?;
+        let Recorded { tape, inputs, stats, output } =
+            self.record(layer, layers, &sizes, rows, at + 1 == layers.len())?;
         let (windows, out) = self.windows(layer, sources[0].height, rows)?;
-        let program = Plan::new(&tape, self.store, &[output], self.gpu.family(), self.options.clone())?.prepare(self.gpu, self.store)?;
+        let program =
+            Plan::new(&tape, self.store, &[output], self.gpu.family(), self.options.clone())?
+                .prepare(self.gpu, self.store)?;
         for (tensor, from) in stats.iter().zip(&layer.inputs) {
             if let (Some(tensor), Some(moments)) = (tensor, from.and_then(|at| used[at].as_ref())) {
                 program.write(*tensor, &moments.rows())?;
@@ -307,7 +426,10 @@ impl<'a> Strips<'a> {
         let mut made = Map::new(out, shape.w, shape.c);
         for window in windows {
             for (tensor, map) in inputs.iter().zip(&sources) {
-                program.write_bytes(*tensor, bytemuck::cast_slice(&map.data[map.rows(window.start..window.start + rows)]))?;
+                program.write_bytes(
+                    *tensor,
+                    bytemuck::cast_slice(&map.data[map.rows(window.start..window.start + rows)]),
+                )?;
             }
             program.step(&StepValues::default())?;
             let bytes = program.read_bytes(output).await?;
@@ -335,30 +457,50 @@ mod tests {
 
     #[test]
     fn strips_make_every_row_once_from_all_that_it_needs() {
-        let layers = [(Conv::new(4, 2, 1), false), (Conv::new(4, 2, 1), true), (Conv::new(3, 1, 1), false), (Conv::new(3, 2, 1).with_output_pad(1), true)];
+        let layers = [
+            (Conv::new(4, 2, 1), false),
+            (Conv::new(4, 2, 1), true),
+            (Conv::new(3, 1, 1), false),
+            (Conv::new(3, 2, 1).with_output_pad(1), true),
+        ];
         for (conv, transposed) in layers {
             for height in [2, 4, 6, 8, 10, 16, 30, 64, 100] {
                 for wanted in [1, 8, 12, 31, 64, 200] {
                     let rows = strip(conv, height, height, wanted);
                     let (windows, out) = windows((conv, transposed), height, rows).unwrap();
-                    assert_eq!(Some(out), if transposed { conv.transposed_out(height) } else { conv.out(height) });
+                    assert_eq!(
+                        Some(out),
+                        if transposed { conv.transposed_out(height) } else { conv.out(height) }
+                    );
                     let mut next = 0;
                     for w in &windows {
-                        assert!(w.makes.start == next && w.makes.end > next && w.start + rows <= height);
+                        assert!(
+                            w.makes.start == next && w.makes.end > next && w.start + rows <= height
+                        );
                         next = w.makes.end;
-                        // By brute force: every tap of every row lies in the strip or outside the picture.
+                        // By brute force: every tap of every row lies in the strip or outside the
+                        // picture.
                         for (o, local) in w.makes.clone().zip(w.skip..) {
                             for tap in 0..conv.kernel as i64 {
                                 let (s, p) = (i64::from(conv.stride), i64::from(conv.pad));
                                 let row = |o: u32| {
                                     let o = i64::from(o);
-                                    if transposed { ((o + p - tap) % s == 0).then_some((o + p - tap) / s) } else { Some(o * s - p + tap) }
+                                    if transposed {
+                                        ((o + p - tap) % s == 0).then_some((o + p - tap) / s)
+                                    } else {
+                                        Some(o * s - p + tap)
+                                    }
                                 };
                                 let (whole, part) = (row(o), row(local));
                                 let inside = |i: i64, n: u32| (0..i64::from(n)).contains(&i);
                                 let wanted = whole.filter(|i| inside(*i, height));
-                                let found = part.filter(|i| inside(*i, rows)).map(|i| i + i64::from(w.start));
-                                assert_eq!(found, wanted, "{conv} {transposed} {height} {rows} {w:?} row {o} tap {tap}");
+                                let found = part
+                                    .filter(|i| inside(*i, rows))
+                                    .map(|i| i + i64::from(w.start));
+                                assert_eq!(
+                                    found, wanted,
+                                    "{conv} {transposed} {height} {rows} {w:?} row {o} tap {tap}"
+                                );
                             }
                         }
                     }
@@ -373,7 +515,10 @@ mod tests {
         let mut map = Map::new(1, 2, 3.into());
         map.data.copy_from_slice(&[1.0, 2.0, 3.0, 0.0, 3.0, 2.0, 7.0, 0.0]);
         let moments = map.moments();
-        assert_eq!((moments.mean.as_slice(), moments.var.as_slice()), (&[2.0, 2.0, 5.0][..], &[1.0, 0.0, 4.0][..]));
+        assert_eq!(
+            (moments.mean.as_slice(), moments.var.as_slice()),
+            (&[2.0, 2.0, 5.0][..], &[1.0, 0.0, 4.0][..])
+        );
         let zero = Moments { mean: vec![0.0; 3], var: vec![0.0; 3] };
         assert_eq!(moments.blend(&zero, 0.75).mean, [0.5, 0.5, 1.25]);
     }

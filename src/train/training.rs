@@ -16,8 +16,9 @@ use crate::tape::Tape;
 pub struct Losses {
     /// The step, from 1.
     pub step: u64,
-    /// By name, weighted: `G_GAN G_L1 D_real D_fake` of pix2pix, and `G_TV`, `D_GP` where there are such terms;
-    /// `D_A G_A cycle_A idt_A D_B G_B cycle_B idt_B` of CycleGAN, without `idt_*` where there are no identity terms.
+    /// By name, weighted: `G_GAN G_L1 D_real D_fake` of pix2pix, and `G_TV`, `D_GP` where there are
+    /// such terms; `D_A G_A cycle_A idt_A D_B G_B cycle_B idt_B` of CycleGAN, without `idt_*` where
+    /// there are no identity terms.
     pub named: Vec<(&'static str, f32)>,
 }
 
@@ -58,11 +59,12 @@ impl<M: Model> Training<M> {
         Plan::new(&recorded.tape, &recorded.store, &recorded.kept(), family, options)
     }
 
-    /// Builds the networks, plans the step, makes everything on the device and draws the initial weights.
+    /// Builds the networks, plans the step, makes everything on the device and draws the initial
+    /// weights.
     ///
     /// # Errors
-    /// [`Error::Usage`] or [`Error::Shape`] for sizes that do not pass, [`Error::MemoryLimit`] before anything is allocated, and
-    /// what the device reports.
+    /// [`Error::Usage`] or [`Error::Shape`] for sizes that do not pass, [`Error::MemoryLimit`]
+    /// before anything is allocated, and what the device reports.
     pub fn new(gpu: &Gpu, model: M, options: PlanOptions) -> Result<Training<M>> {
         Self::make(model, gpu, options, |plan, store| plan.prepare(gpu, store))
     }
@@ -71,11 +73,21 @@ impl<M: Model> Training<M> {
     ///
     /// # Errors
     /// As [`Training::new`].
-    pub fn with_progress(gpu: &Gpu, model: M, options: PlanOptions, progress: Progress<'_>) -> Result<Training<M>> {
+    pub fn with_progress(
+        gpu: &Gpu,
+        model: M,
+        options: PlanOptions,
+        progress: Progress<'_>,
+    ) -> Result<Training<M>> {
         Self::make(model, gpu, options, |plan, store| plan.prepare_with(gpu, store, progress))
     }
 
-    fn make(model: M, gpu: &Gpu, options: PlanOptions, prepare: impl FnOnce(Plan, &Store) -> Result<Program>) -> Result<Training<M>> {
+    fn make(
+        model: M,
+        gpu: &Gpu,
+        options: PlanOptions,
+        prepare: impl FnOnce(Plan, &Store) -> Result<Program>,
+    ) -> Result<Training<M>> {
         let recorded = model.record()?;
         let kept = recorded.kept();
         let plan = Plan::new(&recorded.tape, &recorded.store, &kept, gpu.family(), options)?;
@@ -83,7 +95,19 @@ impl<M: Model> Training<M> {
         let program = prepare(plan, &store)?;
         let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT)?;
         let (common, losses) = (model.common(), losses.into_iter().map(|(name, _)| name).collect());
-        let trainer = Training { model, common, store, networks, pools, program, pictures, losses, scalars, steps: 0, pictures_seen: 0 };
+        let trainer = Training {
+            model,
+            common,
+            store,
+            networks,
+            pools,
+            program,
+            pictures,
+            losses,
+            scalars,
+            steps: 0,
+            pictures_seen: 0,
+        };
         trainer.init()?;
         trainer.restart_average()?;
         Ok(trainer)
@@ -95,7 +119,9 @@ impl<M: Model> Training<M> {
         // A stream a parameter, and so many for each network.
         let streams = || self.networks().into_iter().zip((0u32..).map(|net| net << 16));
         let mut tape = Tape::new();
-        streams().for_each(|((_, weights, _), first)| weights.record_init(&mut tape, &self.store, init_type, init_gain, first));
+        streams().for_each(|((_, weights, _), first)| {
+            weights.record_init(&mut tape, &self.store, init_type, init_gain, first)
+        });
         let plan = Plan::new(&tape, &self.store, &[], gpu.family(), PlanOptions::default())?;
         plan.prepare(gpu, &self.store)?.step(&StepValues { seed, ..StepValues::default() })?;
         if init_type == InitType::Orthogonal {
@@ -108,23 +134,36 @@ impl<M: Model> Training<M> {
         Ok(())
     }
 
-    /// Makes moving averages, if there are any, equal to their networks: to be called when weights were put in from outside.
+    /// Makes moving averages, if there are any, equal to their networks: to be called when weights
+    /// were put in from outside.
     ///
     /// # Errors
     /// What the device reports.
     pub fn restart_average(&self) -> Result<()> {
-        let averages: Vec<_> = self.networks.iter().filter_map(|average| Some((self.network(average.average_of?)?, average))).collect();
+        let averages: Vec<_> = self
+            .networks
+            .iter()
+            .filter_map(|average| Some((self.network(average.average_of?)?, average)))
+            .collect();
         if averages.is_empty() {
             return Ok(());
         }
         let mut tape = Tape::new();
         tape.scope("average");
-        for (from, to) in averages.iter().flat_map(|(from, to)| from.weights().params().zip(to.weights().params())) {
-            let (from, to) = (tape.stored(&self.store, from.value, &from.name), tape.stored(&self.store, to.value, &to.name));
+        for (from, to) in averages
+            .iter()
+            .flat_map(|(from, to)| from.weights().params().zip(to.weights().params()))
+        {
+            let (from, to) = (
+                tape.stored(&self.store, from.value, &from.name),
+                tape.stored(&self.store, to.value, &to.name),
+            );
             tape.push_into(crate::ops::Copy, &[from], &[to], &[]);
         }
         let gpu = self.program.gpu();
-        Plan::new(&tape, &self.store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &self.store)?.step(&StepValues::default())
+        Plan::new(&tape, &self.store, &[], gpu.family(), PlanOptions::default())?
+            .prepare(gpu, &self.store)?
+            .step(&StepValues::default())
     }
 
     /// What decides the step.
@@ -153,7 +192,11 @@ impl<M: Model> Training<M> {
 
     /// The generators that are trained.
     pub fn generators(&self) -> Vec<&Generator> {
-        self.networks.iter().filter(|n| n.average_of.is_none()).filter_map(Network::as_generator).collect()
+        self.networks
+            .iter()
+            .filter(|n| n.average_of.is_none())
+            .filter_map(Network::as_generator)
+            .collect()
     }
 
     /// The generators to show and to judge: moving averages where there are some.
@@ -163,7 +206,8 @@ impl<M: Model> Training<M> {
         trained.filter_map(|n| average(n.name).unwrap_or(n).as_generator()).collect()
     }
 
-    /// Parameters of the networks that are trained, with their public names (`G`, `D_A`), and batches that their norms see a step.
+    /// Parameters of the networks that are trained, with their public names (`G`, `D_A`), and
+    /// batches that their norms see a step.
     pub fn networks(&self) -> Vec<(&'static str, &Weights, u64)> {
         let trained = self.networks.iter().filter(|n| n.average_of.is_none());
         trained.map(|n| (n.name, n.weights(), n.passes)).collect()
@@ -174,7 +218,8 @@ impl<M: Model> Training<M> {
         self.networks.iter().map(|n| (n.name, n.weights(), n.passes)).collect()
     }
 
-    /// Pools of pictures made earlier. Their pages are the only state of a training beside weights, moments and the number of steps.
+    /// Pools of pictures made earlier. Their pages are the only state of a training beside weights,
+    /// moments and the number of steps.
     pub fn pools(&self) -> &[Pool] {
         &self.pools
     }
@@ -189,7 +234,8 @@ impl<M: Model> Training<M> {
         self.pictures_seen
     }
 
-    /// Says how many steps the weights, moments and pools have seen, of as many pictures each as now: after loading a checkpoint.
+    /// Says how many steps the weights, moments and pools have seen, of as many pictures each as
+    /// now: after loading a checkpoint.
     pub fn set_steps(&mut self, steps: u64) {
         self.set_progress(steps, steps * u64::from(self.common.pictures));
     }
@@ -202,22 +248,31 @@ impl<M: Model> Training<M> {
     /// The values of a coming step at learning rate `lr`, or one for generators and discriminators.
     pub fn values(&self, step: u64, lr: impl Into<Rates>) -> StepValues {
         let lr = lr.into();
-        let rate = |lr| Rate { lr, beta1: self.common.beta1, beta2: 0.999, eps: 1e-8, t: step as u32 };
+        let rate =
+            |lr| Rate { lr, beta1: self.common.beta1, beta2: 0.999, eps: 1e-8, t: step as u32 };
         let mut rates = [rate(lr.g); GROUPS];
         rates[GROUP_D] = rate(lr.d);
         StepValues { step: step as u32, seed: crate::rng::fold_seed(self.common.seed), rates }
     }
 
-    /// Writes the pictures of the coming step, NHWC, batch after batch, in the configured format, and what else the step reads.
+    /// Writes the pictures of the coming step, NHWC, batch after batch, in the configured format,
+    /// and what else the step reads.
     ///
     /// # Errors
     /// [`Error::Usage`] for another number of values, or of the other format.
-    pub fn set_pictures<'a>(&self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>) -> Result<()> {
+    pub fn set_pictures<'a>(
+        &self,
+        input: impl Into<Values<'a>>,
+        target: impl Into<Values<'a>>,
+    ) -> Result<()> {
         let (sides, batches) = ([input.into(), target.into()], self.pictures.len());
         for (at, (what, values)) in ["input", "target"].iter().zip(&sides).enumerate() {
             let wanted: usize = self.pictures.iter().map(|batch| batch[at].len()).sum();
             if values.len() != wanted {
-                return Err(Error::Usage(format!("{what}: {} values, where the pictures of a step have {wanted}", values.len())));
+                return Err(Error::Usage(format!(
+                    "{what}: {} values, where the pictures of a step have {wanted}",
+                    values.len()
+                )));
             }
         }
         for (at, batch) in self.pictures.iter().enumerate() {
@@ -227,19 +282,26 @@ impl<M: Model> Training<M> {
         }
         let seed = crate::rng::fold_seed(self.common.seed);
         for (stream, pool) in (0..).zip(&self.pools) {
-            let decisions = pool.pages.decide(seed, self.pictures_seen, self.common.pictures, stream);
+            let decisions =
+                pool.pages.decide(seed, self.pictures_seen, self.common.pictures, stream);
             self.program.write(pool.decisions, &PoolDecision::values(&decisions))?;
         }
         Ok(())
     }
 
-    /// Runs a training step, one update of each network, on pictures (NHWC) at learning rate `lr`, or one for generators and discriminators.
-    /// `input` and `target` are pairs where the model takes pairs, and pictures of A and of B where it does not. Does not wait for the step:
+    /// Runs a training step, one update of each network, on pictures (NHWC) at learning rate `lr`,
+    /// or one for generators and discriminators. `input` and `target` are pairs where the model
+    /// takes pairs, and pictures of A and of B where it does not. Does not wait for the step:
     /// returns the losses of earlier steps that have arrived.
     ///
     /// # Errors
     /// [`Error::Usage`] for the wrong number or format of values, and what the device reports.
-    pub fn step<'a>(&mut self, input: impl Into<Values<'a>>, target: impl Into<Values<'a>>, lr: impl Into<Rates>) -> Result<Vec<Losses>> {
+    pub fn step<'a>(
+        &mut self,
+        input: impl Into<Values<'a>>,
+        target: impl Into<Values<'a>>,
+        lr: impl Into<Rates>,
+    ) -> Result<Vec<Losses>> {
         self.set_pictures(input, target)?;
         let step = self.steps + 1;
         self.program.step(&self.values(step, lr))?;
@@ -258,7 +320,12 @@ impl<M: Model> Training<M> {
     }
 
     fn to_losses(&self, rows: Vec<(u64, Vec<f32>)>) -> Vec<Losses> {
-        rows.into_iter().map(|(step, values)| Losses { step, named: self.losses.iter().copied().zip(values).collect() }).collect()
+        rows.into_iter()
+            .map(|(step, values)| Losses {
+                step,
+                named: self.losses.iter().copied().zip(values).collect(),
+            })
+            .collect()
     }
 }
 

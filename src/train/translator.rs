@@ -34,12 +34,24 @@ impl Output {
 }
 
 impl Translator {
-    /// Plans and prepares the generator for pictures of `width` by `height`, given as bytes, on the weights in `store`.
+    /// Plans and prepares the generator for pictures of `width` by `height`, given as bytes, on the
+    /// weights in `store`.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] for sizes that do not pass the halvings, and what the device reports.
-    pub fn new(gpu: &Gpu, store: &Store, generator: &Generator, width: u32, height: u32, mode: Mode, options: PlanOptions) -> Result<Translator> {
-        let prepare = |tape: &Tape, keep: &[Tensor]| Plan::new(tape, store, keep, gpu.family(), options)?.prepare(gpu, store);
+    /// [`crate::Error::Usage`] for sizes that do not pass the halvings, and what the device
+    /// reports.
+    pub fn new(
+        gpu: &Gpu,
+        store: &Store,
+        generator: &Generator,
+        width: u32,
+        height: u32,
+        mode: Mode,
+        options: PlanOptions,
+    ) -> Result<Translator> {
+        let prepare = |tape: &Tape, keep: &[Tensor]| {
+            Plan::new(tape, store, keep, gpu.family(), options)?.prepare(gpu, store)
+        };
         Self::make(store, generator, (width, height), mode, PictureFormat::Bytes, prepare)
     }
 
@@ -57,7 +69,9 @@ impl Translator {
         options: PlanOptions,
         progress: Progress<'_>,
     ) -> Result<Translator> {
-        let prepare = |tape: &Tape, keep: &[Tensor]| Plan::new(tape, store, keep, gpu.family(), options)?.prepare_with(gpu, store, progress);
+        let prepare = |tape: &Tape, keep: &[Tensor]| {
+            Plan::new(tape, store, keep, gpu.family(), options)?.prepare_with(gpu, store, progress)
+        };
         Self::make(store, generator, size, mode, format, prepare)
     }
 
@@ -90,11 +104,22 @@ impl Translator {
         Ok(Translator { program: prepare(&tape, &output.keep())?, format, input, output, shape })
     }
 
-    fn record(store: &Store, generator: &Generator, (width, height): (u32, u32), mode: Mode, format: PictureFormat) -> Result<(Tape, Tensor, Output, Shape)> {
+    fn record(
+        store: &Store,
+        generator: &Generator,
+        (width, height): (u32, u32),
+        mode: Mode,
+        format: PictureFormat,
+    ) -> Result<(Tape, Tensor, Output, Shape)> {
         let config = generator.config();
         let mut tape = Tape::new();
         tape.scope("input");
-        let (input, x) = record_input(&mut tape, "input", Shape::new(1, height, width, config.input_nc()), format)?;
+        let (input, x) = record_input(
+            &mut tape,
+            "input",
+            Shape::new(1, height, width, config.input_nc()),
+            format,
+        )?;
         tape.scope("");
         let values = generator.record(&mut tape, store, x, mode)?;
         tape.scope("output");
@@ -113,22 +138,35 @@ impl Translator {
         &self.program
     }
 
-    /// Translates one picture: HWC in, in [`format`](Self::format), HWC bytes out. `seed` and `number` decide the dropout mask, if there is one.
+    /// Translates one picture: HWC in, in [`format`](Self::format), HWC bytes out. `seed` and
+    /// `number` decide the dropout mask, if there is one.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] for too many values or the other format, and what the device reports.
-    pub async fn run<'a>(&self, picture: impl Into<Values<'a>>, seed: u64, number: u32) -> Result<Vec<u8>> {
+    /// [`crate::Error::Usage`] for too many values or the other format, and what the device
+    /// reports.
+    pub async fn run<'a>(
+        &self,
+        picture: impl Into<Values<'a>>,
+        seed: u64,
+        number: u32,
+    ) -> Result<Vec<u8>> {
         self.step(picture.into(), seed, number)?;
         let mut bytes = self.program.read_bytes(self.output.bytes).await?;
         bytes.truncate(self.shape.elements() as usize);
         Ok(bytes)
     }
 
-    /// Like [`run`](Self::run), but gives the generator's own values, -1 to 1, of which 16 bits and floats are made.
+    /// Like [`run`](Self::run), but gives the generator's own values, -1 to 1, of which 16 bits and
+    /// floats are made.
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn run_floats<'a>(&self, picture: impl Into<Values<'a>>, seed: u64, number: u32) -> Result<Vec<f32>> {
+    pub async fn run_floats<'a>(
+        &self,
+        picture: impl Into<Values<'a>>,
+        seed: u64,
+        number: u32,
+    ) -> Result<Vec<f32>> {
         self.step(picture.into(), seed, number)?;
         self.program.read(self.output.values).await
     }
@@ -137,15 +175,26 @@ impl Translator {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn run_values(&self, picture: &PictureValues, seed: u64, number: u32) -> Result<PictureValues> {
+    pub async fn run_values(
+        &self,
+        picture: &PictureValues,
+        seed: u64,
+        number: u32,
+    ) -> Result<PictureValues> {
         Ok(match self.format {
             PictureFormat::Bytes => PictureValues::Bytes(self.run(picture, seed, number).await?),
-            PictureFormat::Floats => PictureValues::Floats(self.run_floats(picture, seed, number).await?),
+            PictureFormat::Floats => {
+                PictureValues::Floats(self.run_floats(picture, seed, number).await?)
+            }
         })
     }
 
     fn step(&self, picture: Values<'_>, seed: u64, number: u32) -> Result<()> {
         self.program.write_picture(self.input, self.format, picture)?;
-        self.program.step(&StepValues { step: number, seed: crate::rng::fold_seed(seed), ..StepValues::default() })
+        self.program.step(&StepValues {
+            step: number,
+            seed: crate::rng::fold_seed(seed),
+            ..StepValues::default()
+        })
     }
 }

@@ -119,7 +119,12 @@ impl<'a> From<&'a Vec<f32>> for Values<'a> {
 }
 
 /// What the host writes, and the tensor with values from -1 to 1 made of it.
-pub(super) fn record_input(tape: &mut Tape, label: &str, shape: Shape, format: PictureFormat) -> Result<(Tensor, Tensor)> {
+pub(super) fn record_input(
+    tape: &mut Tape,
+    label: &str,
+    shape: Shape,
+    format: PictureFormat,
+) -> Result<(Tensor, Tensor)> {
     match format {
         PictureFormat::Bytes => {
             let raw = tape.picture_input(label, shape.n, shape.h, shape.w, shape.c.logical());
@@ -134,11 +139,18 @@ pub(super) fn record_input(tape: &mut Tape, label: &str, shape: Shape, format: P
 
 impl Program {
     /// Writes what [`record_input`] recorded.
-    pub(super) fn write_picture(&self, tensor: Tensor, format: PictureFormat, values: Values<'_>) -> Result<()> {
+    pub(super) fn write_picture(
+        &self,
+        tensor: Tensor,
+        format: PictureFormat,
+        values: Values<'_>,
+    ) -> Result<()> {
         match (format, values) {
             (PictureFormat::Bytes, Values::Bytes(bytes)) => self.write_bytes(tensor, bytes),
             (PictureFormat::Floats, Values::Floats(values)) => self.write(tensor, values),
-            (format, _) => Err(Error::Usage(format!("pictures go up as {format:?} here, and others were given"))),
+            (format, _) => Err(Error::Usage(format!(
+                "pictures go up as {format:?} here, and others were given"
+            ))),
         }
     }
 }

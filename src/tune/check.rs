@@ -1,4 +1,5 @@
-//! Whether a variant computes what it should: on a small problem of the same kind, against the plain one.
+//! Whether a variant computes what it should: on a small problem of the same kind, against the
+//! plain one.
 
 use super::measure::{Single, operands};
 use crate::error::Result;
@@ -9,7 +10,8 @@ use crate::shape::{Channels, Shape};
 /// Rounding error of an f32.
 const ULP: f64 = 1.0 / 16_777_216.0;
 
-/// Side of the smaller map of a cropped problem: odd, and more pixels than the largest tile has rows.
+/// Side of the smaller map of a cropped problem: odd, and more pixels than the largest tile has
+/// rows.
 const SIDE: u32 = 13;
 /// Channels summed over, and channels made: more than the largest tile has.
 const CHANNELS: u32 = 132;
@@ -25,17 +27,30 @@ pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
     let channels = CHANNELS.max(4 * split + 4);
     let cut = [small.h, small.w].map(|n| n.saturating_sub(side));
     // Small maps: a slice has to have a step of 4 pixels all the same.
-    let slices = if pass.is_weights() { (4 * split).div_ceil(small.h.min(side) * small.w.min(side)) } else { 1 };
+    let slices = if pass.is_weights() {
+        (4 * split).div_ceil(small.h.min(side) * small.w.min(side))
+    } else {
+        1
+    };
     let images = slices.max(2);
     let less = |map: Shape, step: u32| {
-        let c = if map.c == Channels::new(map.c.logical()) && map.c.logical() > channels { channels.into() } else { map.c };
+        let c = if map.c == Channels::new(map.c.logical()) && map.c.logical() > channels {
+            channels.into()
+        } else {
+            map.c
+        };
         Shape { n: map.n.min(images), h: map.h - step * cut[0], w: map.w - step * cut[1], c }
     };
-    let (x, y) = if transposed { (less(x, 1), less(y, conv.stride)) } else { (less(x, conv.stride), less(y, 1)) };
+    let (x, y) = if transposed {
+        (less(x, 1), less(y, conv.stride))
+    } else {
+        (less(x, conv.stride), less(y, 1))
+    };
     Problem { border, ..Problem::of_layer(pass, x, y, conv) }
 }
 
-/// The variant that others are held against: every product of the definition, in the simplest kernel.
+/// The variant that others are held against: every product of the definition, in the simplest
+/// kernel.
 fn plain(variant: Variant) -> Variant {
     let columns = if variant.tile == (Tile::Register { columns: 2 }) { 1 } else { 2 };
     Variant { method: Method::Direct, tile: Tile::Register { columns }, split: 1 }
@@ -50,7 +65,11 @@ pub(super) fn fault(gpu: &Gpu, problem: &Problem, variant: Variant) -> Result<Op
     // Neighbours are fused as in the nets: they are part of the kernels.
     let act = Some(Act::LeakyRelu(0.2));
     let weights = small.pass.is_weights();
-    let fused = Fused { load: [act, act.filter(|_| weights)], mask: act.filter(|_| !weights), ..Fused::default() };
+    let fused = Fused {
+        load: [act, act.filter(|_| weights)],
+        mask: act.filter(|_| !weights),
+        ..Fused::default()
+    };
     let values = operands(&[small.inputs[0], small.inputs[1], small.output]);
     let run = |variant: Variant| -> Result<Vec<f32>> {
         let mut tuning = Tuning::rule(gpu.family());
@@ -80,7 +99,12 @@ fn difference(factor: f64, terms: u64, got: &[f32], want: &[f32]) -> Option<Stri
         let (a, b) = (f64::from(*a), f64::from(*b));
         let (off, allowed) = ((a - b).abs(), scale * b.abs().max(rms));
         // Not `off > allowed`: that is false for NaN.
-        (!(off <= allowed)).then(|| format!("element {at} of {} is {a}, not {b} (off {off:.1e}, allowed {allowed:.1e})", want.len()))
+        (!(off <= allowed)).then(|| {
+            format!(
+                "element {at} of {} is {a}, not {b} (off {off:.1e}, allowed {allowed:.1e})",
+                want.len()
+            )
+        })
     })
 }
 
@@ -98,7 +122,10 @@ mod tests {
         for wrong in [3.0 + 3e-6, f32::NAN, f32::INFINITY] {
             assert!(difference(8.0, 1, &[1.0, -2.0, wrong], &want).is_some(), "{wrong}");
         }
-        assert!(difference(8.0, 1, &[1.0], &want).is_some() && difference(8.0, 1, &[0.0; 3], &[0.0; 3]).is_some());
+        assert!(
+            difference(8.0, 1, &[1.0], &want).is_some()
+                && difference(8.0, 1, &[0.0; 3], &[0.0; 3]).is_some()
+        );
         assert!(difference(8.0, 1, &want, &[1.0, f32::NAN, 3.0]).is_some());
     }
 
@@ -106,7 +133,9 @@ mod tests {
     fn a_cropped_problem_is_small_consistent_and_takes_the_same_variants() {
         for (stride, pad) in [(2, 1), (1, 1), (1, 3)] {
             let conv = Conv::new(4, stride, pad);
-            for (side, ci, co) in [(256, 3, 64), (64, 512, 512), (2, 512, 512), (4, 1024, 1), (31, 64, 130)] {
+            for (side, ci, co) in
+                [(256, 3, 64), (64, 512, 512), (2, 512, 512), (4, 1024, 1), (31, 64, 130)]
+            {
                 let Some(out) = conv.out(side) else { continue };
                 let n = if side < 8 { 64 } else { 3 };
                 let (large, small) = (Shape::new(n, side, side, ci), Shape::new(n, out, out, co));
@@ -116,7 +145,10 @@ mod tests {
                     for family in [Family::Subgroup(8), Family::Register, Family::Workgroup] {
                         for variant in Variant::candidates(&problem, family) {
                             let cropped = crop(&problem, variant.split);
-                            assert!(variant.fits(&cropped, family), "{variant} for {cropped}, from {problem}");
+                            assert!(
+                                variant.fits(&cropped, family),
+                                "{variant} for {cropped}, from {problem}"
+                            );
                             assert!(cropped.output.bytes() <= problem.output.bytes());
                             let [x, y] = cropped.layer();
                             let (a, b) = (x.h.max(y.h), x.h.min(y.h));

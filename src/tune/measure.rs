@@ -44,14 +44,22 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Measures variants of each problem for at most about `budget`, in which each has a share by its cost, and returns the fastest
-/// ones. What is not reached is left to the rule. `current` says which variant the search begins at.
+/// Measures variants of each problem for at most about `budget`, in which each has a share by its
+/// cost, and returns the fastest ones. What is not reached is left to the rule. `current` says
+/// which variant the search begins at.
 ///
 /// `progress` is told how many of how many problems are done, and the next one's name.
 ///
 /// # Errors
-/// [`Error::DeviceLost`]. A variant that does not run is none that wins, and is named in the report.
-pub fn measure(gpu: &Gpu, loads: &[Load], current: &Tuning, budget: Duration, progress: &mut dyn FnMut(usize, usize, &str)) -> Result<Report> {
+/// [`Error::DeviceLost`]. A variant that does not run is none that wins, and is named in the
+/// report.
+pub fn measure(
+    gpu: &Gpu,
+    loads: &[Load],
+    current: &Tuning,
+    budget: Duration,
+    progress: &mut dyn FnMut(usize, usize, &str),
+) -> Result<Report> {
     let started = Instant::now();
     let mut loads = loads.to_vec();
     loads.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
@@ -90,7 +98,9 @@ pub fn measure(gpu: &Gpu, loads: &[Load], current: &Tuning, budget: Duration, pr
         let found = search(first, &Variant::candidates(&load.problem, gpu.family()), time, check)?;
         // What a driver keeps of freed buffers until it is polled.
         gpu.wait("tuning")?;
-        let Some(Found { mut variant, mut seconds, first: mut rule_seconds, tried, failed }) = found else {
+        let Some(Found { mut variant, mut seconds, first: mut rule_seconds, tried, failed }) =
+            found
+        else {
             report.failed.push(format!("{}: nothing runs", load.problem));
             continue;
         };
@@ -100,17 +110,30 @@ pub fn measure(gpu: &Gpu, loads: &[Load], current: &Tuning, budget: Duration, pr
             match duel(gpu, &load.problem, [variant, first], seconds.min(rule), &values) {
                 Ok([old, gain]) => {
                     rule_seconds = Some(old);
-                    // By the rounds' ratios, which noise spares, not by two medians, which may contradict them.
-                    (variant, seconds) = if gain * GAIN > 1.0 { (variant, old / gain) } else { (first, old) };
+                    // By the rounds' ratios, which noise spares, not by two medians, which may
+                    // contradict them.
+                    (variant, seconds) =
+                        if gain * GAIN > 1.0 { (variant, old / gain) } else { (first, old) };
                 }
                 Err(e) => {
-                    report.failed.extend(survive(e)?.map(|why| format!("{}: {variant}: {why}", load.problem)));
+                    report.failed.extend(
+                        survive(e)?.map(|why| format!("{}: {variant}: {why}", load.problem)),
+                    );
                     (variant, seconds) = (first, rule);
                 }
             }
         }
-        report.failed.extend(failed.into_iter().map(|(variant, why)| format!("{}: {variant}: {why}", load.problem)));
-        report.choices.push(Choice { load: *load, variant, seconds, rule: first, rule_seconds, tried });
+        report.failed.extend(
+            failed.into_iter().map(|(variant, why)| format!("{}: {variant}: {why}", load.problem)),
+        );
+        report.choices.push(Choice {
+            load: *load,
+            variant,
+            seconds,
+            rule: first,
+            rule_seconds,
+            tried,
+        });
     }
     progress(loads.len() - report.left, loads.len(), "");
     report.seconds = started.elapsed().as_secs_f64();
@@ -137,7 +160,14 @@ const HOPELESS: f64 = 3.0;
 const WORSE: f64 = 1.25;
 
 /// Measures a variant. `None`: time is up.
-fn trial(gpu: &Gpu, problem: &Problem, variant: Variant, values: &[Vec<u8>], best: Option<f64>, until: Instant) -> Result<Option<Trial>> {
+fn trial(
+    gpu: &Gpu,
+    problem: &Problem,
+    variant: Variant,
+    values: &[Vec<u8>],
+    best: Option<f64>,
+    until: Instant,
+) -> Result<Option<Trial>> {
     let mut tuning = Tuning::rule(gpu.family());
     tuning.set(problem, variant);
     let pipelines = gpu.pipeline_count();
@@ -162,7 +192,8 @@ fn trial(gpu: &Gpu, problem: &Problem, variant: Variant, values: &[Vec<u8>], bes
     let mut samples = vec![each];
     while samples.len() < count {
         if Instant::now() >= until {
-            // The first variant has been measured somehow; another one has to be better than that beyond doubt.
+            // The first variant has been measured somehow; another one has to be better than that
+            // beyond doubt.
             match best {
                 None => break,
                 Some(_) => return Ok(None),
@@ -176,9 +207,15 @@ fn trial(gpu: &Gpu, problem: &Problem, variant: Variant, values: &[Vec<u8>], bes
     Ok(Some(Trial::Took(median(samples))))
 }
 
-/// Two variants run by turns: the second one's seconds, and how many times faster the first one is, round by round: whatever else the
-/// machine did meanwhile, it did to both.
-fn duel(gpu: &Gpu, problem: &Problem, variants: [Variant; 2], seconds: f64, values: &[Vec<u8>]) -> Result<[f64; 2]> {
+/// Two variants run by turns: the second one's seconds, and how many times faster the first one is,
+/// round by round: whatever else the machine did meanwhile, it did to both.
+fn duel(
+    gpu: &Gpu,
+    problem: &Problem,
+    variants: [Variant; 2],
+    seconds: f64,
+    values: &[Vec<u8>],
+) -> Result<[f64; 2]> {
     let make = |variant| -> Result<Single> {
         let mut tuning = Tuning::rule(gpu.family());
         tuning.set(problem, variant);
@@ -204,7 +241,9 @@ fn median(mut samples: Vec<f64>) -> f64 {
 pub(super) fn operands(shapes: &[Shape]) -> Vec<Vec<u8>> {
     const TABLE: u32 = 1 << 14;
     let bytes = |(stream, shape): (u32, &Shape)| {
-        let table: Vec<f32> = (0..TABLE).map(|i| crate::rng::random(i, stream, 0, 0)[0] as i32 as f32 / 2_147_483_648.0).collect();
+        let table: Vec<f32> = (0..TABLE)
+            .map(|i| crate::rng::random(i, stream, 0, 0)[0] as i32 as f32 / 2_147_483_648.0)
+            .collect();
         let (width, places) = (shape.c.physical() as usize, shape.c.places().collect::<Vec<_>>());
         let mut all = vec![0f32; shape.bytes() as usize / 4];
         // An odd table never falls into step with the rows.
@@ -227,16 +266,29 @@ pub(super) struct Single {
 
 impl Single {
     /// Makes it. `values` are the operands', then that of the fused mask if there is one.
-    pub fn new(gpu: &Gpu, problem: &Problem, tuning: Tuning, fused: Fused, values: &[Vec<u8>]) -> Result<Single> {
+    pub fn new(
+        gpu: &Gpu,
+        problem: &Problem,
+        tuning: Tuning,
+        fused: Fused,
+        values: &[Vec<u8>],
+    ) -> Result<Single> {
         let Problem { inputs: [a, b], output, border, .. } = *problem;
         let shapes = [a, b, output];
         let used = if fused.mask.is_some() { 3 } else { 2 };
         let mut tape = Tape::new();
-        let inputs: Vec<Tensor> = shapes[..used].iter().map(|shape| tape.input("operand", *shape)).collect();
-        let result = tape.push_one(ConvPass { fused: Fused { border, ..fused }, ..ConvPass::of(problem) }, &inputs, output);
+        let inputs: Vec<Tensor> =
+            shapes[..used].iter().map(|shape| tape.input("operand", *shape)).collect();
+        let result = tape.push_one(
+            ConvPass { fused: Fused { border, ..fused }, ..ConvPass::of(problem) },
+            &inputs,
+            output,
+        );
         let store = Store::new();
-        let options = PlanOptions { fuse: false, tuning: Some(Arc::new(tuning)), ..PlanOptions::default() };
-        let program = Plan::new(&tape, &store, &[result], gpu.family(), options)?.prepare(gpu, &store)?;
+        let options =
+            PlanOptions { fuse: false, tuning: Some(Arc::new(tuning)), ..PlanOptions::default() };
+        let program =
+            Plan::new(&tape, &store, &[result], gpu.family(), options)?.prepare(gpu, &store)?;
         for (tensor, bytes) in inputs.iter().zip(values) {
             program.write_bytes(*tensor, bytes)?;
         }
@@ -249,7 +301,8 @@ impl Single {
         let start = Instant::now();
         gpu.scoped("tuning", || {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            (0..repeats).for_each(|_| self.program.encode(&mut encoder, 0..self.program.dispatch_count()));
+            (0..repeats)
+                .for_each(|_| self.program.encode(&mut encoder, 0..self.program.dispatch_count()));
             gpu.queue().submit([encoder.finish()]);
         })?;
         gpu.wait("tuning")?;

@@ -1,8 +1,9 @@
 //! The tuner: which variant of a convolution is fastest on the device at hand, found by measuring.
 //!
-//! [`problems`] lists what a plan computes, [`measure`] tries variants of each and returns what it found, [`Identity`] says what
-//! the figures hold for. Where they are kept is the host's matter (`io::tuning` keeps them in a file). Whatever is chosen, results
-//! differ by rounding only; a choice that is kept gives the same bits again.
+//! [`problems`] lists what a plan computes, [`measure`] tries variants of each and returns what it
+//! found, [`Identity`] says what the figures hold for. Where they are kept is the host's matter
+//! (`io::tuning` keeps them in a file). Whatever is chosen, results differ by rounding only; a
+//! choice that is kept gives the same bits again.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod check;
@@ -93,7 +94,11 @@ impl Identity {
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Identity { adapter, ids, driver, family, checked, kernels } = self;
-        write!(f, "{adapter} [{ids}], {driver}, {family}{}, kernels {kernels}", if *checked { " checked" } else { "" })
+        write!(
+            f,
+            "{adapter} [{ids}], {driver}, {family}{}, kernels {kernels}",
+            if *checked { " checked" } else { "" }
+        )
     }
 }
 
@@ -104,9 +109,15 @@ fn fnv(hash: u64, bytes: &[u8]) -> u64 {
 
 /// Hash of what the kernels are made from.
 fn kernels() -> String {
-    let parts = crate::shader::FILES.iter().flat_map(|(name, text)| [*name, *text]).chain([env!("CARGO_PKG_VERSION")]);
+    let parts = crate::shader::FILES
+        .iter()
+        .flat_map(|(name, text)| [*name, *text])
+        .chain([env!("CARGO_PKG_VERSION")]);
     // A byte that no text has keeps the parts apart.
-    format!("{:016x}", parts.fold(0xcbf2_9ce4_8422_2325, |h, part| fnv(fnv(h, part.as_bytes()), &[0xff])))
+    format!(
+        "{:016x}",
+        parts.fold(0xcbf2_9ce4_8422_2325, |h, part| fnv(fnv(h, part.as_bytes()), &[0xff]))
+    )
 }
 
 #[cfg(test)]
@@ -115,7 +126,10 @@ mod tests {
 
     #[test]
     fn the_hash_is_the_published_one() {
-        assert_eq!((fnv(0xcbf2_9ce4_8422_2325, b""), fnv(0xcbf2_9ce4_8422_2325, b"a")), (0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c));
+        assert_eq!(
+            (fnv(0xcbf2_9ce4_8422_2325, b""), fnv(0xcbf2_9ce4_8422_2325, b"a")),
+            (0xcbf2_9ce4_8422_2325, 0xaf63_dc4c_8601_ec8c)
+        );
         assert_eq!((kernels().len(), kernels()), (16, kernels()));
     }
 }

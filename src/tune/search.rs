@@ -1,6 +1,8 @@
-//! The search among a problem's variants: from the rule's choice uphill, one part of the variant at a time.
+//! The search among a problem's variants: from the rule's choice uphill, one part of the variant at
+//! a time.
 //!
-//! A method, a tile and a split are nearly independent: of the 40 variants of a layer a dozen are tried.
+//! A method, a tile and a split are nearly independent: of the 40 variants of a layer a dozen are
+//! tried.
 
 use crate::ops::{Method, Variant};
 
@@ -27,15 +29,17 @@ pub(super) struct Found {
 /// A variant must be faster than the one it replaces by this factor: a tie stays with the rule.
 pub(super) const GAIN: f64 = 0.97;
 
-/// Looks for the fastest of `candidates` from `first` on. `time` is told the best so far; `None`: time is up. `check` says what is
-/// wrong with a variant's results. `None` if nothing could be measured.
+/// Looks for the fastest of `candidates` from `first` on. `time` is told the best so far; `None`:
+/// time is up. `check` says what is wrong with a variant's results. `None` if nothing could be
+/// measured.
 pub(super) fn search<E>(
     first: Variant,
     candidates: &[Variant],
     mut time: impl FnMut(Variant, Option<f64>) -> Result<Option<Trial>, E>,
     mut check: impl FnMut(Variant) -> Result<Option<String>, E>,
 ) -> Result<Option<Found>, E> {
-    let mut found = Found { variant: first, seconds: f64::INFINITY, first: None, tried: 0, failed: Vec::new() };
+    let mut found =
+        Found { variant: first, seconds: f64::INFINITY, first: None, tried: 0, failed: Vec::new() };
     let mut open: Vec<Variant> = candidates.iter().copied().filter(|c| *c != first).collect();
     let mut next = Some(first);
     while let Some(variant) = next {
@@ -69,7 +73,8 @@ pub(super) fn search<E>(
     Ok(found.seconds.is_finite().then_some(found))
 }
 
-/// Whether one part differs. Candidates of minimal filtering are not split: there and back, the split does not count.
+/// Whether one part differs. Candidates of minimal filtering are not split: there and back, the
+/// split does not count.
 fn neighbours(a: Variant, b: Variant) -> bool {
     let apart = |a: u32, b: u32| a.max(b) / a.min(b).max(1);
     match (a.method == b.method, a.tile == b.tile) {
@@ -95,7 +100,16 @@ mod tests {
     fn candidates() -> Vec<Variant> {
         let conv = Conv::new(4, 2, 1);
         let (x, y) = (Shape::new(1, 8, 8, 512), Shape::new(1, 4, 4, 512));
-        Variant::candidates(&Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 512, 512)], output: y, conv, border: None }, Family::Workgroup)
+        Variant::candidates(
+            &Problem {
+                pass: Pass::Conv,
+                inputs: [x, Shape::new(16, 1, 512, 512)],
+                output: y,
+                conv,
+                border: None,
+            },
+            Family::Workgroup,
+        )
     }
 
     fn run(seconds: impl Fn(&str) -> f64, wrong: &str, most: usize) -> Option<Found> {
@@ -114,20 +128,33 @@ mod tests {
                 Trial::Took(s)
             }))
         };
-        search("direct workgroup64 split4".parse().unwrap(), &all, time, |v| Ok((v.to_string() == wrong).then(|| "NaN".into()))).unwrap()
+        search("direct workgroup64 split4".parse().unwrap(), &all, time, |v| {
+            Ok((v.to_string() == wrong).then(|| "NaN".into()))
+        })
+        .unwrap()
     }
 
     #[test]
     fn the_fastest_is_found_in_a_few_trials_and_a_tie_stays_with_the_first() {
         let time = |v: &str| match v {
             "direct workgroup32 split16" => 1.0,
-            v if v.starts_with("direct workgroup32") => 2.0 - v.len() as f64 / 100.0 - f64::from(v.ends_with("split8")) * 0.3,
+            v if v.starts_with("direct workgroup32") => {
+                2.0 - v.len() as f64 / 100.0 - f64::from(v.ends_with("split8")) * 0.3
+            }
             v if v.starts_with("direct") => 3.0,
             _ => 20.0,
         };
         let found = run(time, "", 99).unwrap();
-        assert_eq!((found.variant.to_string().as_str(), found.seconds, found.first), ("direct workgroup32 split16", 1.0, Some(3.0)));
-        assert!(found.tried < candidates().len() / 2 + 4, "{} of {}", found.tried, candidates().len());
+        assert_eq!(
+            (found.variant.to_string().as_str(), found.seconds, found.first),
+            ("direct workgroup32 split16", 1.0, Some(3.0))
+        );
+        assert!(
+            found.tried < candidates().len() / 2 + 4,
+            "{} of {}",
+            found.tried,
+            candidates().len()
+        );
         let same = run(|v| if v.contains("split4") { 1.0 } else { 0.99 }, "", 99).unwrap();
         assert_eq!(same.variant.to_string(), "direct workgroup64 split4");
     }

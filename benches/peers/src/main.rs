@@ -30,12 +30,24 @@ fn parse() -> Result<Args, String> {
     let mut given = std::env::args().skip(1);
     while let Some(flag) = given.next() {
         let value = given.next().ok_or_else(|| format!("{flag}: a value is missing\n{USAGE}"))?;
-        let number = || value.parse::<usize>().ok().filter(|n| *n > 0).ok_or_else(|| format!("{flag} {value}: a number above 0 is wanted"));
+        let number = || {
+            value
+                .parse::<usize>()
+                .ok()
+                .filter(|n| *n > 0)
+                .ok_or_else(|| format!("{flag} {value}: a number above 0 is wanted"))
+        };
         match flag.as_str() {
             "--size" => args.size = number()?,
             "--ngf" => args.ngf = number()?,
             "--batch" => args.batch = number()?,
-            "--seconds" => args.seconds = value.parse().ok().filter(|s| *s > 0.0).ok_or_else(|| format!("{flag} {value}: a time above 0 is wanted"))?,
+            "--seconds" => {
+                args.seconds = value
+                    .parse()
+                    .ok()
+                    .filter(|s| *s > 0.0)
+                    .ok_or_else(|| format!("{flag} {value}: a time above 0 is wanted"))?
+            }
             _ => return Err(format!("{flag}: no such option\n{USAGE}")),
         }
     }
@@ -59,7 +71,12 @@ fn noise(shape: [usize; 4], mut state: u32) -> TensorData {
 fn run() -> Result<(), String> {
     let args = parse()?;
     let started = Instant::now();
-    let (device, setup) = Device::wgpu_options().init_with_setup().map_err(|e| format!("no device: {e}"))?;
+    let (device, setup) = Device::wgpu_options().init_with_setup().map_err(|e| {
+        format!(
+            "no \
+        device: {e}"
+        )
+    })?;
     let info = setup.adapter.get_info();
     let device = device.autodiff();
     let mut trainer = Trainer::new(args.size.ilog2() as usize, args.ngf, device.clone());
@@ -71,7 +88,10 @@ fn run() -> Result<(), String> {
     let mut step = || -> Result<(f64, [f32; 4]), String> {
         let start = Instant::now();
         // The pictures go up every time, as they do in a training.
-        let losses = trainer.step(Tensor::from_data(input.clone(), &device), Tensor::from_data(target.clone(), &device))?;
+        let losses = trainer.step(
+            Tensor::from_data(input.clone(), &device),
+            Tensor::from_data(target.clone(), &device),
+        )?;
         Ok((start.elapsed().as_secs_f64(), losses))
     };
     let (first, losses) = step()?;
@@ -82,14 +102,19 @@ fn run() -> Result<(), String> {
     }
     let (mut times, begun) = (Vec::new(), Instant::now());
     let within = |factor: f64| begun.elapsed() < Duration::from_secs_f64(factor * args.seconds);
-    while times.is_empty() || (times.len() < *STEPS.start() && within(PATIENCE)) || (times.len() < *STEPS.end() && within(1.0)) {
+    while times.is_empty()
+        || (times.len() < *STEPS.start() && within(PATIENCE))
+        || (times.len() < *STEPS.end() && within(1.0))
+    {
         times.push(step()?.0);
     }
     times.sort_by(f64::total_cmp);
     let [g, d] = trainer.parameters();
     println!(
-        "{{\"tool\": \"burn\", \"version\": \"{}\", \"size\": {}, \"ngf\": {}, \"batch\": {}, \"steps\": {}, \"ms_median\": {:.3}, \"ms_min\": {:.3}, \
-         \"setup_s\": {setup_seconds:.3}, \"first_step_s\": {first:.3}, \"parameters\": {}, \"parameters_g\": {g}, \"parameters_d\": {d}, \
+        "{{\"tool\": \"burn\", \"version\": \"{}\", \"size\": {}, \"ngf\": {}, \"batch\": \
+         {}, \"steps\": {}, \"ms_median\": {:.3}, \"ms_min\": {:.3}, \
+         \"setup_s\": {setup_seconds:.3}, \"first_step_s\": {first:.3}, \"parameters\": {}, \
+           \"parameters_g\": {g}, \"parameters_d\": {d}, \
          \"first_losses\": {losses:?}, \"device\": {:?}, \"driver\": {:?}}}",
         BURN,
         args.size,

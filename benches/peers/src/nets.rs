@@ -19,7 +19,12 @@ fn conv(from: usize, to: usize, stride: usize, bias: bool, device: &Device) -> C
 }
 
 fn conv_transpose(from: usize, to: usize, bias: bool, device: &Device) -> ConvTranspose2d {
-    ConvTranspose2dConfig::new([from, to], [4, 4]).with_stride([2, 2]).with_padding([1, 1]).with_bias(bias).with_initializer(WEIGHTS).init(device)
+    ConvTranspose2dConfig::new([from, to], [4, 4])
+        .with_stride([2, 2])
+        .with_padding([1, 1])
+        .with_bias(bias)
+        .with_initializer(WEIGHTS)
+        .init(device)
 }
 
 fn batch_norm(channels: usize, device: &Device) -> BatchNorm {
@@ -56,9 +61,16 @@ impl Unet {
                     down: conv(outer, own, 2, false, device),
                     down_norm: (!outermost && !innermost).then(|| batch_norm(own, device)),
                     // All but the innermost also read the skip.
-                    up: conv_transpose(if innermost { own } else { 2 * own }, outer, outermost, device),
+                    up: conv_transpose(
+                        if innermost { own } else { 2 * own },
+                        outer,
+                        outermost,
+                        device,
+                    ),
                     up_norm: (!outermost).then(|| batch_norm(outer, device)),
-                    dropout: (4..depth - 1).contains(&level).then(|| DropoutConfig::new(0.5).init()),
+                    dropout: (4..depth - 1)
+                        .contains(&level)
+                        .then(|| DropoutConfig::new(0.5).init()),
                 }
             })
             .collect();

@@ -37,8 +37,15 @@ impl ModuleVisitor for Count {
 
 impl Trainer {
     pub fn new(depth: usize, ngf: usize, device: Device) -> Trainer {
-        let adam = || AdamConfig::new().with_beta_1(0.5).with_beta_2(0.999).with_epsilon(1e-8).init();
-        Trainer { generator: Unet::new(ngf, depth, &device), discriminator: PatchGan::new(ngf, &device), adam_g: adam(), adam_d: adam(), device }
+        let adam =
+            || AdamConfig::new().with_beta_1(0.5).with_beta_2(0.999).with_epsilon(1e-8).init();
+        Trainer {
+            generator: Unet::new(ngf, depth, &device),
+            discriminator: PatchGan::new(ngf, &device),
+            adam_g: adam(),
+            adam_d: adam(),
+            device,
+        }
     }
 
     /// Trainable numbers: generator, discriminator.
@@ -51,7 +58,8 @@ impl Trainer {
         [count(&|c| self.generator.visit(c)), count(&|c| self.discriminator.visit(c))]
     }
 
-    /// One step; the losses come back when the device is done: G's adversarial and L1 terms, D's real and fake.
+    /// One step; the losses come back when the device is done: G's adversarial and L1 terms, D's
+    /// real and fake.
     pub fn step(&mut self, input: Tensor<4>, target: Tensor<4>) -> Result<[f32; 4], String> {
         let fake = self.generator.forward(input.clone());
         let pair = |output: Tensor<4>| Tensor::cat(vec![input.clone(), output], 1);
@@ -63,7 +71,8 @@ impl Trainer {
         let gradients = GradientsParams::from_grads(loss.backward(), &self.discriminator);
         self.discriminator = self.adam_d.step(LR, self.discriminator.clone(), gradients);
 
-        // No gradients for D's weights here; its norms still use the batch's statistics, which `freeze` would stop.
+        // No gradients for D's weights here; its norms still use the batch's statistics, which
+        // `freeze` would stop.
         let frozen = self.discriminator.clone().no_grad();
         let g_gan = bce(frozen.forward(pair(fake.clone())), true);
         let g_l1 = (fake - target).abs().mean() * LAMBDA_L1;

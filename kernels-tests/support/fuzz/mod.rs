@@ -11,7 +11,8 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A case that takes longer is a failure: the most pixels that a small file may have take about a second.
+/// A case that takes longer is a failure: the most pixels that a small file may have take about a
+/// second.
 const SLOW: Duration = Duration::from_secs(5);
 /// A case that takes this long does not end: the process is stopped.
 const ENDLESS: Duration = Duration::from_secs(60);
@@ -44,7 +45,11 @@ impl Tally {
 impl std::fmt::Display for Tally {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (mib, ms) = (self.peak as f64 / 1048576.0, self.slowest.as_secs_f64() * 1e3);
-        write!(f, "{:>6} cases, {:>6} refused, at most {mib:.2} MiB and {ms:.1} ms", self.cases, self.refused)
+        write!(
+            f,
+            "{:>6} cases, {:>6} refused, at most {mib:.2} MiB and {ms:.1} ms",
+            self.cases, self.refused
+        )
     }
 }
 
@@ -68,10 +73,12 @@ fn watch() {
     });
 }
 
-/// Time that this thread was on a processor, so that other load does not count; the clock where there is no such figure.
+/// Time that this thread was on a processor, so that other load does not count; the clock where
+/// there is no such figure.
 fn processor_time(start: Instant) -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    text.and_then(|t| t.split_whitespace().next()?.parse().ok()).map_or_else(|| start.elapsed(), Duration::from_nanos)
+    text.and_then(|t| t.split_whitespace().next()?.parse().ok())
+        .map_or_else(|| start.elapsed(), Duration::from_nanos)
 }
 
 /// Reads `bytes` as the reader's file and fails on everything that a broken file must not cause.
@@ -98,15 +105,25 @@ pub fn case(reader: &Reader, folder: &Path, bytes: &[u8], what: &str) -> Outcome
         Ok(Ok(())) => None,
         Ok(Err(e)) => {
             let text = e.to_string();
-            if text.is_empty() || text.contains(['\n', '\r', '\0']) || text.len() > 2000 || e.exit_code() != 1 {
-                fail(format!("the error is not one line that a user can mend: {text:?}, exit code {}", e.exit_code()));
+            if text.is_empty()
+                || text.contains(['\n', '\r', '\0'])
+                || text.len() > 2000
+                || e.exit_code() != 1
+            {
+                fail(format!(
+                    "the error is not one line that a user can mend: {text:?}, exit code {}",
+                    e.exit_code()
+                ));
             }
             Some(text)
         }
     };
     let allowed = (reader.bound)(bytes.len() as u64);
     if peak as u64 > allowed {
-        fail(format!("takes {peak} bytes of memory for a file of {}, allowed are {allowed}", bytes.len()));
+        fail(format!(
+            "takes {peak} bytes of memory for a file of {}, allowed are {allowed}",
+            bytes.len()
+        ));
     }
     if time > SLOW {
         fail(format!("takes {time:?}"));

@@ -28,10 +28,29 @@ impl Dice {
 }
 
 /// Values that break lengths, counts and offsets.
-const EXTREMES: [u64; 12] = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff_ffff_ffff, 0xffff_ffff_ffff_ffff];
+const EXTREMES: [u64; 12] = [
+    0,
+    1,
+    0x7f,
+    0x80,
+    0xff,
+    0x7fff,
+    0xffff,
+    0x7fff_ffff,
+    0x8000_0000,
+    0xffff_ffff,
+    0x7fff_ffff_ffff_ffff,
+    0xffff_ffff_ffff_ffff,
+];
 
 /// Case `case` of a stream: one of the seeds after one to three mutations.
-pub fn mutate(seeds: &[(String, Vec<u8>)], kind: Kind, seed: u32, stream: u32, case: u32) -> Vec<u8> {
+pub fn mutate(
+    seeds: &[(String, Vec<u8>)],
+    kind: Kind,
+    seed: u32,
+    stream: u32,
+    case: u32,
+) -> Vec<u8> {
     let mut dice = Dice { key: [stream, case, seed], at: 0 };
     let mut bytes = seeds[dice.below(seeds.len())].1.clone();
     for _ in 0..1 + dice.below(3) {
@@ -72,7 +91,11 @@ fn once(bytes: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], dice: &mut Dice) {
         }
         3 | 4 => {
             let (value, width) = (EXTREMES[dice.below(EXTREMES.len())], 1 << dice.below(4));
-            let raw = if dice.below(2) == 0 { value.to_le_bytes()[..width].to_vec() } else { value.to_be_bytes()[8 - width..].to_vec() };
+            let raw = if dice.below(2) == 0 {
+                value.to_le_bytes()[..width].to_vec()
+            } else {
+                value.to_be_bytes()[8 - width..].to_vec()
+            };
             let at = place(bytes, dice);
             let end = (at + width).min(bytes.len());
             bytes[at..end].copy_from_slice(&raw[..end - at]);
@@ -85,7 +108,8 @@ fn once(bytes: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], dice: &mut Dice) {
         _ => {
             // Digits of texts, and a run of one byte.
             let at = place(bytes, dice);
-            let (with, count) = ([b'9', b'-', b'[', b'{', b'"', b'\n', 0, 255][dice.below(8)], 1 + dice.below(40));
+            let (with, count) =
+                ([b'9', b'-', b'[', b'{', b'"', b'\n', 0, 255][dice.below(8)], 1 + dice.below(40));
             bytes.splice(at..at, std::iter::repeat_n(with, count));
         }
     }
@@ -95,7 +119,8 @@ fn once(bytes: &mut Vec<u8>, seeds: &[(String, Vec<u8>)], dice: &mut Dice) {
 fn mend_png(bytes: &mut [u8]) {
     let mut at = 8;
     while at + 12 <= bytes.len() {
-        let length = u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
+        let length =
+            u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
         let Some(end) = length.checked_add(at + 8).filter(|e| e + 4 <= bytes.len()) else { return };
         let sum = crc32(&bytes[at + 4..end]);
         bytes[end..end + 4].copy_from_slice(&sum.to_be_bytes());
@@ -104,7 +129,11 @@ fn mend_png(bytes: &mut [u8]) {
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, b| (0..8).fold(crc ^ u32::from(*b), |crc, _| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }))
+    !bytes.iter().fold(!0u32, |crc, b| {
+        (0..8).fold(crc ^ u32::from(*b), |crc, _| {
+            if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+        })
+    })
 }
 
 #[test]

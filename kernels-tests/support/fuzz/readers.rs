@@ -40,7 +40,8 @@ fn of_pictures(file: u64) -> u64 {
     5 * limits::decoded(file) + 16 * MIB
 }
 
-/// 16-bit values become floats, are permuted, and written again; a pickle's values take more than its operations.
+/// 16-bit values become floats, are permuted, and written again; a pickle's values take more than
+/// its operations.
 fn of_weights(file: u64) -> u64 {
     40 * file + MIB
 }
@@ -67,7 +68,10 @@ fn any_picture(path: &Path) -> Result<()> {
     let header = Header::read(path);
     let whole = AnyPicture::load(path)?;
     let header = header?;
-    assert_eq!((whole.size(), whole.channels(), whole.depth()), ((header.width, header.height), header.channels, header.depth));
+    assert_eq!(
+        (whole.size(), whole.channels(), whole.depth()),
+        ((header.width, header.height), header.channels, header.depth)
+    );
     whole.to_8bit(None);
     Ok(())
 }
@@ -77,13 +81,18 @@ fn import(path: &Path) -> Result<()> {
     let named = |e: String| pixtape::Error::file(path, e);
     let mut file = WeightsFile::read(path)?;
     Net::recognise(&file).map_err(named)?;
-    Conversion { concat: ConcatOrder::UpFirst, channels: ChannelOrder::Bgr }.apply(&mut file).map_err(named)?;
+    Conversion { concat: ConcatOrder::UpFirst, channels: ChannelOrder::Bgr }
+        .apply(&mut file)
+        .map_err(named)?;
     file.to_safetensors(Precision::F32).map(drop).map_err(named)
 }
 
 /// A list of pairs; that the files it names are not there is no failure of the list.
 fn list(path: &Path) -> Result<()> {
-    let (pairs, misfits) = Dataset::check(DatasetOptions { root: path.into(), ..DatasetOptions::default() }, &|_, _| ())?;
+    let (pairs, misfits) = Dataset::check(
+        DatasetOptions { root: path.into(), ..DatasetOptions::default() },
+        &|_, _| (),
+    )?;
     assert!(pairs > 0 && misfits.len() <= pairs);
     for text in misfits.iter().map(|m| format!("{}: {}", m.path.display(), m.message)) {
         assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
@@ -93,17 +102,49 @@ fn list(path: &Path) -> Result<()> {
 
 /// A reader of the program, by name.
 fn program(name: &str) -> fn(&Path) -> Result<()> {
-    pixtape::app::READERS.iter().find(|(n, _)| *n == name).unwrap_or_else(|| panic!("no reader {name}")).1
+    pixtape::app::READERS
+        .iter()
+        .find(|(n, _)| *n == name)
+        .unwrap_or_else(|| panic!("no reader {name}"))
+        .1
 }
 
 /// All of them.
 pub fn all() -> Vec<Reader> {
     use image::ImageFormat::{Bmp, Jpeg, OpenExr, Png, Pnm, Tiff, WebP};
-    let of = |name, kind, seeds, read| Reader { name, file: "picture", kind, seeds, read, bound: of_pictures, manner: Manner::Strict };
+    let of = |name, kind, seeds, read| Reader {
+        name,
+        file: "picture",
+        kind,
+        seeds,
+        read,
+        bound: of_pictures,
+        manner: Manner::Strict,
+    };
     let pictures = |name, kind, formats: &[_]| of(name, kind, seeds::pictures(formats), picture);
-    let weights = |name, seeds, read| Reader { name, file: "weights", kind: Kind::Plain, seeds, read, bound: of_weights, manner: Manner::Strict };
-    let text = |name: &'static str, file, seeds, read| Reader { name, file, kind: Kind::Plain, seeds, read, bound: of_texts, manner: Manner::Strict };
-    let webp = [seeds::pictures(&[WebP]), seeds::golden(&["pictures/lossy.webp", "pictures/faded.webp", "pictures/moving.webp"])].concat();
+    let weights = |name, seeds, read| Reader {
+        name,
+        file: "weights",
+        kind: Kind::Plain,
+        seeds,
+        read,
+        bound: of_weights,
+        manner: Manner::Strict,
+    };
+    let text = |name: &'static str, file, seeds, read| Reader {
+        name,
+        file,
+        kind: Kind::Plain,
+        seeds,
+        read,
+        bound: of_texts,
+        manner: Manner::Strict,
+    };
+    let webp = [
+        seeds::pictures(&[WebP]),
+        seeds::golden(&["pictures/lossy.webp", "pictures/faded.webp", "pictures/moving.webp"]),
+    ]
+    .concat();
     vec![
         pictures("png", Kind::Png, &[Png]),
         pictures("jpeg", Kind::Plain, &[Jpeg]),
@@ -113,19 +154,39 @@ pub fn all() -> Vec<Reader> {
         of("webp", Kind::Plain, webp, picture),
         of("exr", Kind::Plain, seeds::pictures(&[OpenExr]), any_picture),
         of("npy", Kind::Plain, seeds::arrays(), any_picture),
-        of("tiff of bands", Kind::Plain, [seeds::bands(), seeds::pictures(&[Tiff])].concat(), any_picture),
+        of(
+            "tiff of bands",
+            Kind::Plain,
+            [seeds::bands(), seeds::pictures(&[Tiff])].concat(),
+            any_picture,
+        ),
         weights("safetensors", seeds::safetensors(), unet),
         weights("safetensors, few bits", seeds::precisions(), import),
         weights("pth, zip", seeds::golden(&["weights/zip.pth"]), import),
         weights("pth, legacy", seeds::golden(&["weights/legacy.pth"]), import),
-        weights("pth, other types", seeds::golden(&["weights/types.pth"]), |path| WeightsFile::read(path).map(drop)),
+        weights("pth, other types", seeds::golden(&["weights/types.pth"]), |path| {
+            WeightsFile::read(path).map(drop)
+        }),
         weights("pict", seeds::golden(&["weights/small.pict"]), import),
-        Reader { manner: Manner::Guarded, ..text("tuning file", "tuning.json", seeds::tuning(), |path| pixtape::io::tuning::TuningFile::read(path).map(drop)) },
+        Reader {
+            manner: Manner::Guarded,
+            ..text("tuning file", "tuning.json", seeds::tuning(), |path| {
+                pixtape::io::tuning::TuningFile::read(path).map(drop)
+            })
+        },
         text("list", "list.tsv", texts(&[seeds::LIST]), list),
-        text("palette", "palette.txt", texts(&["#0000aa background\n255 0 0 facade\n 1,2,3\n"]), program("palette")),
+        text(
+            "palette",
+            "palette.txt",
+            texts(&["#0000aa background\n255 0 0 facade\n 1,2,3\n"]),
+            program("palette"),
+        ),
         text("options", "options.json", texts(&[seeds::OPTIONS]), program("options")),
         text("state", "latest_state.json", texts(&[seeds::STATE]), program("state")),
-        Reader { manner: Manner::Lenient, ..text("losses", "losses.jsonl", texts(&[seeds::LOSSES]), program("losses")) },
+        Reader {
+            manner: Manner::Lenient,
+            ..text("losses", "losses.jsonl", texts(&[seeds::LOSSES]), program("losses"))
+        },
         text("config", "config.toml", texts(&[seeds::CONFIG]), program("config")),
     ]
 }

@@ -39,7 +39,10 @@ pub fn pictures(formats: &[image::ImageFormat]) -> Seeds {
 
 /// Files of the repository's `kernels-tests/golden`, each made by the script beside it.
 pub fn golden(names: &[&str]) -> Seeds {
-    let read = |name: &str| std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/golden").join(name)).unwrap();
+    let read = |name: &str| {
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/golden").join(name))
+            .unwrap()
+    };
     names.iter().map(|name| (name.to_string(), read(name))).collect()
 }
 
@@ -48,14 +51,19 @@ pub fn arrays() -> Seeds {
     let data = |channels: u32| (0..13 * 9 * channels).map(|i| (i * 7) as u16).collect::<Vec<u16>>();
     let deep = |channels: u32| Picture::new(13, 9, channels, data(channels)).unwrap();
     let floats = Picture::new(13, 9, 5, data(5).into_iter().map(f32::from).collect()).unwrap();
-    let all = [("bytes", AnyPicture::U16(deep(3)).to_8bit(None).into()), ("gray", AnyPicture::U16(deep(1))), ("floats", AnyPicture::F32(floats))];
+    let all = [
+        ("bytes", AnyPicture::U16(deep(3)).to_8bit(None).into()),
+        ("gray", AnyPicture::U16(deep(1))),
+        ("floats", AnyPicture::F32(floats)),
+    ];
     all.iter().map(|(name, picture)| (name.to_string(), picture.encode("npy").unwrap())).collect()
 }
 
 /// A TIFF of five bands of 16 bits, 4x3, as satellites' are: header, values, directory.
 pub fn bands() -> Seeds {
     let (width, height, samples) = (4u32, 3u32, 5u32);
-    let values: Vec<u8> = (0..width * height * samples).flat_map(|i| (i as u16 * 321).to_le_bytes()).collect();
+    let values: Vec<u8> =
+        (0..width * height * samples).flat_map(|i| (i as u16 * 321).to_le_bytes()).collect();
     // Where the counts of bits and the kinds of extra samples lie, which do not fit their entries.
     let (bits, extra) = (8 + values.len() as u32, 8 + values.len() as u32 + 2 * samples);
     let directory = extra + 2 * (samples - 1);
@@ -86,7 +94,9 @@ pub fn bands() -> Seeds {
 /// The weights of a `.pth` in each precision.
 pub fn precisions() -> Seeds {
     let exact = WeightsFile::parse(&golden(&["weights/zip.pth"])[0].1).unwrap();
-    [Precision::F16, Precision::I8].map(|p| (format!("{p:?}"), exact.to_safetensors(p).unwrap())).into()
+    [Precision::F16, Precision::I8]
+        .map(|p| (format!("{p:?}"), exact.to_safetensors(p).unwrap()))
+        .into()
 }
 
 /// A U-Net's weights with few channels.
@@ -95,19 +105,25 @@ pub fn safetensors() -> Seeds {
         let (mut shapes, mut prefix) = (Vec::new(), "model".to_string());
         for level in 0..5usize {
             let channels = |level: usize| ngf << level.min(3);
-            let (inner, outer) = (channels(level), if level == 0 { 3 } else { channels(level - 1) });
+            let (inner, outer) =
+                (channels(level), if level == 0 { 3 } else { channels(level - 1) });
             let (down, up, norm) = match level {
                 0 => ("model.0", "model.3", None),
                 4 => ("model.1", "model.3", Some(("", "model.4", outer))),
                 _ => ("model.1", "model.5", Some(("model.2", "model.6", outer))),
             };
             shapes.push((format!("{prefix}.{down}.weight"), vec![inner, outer, 4, 4]));
-            shapes.push((format!("{prefix}.{up}.weight"), vec![if level == 4 { inner } else { 2 * inner }, outer, 4, 4]));
+            shapes.push((
+                format!("{prefix}.{up}.weight"),
+                vec![if level == 4 { inner } else { 2 * inner }, outer, 4, 4],
+            ));
             if level == 0 {
                 shapes.push((format!("{prefix}.{up}.bias"), vec![outer]));
             }
             if let Some((first, second, outer)) = norm {
-                for (name, c) in [(first, inner), (second, outer)].into_iter().filter(|(n, _)| !n.is_empty()) {
+                for (name, c) in
+                    [(first, inner), (second, outer)].into_iter().filter(|(n, _)| !n.is_empty())
+                {
                     for part in ["weight", "bias", "running_mean", "running_var"] {
                         shapes.push((format!("{prefix}.{name}.{part}"), vec![c]));
                     }
@@ -126,7 +142,9 @@ fn encode(shapes: &[(String, Vec<usize>)]) -> Vec<u8> {
     for (name, shape) in shapes {
         let end = at + 4 * shape.iter().product::<usize>();
         let comma = if at == 0 { "" } else { "," };
-        header += &format!("{comma}\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}");
+        header += &format!(
+            "{comma}\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}"
+        );
         at = end;
     }
     header.push('}');
@@ -140,7 +158,14 @@ pub fn tuning() -> Seeds {
     use pixtape::io::tuning::TuningFile;
     use pixtape::tune::Identity;
     let word = || "word".to_string();
-    let identity = Identity { adapter: word(), ids: word(), driver: word(), family: word(), checked: false, kernels: word() };
+    let identity = Identity {
+        adapter: word(),
+        ids: word(),
+        driver: word(),
+        family: word(),
+        checked: false,
+        kernels: word(),
+    };
     vec![("empty".into(), TuningFile::new(identity).text().into_bytes())]
 }
 
@@ -148,9 +173,11 @@ pub fn texts(all: &[&str]) -> Seeds {
     all.iter().enumerate().map(|(i, t)| (i.to_string(), t.as_bytes().to_vec())).collect()
 }
 
-pub const CONFIG: &str = "# a run\nlr = 1e-4\nbatch-size = 2\nnetG = \"unet_128\"\nno_flip = true\n\nlambda_L1 = 50\n";
+pub const CONFIG: &str =
+    "# a run\nlr = 1e-4\nbatch-size = 2\nnetG = \"unet_128\"\nno_flip = true\n\nlambda_L1 = 50\n";
 pub const OPTIONS: &str = r#"{"format_version": 1, "options": {"netG": "unet_32", "ngf": 4, "input_nc": 3, "output_nc": 3, "norm": "batch", "no_dropout": false,
 "direction": "AtoB", "preprocess": "resize_and_crop", "crop_size": 32}}"#;
 pub const STATE: &str = r#"{"format_version": 1, "step": 30, "epoch": 2, "batch": 4, "seed": 18446744073709551615, "digests": {}}"#;
 pub const LOSSES: &str = "{\"step\":1,\"epoch\":1,\"G_GAN\":0.7,\"G_L1\":30.5,\"D_real\":0.6,\"D_fake\":0.8}\n{\"step\":2,\"epoch\":1,\"G_GAN\":0.7,\"G_L1\":29.5,\"D_real\":0.6,\"D_fake\":0.8}\n";
-pub const LIST: &str = "input\ttarget\na.png\tb.png\n# a remark\n\nsub/c.tif\t./sub/d e.npy\na.png\tx/../b.png\n";
+pub const LIST: &str =
+    "input\ttarget\na.png\tb.png\n# a remark\n\nsub/c.tif\t./sub/d e.npy\na.png\tx/../b.png\n";

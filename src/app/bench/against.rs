@@ -42,7 +42,8 @@ impl Side {
     }
 
     fn json(&self) -> Value {
-        let (cost, memory) = (self.trainer.program().plan().cost(), self.trainer.program().plan().memory().total());
+        let (cost, memory) =
+            (self.trainer.program().plan().cost(), self.trainer.program().plan().memory().total());
         json!({ "about": about(&self.gpu), "step_ms": self.timing().json(), "flop": cost.flop, "planned_bytes": memory })
     }
 }
@@ -51,7 +52,8 @@ impl Side {
 pub(super) fn run(first: &Options, flags: &str) -> Result<()> {
     let second = first.with(flags);
     let gpu = first.device().open()?;
-    let other = if second.device() == first.device() { gpu.clone() } else { second.device().open()? };
+    let other =
+        if second.device() == first.device() { gpu.clone() } else { second.device().open()? };
     let (mut a, mut b) = (Side::new(gpu, first)?, Side::new(other, &second)?);
     let started = Instant::now();
     for round in 0..*ROUNDS.end() {
@@ -69,12 +71,23 @@ pub(super) fn run(first: &Options, flags: &str) -> Result<()> {
     let quarters = [ratios[ratios.len() / 4], ratios[3 * ratios.len() / 4]];
     if first.args.json {
         let sides = json!({ "size": first.size, "flags": first.words.join(" "), "against": flags, "rounds": ratios.len() });
-        println!("{:#}", json!({ "what": sides, "a": a.json(), "b": b.json(), "ratio": round(ratio), "quartiles": quarters.map(round) }));
+        println!(
+            "{:#}",
+            json!({ "what": sides, "a": a.json(), "b": b.json(), "ratio": round(ratio), "quartiles": quarters.map(round) })
+        );
         return Ok(());
     }
-    println!("{}, batch {}; {} rounds of both in turn, each step waited for", first.size, first.args.train.data.batch_size, ratios.len());
+    println!(
+        "{}, batch {}; {} rounds of both in turn, each step waited for",
+        first.size,
+        first.args.train.data.batch_size,
+        ratios.len()
+    );
     for (name, side, flags) in [("A", &a, "as it is"), ("B", &b, flags)] {
-        let (time, memory) = (side.timing(), side.trainer.program().plan().memory().total() as f64 / f64::from(1 << 20));
+        let (time, memory) = (
+            side.timing(),
+            side.trainer.program().plan().memory().total() as f64 / f64::from(1 << 20),
+        );
         println!(
             "{name} {:>10.3} ms (best {:.3}), {memory:.1} MiB planned, {} ({} kernels): {flags}",
             1e3 * time.median,
@@ -83,6 +96,9 @@ pub(super) fn run(first: &Options, flags: &str) -> Result<()> {
             side.gpu.family()
         );
     }
-    println!("B over A: {ratio:.3} (medians); half of the rounds between {:.3} and {:.3}", quarters[0], quarters[1]);
+    println!(
+        "B over A: {ratio:.3} (medians); half of the rounds between {:.3} and {:.3}",
+        quarters[0], quarters[1]
+    );
     Ok(())
 }

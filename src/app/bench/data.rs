@@ -34,7 +34,11 @@ impl Data {
         if let Some(folder) = &drawn {
             args.dataroot = Some(folder.path().into());
         }
-        Ok(Data { dataset: Arc::new(Dataset::open(dataset_options(&args)?)?), threads: args.data.num_threads, drawn })
+        Ok(Data {
+            dataset: Arc::new(Dataset::open(dataset_options(&args)?)?),
+            threads: args.data.num_threads,
+            drawn,
+        })
     }
 
     /// Width and height of what a step sees.
@@ -46,12 +50,20 @@ impl Data {
     pub fn describe(&self) -> String {
         let threads = self.threads;
         match self.drawn {
-            Some(_) => format!("{} drawn pairs (--dataroot takes others), {threads} threads", self.dataset.len()),
-            None => format!("{} pairs of {}, {threads} threads", self.dataset.len(), self.dataset.options().root.display()),
+            Some(_) => format!(
+                "{} drawn pairs (--dataroot takes others), {threads} threads",
+                self.dataset.len()
+            ),
+            None => format!(
+                "{} pairs of {}, {threads} threads",
+                self.dataset.len(),
+                self.dataset.options().root.display()
+            ),
         }
     }
 
-    /// Seconds a step that a loop of some steps waits for its batches. The first one, which nothing decodes ahead of, does not count.
+    /// Seconds a step that a loop of some steps waits for its batches. The first one, which nothing
+    /// decodes ahead of, does not count.
     pub fn wait(&self, trainer: &mut Trainer, steps: usize) -> Result<f64> {
         let mut loader = Loader::new(self.dataset.clone(), 1, 0, self.threads)?;
         let mut waited = 0.0;
@@ -70,16 +82,27 @@ impl Data {
 
 /// Draws pairs, A on the left, as files in a temporary folder.
 fn draw(args: &TrainArgs) -> Result<TempDir> {
-    let failed = |e: std::io::Error| Error::file(std::env::temp_dir(), format!("no temporary folder: {e}; set TMPDIR, or give --dataroot"));
+    let failed = |e: std::io::Error| {
+        Error::file(
+            std::env::temp_dir(),
+            format!("no temporary folder: {e}; set TMPDIR, or give --dataroot"),
+        )
+    };
     let folder = tempfile::tempdir().map_err(failed)?;
     let phases: Vec<_> = if args.unpaired() { vec!["A", "B"] } else { vec![""] };
-    let phases: Vec<_> = phases.iter().map(|side| folder.path().join(format!("{}{side}", args.data.phase))).collect();
+    let phases: Vec<_> = phases
+        .iter()
+        .map(|side| folder.path().join(format!("{}{side}", args.data.phase)))
+        .collect();
     phases.iter().try_for_each(std::fs::create_dir_all).map_err(failed)?;
     for index in 0..PAIRS.max(args.data.batch_size as usize) {
         let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.data.crop_size.width);
         match &phases[..] {
             [one] => join(&left, &right)?.save_png(&file(one, index))?,
-            sides => sides.iter().zip([&left, &right]).try_for_each(|(side, picture)| picture.save_png(&file(side, index)))?,
+            sides => sides
+                .iter()
+                .zip([&left, &right])
+                .try_for_each(|(side, picture)| picture.save_png(&file(side, index)))?,
         }
     }
     Ok(folder)
@@ -92,6 +115,11 @@ fn file(phase: &Path, index: usize) -> std::path::PathBuf {
 /// Two pictures of one size side by side.
 fn join(left: &Picture, right: &Picture) -> Result<Picture> {
     let row = (left.width * left.channels) as usize;
-    let data = left.data.chunks(row).zip(right.data.chunks(row)).flat_map(|(l, r)| l.iter().chain(r).copied()).collect();
+    let data = left
+        .data
+        .chunks(row)
+        .zip(right.data.chunks(row))
+        .flat_map(|(l, r)| l.iter().chain(r).copied())
+        .collect();
     Picture::new(2 * left.width, left.height, left.channels, data)
 }

@@ -16,7 +16,8 @@ pub(in crate::app) struct BenchArgs {
 pub(in crate::app) enum What {
     /// Every operation at the real layers of pix2pix-256, pix2pix-128 and cycle_gan-256.
     Kernels(KernelsArgs),
-    /// A whole training step: how long, where the time goes, or two sets of options against each other.
+    /// A whole training step: how long, where the time goes, or two sets of options against each
+    /// other.
     #[command(disable_help_flag = true)]
     Step(StepWords),
 }

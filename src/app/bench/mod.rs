@@ -57,7 +57,11 @@ impl Device {
             Some("workgroup") => Some(Family::Workgroup),
             _ => None,
         };
-        pollster::block_on(Gpu::request(&Request { adapter: self.adapter.clone(), family, ..Request::default() }))
+        pollster::block_on(Gpu::request(&Request {
+            adapter: self.adapter.clone(),
+            family,
+            ..Request::default()
+        }))
     }
 }
 
@@ -73,7 +77,9 @@ fn check_seconds(seconds: f64) -> Result<()> {
 fn noise(config: &AnyModel) -> [Vec<u8>; 2] {
     let Common { generator: g, size, pictures, .. } = config.common();
     let pixels = pictures * size.0 * size.1;
-    [(g.input_nc(), 0), (g.output_nc(), 1)].map(|(channels, stream)| (0..pixels * channels).map(|i| crate::rng::random(i, stream, 0, 0)[0] as u8).collect())
+    [(g.input_nc(), 0), (g.output_nc(), 1)].map(|(channels, stream)| {
+        (0..pixels * channels).map(|i| crate::rng::random(i, stream, 0, 0)[0] as u8).collect()
+    })
 }
 
 /// The learning rate of measured steps: the reference's.
@@ -82,14 +88,26 @@ const LR: f64 = 2e-4;
 /// The kernels that `--tune` says for a training step.
 fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::Options) -> Result<Tuned> {
     let plan = Trainer::plan(config, gpu.family(), options.plan())?;
-    resolve(gpu, &crate::tune::problems(&plan), options.args.train.device.tune.as_ref().unwrap_or(&Tune::Auto), true)
+    resolve(
+        gpu,
+        &crate::tune::problems(&plan),
+        options.args.train.device.tune.as_ref().unwrap_or(&Tune::Auto),
+        true,
+    )
 }
 
-/// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every buffer holds plausible values.
-fn warm_trainer(gpu: &Gpu, config: AnyModel, options: PlanOptions) -> Result<(Trainer, [Vec<u8>; 2])> {
+/// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every
+/// buffer holds plausible values.
+fn warm_trainer(
+    gpu: &Gpu,
+    config: AnyModel,
+    options: PlanOptions,
+) -> Result<(Trainer, [Vec<u8>; 2])> {
     let pictures = noise(&config);
     let mut starting = Starting::new(gpu);
-    let mut trainer = Trainer::with_progress(gpu, config, options, &mut |done, total| starting.show(done, total))?;
+    let mut trainer = Trainer::with_progress(gpu, config, options, &mut |done, total| {
+        starting.show(done, total)
+    })?;
     drop(starting);
     for _ in 0..2 {
         trainer.step(&pictures[0], &pictures[1], LR)?;
@@ -119,7 +137,8 @@ impl Timing {
     }
 }
 
-/// Length of a batch of repetitions: long against what a submit and a wait take, short against watchdogs.
+/// Length of a batch of repetitions: long against what a submit and a wait take, short against
+/// watchdogs.
 const BATCH: f64 = 0.02;
 /// More batches than this say nothing new.
 const BATCHES: usize = 25;
@@ -132,7 +151,8 @@ fn time(program: &Program, dispatches: &Range<usize>, seconds: f64) -> Result<Ti
         clock = times.clock;
         Ok(times.seconds[0] / repeats as f64)
     };
-    // The first run may compile; from then on the count doubles until a batch is long enough to be believed.
+    // The first run may compile; from then on the count doubles until a batch is long enough to be
+    // believed.
     let (started, mut repeats) = (Instant::now(), 1);
     batch(1)?;
     let mut each = batch(1)?;
@@ -176,6 +196,9 @@ mod tests {
     fn medians_and_rounding() {
         let t = Timing::of(vec![3.0, 1.0, 2.0], Clock::Wall);
         assert_eq!((t.median, t.min), (2.0, 1.0));
-        assert_eq!((round(0.0), round(123_456.7), round(0.001_234_567)), (0.0, 123_460.0, 0.001_234_6));
+        assert_eq!(
+            (round(0.0), round(123_456.7), round(0.001_234_567)),
+            (0.0, 123_460.0, 0.001_234_6)
+        );
     }
 }

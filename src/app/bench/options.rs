@@ -1,4 +1,5 @@
-//! Which step `bench step` measures: a preset, training flags laid over it, and perhaps a second set of options.
+//! Which step `bench step` measures: a preset, training flags laid over it, and perhaps a second
+//! set of options.
 
 use super::Device;
 use crate::app::flags::{TrainArgs, normalise};
@@ -10,7 +11,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser};
 use std::path::PathBuf;
 
-/// Everything behind `bench step`. It is parsed apart ([`StepArgs`]), since a preset stands for flags that come before the others.
+/// Everything behind `bench step`. It is parsed apart ([`StepArgs`]), since a preset stands for
+/// flags that come before the others.
 #[derive(Args, Clone, Debug)]
 pub(in crate::app) struct StepWords {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
@@ -24,17 +26,21 @@ pub(in crate::app) struct StepWords {
     no_binary_name = true,
     args_override_self = true,
     rename_all = "snake_case",
-    about = "Measures a training step: how long it takes, and where the time goes. Takes the flags of train; those that say nothing about a step are ignored."
+    about = "Measures a training step: how long it takes, and where the time goes. Takes the \
+             flags of train; those that say nothing about a step are ignored."
 )]
 pub(super) struct StepArgs {
-    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32), cycle_gan-256; flags change it from there. Without it: small,
-    /// or train's own defaults where a flag says how large a net or a picture is.
+    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32), cycle_gan-256;
+    /// flags change it from there. Without it: small, or train's own defaults where a flag says how
+    /// large a net or a picture is.
     #[arg(long, value_parser = PRESETS)]
     pub preset: Option<String>,
-    /// Measure against the same step with these flags as well, interleaved: --against "--no_reuse", --against "--adapter gl".
+    /// Measure against the same step with these flags as well, interleaved: --against "--no_reuse",
+    /// --against "--adapter gl".
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub against: Option<String>,
-    /// Measure these sides instead, from the least to the largest, and tell what a pixel costs: 128,256,512.
+    /// Measure these sides instead, from the least to the largest, and tell what a pixel costs:
+    /// 128,256,512.
     #[arg(long, value_name = "SIDES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=8192), conflicts_with = "against")]
     pub sizes: Vec<u32>,
     /// The same for batch sizes: 1,2,4,8.
@@ -63,8 +69,30 @@ pub(super) const PRESETS: [&str; 4] = ["pix2pix-256", "pix2pix-128", "small", "c
 fn flags_of(preset: &str) -> Result<&'static [&'static str]> {
     match preset {
         "pix2pix-256" => Ok(&[]),
-        "pix2pix-128" => Ok(&["--netG", "unet_128", "--ngf", "32", "--ndf", "32", "--load_size", "143", "--crop_size", "128"]),
-        "small" => Ok(&["--netG", "unet_64", "--ngf", "32", "--ndf", "32", "--load_size", "72", "--crop_size", "64"]),
+        "pix2pix-128" => Ok(&[
+            "--netG",
+            "unet_128",
+            "--ngf",
+            "32",
+            "--ndf",
+            "32",
+            "--load_size",
+            "143",
+            "--crop_size",
+            "128",
+        ]),
+        "small" => Ok(&[
+            "--netG",
+            "unet_64",
+            "--ngf",
+            "32",
+            "--ndf",
+            "32",
+            "--load_size",
+            "72",
+            "--crop_size",
+            "64",
+        ]),
         "cycle_gan-256" => Ok(&["--model", "cycle_gan"]),
         _ => Err(Error::Usage(format!("preset {preset:?}: choose {}", PRESETS.join(", ")))),
     }
@@ -82,8 +110,10 @@ pub(in crate::app) fn preset(name: &str, batch_size: u32) -> Result<AnyModel> {
 }
 
 /// Flags that say how large a step is: with one of them and no preset, train's defaults hold.
-const SIZES: [&str; 8] = ["model", "net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
-/// Flags of train that decide nothing about a step: they are taken, since command lines get copied, and not listed.
+const SIZES: [&str; 8] =
+    ["model", "net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
+/// Flags of train that decide nothing about a step: they are taken, since command lines get copied,
+/// and not listed.
 const UNLISTED: [&str; 24] = [
     "name",
     "checkpoints_dir",
@@ -114,9 +144,14 @@ const UNLISTED: [&str; 24] = [
 fn parse(words: &[String]) -> Result<(StepArgs, clap::ArgMatches), clap::Error> {
     let dataroot = |_: Arg| {
         let help = "Folder of pairs for the loader that is waited for; drawn ones without it";
-        Arg::new("dataroot").long("dataroot").value_name("DATAROOT").value_parser(clap::value_parser!(PathBuf)).help(help)
+        Arg::new("dataroot")
+            .long("dataroot")
+            .value_name("DATAROOT")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help(help)
     };
-    let command = UNLISTED.iter().fold(StepArgs::command(), |c, id| c.mut_arg(id, |a| a.hide(true)));
+    let command =
+        UNLISTED.iter().fold(StepArgs::command(), |c, id| c.mut_arg(id, |a| a.hide(true)));
     let matches = command.mut_arg("dataroot", dataroot).try_get_matches_from(words)?;
     let mut args = StepArgs::from_arg_matches(&matches)?;
     args.train.model_defaults(|id| given(Some(&matches), id));
@@ -134,7 +169,8 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Reads the words of a command line. Prints help, or what is wrong with a flag, and ends the program as flags elsewhere do.
+    /// Reads the words of a command line. Prints help, or what is wrong with a flag, and ends the
+    /// program as flags elsewhere do.
     pub fn read(words: &[String]) -> Options {
         Options::try_read(words).unwrap_or_else(|e| {
             let _ = e.print();
@@ -144,10 +180,12 @@ impl Options {
 
     fn try_read(words: &[String]) -> Result<Options, clap::Error> {
         let (args, matches) = parse(words)?;
-        let sized = SIZES.iter().any(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
+        let sized =
+            SIZES.iter().any(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
         let size = args.preset.unwrap_or_else(|| if sized { "train" } else { "small" }.into());
         let before = flags_of(&size).unwrap_or_default();
-        let all: Vec<String> = before.iter().map(|w| w.to_string()).chain(words.iter().cloned()).collect();
+        let all: Vec<String> =
+            before.iter().map(|w| w.to_string()).chain(words.iter().cloned()).collect();
         Ok(Options { args: parse(&all)?.0, size, words: words.to_vec() })
     }
 
@@ -185,7 +223,9 @@ mod tests {
     fn presets_plan_without_a_device() {
         for (name, parameters) in [("pix2pix-256", 54_413_955), ("pix2pix-128", 0), ("small", 0)] {
             let config = preset(name, 1).unwrap();
-            let plan = crate::app::Trainer::plan(&config, Family::Workgroup, PlanOptions::default()).unwrap();
+            let plan =
+                crate::app::Trainer::plan(&config, Family::Workgroup, PlanOptions::default())
+                    .unwrap();
             let memory = plan.memory();
             assert!(memory.parameters > 4 * parameters && plan.cost().flop > 0, "{name}");
             assert!((1.0..2.0).contains(&memory.activations_ratio()), "{name}: {memory}");
@@ -196,11 +236,24 @@ mod tests {
     #[test]
     fn flags_change_a_preset_and_without_one_train_has_the_say() {
         let small = read("--json");
-        assert_eq!((small.size.as_str(), small.args.train.data.crop_size.width, small.args.train.nets.ngf), ("small", 64, 32));
+        assert_eq!(
+            (small.size.as_str(), small.args.train.data.crop_size.width, small.args.train.nets.ngf),
+            ("small", 64, 32)
+        );
         let wide = read("--preset pix2pix-128 --ngf 48 --name copied --batch_size 4");
-        assert_eq!((wide.args.train.data.crop_size.width, wide.args.train.nets.ngf, wide.args.train.data.batch_size), (128, 48, 4));
+        assert_eq!(
+            (
+                wide.args.train.data.crop_size.width,
+                wide.args.train.nets.ngf,
+                wide.args.train.data.batch_size
+            ),
+            (128, 48, 4)
+        );
         let own = read("--ndf 16");
-        assert_eq!((own.size.as_str(), own.args.train.nets.net_g.as_str(), own.args.train.nets.ndf), ("train", "unet_256", 16));
+        assert_eq!(
+            (own.size.as_str(), own.args.train.nets.net_g.as_str(), own.args.train.nets.ndf),
+            ("train", "unet_256", 16)
+        );
         let other = small.with("--no-reuse --ngf 8");
         assert!(!other.plan().reuse && small.plan().reuse && other.args.train.nets.ngf == 8);
     }

@@ -28,7 +28,8 @@ impl Ceilings {
         Ok(Ceilings { flops, bytes: bytes(gpu, seconds)?, clock })
     }
 
-    /// The better of two measurements: on a busy machine one before and one after the rows is fairer than one.
+    /// The better of two measurements: on a busy machine one before and one after the rows is
+    /// fairer than one.
     pub fn or(self, other: Ceilings) -> Ceilings {
         Ceilings { flops: self.flops.max(other.flops), bytes: self.bytes.max(other.bytes), ..self }
     }
@@ -42,7 +43,8 @@ fn prepare(gpu: &Gpu, tape: &Tape, keep: Tensor) -> Result<Program> {
 /// What is copied: more than caches hold, on most devices.
 const COPIED: Shape = Shape { n: 1, h: 1024, w: 256, c: Channels::new(64) };
 
-/// The faster of a kernel's copy and the driver's own: a software driver's kernels do not get near what its memory does.
+/// The faster of a kernel's copy and the driver's own: a software driver's kernels do not get near
+/// what its memory does.
 fn bytes(gpu: &Gpu, seconds: f64) -> Result<f64> {
     let mut tape = Tape::new();
     let x = tape.input("x", COPIED);
@@ -56,13 +58,21 @@ fn bytes(gpu: &Gpu, seconds: f64) -> Result<f64> {
 fn driver_copy(gpu: &Gpu, seconds: f64) -> Result<f64> {
     const REPEATS: u32 = 4;
     let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let make = |label| gpu.device().create_buffer(&wgpu::BufferDescriptor { label: Some(label), size: COPIED.bytes(), usage, mapped_at_creation: false });
+    let make = |label| {
+        gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: COPIED.bytes(),
+            usage,
+            mapped_at_creation: false,
+        })
+    };
     let (from, to) = gpu.scoped("copy", || (make("copy from"), make("copy to")))?;
     let copy = || -> Result<f64> {
         let start = Instant::now();
         gpu.scoped("copy", || {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            (0..REPEATS).for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, COPIED.bytes()));
+            (0..REPEATS)
+                .for_each(|_| encoder.copy_buffer_to_buffer(&from, 0, &to, 0, COPIED.bytes()));
             gpu.queue().submit([encoder.finish()]);
         })?;
         gpu.wait("copy")?;
@@ -77,7 +87,8 @@ fn driver_copy(gpu: &Gpu, seconds: f64) -> Result<f64> {
     Ok(least)
 }
 
-/// Chains of multiply-adds, `y` a vec4 an invocation. Only for measuring: it computes nothing of use.
+/// Chains of multiply-adds, `y` a vec4 an invocation. Only for measuring: it computes nothing of
+/// use.
 #[derive(Debug)]
 struct MultiplyAdd {
     chains: u32,
@@ -101,7 +112,13 @@ impl Op for MultiplyAdd {
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
         let vec4s = node.outputs[0].shape.vec4s();
         let d = Dispatch::new("fma", "chains").tune("CHAINS", self.chains).bind("y", Bind::Out(0));
-        vec![d.u("vec4s", vec4s as u32).u("rounds", self.rounds).f("a", 0.999).f("b", 0.001).over(vec4s)]
+        vec![
+            d.u("vec4s", vec4s as u32)
+                .u("rounds", self.rounds)
+                .f("a", 0.999)
+                .f("b", 0.001)
+                .over(vec4s),
+        ]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {

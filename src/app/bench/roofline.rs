@@ -1,4 +1,5 @@
-//! `bench kernels --svg`: arithmetic intensity against speed, under what the adapter can do at best.
+//! `bench kernels --svg`: arithmetic intensity against speed, under what the adapter can do at
+//! best.
 
 use super::probe::Ceilings;
 use super::table::Row;
@@ -12,7 +13,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Kinds of operations, told apart by colours that colour-blind people can tell apart too (Okabe and Ito's).
+/// Kinds of operations, told apart by colours that colour-blind people can tell apart too (Okabe
+/// and Ito's).
 const KINDS: [(&str, RGBColor); 6] = [
     ("convolution", RGBColor(0, 114, 178)),
     ("gradient of a convolution's input", RGBColor(86, 180, 233)),
@@ -68,7 +70,13 @@ pub(super) fn check_path(path: &Path) -> Result<()> {
         return Err(Error::file(path, "is a folder; --svg takes the name of a file"));
     }
     if !folder.is_dir() {
-        return Err(Error::file(path, format!("there is no folder {}; create it or correct the path of --svg", folder.display())));
+        return Err(Error::file(
+            path,
+            format!(
+                "there is no folder {}; create it or correct the path of --svg",
+                folder.display()
+            ),
+        ));
     }
     Ok(())
 }
@@ -85,13 +93,19 @@ pub(super) fn write(path: &Path, gpu: &Gpu, ceilings: Ceilings, rows: &[Row]) ->
         gflops: row.rates().0 / 1e9,
         share: row.share.unwrap_or_default(),
     };
-    let points: Vec<Point> = rows.iter().filter(|r| r.measured.cost.flop >= LEAST_FLOP).map(point).collect();
+    let points: Vec<Point> =
+        rows.iter().filter(|r| r.measured.cost.flop >= LEAST_FLOP).map(point).collect();
     let info = gpu.info();
     let driver = [info.driver.as_str(), info.driver_info.as_str()].join(" ");
     let plot = Plot {
         title: format!("Roofline: {}", gpu.name()),
-        subtitle: [driver.trim(), &format!("{} kernels", gpu.family()), &format!("pixtape {}", env!("CARGO_PKG_VERSION")), &date(SystemTime::now())]
-            .join(" · "),
+        subtitle: [
+            driver.trim(),
+            &format!("{} kernels", gpu.family()),
+            &format!("pixtape {}", env!("CARGO_PKG_VERSION")),
+            &date(SystemTime::now()),
+        ]
+        .join(" · "),
         peak: ceilings.flops / 1e9,
         copy: ceilings.bytes / 1e9,
         left_out: rows.len() - points.len(),
@@ -110,7 +124,8 @@ type Area<'a, C = Shift> = DrawingArea<SVGBackend<'a>, C>;
 type Axes = Cartesian2d<LogCoord<f64>, LogCoord<f64>>;
 type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// From the power of ten below the least to the one above the largest, and a hair more: so that the ends have their labels.
+/// From the power of ten below the least to the one above the largest, and a hair more: so that the
+/// ends have their labels.
 fn decades(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     let least = values.clone().fold(f64::INFINITY, f64::min);
     let most = values.fold(0.0, f64::max);
@@ -123,9 +138,14 @@ impl Plot {
         {
             let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
             root.fill(&WHITE)?;
-            let style = |size: f64, colour: RGBColor| ("sans-serif", size).into_font().color(&colour);
+            let style =
+                |size: f64, colour: RGBColor| ("sans-serif", size).into_font().color(&colour);
             root.draw(&Text::new(self.title.clone(), (30, 18), style(22.0, INK)))?;
-            root.draw(&Text::new(self.subtitle.clone(), (30, 48), style(14.0, RGBColor(90, 90, 90))))?;
+            root.draw(&Text::new(
+                self.subtitle.clone(),
+                (30, 48),
+                style(14.0, RGBColor(90, 90, 90)),
+            ))?;
             let ridge = self.peak / self.copy;
             let x = decades(self.points.iter().map(|p| p.intensity).chain([ridge]));
             let y = decades(self.points.iter().map(|p| p.gflops).chain([self.peak]));
@@ -156,7 +176,13 @@ impl Plot {
             let mut points = self.points.clone();
             points.sort_by(|a, b| b.share.total_cmp(&a.share));
             for p in points {
-                mark(&root, chart.backend_coord(&(p.intensity, p.gflops)), p.batch, 3.5 + 30.0 * p.share.sqrt(), KINDS[p.kind].1)?;
+                mark(
+                    &root,
+                    chart.backend_coord(&(p.intensity, p.gflops)),
+                    p.batch,
+                    3.5 + 30.0 * p.share.sqrt(),
+                    KINDS[p.kind].1,
+                )?;
             }
             self.legend(&root, &style)?;
             root.present()?;
@@ -165,7 +191,13 @@ impl Plot {
     }
 
     /// The two ceilings, each with its label.
-    fn ceilings(&self, area: &Area<'_, Axes>, x: &std::ops::Range<f64>, y: &std::ops::Range<f64>, font: &TextStyle<'_>) -> Drawn {
+    fn ceilings(
+        &self,
+        area: &Area<'_, Axes>,
+        x: &std::ops::Range<f64>,
+        y: &std::ops::Range<f64>,
+        font: &TextStyle<'_>,
+    ) -> Drawn {
         let ridge = self.peak / self.copy;
         let from = x.start.max(y.start / self.copy);
         let line = [(from, from * self.copy), (ridge, self.peak), (x.end, self.peak)];
@@ -173,20 +205,43 @@ impl Plot {
         let right = font.clone().pos(Pos::new(HPos::Right, VPos::Bottom));
         let above = |v: f64| v * 1.06;
         // Behind the ridge, where few marks are; at the right end where there is no room.
-        let (at, side) = if ridge * 30.0 < x.end { (ridge * 1.1, HPos::Left) } else { (x.end * 0.95, HPos::Right) };
+        let (at, side) = if ridge * 30.0 < x.end {
+            (ridge * 1.1, HPos::Left)
+        } else {
+            (x.end * 0.95, HPos::Right)
+        };
         let text = format!("multiply-adds, measured: {:.0} GFLOP/s", self.peak);
-        area.draw(&Text::new(text, (at, above(self.peak)), font.clone().pos(Pos::new(side, VPos::Bottom))))?;
+        area.draw(&Text::new(
+            text,
+            (at, above(self.peak)),
+            font.clone().pos(Pos::new(side, VPos::Bottom)),
+        ))?;
         // On the slope's left side, somewhat below its middle.
         let at = (from * ridge).sqrt();
-        area.draw(&Text::new(format!("copying, measured: {:.1} GB/s", self.copy), (at * 0.93, above(at * self.copy)), right))?;
+        area.draw(&Text::new(
+            format!("copying, measured: {:.1} GB/s", self.copy),
+            (at * 0.93, above(at * self.copy)),
+            right,
+        ))?;
         Ok(())
     }
 
-    fn legend(&self, root: &Area<'_>, style: &dyn Fn(f64, RGBColor) -> TextStyle<'static>) -> Drawn {
-        let used: Vec<usize> = (0..KINDS.len()).filter(|k| self.points.iter().any(|p| p.kind == *k)).collect();
-        let mut lines: Vec<(String, Option<(usize, RGBColor)>)> = used.iter().map(|k| (KINDS[*k].0.to_string(), Some((0, KINDS[*k].1)))).collect();
+    fn legend(
+        &self,
+        root: &Area<'_>,
+        style: &dyn Fn(f64, RGBColor) -> TextStyle<'static>,
+    ) -> Drawn {
+        let used: Vec<usize> =
+            (0..KINDS.len()).filter(|k| self.points.iter().any(|p| p.kind == *k)).collect();
+        let mut lines: Vec<(String, Option<(usize, RGBColor)>)> =
+            used.iter().map(|k| (KINDS[*k].0.to_string(), Some((0, KINDS[*k].1)))).collect();
         if self.batches.len() > 1 {
-            lines.extend(self.batches.iter().enumerate().map(|(at, batch)| (format!("batch {batch}"), Some((at, INK)))));
+            lines.extend(
+                self.batches
+                    .iter()
+                    .enumerate()
+                    .map(|(at, batch)| (format!("batch {batch}"), Some((at, INK)))),
+            );
         }
         lines.push(("area: share of a training step".into(), None));
         if self.left_out > 0 {
@@ -233,7 +288,8 @@ fn date(now: SystemTime) -> String {
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let of_year = day - (365 * year + year / 4 - year / 100);
     let month = (5 * of_year + 2) / 153;
-    let (day, month) = (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let (day, month) =
+        (of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
     format!("{}-{month:02}-{day:02}", year + era * 400 + i64::from(month <= 2))
 }
 
@@ -244,19 +300,34 @@ mod tests {
 
     #[test]
     fn a_plot_shows_its_ceilings_its_kinds_and_what_it_leaves_out() {
-        let point = |kind, batch, intensity, gflops| Point { kind, batch, intensity, gflops, share: 0.1 };
+        let point =
+            |kind, batch, intensity, gflops| Point { kind, batch, intensity, gflops, share: 0.1 };
         let plot = Plot {
             title: "Roofline: a <card>".into(),
             subtitle: "driver".into(),
             peak: 123.0,
             copy: 9.5,
-            points: vec![point(0, 0, 30.0, 40.0), point(3, 1, 0.2, 1.5), point(5, 2, 0.3, 2.0), point(2, 3, 90.0, 1.0)],
+            points: vec![
+                point(0, 0, 30.0, 40.0),
+                point(3, 1, 0.2, 1.5),
+                point(5, 2, 0.3, 2.0),
+                point(2, 3, 90.0, 1.0),
+            ],
             batches: vec![1, 4, 16, 32],
             left_out: 3,
         };
         let text = plot.draw().unwrap();
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
-        for part in ["a &lt;card&gt;", "123 GFLOP/s", "9.5 GB/s", "convolution", "norm", "Adam", "batch 16", "not drawn: 3"] {
+        for part in [
+            "a &lt;card&gt;",
+            "123 GFLOP/s",
+            "9.5 GB/s",
+            "convolution",
+            "norm",
+            "Adam",
+            "batch 16",
+            "not drawn: 3",
+        ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(!text.contains("elementwise"), "only kinds that are there");
@@ -264,7 +335,12 @@ mod tests {
 
     #[test]
     fn dates_are_the_calendars() {
-        for (seconds, want) in [(0, "1970-01-01"), (951_782_400, "2000-02-29"), (1_709_251_199, "2024-02-29"), (1_767_225_600, "2026-01-01")] {
+        for (seconds, want) in [
+            (0, "1970-01-01"),
+            (951_782_400, "2000-02-29"),
+            (1_709_251_199, "2024-02-29"),
+            (1_767_225_600, "2026-01-01"),
+        ] {
             assert_eq!(date(UNIX_EPOCH + Duration::from_secs(seconds)), want);
         }
     }
@@ -272,7 +348,10 @@ mod tests {
     #[test]
     fn a_path_that_leads_nowhere_is_refused_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(check_path(&dir.path().join("plot.svg")).is_ok() && check_path(Path::new("plot.svg")).is_ok());
+        assert!(
+            check_path(&dir.path().join("plot.svg")).is_ok()
+                && check_path(Path::new("plot.svg")).is_ok()
+        );
         let message = check_path(&dir.path().join("none/plot.svg")).unwrap_err().to_string();
         assert!(message.contains("no folder") && message.contains("--svg"), "{message}");
         assert!(check_path(dir.path()).is_err());

@@ -21,7 +21,8 @@ struct Report<'a> {
     tuning: String,
     /// From planning to the end of the second step.
     prepare: f64,
-    /// Encoding alone; the whole call, which submits (software drivers compute meanwhile); from the call until the device is done.
+    /// Encoding alone; the whole call, which submits (software drivers compute meanwhile); from the
+    /// call until the device is done.
     encode: Timing,
     call: Timing,
     done: Timing,
@@ -48,7 +49,9 @@ pub(super) fn run(words: &[String]) -> Result<()> {
         return sizes::run(&options);
     }
     if options.args.svg.is_some() {
-        return Err(Error::Usage("--svg draws what --sizes and --batches measure; give one of them".into()));
+        return Err(Error::Usage(
+            "--svg draws what --sizes and --batches measure; give one of them".into(),
+        ));
     }
     let data = Data::open(&options.args.train)?;
     let config = options.config(data.image_size())?;
@@ -72,13 +75,22 @@ fn encoding(program: &Program) -> f64 {
 }
 
 impl<'a> Report<'a> {
-    fn measure(gpu: &'a Gpu, options: &'a Options, config: AnyModel, data: &Data) -> Result<Report<'a>> {
+    fn measure(
+        gpu: &'a Gpu,
+        options: &'a Options,
+        config: AnyModel,
+        data: &Data,
+    ) -> Result<Report<'a>> {
         let tuned = tuned(gpu, &config, options)?;
         let started = Instant::now();
-        let (mut trainer, [input, target]) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
+        let (mut trainer, [input, target]) =
+            warm_trainer(gpu, config, tuned.options(options.plan()))?;
         let prepare = started.elapsed().as_secs_f64();
-        let (started, mut encode, mut call, mut done) = (Instant::now(), Vec::new(), Vec::new(), Vec::new());
-        while done.len() < *STEPS.start() || (started.elapsed().as_secs_f64() < options.args.seconds && done.len() < *STEPS.end()) {
+        let (started, mut encode, mut call, mut done) =
+            (Instant::now(), Vec::new(), Vec::new(), Vec::new());
+        while done.len() < *STEPS.start()
+            || (started.elapsed().as_secs_f64() < options.args.seconds && done.len() < *STEPS.end())
+        {
             encode.push(encoding(trainer.program()));
             let start = Instant::now();
             trainer.step(&input, &target, LR)?;
@@ -96,9 +108,24 @@ impl<'a> Report<'a> {
         let running = started.elapsed().as_secs_f64() / steps as f64;
         let data_wait = data.wait(&mut trainer, steps)?;
         let where_to = WhereTo::measure(trainer.program())?;
-        let [encode, call, done] = [encode, call, done].map(|seconds| Timing::of(seconds, Clock::Wall));
+        let [encode, call, done] =
+            [encode, call, done].map(|seconds| Timing::of(seconds, Clock::Wall));
         let tuning = tuned.to_string();
-        Ok(Report { gpu, options, trainer, tuning, prepare, encode, call, done, running, steps, data_wait, data: data.describe(), where_to })
+        Ok(Report {
+            gpu,
+            options,
+            trainer,
+            tuning,
+            prepare,
+            encode,
+            call,
+            done,
+            running,
+            steps,
+            data_wait,
+            data: data.describe(),
+            where_to,
+        })
     }
 
     fn images(&self) -> f64 {
@@ -112,9 +139,19 @@ impl<'a> Report<'a> {
 
     fn print(&self) {
         let (plan, config) = (self.trainer.program().plan(), self.trainer.common());
-        let (cost, ms) = (plan.cost(), |t: Timing| format!("{:.3} ms (best {:.3})", 1e3 * t.median, 1e3 * t.min));
+        let (cost, ms) = (plan.cost(), |t: Timing| {
+            format!("{:.3} ms (best {:.3})", 1e3 * t.median, 1e3 * t.min)
+        });
         println!("{} ({} kernels), {}", self.gpu.name(), self.gpu.family(), self.options.size);
-        println!("{}x{}, batch {}, {}, ngf {}, ndf {}", config.size.0, config.size.1, config.pictures, config.generator, config.generator.ngf(), config.ndf);
+        println!(
+            "{}x{}, batch {}, {}, ngf {}, ndf {}",
+            config.size.0,
+            config.size.1,
+            config.pictures,
+            config.generator,
+            config.generator.ngf(),
+            config.ndf
+        );
         println!(
             "plan: {} nodes, {} dispatches, {:.2} GFLOP, {:.0} MB touched",
             plan.nodes().len(),
@@ -128,12 +165,29 @@ impl<'a> Report<'a> {
         if let Some(peak) = peak_memory() {
             println!("process memory peak: {:.0} MiB", peak as f64 / f64::from(1 << 20));
         }
-        println!("prepare and two steps: {:.2} s, {} pipelines", self.prepare, self.gpu.pipeline_count());
+        println!(
+            "prepare and two steps: {:.2} s, {} pipelines",
+            self.prepare,
+            self.gpu.pipeline_count()
+        );
         println!("{} steps, {} segments each", self.steps, self.trainer.program().segment_count());
-        println!("  encoding        {}, {:.2} µs a dispatch", ms(self.encode), 1e6 * self.encode.median / plan.dispatches() as f64);
+        println!(
+            "  encoding        {}, {:.2} µs a dispatch",
+            ms(self.encode),
+            1e6 * self.encode.median / plan.dispatches() as f64
+        );
         println!("  call            {}", ms(self.call));
-        println!("  call to done    {}, launch share {:.1} %", ms(self.done), 100.0 * self.launch_share());
-        println!("  running         {:.3} ms/step, {:.2} images/s, {:.1} GFLOP/s", 1e3 * self.running, self.images(), cost.flop as f64 / self.running / 1e9);
+        println!(
+            "  call to done    {}, launch share {:.1} %",
+            ms(self.done),
+            100.0 * self.launch_share()
+        );
+        println!(
+            "  running         {:.3} ms/step, {:.2} images/s, {:.1} GFLOP/s",
+            1e3 * self.running,
+            self.images(),
+            cost.flop as f64 / self.running / 1e9
+        );
         println!("  data wait       {:.3} ms/step: {}", 1e3 * self.data_wait, self.data);
         self.where_to.print();
     }

@@ -62,7 +62,8 @@ impl Row {
 /// Prints all rows, net by net.
 pub(super) fn print(gpu: &Gpu, ceilings: Ceilings, rows: &[Row], skipped: &[Skipped]) {
     println!(
-        "{} ({} kernels): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s copying (bytes read and written); times by {}",
+        "{} ({} kernels): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s copying (bytes read and \
+         written); times by {}",
         gpu.name(),
         gpu.family(),
         ceilings.flops / 1e9,
@@ -75,7 +76,11 @@ pub(super) fn print(gpu: &Gpu, ceilings: Ceilings, rows: &[Row], skipped: &[Skip
             before = Some((row.net, row.batch));
             match row.net {
                 None => println!("\nthe layer that figures are quoted for"),
-                Some(net) => println!("\nlayers of {net}, batch {}; share: of a step, all nodes of that shape (times)", row.batch),
+                Some(net) => println!(
+                    "\nlayers of {net}, batch {}; share: of a step, all nodes of that shape \
+                     (times)",
+                    row.batch
+                ),
             }
             println!(
                 "{:>10} {:>10} {:>9} {:>6} {:>8} {:>6} {:>7} {:>5}  operation · variant",
@@ -104,7 +109,13 @@ pub(super) fn print(gpu: &Gpu, ceilings: Ceilings, rows: &[Row], skipped: &[Skip
 }
 
 /// Everything as JSON.
-pub(super) fn json(gpu: &Gpu, batches: &[u32], ceilings: Ceilings, rows: &[Row], skipped: &[Skipped]) -> Value {
+pub(super) fn json(
+    gpu: &Gpu,
+    batches: &[u32],
+    ceilings: Ceilings,
+    rows: &[Row],
+    skipped: &[Skipped],
+) -> Value {
     json!({
         "about": about(gpu),
         "batch_size": batches,

@@ -29,7 +29,8 @@ const LAYERS: usize = 20;
 /// Rounds that are measured: of each node the least counts.
 const ROUNDS: usize = 3;
 
-/// `G/down3 forward`, `real D/c1 backward`, `G update`: the label's scope, and which way it is passed.
+/// `G/down3 forward`, `real D/c1 backward`, `G update`: the label's scope, and which way it is
+/// passed.
 fn layer(label: &str, op: &str) -> String {
     let scope = label.rsplit_once('/').map_or("", |(scope, _)| scope);
     let way = match (op, scope.ends_with('\'')) {
@@ -51,10 +52,18 @@ fn group(nodes: &[PlanNode], seconds: &[f64], name: impl Fn(&PlanNode) -> String
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
     for (node, seconds) in nodes.iter().zip(seconds).filter(|(n, _)| !n.dispatches.is_empty()) {
         let name = name(node);
-        let part = parts.entry(name.clone()).or_insert(Part { name, seconds: 0.0, nodes: 0, cost: Cost::default() });
+        let part = parts.entry(name.clone()).or_insert(Part {
+            name,
+            seconds: 0.0,
+            nodes: 0,
+            cost: Cost::default(),
+        });
         part.seconds += seconds;
         part.nodes += 1;
-        part.cost = Cost { flop: part.cost.flop + node.cost.flop, bytes: part.cost.bytes + node.cost.bytes };
+        part.cost = Cost {
+            flop: part.cost.flop + node.cost.flop,
+            bytes: part.cost.bytes + node.cost.bytes,
+        };
     }
     let mut parts: Vec<Part> = parts.into_values().collect();
     parts.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
@@ -70,7 +79,10 @@ impl WhereTo {
         for _ in 0..ROUNDS {
             let times = program.time_nodes()?;
             clock = times.clock;
-            least.iter_mut().zip(times.seconds).for_each(|(least, seconds)| *least = least.min(seconds));
+            least
+                .iter_mut()
+                .zip(times.seconds)
+                .for_each(|(least, seconds)| *least = least.min(seconds));
         }
         Ok(WhereTo {
             operations: group(nodes, &least, |n| n.op.into()),
@@ -86,20 +98,45 @@ impl WhereTo {
             Clock::Timestamps => "by the device's timestamps, a pass a node",
             Clock::Wall => "by the wall clock: each node is waited for, which adds its own cost",
         };
-        println!("\nwhere the time goes: {:.3} ms node by node (the least of {ROUNDS} rounds each), {how}", 1e3 * total);
-        for (title, parts, most) in
-            [("operation", &self.operations, usize::MAX), ("part of the step", &self.parts, usize::MAX), ("layer", &self.layers, LAYERS)]
-        {
-            println!("\n{:>6} {:>10} {:>6} {:>9} {:>8}  {title}", "%", "ms", "nodes", "GFLOP/s", "GB/s");
+        println!(
+            "\nwhere the time goes: {:.3} ms node by node (the least of {ROUNDS} rounds each), \
+             {how}",
+            1e3 * total
+        );
+        for (title, parts, most) in [
+            ("operation", &self.operations, usize::MAX),
+            ("part of the step", &self.parts, usize::MAX),
+            ("layer", &self.layers, LAYERS),
+        ] {
+            println!(
+                "\n{:>6} {:>10} {:>6} {:>9} {:>8}  {title}",
+                "%", "ms", "nodes", "GFLOP/s", "GB/s"
+            );
             for part in parts.iter().take(most) {
-                let (flops, bytes) = (part.cost.flop as f64 / part.seconds, part.cost.bytes as f64 / part.seconds);
+                let (flops, bytes) =
+                    (part.cost.flop as f64 / part.seconds, part.cost.bytes as f64 / part.seconds);
                 let share = 100.0 * part.seconds / total;
-                println!("{share:>6.1} {:>10.3} {:>6} {:>9.1} {:>8.2}  {}", 1e3 * part.seconds, part.nodes, flops / 1e9, bytes / 1e9, part.name);
+                println!(
+                    "{share:>6.1} {:>10.3} {:>6} {:>9.1} {:>8.2}  {}",
+                    1e3 * part.seconds,
+                    part.nodes,
+                    flops / 1e9,
+                    bytes / 1e9,
+                    part.name
+                );
             }
             if parts.len() > most {
                 let rest = &parts[most..];
-                let (seconds, nodes) = rest.iter().fold((0.0, 0), |(s, n), p| (s + p.seconds, n + p.nodes));
-                println!("{:>6.1} {:>10.3} {nodes:>6} {:>9} {:>8}  {} more", 100.0 * seconds / total, 1e3 * seconds, "", "", rest.len());
+                let (seconds, nodes) =
+                    rest.iter().fold((0.0, 0), |(s, n), p| (s + p.seconds, n + p.nodes));
+                println!(
+                    "{:>6.1} {:>10.3} {nodes:>6} {:>9} {:>8}  {} more",
+                    100.0 * seconds / total,
+                    1e3 * seconds,
+                    "",
+                    "",
+                    rest.len()
+                );
             }
         }
     }

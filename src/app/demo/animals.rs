@@ -2,7 +2,9 @@
 
 use super::draw_animals::{Animal, animal, inner, stripes};
 use super::page::{self, DemoPage};
-use super::{ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it};
+use super::{
+    ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
+};
 use crate::app::flags::DemoArgs;
 use crate::app::starting::Starting;
 use crate::app::translate::mode;
@@ -41,19 +43,22 @@ fn config(seed: u64) -> CycleGanConfig {
     }
 }
 
-/// What the nets made of the held-out animals after some steps: of each kind the other, and the way back.
+/// What the nets made of the held-out animals after some steps: of each kind the other, and the way
+/// back.
 struct Shot {
     step: u64,
     made: [Vec<[Picture; 2]>; 2],
 }
 
-/// Stripes of one kind's pictures, before and after, and how far the way back leads from where it began.
+/// Stripes of one kind's pictures, before and after, and how far the way back leads from where it
+/// began.
 struct Measured {
     inside: [f64; 2],
     outside: [f64; 2],
     /// What the other kind has inside.
     other: f64,
-    /// Mean distance of the ground before and after, and of the whole picture after a cycle, in levels.
+    /// Mean distance of the ground before and after, and of the whole picture after a cycle, in
+    /// levels.
     ground: f64,
     cycle: f64,
 }
@@ -62,36 +67,72 @@ struct Measured {
 pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (out, seed) = (&args.out, args.seed);
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
-    let mut trainer = CycleGan::with_progress(gpu, config(seed), options.clone(), &mut |done, total| starting.show(done, total))?;
-    let ready = |net| Translator::new(gpu, trainer.store(), net, SIDE, SIDE, mode("batch", false), options.clone());
+    let mut trainer =
+        CycleGan::with_progress(gpu, config(seed), options.clone(), &mut |done, total| {
+            starting.show(done, total)
+        })?;
+    let ready = |net| {
+        Translator::new(
+            gpu,
+            trainer.store(),
+            net,
+            SIDE,
+            SIDE,
+            mode("batch", false),
+            options.clone(),
+        )
+    };
     let translators = trainer.generators().into_iter().map(ready).collect::<Result<Vec<_>>>()?;
     drop(starting);
-    let draw = |first: u64, count: u64| [false, true].map(|striped| (first..first + count).map(|i| animal(seed, i, striped, SIDE)).collect::<Vec<_>>());
+    let draw = |first: u64, count: u64| {
+        [false, true].map(|striped| {
+            (first..first + count).map(|i| animal(seed, i, striped, SIDE)).collect::<Vec<_>>()
+        })
+    };
     let (seen, held_out) = (draw(0, PAIRS), draw(FIRST_HELD_OUT, HELD_OUT));
 
     let mut shots: Vec<Shot> = Vec::new();
     let mut look = |trainer: &CycleGan| {
-        let run = |net: usize, picture: &Picture| Picture::new(SIDE, SIDE, 3, pollster::block_on(translators[net].run(&picture.data, 0, 0))?);
+        let run = |net: usize, picture: &Picture| {
+            Picture::new(
+                SIDE,
+                SIDE,
+                3,
+                pollster::block_on(translators[net].run(&picture.data, 0, 0))?,
+            )
+        };
         let there_and_back = |kind: usize, animal: &Animal| {
             let there = run(kind, &animal.picture)?;
             let back = run(1 - kind, &there)?;
             Ok([there, back])
         };
-        let [horses, zebras] = [0, 1].map(|kind| held_out[kind].iter().map(|a| there_and_back(kind, a)).collect::<Result<Vec<_>>>());
+        let [horses, zebras] = [0, 1].map(|kind| {
+            held_out[kind].iter().map(|a| there_and_back(kind, a)).collect::<Result<Vec<_>>>()
+        });
         shots.push(Shot { step: trainer.steps(), made: [horses?, zebras?] });
         Ok(())
     };
-    let pictures = |step| [0, 1].map(|kind| seen[kind][place(seed, kind as u32, step)].picture.data.clone());
-    let trained = train(&mut trainer, &Schedule { steps, lr: LR, limit: TIME_LIMIT }, pictures, &mut look)?;
+    let pictures =
+        |step| [0, 1].map(|kind| seen[kind][place(seed, kind as u32, step)].picture.data.clone());
+    let trained =
+        train(&mut trainer, &Schedule { steps, lr: LR, limit: TIME_LIMIT }, pictures, &mut look)?;
 
     let last = shots.last().expect("the end is looked at");
-    let measured = [0, 1].map(|kind| measure(&held_out[kind], &last.made[kind], &held_out[1 - kind]));
-    let columns = format!("input, made of it after {} steps, back again", shots.iter().map(|s| s.step.to_string()).collect::<Vec<_>>().join(", "));
+    let measured =
+        [0, 1].map(|kind| measure(&held_out[kind], &last.made[kind], &held_out[1 - kind]));
+    let columns = format!(
+        "input, made of it after {} steps, back again",
+        shots.iter().map(|s| s.step.to_string()).collect::<Vec<_>>().join(", ")
+    );
     let mut pictures = Vec::new();
     for (kind, name) in KINDS.iter().enumerate() {
         let row = |at: usize| {
             let made = shots.iter().map(|shot| &shot.made[kind][at][0]);
-            std::iter::once(&held_out[kind][at].picture).chain(made).chain([&last.made[kind][at][1]]).map(enlarge).collect()
+            std::iter::once(&held_out[kind][at].picture)
+                .chain(made)
+                .chain([&last.made[kind][at][1]])
+                .map(enlarge)
+                .collect()
         };
         let rows: Vec<Vec<Picture>> = (0..SHOWN).map(row).collect();
         let file = format!("{name}s.png");
@@ -106,14 +147,29 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     });
     Picture::grid(&rows.collect::<Vec<_>>(), 2 * ENLARGED)?.save_png(&out.join("grid.png"))?;
     for (name, weights, passes) in trainer.networks().into_iter().take(2) {
-        let file = out.join(format!("{}.safetensors", ["horse_to_zebra", "zebra_to_horse"][usize::from(name == "G_B")]));
-        pollster::block_on(save_weights(gpu, trainer.store(), weights, passes * trainer.steps(), None, &file))?;
+        let file = out.join(format!(
+            "{}.safetensors",
+            ["horse_to_zebra", "zebra_to_horse"][usize::from(name == "G_B")]
+        ));
+        pollster::block_on(save_weights(
+            gpu,
+            trainer.store(),
+            weights,
+            passes * trainer.steps(),
+            None,
+            &file,
+        ))?;
     }
     let input = out.join("horse.png");
     held_out[0][0].picture.save_png(&input)?;
 
     let (g, generators) = (trainer.common().generator, trainer.generators());
-    let mut facts = facts(&trainer, trained.seconds, format!("{g}, ngf {}, {} weights, one each way", g.ngf(), generators[0].weights().count()), seed);
+    let mut facts = facts(
+        &trainer,
+        trained.seconds,
+        format!("{g}, ngf {}, {} weights, one each way", g.ngf(), generators[0].weights().count()),
+        seed,
+    );
     facts.push(try_it(&out.join("horse_to_zebra.safetensors"), &input));
     let rows = table(&measured);
     let page = DemoPage {
@@ -133,7 +189,8 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     Ok(format!("{}\n{}", lines.join("\n"), trained.summary(trainer.steps())))
 }
 
-/// Measures what was made of one kind's animals; `others` are real ones of the kind they should look like.
+/// Measures what was made of one kind's animals; `others` are real ones of the kind they should
+/// look like.
 fn measure(animals: &[Animal], made: &[[Picture; 2]], others: &[Animal]) -> Measured {
     let width = SIDE as usize;
     let outside = |a: &Animal| inner(&a.mask.iter().map(|m| !m).collect::<Vec<_>>(), width);
@@ -141,7 +198,9 @@ fn measure(animals: &[Animal], made: &[[Picture; 2]], others: &[Animal]) -> Meas
     let all = || animals.iter().zip(made);
     let distance = |a: &Picture, b: &Picture, mask: Option<&[bool]>| {
         let c = a.channels as usize;
-        let inside = (0..a.data.len()).filter(|i| mask.is_none_or(|m| m[i / c])).map(|i| f64::from(a.data[i].abs_diff(b.data[i])));
+        let inside = (0..a.data.len())
+            .filter(|i| mask.is_none_or(|m| m[i / c]))
+            .map(|i| f64::from(a.data[i].abs_diff(b.data[i])));
         let (sum, count) = inside.fold((0.0, 0.0f64), |(sum, n), v| (sum + v, n + 1.0));
         sum / count.max(1.0)
     };
@@ -150,9 +209,15 @@ fn measure(animals: &[Animal], made: &[[Picture; 2]], others: &[Animal]) -> Meas
             mean(&mut all().map(|(a, _)| stripes(&a.picture, &inner(&a.mask, width)))),
             mean(&mut all().map(|(a, [there, _])| stripes(there, &inner(&a.mask, width)))),
         ],
-        outside: [mean(&mut all().map(|(a, _)| stripes(&a.picture, &outside(a)))), mean(&mut all().map(|(a, [there, _])| stripes(there, &outside(a))))],
-        other: others.iter().map(|a| stripes(&a.picture, &inner(&a.mask, width))).sum::<f64>() / others.len() as f64,
-        ground: mean(&mut all().map(|(a, [there, _])| distance(&a.picture, there, Some(&outside(a))))),
+        outside: [
+            mean(&mut all().map(|(a, _)| stripes(&a.picture, &outside(a)))),
+            mean(&mut all().map(|(a, [there, _])| stripes(there, &outside(a)))),
+        ],
+        other: others.iter().map(|a| stripes(&a.picture, &inner(&a.mask, width))).sum::<f64>()
+            / others.len() as f64,
+        ground: mean(
+            &mut all().map(|(a, [there, _])| distance(&a.picture, there, Some(&outside(a)))),
+        ),
         cycle: mean(&mut all().map(|(a, [_, back])| distance(&a.picture, back, None))),
     }
 }
@@ -161,9 +226,24 @@ fn table(measured: &[Measured; 2]) -> Vec<(String, String)> {
     let rows = [0, 1].into_iter().flat_map(|kind| {
         let (m, from, to) = (&measured[kind], KINDS[kind], KINDS[1 - kind]);
         [
-            (format!("{from} to {to}, inside the animal"), format!("{:.1} before, {:.1} after (real {to}s: {:.1})", m.inside[0], m.inside[1], m.other)),
-            (format!("{from} to {to}, outside"), format!("{:.1} before, {:.1} after; the ground moved by {:.1}", m.outside[0], m.outside[1], m.ground)),
-            (format!("{from} to {to} and back"), format!("{:.1} away from where it began", m.cycle)),
+            (
+                format!("{from} to {to}, inside the animal"),
+                format!(
+                    "{:.1} before, {:.1} after (real {to}s: {:.1})",
+                    m.inside[0], m.inside[1], m.other
+                ),
+            ),
+            (
+                format!("{from} to {to}, outside"),
+                format!(
+                    "{:.1} before, {:.1} after; the ground moved by {:.1}",
+                    m.outside[0], m.outside[1], m.ground
+                ),
+            ),
+            (
+                format!("{from} to {to} and back"),
+                format!("{:.1} away from where it began", m.cycle),
+            ),
         ]
     });
     rows.collect()

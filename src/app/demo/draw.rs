@@ -1,17 +1,21 @@
-//! The demo's data: house fronts drawn by a seeded program, each as a flat label map and as a "photo".
+//! The demo's data: house fronts drawn by a seeded program, each as a flat label map and as a
+//! "photo".
 //!
-//! A demo must run offline and finish in minutes, so it cannot download a data set and cannot need one that takes hours to learn.
-//! These pictures keep what makes facades a good task (the label says what is where, the photo adds material, depth and light) and
-//! drop what makes it slow: material, light and texture are a fixed function of the labels and of the place in the picture.
+//! A demo must run offline and finish in minutes, so it cannot download a data set and cannot need
+//! one that takes hours to learn. These pictures keep what makes facades a good task (the label
+//! says what is where, the photo adds material, depth and light) and drop what makes it slow:
+//! material, light and texture are a fixed function of the labels and of the place in the picture.
 //!
-//! Everything is laid out on a grid of 64 x 64 units, so that edges fall on pixel borders at 64, 128 and 256 alike. Only `+ - * / sqrt floor`
-//! are used: the same seed gives the same bytes on every machine.
+//! Everything is laid out on a grid of 64 x 64 units, so that edges fall on pixel borders at 64,
+//! 128 and 256 alike. Only `+ - * / sqrt floor` are used: the same seed gives the same bytes on
+//! every machine.
 
 use crate::io::Picture;
 
 /// Units per side of the drawing grid.
 const GRID: i32 = 64;
-/// Height of one course of stone and width of one stone, in units. Powers of two line up with the strides of a U-Net.
+/// Height of one course of stone and width of one stone, in units. Powers of two line up with the
+/// strides of a U-Net.
 const COURSE: f32 = 4.0;
 const STONE: f32 = 8.0;
 
@@ -36,7 +40,8 @@ enum Kind {
     Street,
 }
 
-/// The colours of the label maps, in the manner of the CMP facade database: far apart and without meaning of their own.
+/// The colours of the label maps, in the manner of the CMP facade database: far apart and without
+/// meaning of their own.
 pub const PALETTE: [[u8; 3]; 14] = [
     [0, 0, 170],    // sky
     [120, 0, 120],  // roof
@@ -96,11 +101,17 @@ impl Part {
         }
     }
 
-    /// The light that is left at a point below and to the right of this part, 1 outside its shadow. The sun stands top left.
+    /// The light that is left at a point below and to the right of this part, 1 outside its shadow.
+    /// The sun stands top left.
     fn shadow(&self, x: f32, y: f32) -> f32 {
         let (below, beside) = (y - self.y1, x - self.x1);
         let (reach, side) = (self.depth, self.depth / 2.0);
-        if self.depth == 0.0 || below >= reach || beside >= side || x < self.x0 + side || y < self.y0 + side {
+        if self.depth == 0.0
+            || below >= reach
+            || beside >= side
+            || x < self.x0 + side
+            || y < self.y0 + side
+        {
             return 1.0;
         }
         let away = (below / reach).max(beside / side).max(0.0);
@@ -135,7 +146,8 @@ impl Dice {
     }
 }
 
-/// Draws pair `index` of the data set `seed`: the label map and the facade it stands for, both `size` x `size`, RGB.
+/// Draws pair `index` of the data set `seed`: the label map and the facade it stands for, both
+/// `size` x `size`, RGB.
 ///
 /// The same arguments give the same bytes everywhere.
 pub fn facade_pair(seed: u64, index: u64, size: u32) -> (Picture, Picture) {
@@ -145,13 +157,19 @@ pub fn facade_pair(seed: u64, index: u64, size: u32) -> (Picture, Picture) {
     let (mut label, mut photo) = (Vec::with_capacity(bytes), Vec::with_capacity(bytes));
     for py in 0..size {
         for px in 0..size {
-            let at = |offset_x: f32, offset_y: f32| ((px as f32 + offset_x) * unit, (py as f32 + offset_y) * unit);
+            let at = |offset_x: f32, offset_y: f32| {
+                ((px as f32 + offset_x) * unit, (py as f32 + offset_y) * unit)
+            };
             let (x, y) = at(0.5, 0.5);
             label.extend(PALETTE[top(&parts, x, y).kind as usize]);
-            // Frames and railings are thinner than a pixel of the small sizes: 3 x 3 samples keep them from breaking up.
+            // Frames and railings are thinner than a pixel of the small sizes: 3 x 3 samples keep
+            // them from breaking up.
             let mut sum = [0.0; 3];
             for sample in 0..9 {
-                let (x, y) = at((sample % 3) as f32 / 3.0 + 1.0 / 6.0, (sample / 3) as f32 / 3.0 + 1.0 / 6.0);
+                let (x, y) = at(
+                    (sample % 3) as f32 / 3.0 + 1.0 / 6.0,
+                    (sample / 3) as f32 / 3.0 + 1.0 / 6.0,
+                );
                 let colour = light(&parts, x, y);
                 (0..3).for_each(|channel| sum[channel] += colour[channel]);
             }
@@ -276,7 +294,11 @@ fn light(parts: &[Part], x: f32, y: f32) -> Rgb {
     if matches!(part.kind, Kind::Sky | Kind::Roof | Kind::Street) || part.depth >= 2.0 {
         return colour;
     }
-    let left = parts.iter().filter(|caster| caster.depth > part.depth).map(|caster| caster.shadow(x, y)).fold(1.0, f32::min);
+    let left = parts
+        .iter()
+        .filter(|caster| caster.depth > part.depth)
+        .map(|caster| caster.shadow(x, y))
+        .fold(1.0, f32::min);
     // Shade is lit by the sky: a little bluer than sunlight.
     [colour[0] * left, colour[1] * left, colour[2] * (left + (1.0 - left) * 0.2)]
 }
@@ -290,9 +312,11 @@ fn scale(a: Rgb, by: f32) -> Rgb {
     a.map(|v| v * by)
 }
 
-/// A fixed value in -1..1 for a cell of a texture: the same in every picture, so that a net can learn it.
+/// A fixed value in -1..1 for a cell of a texture: the same in every picture, so that a net can
+/// learn it.
 fn grain(x: f32, y: f32) -> f32 {
-    let cell = (x.floor() as i64 as u64).wrapping_mul(0x9e37_79b9) ^ (y.floor() as i64 as u64).wrapping_mul(0x85eb_ca6b);
+    let cell = (x.floor() as i64 as u64).wrapping_mul(0x9e37_79b9)
+        ^ (y.floor() as i64 as u64).wrapping_mul(0x85eb_ca6b);
     (Dice(cell).next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }
 
@@ -302,7 +326,8 @@ fn within(v: f32, period: f32) -> f32 {
 }
 
 fn material(part: &Part, x: f32, y: f32) -> Rgb {
-    let (from_left, from_right, from_top, from_bottom) = (x - part.x0, part.x1 - x, y - part.y0, part.y1 - y);
+    let (from_left, from_right, from_top, from_bottom) =
+        (x - part.x0, part.x1 - x, y - part.y0, part.y1 - y);
     let (width, height) = (part.x1 - part.x0, part.y1 - part.y0);
     let down = from_top / height;
     let edge = from_left.min(from_right);
@@ -321,11 +346,16 @@ fn material(part: &Part, x: f32, y: f32) -> Rgb {
         Kind::Wall => {
             let course = (y / COURSE).floor();
             let along = x + within(course, 2.0) * STONE / 2.0;
-            let stone = scale([216.0, 186.0, 138.0], 1.0 + 0.05 * grain(along / STONE, course) + 0.015 * grain(x * 2.0, y * 2.0));
+            let stone = scale(
+                [216.0, 186.0, 138.0],
+                1.0 + 0.05 * grain(along / STONE, course) + 0.015 * grain(x * 2.0, y * 2.0),
+            );
             let joint = within(y, COURSE).min(within(along, STONE));
             if joint < 0.5 { [176.0, 148.0, 108.0] } else { stone }
         }
-        Kind::Window => glass(edge, from_top.min(from_bottom), from_left - width / 2.0, down, from_left / width),
+        Kind::Window => {
+            glass(edge, from_top.min(from_bottom), from_left - width / 2.0, down, from_left / width)
+        }
         Kind::Door => {
             if edge < 0.8 || (from_top < 0.8 && part.shape == Shape::Rect) {
                 return [226.0, 206.0, 170.0];
@@ -340,7 +370,9 @@ fn material(part: &Part, x: f32, y: f32) -> Rgb {
             let wood = [98.0, 52.0, 34.0];
             if (from_left - width / 2.0).abs() < 0.2 {
                 scale(wood, 0.5)
-            } else if (from_left - width / 2.0 - 0.7).abs() < 0.35 && (from_bottom - height * 0.36).abs() < 0.4 {
+            } else if (from_left - width / 2.0 - 0.7).abs() < 0.35
+                && (from_bottom - height * 0.36).abs() < 0.4
+            {
                 [226.0, 186.0, 92.0]
             } else if panel_x > 1.0 && panel_y > 1.0 && panel_y < height * 0.36 - 0.2 {
                 scale(wood, 1.3)
@@ -365,7 +397,14 @@ fn material(part: &Part, x: f32, y: f32) -> Rgb {
         Kind::Shutter => {
             let board = [58.0, 112.0, 92.0];
             let slat = within(from_top, 1.0);
-            scale(board, if edge < 0.4 || from_top.min(from_bottom) < 0.5 { 1.1 } else { 0.72 + 0.45 * slat })
+            scale(
+                board,
+                if edge < 0.4 || from_top.min(from_bottom) < 0.5 {
+                    1.1
+                } else {
+                    0.72 + 0.45 * slat
+                },
+            )
         }
         Kind::Ornament => {
             // The field of the gable lies deeper than its rim.
@@ -395,7 +434,8 @@ fn material(part: &Part, x: f32, y: f32) -> Rgb {
     }
 }
 
-/// A window: white frame with a cross, dark glass with the sky in its upper part, curtains at the sides.
+/// A window: white frame with a cross, dark glass with the sky in its upper part, curtains at the
+/// sides.
 fn glass(edge: f32, rim: f32, from_middle: f32, down: f32, across: f32) -> Rgb {
     let frame = [244.0, 240.0, 230.0];
     if edge < 0.6 || rim < 0.5 || from_middle.abs() < 0.35 || (down - 0.34).abs() < 0.035 {
@@ -441,7 +481,10 @@ mod tests {
     #[test]
     fn every_size_draws_the_same_house() {
         let (small, large) = (facade_pair(5, 0, 64).0, facade_pair(5, 0, 192).0);
-        assert_eq!((large.width, large.height, large.channels, large.data.len()), (192, 192, 3, 192 * 192 * 3));
+        assert_eq!(
+            (large.width, large.height, large.channels, large.data.len()),
+            (192, 192, 3, 192 * 192 * 3)
+        );
         let differing = (0..64 * 64usize)
             .filter(|i| {
                 let (x, y) = (i % 64, i / 64);

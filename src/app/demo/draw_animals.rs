@@ -1,7 +1,9 @@
-//! The unpaired demo's data: four-legged animals on varied ground, plain or striped, drawn by a seeded program.
+//! The unpaired demo's data: four-legged animals on varied ground, plain or striped, drawn by a
+//! seeded program.
 //!
-//! The two sets share no picture and no pair: what they have in common is only what such animals and grounds look like. Stripes are the one thing that
-//! tells them apart, so a measure of stripes, inside the animal and outside, tells whether a net has learnt the right thing.
+//! The two sets share no picture and no pair: what they have in common is only what such animals
+//! and grounds look like. Stripes are the one thing that tells them apart, so a measure of stripes,
+//! inside the animal and outside, tells whether a net has learnt the right thing.
 
 use super::draw::Dice;
 use crate::io::Picture;
@@ -28,16 +30,22 @@ struct Body {
     way: f32,
 }
 
-/// Draws animal `index` of the set `seed`, `size` x `size`: a zebra or a horse. The same arguments give the same bytes everywhere.
+/// Draws animal `index` of the set `seed`, `size` x `size`: a zebra or a horse. The same arguments
+/// give the same bytes everywhere.
 pub fn animal(seed: u64, index: u64, striped: bool, size: u32) -> Animal {
     // Different animals on different grounds in the two sets.
-    let mut dice = Dice::new(seed ^ if striped { 0x5a45_4252_4100 } else { 0x484f_5253_4500 }, index);
+    let mut dice =
+        Dice::new(seed ^ if striped { 0x5a45_4252_4100 } else { 0x484f_5253_4500 }, index);
     let mut unit = || dice.pick(0, 1000) as f32 / 1000.0;
     let half = [11.0 + 5.0 * unit(), 6.5 + 2.5 * unit()];
     let (x, y) = (22.0 + 20.0 * unit(), 26.0 + 10.0 * unit());
-    let body = Body { x, y, half, legs: 8.0 + 4.0 * unit(), way: if unit() < 0.5 { 1.0 } else { -1.0 } };
+    let body =
+        Body { x, y, half, legs: 8.0 + 4.0 * unit(), way: if unit() < 0.5 { 1.0 } else { -1.0 } };
     let horizon = 8.0 + 16.0 * unit();
-    let (sky, ground) = (mix([150.0, 185.0, 230.0], [225.0, 215.0, 205.0], unit()), mix([70.0, 125.0, 50.0], [200.0, 170.0, 110.0], unit()));
+    let (sky, ground) = (
+        mix([150.0, 185.0, 230.0], [225.0, 215.0, 205.0], unit()),
+        mix([70.0, 125.0, 50.0], [200.0, 170.0, 110.0], unit()),
+    );
     let brown = mix([95.0, 55.0, 30.0], [185.0, 125.0, 75.0], unit());
     // Rises and falls of the ground.
     let (tilt, phase, coarse) = (unit() - 0.5, 64.0 * unit(), 64.0 * unit());
@@ -45,7 +53,10 @@ pub fn animal(seed: u64, index: u64, striped: bool, size: u32) -> Animal {
     let mut mask = Vec::with_capacity((size * size) as usize);
     for row in 0..size {
         for column in 0..size {
-            let (u, v) = ((column as f32 + 0.5) * 64.0 / size as f32, (row as f32 + 0.5) * 64.0 / size as f32);
+            let (u, v) = (
+                (column as f32 + 0.5) * 64.0 / size as f32,
+                (row as f32 + 0.5) * 64.0 / size as f32,
+            );
             let inside = body.covers(u, v);
             let back = if v < horizon + tilt * (u - 32.0) * 0.2 {
                 scale(sky, 1.0 - 0.004 * v)
@@ -57,7 +68,9 @@ pub fn animal(seed: u64, index: u64, striped: bool, size: u32) -> Animal {
             // Round: light from above.
             let light = 1.06 - 0.18 * ((v - body.y) / body.half[1]).clamp(-1.0, 1.0);
             let skin = match striped {
-                true if within(u - body.x + 0.12 * (v - body.y) * body.way, 5.0) < 2.5 => [232.0, 228.0, 220.0],
+                true if within(u - body.x + 0.12 * (v - body.y) * body.way, 5.0) < 2.5 => {
+                    [232.0, 228.0, 220.0]
+                }
                 true => [34.0, 32.0, 36.0],
                 false => brown,
             };
@@ -80,7 +93,8 @@ impl Body {
         let trunk = ellipse(0.0, 0.0, w, h);
         // A neck that leans forward, and a head at its end.
         let along = -(y + h * 0.2) / (h * 1.5);
-        let neck = (0.0..=1.0).contains(&along) && (x - (w * 0.72 + along * w * 0.3)).abs() < 3.6 - 1.0 * along;
+        let neck = (0.0..=1.0).contains(&along)
+            && (x - (w * 0.72 + along * w * 0.3)).abs() < 3.6 - 1.0 * along;
         let head = ellipse(w * 1.16, -h * 1.62, 5.0, 2.9);
         let leg = |at: f32| (x - at).abs() < 1.7 && (0.0..h + self.legs).contains(&y);
         let legs = [-0.78, -0.5, 0.42, 0.72].into_iter().any(|at| leg(at * w));
@@ -89,27 +103,38 @@ impl Body {
     }
 }
 
-/// Stripes of a picture: the mean over the pixels of a mask of how far their gray value is from the mean of the 5x5 pixels around, in levels.
+/// Stripes of a picture: the mean over the pixels of a mask of how far their gray value is from the
+/// mean of the 5x5 pixels around, in levels.
 pub fn stripes(picture: &Picture, mask: &[bool]) -> f64 {
     let (w, h, c) = (picture.width as usize, picture.height as usize, picture.channels as usize);
-    let gray: Vec<f64> = picture.data.chunks(c).map(|p| p.iter().map(|v| f64::from(*v)).sum::<f64>() / c as f64).collect();
+    let gray: Vec<f64> = picture
+        .data
+        .chunks(c)
+        .map(|p| p.iter().map(|v| f64::from(*v)).sum::<f64>() / c as f64)
+        .collect();
     let (mut sum, mut count) = (0.0, 0.0f64);
     for (at, _) in mask.iter().enumerate().filter(|(_, inside)| **inside) {
         let (x, y) = (at % w, at / w);
-        let (rows, columns) = (y.saturating_sub(2)..(y + 3).min(h), x.saturating_sub(2)..(x + 3).min(w));
-        let around: Vec<f64> = rows.flat_map(|r| columns.clone().map(move |c| (r, c))).map(|(r, c)| gray[r * w + c]).collect();
+        let (rows, columns) =
+            (y.saturating_sub(2)..(y + 3).min(h), x.saturating_sub(2)..(x + 3).min(w));
+        let around: Vec<f64> = rows
+            .flat_map(|r| columns.clone().map(move |c| (r, c)))
+            .map(|(r, c)| gray[r * w + c])
+            .collect();
         sum += (gray[at] - around.iter().sum::<f64>() / around.len() as f64).abs();
         count += 1.0;
     }
     sum / count.max(1.0)
 }
 
-/// The parts of a mask that are more than two pixels from what is not in it: where a measure of 5x5 pixels sees one side only.
+/// The parts of a mask that are more than two pixels from what is not in it: where a measure of 5x5
+/// pixels sees one side only.
 pub fn inner(mask: &[bool], width: usize) -> Vec<bool> {
     let height = mask.len() / width;
     let all = |at: usize| {
         let (x, y) = (at % width, at / width);
-        let (rows, columns) = (y.saturating_sub(2)..(y + 3).min(height), x.saturating_sub(2)..(x + 3).min(width));
+        let (rows, columns) =
+            (y.saturating_sub(2)..(y + 3).min(height), x.saturating_sub(2)..(x + 3).min(width));
         rows.flat_map(|r| columns.clone().map(move |c| r * width + c)).all(|near| mask[near])
     };
     (0..mask.len()).map(all).collect()
@@ -144,12 +169,19 @@ mod tests {
             let measure = |striped| {
                 let Animal { picture, mask } = animal(1, index, striped, 64);
                 let outside: Vec<bool> = mask.iter().map(|m| !m).collect();
-                (stripes(&picture, &inner(&mask, 64)), stripes(&picture, &inner(&outside, 64)), mask.iter().filter(|m| **m).count())
+                (
+                    stripes(&picture, &inner(&mask, 64)),
+                    stripes(&picture, &inner(&outside, 64)),
+                    mask.iter().filter(|m| **m).count(),
+                )
             };
             let (horse, zebra) = (measure(false), measure(true));
             assert!(zebra.0 > 40.0 && horse.0 < 8.0, "{zebra:?} {horse:?}");
             assert!(zebra.1 < 6.0 && horse.1 < 6.0, "{zebra:?} {horse:?}");
-            assert!([horse.2, zebra.2].iter().all(|n| (300..2000).contains(n)), "{zebra:?} {horse:?}");
+            assert!(
+                [horse.2, zebra.2].iter().all(|n| (300..2000).contains(n)),
+                "{zebra:?} {horse:?}"
+            );
         }
     }
 

@@ -30,16 +30,29 @@ const ENLARGED: u32 = 3;
 pub(super) fn run(args: &DemoArgs) -> Result<()> {
     let gpu = super::gpu(args.adapter.as_deref())?;
     let cycle = args.model == CYCLE_GAN;
-    let steps = args.steps.unwrap_or_else(|| if cycle { animals::steps_for(&gpu) } else { facades::steps_for(&gpu) });
+    let steps = args
+        .steps
+        .unwrap_or_else(|| if cycle { animals::steps_for(&gpu) } else { facades::steps_for(&gpu) });
     if steps == 0 || steps > u64::from(u32::MAX) {
-        return Err(Error::Usage(format!("--steps {steps}: at least one step, and fewer than 2^32")));
+        return Err(Error::Usage(format!(
+            "--steps {steps}: at least one step, and fewer than 2^32"
+        )));
     }
     create_dir(&args.out)?;
-    let what = if cycle { format!("{PAIRS} drawn horses and {PAIRS} drawn zebras, no pair among them") } else { format!("{PAIRS} drawn facades") };
+    let what = if cycle {
+        format!("{PAIRS} drawn horses and {PAIRS} drawn zebras, no pair among them")
+    } else {
+        format!("{PAIRS} drawn facades")
+    };
     println!("{} ({} kernels): {steps} steps on {what}, {SIDE}x{SIDE}", gpu.name(), gpu.family());
-    let summary = if cycle { animals::run(&gpu, args, steps)? } else { facades::run(&gpu, args, steps)? };
+    let summary =
+        if cycle { animals::run(&gpu, args, steps)? } else { facades::run(&gpu, args, steps)? };
     println!("{summary}");
-    println!("see {} and {}", args.out.join("index.html").display(), args.out.join("grid.png").display());
+    println!(
+        "see {} and {}",
+        args.out.join("index.html").display(),
+        args.out.join("grid.png").display()
+    );
     Ok(())
 }
 
@@ -61,11 +74,16 @@ impl Trained {
     /// What is said at the end.
     fn summary(&self, steps: u64) -> String {
         let each = 1e3 * self.seconds / steps as f64;
-        format!("{steps} steps in {:.1} s, {each:.1} ms a step; {}", self.seconds, self.losses.last().map(describe).unwrap_or_default())
+        format!(
+            "{steps} steps in {:.1} s, {each:.1} ms a step; {}",
+            self.seconds,
+            self.losses.last().map(describe).unwrap_or_default()
+        )
     }
 }
 
-/// Trains on the pictures of each step (from 0); `look` is called after a few steps, when the training is well on its way, and at the end.
+/// Trains on the pictures of each step (from 0); `look` is called after a few steps, when the
+/// training is well on its way, and at the end.
 fn train<M: Model>(
     trainer: &mut Training<M>,
     schedule: &Schedule,
@@ -74,7 +92,8 @@ fn train<M: Model>(
 ) -> Result<Trained> {
     let &Schedule { steps, lr, limit } = schedule;
     let (early, later) = looks(steps);
-    let style = ProgressStyle::with_template("{wide_bar} step {pos}/{len}, {eta} left\n{msg}").expect("a valid template");
+    let style = ProgressStyle::with_template("{wide_bar} step {pos}/{len}, {eta} left\n{msg}")
+        .expect("a valid template");
     let bar = ProgressBar::new(steps).with_style(style);
     let (mut losses, started): (Vec<Losses>, _) = (Vec::new(), Instant::now());
     let mut step = 0;
@@ -91,7 +110,13 @@ fn train<M: Model>(
         }
         if step % (steps / 8).max(1) == 0 {
             let last = losses.last().map(describe).unwrap_or_default();
-            say(&bar, &format!("step {step:>5} of {steps}  {:>5.1} s  {last}", started.elapsed().as_secs_f64()));
+            say(
+                &bar,
+                &format!(
+                    "step {step:>5} of {steps}  {:>5.1} s  {last}",
+                    started.elapsed().as_secs_f64()
+                ),
+            );
         }
     }
     losses.extend(trainer.finish()?);
@@ -99,16 +124,24 @@ fn train<M: Model>(
     bar.finish_and_clear();
     if let Some(bad) = losses.iter().find(|l| l.named.iter().any(|(_, v)| !v.is_finite())) {
         let device = trainer.program().gpu().name();
-        return Err(Error::Internal(format!("the demo's training diverged at step {} on {device}; pixtape devices --check tests the kernels", bad.step)));
+        return Err(Error::Internal(format!(
+            "the demo's training diverged at step {} on {device}; pixtape devices --check tests \
+             the kernels",
+            bad.step
+        )));
     }
     if step < steps {
-        println!("stopped after {step} of {steps} steps: {} s are enough for a demo", limit.as_secs());
+        println!(
+            "stopped after {step} of {steps} steps: {} s are enough for a demo",
+            limit.as_secs()
+        );
     }
     look(trainer)?;
     Ok(Trained { losses, seconds })
 }
 
-/// Steps after which the net is looked at before the end: when shapes appear, and when it is well on its way.
+/// Steps after which the net is looked at before the end: when shapes appear, and when it is well
+/// on its way.
 fn looks(steps: u64) -> (u64, u64) {
     ((steps / 20).max(1), (steps / 4).max(1))
 }
@@ -119,7 +152,8 @@ fn rate(lr: f64, step: u64, steps: u64) -> f64 {
     lr * (2.0 * left).min(1.0)
 }
 
-/// A shuffle of `0..PAIRS` for each epoch that the seed decides, and which of it a step takes; `stream` keeps several apart.
+/// A shuffle of `0..PAIRS` for each epoch that the seed decides, and which of it a step takes;
+/// `stream` keeps several apart.
 fn place(seed: u64, stream: u32, step: u64) -> usize {
     order(seed, stream, step / PAIRS, PAIRS)[(step % PAIRS) as usize]
 }
@@ -132,7 +166,12 @@ fn order(seed: u64, stream: u32, epoch: u64, count: u64) -> Vec<usize> {
 }
 
 fn describe(losses: &Losses) -> String {
-    losses.named.iter().map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  ")
+    losses
+        .named
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.3}"))
+        .collect::<Vec<_>>()
+        .join("  ")
 }
 
 /// A line above the bar, or where there is no terminal just a line.
@@ -148,21 +187,41 @@ fn enlarge(picture: &Picture) -> Picture {
         let wide: Vec<u8> = row.chunks_exact(c).flat_map(|pixel| pixel.repeat(by)).collect();
         data.extend(wide.repeat(by));
     }
-    Picture { width: picture.width * ENLARGED, height: picture.height * ENLARGED, channels: picture.channels, data }
+    Picture {
+        width: picture.width * ENLARGED,
+        height: picture.height * ENLARGED,
+        channels: picture.channels,
+        data,
+    }
 }
 
 /// Facts that every demo's page has: time, memory, kernels, seed.
-fn facts<M: Model>(trainer: &Training<M>, seconds: f64, generator: String, seed: u64) -> Vec<(String, String)> {
+fn facts<M: Model>(
+    trainer: &Training<M>,
+    seconds: f64,
+    generator: String,
+    seed: u64,
+) -> Vec<(String, String)> {
     let (steps, program) = (trainer.steps(), trainer.program());
     let mut facts = vec![
         ("Steps".to_string(), format!("{steps}, one picture of each side, of {PAIRS} drawn ones")),
-        ("Time".into(), format!("{seconds:.1} s of training, {:.1} ms a step", 1e3 * seconds / steps as f64)),
+        (
+            "Time".into(),
+            format!("{seconds:.1} s of training, {:.1} ms a step", 1e3 * seconds / steps as f64),
+        ),
         ("Device memory, planned".into(), program.plan().memory().to_string()),
     ];
     if let Some(peak) = super::train::peak_memory() {
-        facts.push(("Process memory, peak".into(), format!("{:.1} MiB", peak as f64 / f64::from(1 << 20))));
+        facts.push((
+            "Process memory, peak".into(),
+            format!("{:.1} MiB", peak as f64 / f64::from(1 << 20)),
+        ));
     }
-    facts.extend([("Kernels".into(), program.gpu().family().to_string()), ("Generator".into(), generator), ("Seed".into(), seed.to_string())]);
+    facts.extend([
+        ("Kernels".into(), program.gpu().family().to_string()),
+        ("Generator".into(), generator),
+        ("Seed".into(), seed.to_string()),
+    ]);
     facts
 }
 
@@ -174,7 +233,11 @@ fn device(gpu: &Gpu) -> String {
 
 /// How to run a net on a picture.
 fn try_it(checkpoint: &Path, input: &Path) -> (String, String) {
-    let command = format!("pixtape translate --checkpoint {} --input {} --output results", checkpoint.display(), input.display());
+    let command = format!(
+        "pixtape translate --checkpoint {} --input {} --output results",
+        checkpoint.display(),
+        input.display()
+    );
     ("Try the net yourself".into(), command)
 }
 

@@ -1,7 +1,9 @@
-//! The demo's page: one `index.html` that shows pictures, loss curves and facts, with nothing fetched from elsewhere.
+//! The demo's page: one `index.html` that shows pictures, loss curves and facts, with nothing
+//! fetched from elsewhere.
 //!
-//! Curves are inline SVG: an axis, a faint line of the measured values and a strong one smoothed over them, since GAN losses jump.
-//! Values that are not finite are left out of the curves and said so beneath, never written into a path.
+//! Curves are inline SVG: an axis, a faint line of the measured values and a strong one smoothed
+//! over them, since GAN losses jump. Values that are not finite are left out of the curves and said
+//! so beneath, never written into a path.
 
 use crate::app::report::html::{escape, put};
 use crate::train::Losses;
@@ -55,7 +57,8 @@ svg{display:block;width:100%;height:auto}svg text{fill:var(--dim);font:14px syst
 th,td{padding:.4rem .7rem;border:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600;width:35%}
 ";
 
-/// Writes the page. Everything given is escaped; empty pictures, losses or facts leave their section out or say that there are none.
+/// Writes the page. Everything given is escaped; empty pictures, losses or facts leave their
+/// section out or say that there are none.
 pub fn render(page: &DemoPage) -> String {
     let mut html = String::new();
     let title = escape(page.title);
@@ -63,7 +66,8 @@ pub fn render(page: &DemoPage) -> String {
     put(
         &mut html,
         format_args!(
-            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta \
+             name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
              <title>{title}</title>\n<style>\n{STYLE}</style>\n<body>\n<h1>{title}</h1>\n<p>{device}</p>\n"
         ),
     );
@@ -72,7 +76,13 @@ pub fn render(page: &DemoPage) -> String {
         for (file, caption) in page.pictures {
             let caption = escape(caption);
             let address = escape(&address(file));
-            put(&mut html, format_args!("<figure><img src=\"{address}\" alt=\"{caption}\"><figcaption>{caption}</figcaption></figure>\n"));
+            put(
+                &mut html,
+                format_args!(
+                    "<figure><img src=\"{address}\" \
+                     alt=\"{caption}\"><figcaption>{caption}</figcaption></figure>\n"
+                ),
+            );
         }
     }
     html.push_str("<h2>Losses</h2>\n");
@@ -82,20 +92,42 @@ pub fn render(page: &DemoPage) -> String {
         html.push_str("<div class=\"charts\">\n");
         let mut colour = 0;
         for (title, names) in page.charts {
-            let curve = |name: &str| -> Curve { page.losses.iter().filter_map(|row| Some((row.step as f64, f64::from(row.get(name)?)))).collect() };
-            let curves: Vec<_> = names.iter().map(|name| (*name, curve(name))).filter(|(_, curve)| !curve.is_empty()).collect();
+            let curve = |name: &str| -> Curve {
+                page.losses
+                    .iter()
+                    .filter_map(|row| Some((row.step as f64, f64::from(row.get(name)?))))
+                    .collect()
+            };
+            let curves: Vec<_> = names
+                .iter()
+                .map(|name| (*name, curve(name)))
+                .filter(|(_, curve)| !curve.is_empty())
+                .collect();
             // Colours go on from chart to chart.
-            let curves: Vec<_> = curves.into_iter().enumerate().map(|(at, (name, curve))| (name, (colour + at) % 4, curve)).collect();
+            let curves: Vec<_> = curves
+                .into_iter()
+                .enumerate()
+                .map(|(at, (name, curve))| (name, (colour + at) % 4, curve))
+                .collect();
             colour += curves.len();
             chart(&mut html, title, &curves);
         }
         html.push_str("</div>\n");
     }
-    for (title, rows) in page.tables.iter().copied().chain([("Facts", page.facts)]).filter(|(_, rows)| !rows.is_empty()) {
+    for (title, rows) in page
+        .tables
+        .iter()
+        .copied()
+        .chain([("Facts", page.facts)])
+        .filter(|(_, rows)| !rows.is_empty())
+    {
         put(&mut html, format_args!("<h2>{}</h2>\n<div class=\"table\"><table>\n", escape(title)));
         for (name, value) in rows {
             let (name, value) = (escape(name), escape(value));
-            put(&mut html, format_args!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n"));
+            put(
+                &mut html,
+                format_args!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n"),
+            );
         }
         html.push_str("</table></div>\n");
     }
@@ -117,23 +149,41 @@ fn chart(html: &mut String, title: &str, curves: &[(&str, usize, Curve)]) {
     html.push_str("<figure>");
     if first <= last {
         // The axis holds zero, so that curves can be compared; one step alone still needs a width.
-        let across = Axis::new(first, if last > first { last } else { first + 1.0 }, LEFT, WIDTH - RIGHT);
+        let across =
+            Axis::new(first, if last > first { last } else { first + 1.0 }, LEFT, WIDTH - RIGHT);
         let step = round_step((high - low).max(1e-9) / 4.0);
         let (floor, ceiling) = ((low / step).floor() * step, (high / step).ceil().max(1.0) * step);
         let up = Axis::new(floor, ceiling, HEIGHT - BOTTOM, TOP);
-        put(html, format_args!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: loss against step\">"));
+        put(
+            html,
+            format_args!(
+                "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}: loss \
+                 against step\">"
+            ),
+        );
         axes(html, &across, &up, step);
         for (_, colour, points) in curves {
             for (class, line) in [("raw", thin(points)), ("smooth", thin(&smooth(points)))] {
                 let path = path(&line, &across, &up);
-                put(html, format_args!("<path class=\"{class}\" style=\"stroke:var(--c{colour})\" d=\"{path}\"/>"));
+                put(
+                    html,
+                    format_args!(
+                        "<path class=\"{class}\" style=\"stroke:var(--c{colour})\" d=\"{path}\"/>"
+                    ),
+                );
             }
         }
         html.push_str("</svg>");
     }
     put(html, format_args!("<figcaption>{title}<br>"));
     for (name, colour, _) in curves {
-        put(html, format_args!("<span class=\"key\" style=\"background:var(--c{colour})\"></span><span>{name}</span>"));
+        put(
+            html,
+            format_args!(
+                "<span class=\"key\" \
+                 style=\"background:var(--c{colour})\"></span><span>{name}</span>"
+            ),
+        );
     }
     if lost > 0 {
         put(html, format_args!("<br>Left out because not finite: {lost}."));
@@ -161,7 +211,10 @@ fn axes(html: &mut String, across: &Axis, up: &Axis, step: f64) {
     let mut value = (across.from / step).ceil() * step;
     while value <= across.to {
         let (x, text_y, text) = (across.place(value), bottom + 18.0, number(value));
-        put(html, format_args!("<text x=\"{x:.1}\" y=\"{text_y}\" text-anchor=\"middle\">{text}</text>"));
+        put(
+            html,
+            format_args!("<text x=\"{x:.1}\" y=\"{text_y}\" text-anchor=\"middle\">{text}</text>"),
+        );
         value += step;
     }
     let (middle_x, middle_y, name_y) = ((LEFT + right) / 2.0, (TOP + bottom) / 2.0, HEIGHT - 8.0);
@@ -169,7 +222,8 @@ fn axes(html: &mut String, across: &Axis, up: &Axis, step: f64) {
         html,
         format_args!(
             "<text x=\"{middle_x}\" y=\"{name_y}\" text-anchor=\"middle\">step</text>\
-             <text x=\"12\" y=\"{middle_y}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {middle_y})\">loss</text>"
+             <text x=\"12\" y=\"{middle_y}\" text-anchor=\"middle\" transform=\"rotate(-90 12 \
+                       {middle_y})\">loss</text>"
         ),
     );
 }
@@ -196,7 +250,11 @@ impl Axis {
 /// The next of 1, 2, 5, 10, … that is not below a value.
 fn round_step(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
-    [1.0, 2.0, 5.0].iter().map(|factor| factor * power).find(|step| *step >= value).unwrap_or(power * 10.0)
+    [1.0, 2.0, 5.0]
+        .iter()
+        .map(|factor| factor * power)
+        .find(|step| *step >= value)
+        .unwrap_or(power * 10.0)
 }
 
 fn number(value: f64) -> String {
@@ -207,7 +265,8 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
-/// A running mean that looks both ways, a twentieth of the run wide; a value that is not finite is skipped and leaves no gap in the mean.
+/// A running mean that looks both ways, a twentieth of the run wide; a value that is not finite is
+/// skipped and leaves no gap in the mean.
 fn smooth(points: &[(f64, f64)]) -> Curve {
     let finite: Vec<_> = points.iter().copied().filter(|point| point.1.is_finite()).collect();
     let keep = 1.0 - 1.0 / (finite.len() as f64 / 40.0).max(1.0);
@@ -226,7 +285,8 @@ fn smooth(points: &[(f64, f64)]) -> Curve {
     finite.iter().zip(both).map(|(point, (a, b))| (point.0, a / 2.0 + b / 2.0)).collect()
 }
 
-/// At most [`POINTS`] points of a curve: the mean of each stretch, or no point where nothing in it is finite.
+/// At most [`POINTS`] points of a curve: the mean of each stretch, or no point where nothing in it
+/// is finite.
 fn thin(points: &[(f64, f64)]) -> Curve {
     let stretch = points.len().div_ceil(POINTS).max(1);
     points
@@ -252,7 +312,8 @@ fn path(points: &[(f64, f64)], across: &Axis, up: &Axis) -> String {
         let _ = write!(text, "{pen}{x:.1} {y:.1}");
         pen = 'L';
     }
-    // A lone point has no length; a line to itself shows as a dot only with round caps, so draw a short dash.
+    // A lone point has no length; a line to itself shows as a dot only with round caps, so draw a
+    // short dash.
     if text.starts_with('M') && !text.contains('L') {
         text.push_str("h3");
     }
@@ -277,7 +338,8 @@ fn address(file: &str) -> String {
 mod tests {
     use super::*;
 
-    const CHARTS: [(&str, &[&str]); 2] = [("distance", &["G_L1"]), ("game", &["G_GAN", "D_real", "D_fake"])];
+    const CHARTS: [(&str, &[&str]); 2] =
+        [("distance", &["G_L1"]), ("game", &["G_GAN", "D_real", "D_fake"])];
 
     fn page(losses: &[(u32, f32, f32, f32, f32)]) -> String {
         let named = |&(step, l1, gan, real, fake): &(u32, f32, f32, f32, f32)| Losses {
@@ -285,14 +347,30 @@ mod tests {
             named: vec![("G_L1", l1), ("G_GAN", gan), ("D_real", real), ("D_fake", fake)],
         };
         let losses: Vec<Losses> = losses.iter().map(named).collect();
-        render(&DemoPage { title: "t", device: "d", pictures: &[], charts: &CHARTS, losses: &losses, tables: &[], facts: &[] })
+        render(&DemoPage {
+            title: "t",
+            device: "d",
+            pictures: &[],
+            charts: &CHARTS,
+            losses: &losses,
+            tables: &[],
+            facts: &[],
+        })
     }
 
     #[test]
     fn everything_given_is_escaped() {
         let evil = String::from("<script>\"'&");
         let pairs = [(evil.clone(), evil.clone())];
-        let html = render(&DemoPage { title: &evil, device: &evil, pictures: &pairs, charts: &[], losses: &[], tables: &[], facts: &pairs });
+        let html = render(&DemoPage {
+            title: &evil,
+            device: &evil,
+            pictures: &pairs,
+            charts: &[],
+            losses: &[],
+            tables: &[],
+            facts: &pairs,
+        });
         assert!(!html.contains("<script>"), "{html}");
         assert_eq!(html.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 8);
         assert!(html.contains("src=\"./&lt;script"), "{html}");
@@ -313,11 +391,15 @@ mod tests {
             .collect();
         for losses in [&losses[..], &losses[..1], &losses[4..5]] {
             let html = page(losses);
-            let curves: Vec<_> = html.split(" d=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+            let curves: Vec<_> =
+                html.split(" d=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
             assert!(!curves.is_empty());
             for word in ["NaN", "inf"] {
                 assert!(curves.iter().all(|curve| !curve.contains(word)), "{word} in {curves:?}");
-                assert!(!html.contains(&format!("\"{word}")) && !html.contains(&format!(">{word}")), "{word} in {html}");
+                assert!(
+                    !html.contains(&format!("\"{word}")) && !html.contains(&format!(">{word}")),
+                    "{word} in {html}"
+                );
             }
         }
         assert!(page(&losses).contains("not finite: 180."));
@@ -340,7 +422,9 @@ mod tests {
 
     #[test]
     fn steps_of_the_axis_are_round() {
-        for (value, step) in [(0.03, 0.05), (1.0, 1.0), (1.1, 2.0), (4.0, 5.0), (6.0, 10.0), (230.0, 500.0)] {
+        for (value, step) in
+            [(0.03, 0.05), (1.0, 1.0), (1.1, 2.0), (4.0, 5.0), (6.0, 10.0), (230.0, 500.0)]
+        {
             assert!((round_step(value) - step).abs() < 1e-9 * step, "{value}");
         }
     }

@@ -1,10 +1,15 @@
-//! `devices --check`: every family of kernels at small shapes, held against loops in f64 on the CPU.
+//! `devices --check`: every family of kernels at small shapes, held against loops in f64 on the
+//! CPU.
 //!
-//! The test suite is thorough; this is for a driver nobody has tested yet, on a machine without the sources.
+//! The test suite is thorough; this is for a driver nobody has tested yet, on a machine without the
+//! sources.
 
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu, Request};
-use crate::ops::{Act, BatchNorm, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dropout, InitNormal, NormMode};
+use crate::ops::{
+    Act, BatchNorm, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW,
+    ConvTranspose2dBackwardX, Dropout, InitNormal, NormMode,
+};
 use crate::plan::{GROUPS, Plan, PlanOptions, Rate, StepValues};
 use crate::shape::{Conv, Shape};
 use crate::store::{Layout, Store};
@@ -15,7 +20,8 @@ use std::fmt;
 const SEED: u32 = 0x5eed;
 const ULP: f64 = 1.0 / 16_777_216.0;
 
-/// How far a result is off, relative to the larger of the value and the root of the mean square, and how far it may be.
+/// How far a result is off, relative to the larger of the value and the root of the mean square,
+/// and how far it may be.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deviation {
     error: f64,
@@ -55,7 +61,9 @@ impl fmt::Display for Outcome {
         let family = self.family.map(|f| f.to_string()).unwrap_or_default();
         write!(f, "{:<4}  {:<24} {family:<12} ", if self.ok() { "ok" } else { "FAIL" }, self.test)?;
         match &self.result {
-            Ok(d) if d.allowed == 0.0 => write!(f, "{}", if d.error == 0.0 { "exact" } else { "not exact" }),
+            Ok(d) if d.allowed == 0.0 => {
+                write!(f, "{}", if d.error == 0.0 { "exact" } else { "not exact" })
+            }
             Ok(d) => write!(f, "max error {:.1e}, allowed {:.1e}", d.error, d.allowed),
             Err(e) => write!(f, "{e}"),
         }
@@ -88,32 +96,55 @@ const OTHERS: [Test; 9] = [
 
 /// Checks an adapter. Whatever goes wrong becomes a failed check: the others still run.
 pub(super) fn run(index: usize) -> Vec<Outcome> {
-    let request = |family| pollster::block_on(Gpu::request(&Request { adapter: Some(index.to_string()), family, ..Request::default() }));
+    let request = |family| {
+        pollster::block_on(Gpu::request(&Request {
+            adapter: Some(index.to_string()),
+            family,
+            ..Request::default()
+        }))
+    };
     let mut outcomes = Vec::new();
     for family in [Family::Subgroup(0), Family::Register, Family::Workgroup] {
         match request(Some(family)) {
-            Ok(gpu) => outcomes.extend(CONVOLUTIONS.iter().map(|(test, run)| Outcome { family: Some(gpu.family()), test, result: run(&gpu) })),
+            Ok(gpu) => outcomes.extend(CONVOLUTIONS.iter().map(|(test, run)| Outcome {
+                family: Some(gpu.family()),
+                test,
+                result: run(&gpu),
+            })),
             // No subgroups of a fixed size here: nothing to check.
             Err(Error::Usage(_)) if matches!(family, Family::Subgroup(_)) => {}
-            Err(e) => outcomes.push(Outcome { family: Some(family), test: "device", result: Err(e) }),
+            Err(e) => {
+                outcomes.push(Outcome { family: Some(family), test: "device", result: Err(e) })
+            }
         }
     }
     match request(None) {
-        Ok(gpu) => outcomes.extend(OTHERS.iter().map(|(test, run)| Outcome { family: None, test, result: run(&gpu) })),
+        Ok(gpu) => outcomes.extend(OTHERS.iter().map(|(test, run)| Outcome {
+            family: None,
+            test,
+            result: run(&gpu),
+        })),
         Err(e) => outcomes.push(Outcome { family: None, test: "device", result: Err(e) }),
     }
     outcomes
 }
 
-/// Holds results of sums of `terms` terms against a reference: f32 sums err like random walks. Not-a-number is off without bound.
+/// Holds results of sums of `terms` terms against a reference: f32 sums err like random walks.
+/// Not-a-number is off without bound.
 fn compare(terms: usize, got: &[f32], want: &[f64]) -> Deviation {
-    let rms = (want.iter().map(|b| b * b).sum::<f64>() / want.len().max(1) as f64).sqrt().max(f64::MIN_POSITIVE);
+    let rms = (want.iter().map(|b| b * b).sum::<f64>() / want.len().max(1) as f64)
+        .sqrt()
+        .max(f64::MIN_POSITIVE);
     let off = |(a, b): (&f32, &f64)| {
         let error = (f64::from(*a) - b).abs() / b.abs().max(rms);
         // Or the maximum would pass over it.
         if error.is_nan() { f64::INFINITY } else { error }
     };
-    let error = if got.len() == want.len() { got.iter().zip(want).map(off).fold(0.0, f64::max) } else { f64::INFINITY };
+    let error = if got.len() == want.len() {
+        got.iter().zip(want).map(off).fold(0.0, f64::max)
+    } else {
+        f64::INFINITY
+    };
     Deviation { error, allowed: 8.0 * ULP * (terms as f64).sqrt() }
 }
 
@@ -123,7 +154,8 @@ fn exact(got: &[f32], want: &[f64]) -> Deviation {
 
 /// The one that is furthest off for what it may be.
 fn worst(all: impl IntoIterator<Item = Deviation>) -> Deviation {
-    let share = |d: &Deviation| if d.allowed > 0.0 { d.error / d.allowed } else { d.error * f64::MAX };
+    let share =
+        |d: &Deviation| if d.allowed > 0.0 { d.error / d.allowed } else { d.error * f64::MAX };
     all.into_iter().max_by(|a, b| share(a).total_cmp(&share(b))).expect("at least one comparison")
 }
 
@@ -144,7 +176,13 @@ impl Case {
     /// The same, with zeros where `filled` says no.
     fn input_of(&mut self, shape: Shape, filled: impl Fn(u32) -> bool) -> (Tensor, Vec<f64>) {
         let stream = self.inputs.len() as u32;
-        let value = |i| if filled(i) { crate::rng::random(i, stream, 0, SEED)[0] as i32 as f32 / 2_147_483_648.0 } else { 0.0 };
+        let value = |i| {
+            if filled(i) {
+                crate::rng::random(i, stream, 0, SEED)[0] as i32 as f32 / 2_147_483_648.0
+            } else {
+                0.0
+            }
+        };
         let values: Vec<f32> = (0..shape.elements() as u32).map(value).collect();
         let tensor = self.tape.input("input", shape);
         let wide = values.iter().map(|v| f64::from(*v)).collect();
@@ -154,7 +192,9 @@ impl Case {
 
     /// Runs a step and reads some tensors.
     fn run(self, gpu: &Gpu, keep: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-        let program = Plan::new(&self.tape, &self.store, keep, gpu.family(), PlanOptions::default())?.prepare(gpu, &self.store)?;
+        let program =
+            Plan::new(&self.tape, &self.store, keep, gpu.family(), PlanOptions::default())?
+                .prepare(gpu, &self.store)?;
         for (tensor, values) in &self.inputs {
             program.write(*tensor, values)?;
         }
@@ -176,15 +216,28 @@ enum Pass {
 /// A small layer with odd channels and a larger one of several tiles, at strides 2 and 1.
 fn convolutions(gpu: &Gpu, transposed: bool, pass: Pass) -> Result<Deviation> {
     let layers = [(Shape::new(2, 10, 12, 6), 5), (Shape::new(1, 24, 24, 24), 36)];
-    let cases = layers.into_iter().flat_map(|layer| [Conv::new(4, 2, 1), Conv::new(4, 1, 1)].map(|conv| (layer, conv)));
-    let all: Vec<Deviation> = cases.map(|((x, co), conv)| convolution(gpu, x, co, conv, transposed, pass)).collect::<Result<_>>()?;
+    let cases = layers
+        .into_iter()
+        .flat_map(|layer| [Conv::new(4, 2, 1), Conv::new(4, 1, 1)].map(|conv| (layer, conv)));
+    let all: Vec<Deviation> = cases
+        .map(|((x, co), conv)| convolution(gpu, x, co, conv, transposed, pass))
+        .collect::<Result<_>>()?;
     Ok(worst(all))
 }
 
-fn convolution(gpu: &Gpu, x_shape: Shape, co: u32, conv: Conv, transposed: bool, pass: Pass) -> Result<Deviation> {
+fn convolution(
+    gpu: &Gpu,
+    x_shape: Shape,
+    co: u32,
+    conv: Conv,
+    transposed: bool,
+    pass: Pass,
+) -> Result<Deviation> {
     let mut case = Case::default();
     let side = |s| if transposed { conv.transposed_out(s) } else { conv.out(s) };
-    let (Some(h), Some(w)) = (side(x_shape.h), side(x_shape.w)) else { return Err(Error::Internal("a check's kernel does not fit".into())) };
+    let (Some(h), Some(w)) = (side(x_shape.h), side(x_shape.w)) else {
+        return Err(Error::Internal("a check's kernel does not fit".into()));
+    };
     let y_shape = Shape::new(x_shape.n, h, w, co);
     let (ci, rows) = (x_shape.c.logical(), x_shape.c.physical());
     let w_shape = Layout::Conv { ci: x_shape.c, co, kernel: conv.kernel }.shape();
@@ -194,8 +247,16 @@ fn convolution(gpu: &Gpu, x_shape: Shape, co: u32, conv: Conv, transposed: bool,
     let (dy, dys) = case.input(y_shape);
     let (result, want, terms) = match pass {
         Pass::Forward => {
-            let y = if transposed { case.tape.conv_transpose2d(x, w, Some(b), conv)? } else { case.tape.conv2d(x, w, Some(b), conv)? };
-            (y, (0..y_shape.elements()).map(|i| bs[i as usize % co as usize]).collect(), conv.taps() * ci + 1)
+            let y = if transposed {
+                case.tape.conv_transpose2d(x, w, Some(b), conv)?
+            } else {
+                case.tape.conv2d(x, w, Some(b), conv)?
+            };
+            (
+                y,
+                (0..y_shape.elements()).map(|i| bs[i as usize % co as usize]).collect(),
+                conv.taps() * ci + 1,
+            )
         }
         Pass::BackwardX => {
             let from = [dy, w];
@@ -222,7 +283,11 @@ fn convolution(gpu: &Gpu, x_shape: Shape, co: u32, conv: Conv, transposed: bool,
         let (i, o) = if transposed { (a, g) } else { (g, a) };
         for c in 0..ci as usize {
             for d in 0..co as usize {
-                let (at_x, at_y, at_w) = (i * ci as usize + c, o * co as usize + d, (tap * rows as usize + c) * co as usize + d);
+                let (at_x, at_y, at_w) = (
+                    i * ci as usize + c,
+                    o * co as usize + d,
+                    (tap * rows as usize + c) * co as usize + d,
+                );
                 match pass {
                     Pass::Forward => want[at_y] += xs[at_x] * ws[at_w],
                     Pass::BackwardX => want[at_x] += dys[at_y] * ws[at_w],
@@ -277,9 +342,13 @@ fn batch_norm(gpu: &Gpu) -> Result<Deviation> {
         for g in 0..groups {
             for c in 0..channels {
                 let at: Vec<usize> = (0..group).map(|p| (g * group + p) * channels + c).collect();
-                let mean_of = |value: &dyn Fn(usize) -> f64| at.iter().map(|&i| value(i)).sum::<f64>() / group as f64;
+                let mean_of = |value: &dyn Fn(usize) -> f64| {
+                    at.iter().map(|&i| value(i)).sum::<f64>() / group as f64
+                };
                 let mean = mean_of(&|i| xs[i]);
-                let rstd = 1.0 / (mean_of(&|i| (xs[i] - mean).powi(2)) + f64::from(BatchNorm::default().eps)).sqrt();
+                let rstd = 1.0
+                    / (mean_of(&|i| (xs[i] - mean).powi(2)) + f64::from(BatchNorm::default().eps))
+                        .sqrt();
                 let hat = |i: usize| (xs[i] - mean) * rstd;
                 let dy = |i: usize| 2.0 * (hat(i) * gs[c] + bs[c] - ts[i]) / xs.len() as f64;
                 let (mean_dy, mean_dyx) = (mean_of(&dy), mean_of(&|i| dy(i) * hat(i)));
@@ -292,7 +361,11 @@ fn batch_norm(gpu: &Gpu) -> Result<Deviation> {
             }
         }
         let got = case.run(gpu, &keep)?;
-        all.extend(got.iter().zip([want_y, want_dx, want_dgamma, want_dbeta]).map(|(got, want)| compare(2 * pixels, got, &want)));
+        all.extend(
+            got.iter()
+                .zip([want_y, want_dx, want_dgamma, want_dbeta])
+                .map(|(got, want)| compare(2 * pixels, got, &want)),
+        );
     }
     Ok(worst(all))
 }
@@ -302,7 +375,11 @@ fn activations(gpu: &Gpu) -> Result<Deviation> {
     type Formula = (Act, fn(f64) -> f64, fn(f64) -> f64);
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let formulas: [Formula; 4] = [
-        (Act::LeakyRelu(0.25), |x| if x > 0.0 { x } else { 0.25 * x }, |x| if x > 0.0 { 1.0 } else { 0.25 }),
+        (
+            Act::LeakyRelu(0.25),
+            |x| if x > 0.0 { x } else { 0.25 * x },
+            |x| if x > 0.0 { 1.0 } else { 0.25 },
+        ),
         (Act::Relu, |x| x.max(0.0), |x| if x > 0.0 { 1.0 } else { 0.0 }),
         (Act::Tanh, f64::tanh, |x| 1.0 - x.tanh().powi(2)),
         (Act::Sigmoid, sigmoid, |x| 0.25 / (x / 2.0).cosh().powi(2)),
@@ -315,9 +392,15 @@ fn activations(gpu: &Gpu) -> Result<Deviation> {
         let x3 = case.tape.scale(x, 3.0);
         let y = case.tape.act(x3, act);
         let loss = case.tape.mse_between(y, goal)?;
-        let dx = case.tape.backward(&[loss], &[x3])?[0].ok_or_else(|| Error::Internal("an activation without a gradient".into()))?;
+        let dx = case.tape.backward(&[loss], &[x3])?[0]
+            .ok_or_else(|| Error::Internal("an activation without a gradient".into()))?;
         let want_y: Vec<f64> = xs.iter().map(|x| f(3.0 * x)).collect();
-        let want_dx: Vec<f64> = xs.iter().zip(&want_y).zip(&ts).map(|((x, y), t)| slope(3.0 * x) * 2.0 * (y - t) / ts.len() as f64).collect();
+        let want_dx: Vec<f64> = xs
+            .iter()
+            .zip(&want_y)
+            .zip(&ts)
+            .map(|((x, y), t)| slope(3.0 * x) * 2.0 * (y - t) / ts.len() as f64)
+            .collect();
         let got = case.run(gpu, &[y, dx])?;
         // Exponentials on some drivers are good to a few units in the last place only.
         all.extend([compare(8, &got[0], &want_y), compare(16, &got[1], &want_dx)]);
@@ -331,7 +414,12 @@ fn losses(gpu: &Gpu) -> Result<Deviation> {
     let mut case = Case::default();
     let (x, xs) = case.input(shape);
     let (goal, ts) = case.input(shape);
-    let made = [case.tape.bce_with_logits(x, 1.0), case.tape.bce_with_logits(x, 0.0), case.tape.mse(x, 1.0), case.tape.l1(x, goal)?];
+    let made = [
+        case.tape.bce_with_logits(x, 1.0),
+        case.tape.bce_with_logits(x, 0.0),
+        case.tape.mse(x, 1.0),
+        case.tape.l1(x, goal)?,
+    ];
     let mut keep = made.to_vec();
     for loss in made {
         keep.extend(case.tape.backward(&[loss], &[x])?.into_iter().flatten());
@@ -364,10 +452,17 @@ fn sums(gpu: &Gpu) -> Result<Deviation> {
     let got = case.run(gpu, &keep)?;
     // Terms of either sign cancel: what counts is how large they are together.
     let size = xs.iter().map(|x| x.abs()).sum::<f64>();
-    let scaled = |got: f32, want: f64, size: f64| Deviation { error: (f64::from(got) - want).abs() / size, allowed: 8.0 * ULP };
+    let scaled = |got: f32, want: f64, size: f64| Deviation {
+        error: (f64::from(got) - want).abs() / size,
+        allowed: 8.0 * ULP,
+    };
     let count = shape.elements() as f64;
     let by_channel = got[2].iter().zip(channels).map(|(got, want)| scaled(*got, want, size / 6.0));
-    Ok(worst([scaled(got[0][0], total, size), scaled(got[1][0], total / count, size / count)].into_iter().chain(by_channel)))
+    Ok(worst(
+        [scaled(got[0][0], total, size), scaled(got[1][0], total / count, size / count)]
+            .into_iter()
+            .chain(by_channel),
+    ))
 }
 
 fn elementwise(gpu: &Gpu) -> Result<Deviation> {
@@ -386,7 +481,10 @@ fn dropout(gpu: &Gpu) -> Result<Deviation> {
     let mut case = Case::default();
     let (x, xs) = case.input(shape);
     let y = case.tape.push_one(Dropout { p: 0.5, stream: Some(7) }, &[x], shape);
-    let want: Vec<f64> = (0..).zip(&xs).map(|(i, x)| if Dropout::keep(i, 7, STEP.step, STEP.seed, 0.5) { 2.0 * x } else { 0.0 }).collect();
+    let want: Vec<f64> = (0..)
+        .zip(&xs)
+        .map(|(i, x)| if Dropout::keep(i, 7, STEP.step, STEP.seed, 0.5) { 2.0 * x } else { 0.0 })
+        .collect();
     Ok(exact(&case.run(gpu, &[y])?[0], &want))
 }
 
@@ -396,14 +494,21 @@ fn adam(gpu: &Gpu) -> Result<Deviation> {
     let param = case.store.param("check", "w", layout);
     let page = case.store.pages("check")[0];
     case.tape.adam(&case.store, &page, 0);
-    let ids = [Some(param.value), param.gradient].into_iter().flatten().chain(param.moments.into_iter().flatten());
+    let ids = [Some(param.value), param.gradient]
+        .into_iter()
+        .flatten()
+        .chain(param.moments.into_iter().flatten());
     let ids: Vec<_> = ids.collect();
-    let value = |i: u32, stream: u32| crate::rng::random(i, stream, 0, SEED)[0] as f32 / 4_294_967_296.0 + 0.1;
-    let before: Vec<Vec<f32>> = (0..4).map(|stream| (0..10).map(|i| value(i, stream)).collect()).collect();
+    let value = |i: u32, stream: u32| {
+        crate::rng::random(i, stream, 0, SEED)[0] as f32 / 4_294_967_296.0 + 0.1
+    };
+    let before: Vec<Vec<f32>> =
+        (0..4).map(|stream| (0..10).map(|i| value(i, stream)).collect()).collect();
     for (id, values) in ids.iter().zip(&before) {
         case.store.write(gpu, *id, &layout, values)?;
     }
-    let program = Plan::new(&case.tape, &case.store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &case.store)?;
+    let program = Plan::new(&case.tape, &case.store, &[], gpu.family(), PlanOptions::default())?
+        .prepare(gpu, &case.store)?;
     program.step(&STEP)?;
     let Rate { lr, beta1, beta2, eps, t } = RATE;
     let correct = |beta: f64| 1.0 - beta.powi(t as i32);
@@ -416,7 +521,11 @@ fn adam(gpu: &Gpu) -> Result<Deviation> {
         want[2].push(v);
     }
     let read = |id| pollster::block_on(case.store.read(gpu, id, &layout));
-    let all = [ids[0], ids[2], ids[3]].into_iter().zip(&want).map(|(id, want)| Ok(compare(2, &read(id)?, want))).collect::<Result<Vec<_>>>()?;
+    let all = [ids[0], ids[2], ids[3]]
+        .into_iter()
+        .zip(&want)
+        .map(|(id, want)| Ok(compare(2, &read(id)?, want)))
+        .collect::<Result<Vec<_>>>()?;
     Ok(worst(all))
 }
 
@@ -425,7 +534,8 @@ fn init(gpu: &Gpu) -> Result<Deviation> {
     let mut case = Case::default();
     let param = case.store.param("check", "w", layout);
     case.tape.init_normal(&case.store, &param, 0.0, 0.02, 3);
-    let program = Plan::new(&case.tape, &case.store, &[], gpu.family(), PlanOptions::default())?.prepare(gpu, &case.store)?;
+    let program = Plan::new(&case.tape, &case.store, &[], gpu.family(), PlanOptions::default())?
+        .prepare(gpu, &case.store)?;
     program.step(&STEP)?;
     let got = pollster::block_on(case.store.read(gpu, param.value, &layout))?;
     let op = InitNormal { layout, mean: 0.0, std: 0.02, stream: 3 };
@@ -440,7 +550,9 @@ fn picture(gpu: &Gpu) -> Result<Deviation> {
     let raw = case.tape.picture_input("picture", 1, 10, 10, 3);
     let x = case.tape.picture_to_tensor(raw, shape)?;
     let y = case.tape.tensor_to_picture(x);
-    let program = Plan::new(&case.tape, &case.store, &[x, y], gpu.family(), PlanOptions::default())?.prepare(gpu, &case.store)?;
+    let program =
+        Plan::new(&case.tape, &case.store, &[x, y], gpu.family(), PlanOptions::default())?
+            .prepare(gpu, &case.store)?;
     let bytes: Vec<u8> = (0..shape.elements()).map(|i| i as u8).collect();
     program.write_bytes(raw, &bytes)?;
     program.step(&STEP)?;
@@ -449,7 +561,10 @@ fn picture(gpu: &Gpu) -> Result<Deviation> {
     let wide = |b: &u8| f64::from(*b);
     let got: Vec<f32> = back.iter().take(bytes.len()).map(|b| f32::from(*b)).collect();
     let want: Vec<f64> = bytes.iter().map(|b| (wide(b) / 255.0 - 0.5) * 2.0).collect();
-    Ok(worst([compare(2, &values, &want), exact(&got, &bytes.iter().map(wide).collect::<Vec<_>>())]))
+    Ok(worst([
+        compare(2, &values, &want),
+        exact(&got, &bytes.iter().map(wide).collect::<Vec<_>>()),
+    ]))
 }
 
 #[cfg(test)]
@@ -464,7 +579,12 @@ mod tests {
             Outcome { family: None, test: "", result }.ok()
         };
         assert!(judge(&[1.0, -2.0, 3.0]) && judge(&[1.0, -2.0, 3.000_000_2]));
-        assert!(!judge(&[1.0, -2.0, 3.00001]) && !judge(&[1.0, f32::NAN, 3.0]) && !judge(&[f32::NAN; 3]) && !judge(&[1.0]));
+        assert!(
+            !judge(&[1.0, -2.0, 3.00001])
+                && !judge(&[1.0, f32::NAN, 3.0])
+                && !judge(&[f32::NAN; 3])
+                && !judge(&[1.0])
+        );
         assert!(worst([exact(&[1.0], &[1.1]), compare(1, &[1.0], &[1.0])]).error > 0.0);
     }
 
@@ -472,7 +592,9 @@ mod tests {
     fn taps_outside_the_picture_are_left_out() {
         let conv = Conv::new(4, 2, 1);
         let mut count = 0;
-        taps(Shape::new(1, 2, 2, 1), Shape::new(1, 4, 4, 1), conv, |_, g, _| count += usize::from(g < 16));
+        taps(Shape::new(1, 2, 2, 1), Shape::new(1, 4, 4, 1), conv, |_, g, _| {
+            count += usize::from(g < 16)
+        });
         // Each of the four windows loses a row and a column.
         assert_eq!(count, 4 * 9);
     }

@@ -47,13 +47,15 @@ pub(in crate::app) struct EvalArgs {
     /// Folder under --dataroot.
     #[arg(long, default_value = "val")]
     pub phase: String,
-    /// AtoB or BtoA: how the pairs are read, and which of the two generators of a run of cycle_gan; a run's folder knows its own.
+    /// AtoB or BtoA: how the pairs are read, and which of the two generators of a run of cycle_gan;
+    /// a run's folder knows its own.
     #[arg(long)]
     pub direction: Option<String>,
     /// Size that pictures are resized to: a side, or WIDTHxHEIGHT; a run's folder knows its own.
     #[arg(long)]
     pub crop_size: Option<crate::io::Size>,
-    /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop, none; a run's folder knows its own.
+    /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop, none; a
+    /// run's folder knows its own.
     #[arg(long, value_parser = underscored)]
     pub preprocess: Option<String>,
     /// Which weights of a run's folder: latest, or an epoch.
@@ -74,7 +76,8 @@ pub(in crate::app) struct EvalArgs {
     /// Pictures in the table, those with the largest L1 first.
     #[arg(long, default_value_t = 10)]
     pub worst: usize,
-    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
+    /// rule), or a file of `pixtape tune --out`.
     #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
     pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
@@ -170,7 +173,11 @@ pub(in crate::app) fn dev(args: &DevArgs) -> Result<()> {
             let config = crate::app::bench::preset(preset, 1)?;
             println!(
                 "{}",
-                crate::app::Trainer::plan(&config, crate::gpu::Family::Workgroup, crate::PlanOptions { recompute: *recompute, ..Default::default() })?
+                crate::app::Trainer::plan(
+                    &config,
+                    crate::gpu::Family::Workgroup,
+                    crate::PlanOptions { recompute: *recompute, ..Default::default() }
+                )?
             );
         }
     }

@@ -14,14 +14,17 @@ pub(in crate::app) struct DataArgs {
     /// AtoB or BtoA.
     #[arg(long, default_value = "AtoB")]
     pub direction: String,
-    /// aligned (pairs), unaligned (trainA/ and trainB/ without pairs, the default of --model cycle_gan), colorization (photos: lightness to colour), inpaint (photos: with a hole to whole).
+    /// aligned (pairs), unaligned (trainA/ and trainB/ without pairs, the default of --model
+    /// cycle_gan), colorization (photos: lightness to colour), inpaint (photos: with a hole to
+    /// whole).
     #[arg(long, default_value = "aligned")]
     pub dataset_mode: String,
     /// Holes of --dataset_mode inpaint: center, random, or a folder of masks (white is a hole).
     #[arg(long, default_value = "center", value_name = "center|random|FOLDER")]
     #[serde(default = "center")]
     pub mask: String,
-    /// What under --dataroot to train on: PHASE/ with A|B pictures or photos, PHASEA/ and PHASEB/, or PHASE.tsv.
+    /// What under --dataroot to train on: PHASE/ with A|B pictures or photos, PHASEA/ and PHASEB/,
+    /// or PHASE.tsv.
     #[arg(long, default_value = "train")]
     pub phase: String,
     /// Subfolders of A's folder that hold a band each.
@@ -42,7 +45,8 @@ pub(in crate::app) struct DataArgs {
     /// Threads that decode ahead.
     #[arg(long, default_value_t = 4)]
     pub num_threads: usize,
-    /// Memory for decoded pictures, which need not be decoded again in the next epoch (bytes; 500MiB and 2GiB are understood; 0 for none).
+    /// Memory for decoded pictures, which need not be decoded again in the next epoch (bytes;
+    /// 500MiB and 2GiB are understood; 0 for none).
     #[arg(long, default_value = "1GiB", value_parser = bytes)]
     #[serde(default)]
     pub cache_memory: u64,
@@ -58,7 +62,8 @@ pub(in crate::app) struct DataArgs {
     /// Use at most this many pictures.
     #[arg(long)]
     pub max_dataset_size: Option<usize>,
-    /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop (keeps the aspect), none.
+    /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop (keeps
+    /// the aspect), none.
     #[arg(long, default_value = "resize_and_crop", value_parser = underscored)]
     pub preprocess: String,
     /// Do not mirror pictures at random.
@@ -83,7 +88,11 @@ impl DataArgs {
     /// How pictures go up to the device: as bytes unless the files say otherwise.
     pub fn pictures(&self) -> PictureFormat {
         let deep = self.depths.iter().flatten().any(|depth| *depth != Depth::U8.to_string());
-        if deep || self.value_range.is_some() { PictureFormat::Floats } else { PictureFormat::Bytes }
+        if deep || self.value_range.is_some() {
+            PictureFormat::Floats
+        } else {
+            PictureFormat::Bytes
+        }
     }
 
     /// Writes down what a dataset's files said.
@@ -103,6 +112,10 @@ pub(in crate::app) fn task(mode: &str, mask: &str) -> Result<Task> {
             "random" => Mask::Random,
             folder => Mask::Folder(folder.into()),
         }),
-        other => return Err(Error::Usage(format!("--dataset_mode {other}: choose aligned, unaligned, colorization or inpaint"))),
+        other => {
+            return Err(Error::Usage(format!(
+                "--dataset_mode {other}: choose aligned, unaligned, colorization or inpaint"
+            )));
+        }
     })
 }

@@ -18,13 +18,14 @@ pub(in crate::app) struct DeviceArgs {
     #[arg(long, value_parser = bytes)]
     #[serde(skip)]
     pub memory_limit: Option<u64>,
-    /// Which kernels: auto (measured before; on a GPU what is missing is measured first), cache, now (all measured anew), off
-    /// (a built-in rule), or a file of `pixtape tune --out`. A continued run stays with its own.
+    /// Which kernels: auto (measured before; on a GPU what is missing is measured first), cache,
+    /// now (all measured anew), off (a built-in rule), or a file of `pixtape tune --out`. A
+    /// continued run stays with its own.
     #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
     #[serde(skip)]
     pub tune: Option<Tune>,
-    /// Need less device memory: make what gradients need of the forward pass again, a part at a time, instead of keeping it. The results are the
-    /// same; a step takes up to a third longer.
+    /// Need less device memory: make what gradients need of the forward pass again, a part at a
+    /// time, instead of keeping it. The results are the same; a step takes up to a third longer.
     #[arg(long)]
     #[serde(skip)]
     pub recompute: bool,
@@ -37,7 +38,12 @@ pub(in crate::app) struct DeviceArgs {
 impl DeviceArgs {
     /// How a step is planned.
     pub fn plan(&self) -> PlanOptions {
-        PlanOptions { memory_limit: self.memory_limit, reuse: !self.no_reuse, recompute: self.recompute, ..PlanOptions::default() }
+        PlanOptions {
+            memory_limit: self.memory_limit,
+            reuse: !self.no_reuse,
+            recompute: self.recompute,
+            ..PlanOptions::default()
+        }
     }
 }
 

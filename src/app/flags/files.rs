@@ -7,16 +7,20 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(
     rename_all = "snake_case",
-    after_help = "Example: pixtape import --input latest_net_G.pth --output facades.safetensors\nA .pth or .pict can be given to --checkpoint and --init_G as it is, too."
+    after_help = "Example: pixtape import --input latest_net_G.pth --output \
+                  facades.safetensors\nA .pth or .pict can be given to --checkpoint and --init_G \
+                  as it is, too."
 )]
 pub(in crate::app) struct ImportArgs {
-    /// Weights of a net: .pth of PyTorch (a state dict), .pict, or safetensors; the content decides.
+    /// Weights of a net: .pth of PyTorch (a state dict), .pict, or safetensors; the content
+    /// decides.
     #[arg(long)]
     pub input: PathBuf,
     /// Where to write them, as safetensors.
     #[arg(long)]
     pub output: PathBuf,
-    /// What the decoder's layers take first: skip_first (PyTorch) or up_first (Torch, TensorFlow: what comes from below).
+    /// What the decoder's layers take first: skip_first (PyTorch) or up_first (Torch, TensorFlow:
+    /// what comes from below).
     #[arg(long, default_value = "skip_first", value_parser = ["skip_first", "up_first"])]
     pub concat_order: String,
     /// Order of the pictures' channels that the net was trained with: rgb or bgr (Torch).
@@ -26,7 +30,11 @@ pub(in crate::app) struct ImportArgs {
 
 /// Flags of `export`.
 #[derive(Args, Clone, Debug)]
-#[command(rename_all = "snake_case", after_help = "Example: pixtape export --checkpoint checkpoints/first --format onnx --output first.onnx")]
+#[command(
+    rename_all = "snake_case",
+    after_help = "Example: pixtape export --checkpoint checkpoints/first --format onnx --output \
+                  first.onnx"
+)]
 pub(in crate::app) struct ExportArgs {
     /// A run's folder, or a generator's file (safetensors, .pth, .pict).
     #[arg(long)]
@@ -37,19 +45,23 @@ pub(in crate::app) struct ExportArgs {
     /// AtoB or BtoA: which of the two generators of a run of cycle_gan.
     #[arg(long, value_parser = ["AtoB", "BtoA"])]
     pub direction: Option<String>,
-    /// safetensors (exact, PyTorch's names), half (weights in 16 bits), small (weights in 8 bits), onnx.
+    /// safetensors (exact, PyTorch's names), half (weights in 16 bits), small (weights in 8 bits),
+    /// onnx.
     #[arg(long, value_parser = ["safetensors", "half", "small", "onnx"])]
     pub format: String,
     /// The file to write.
     #[arg(long)]
     pub output: PathBuf,
-    /// Pictures to measure the error of half and small on: a picture or a folder. Without them nothing is measured.
+    /// Pictures to measure the error of half and small on: a picture or a folder. Without them
+    /// nothing is measured.
     #[arg(long)]
     pub input: Option<PathBuf>,
-    /// Statistics of the norms in an ONNX graph: batch (of each picture; instance is the same) or running (folded into the convolutions).
+    /// Statistics of the norms in an ONNX graph: batch (of each picture; instance is the same) or
+    /// running (folded into the convolutions).
     #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
     pub norm_mode: String,
-    /// What an ONNX graph takes and gives: signed (NCHW in -1 to 1), unit (NCHW in 0 to 1), bytes (NHWC, 0 to 255).
+    /// What an ONNX graph takes and gives: signed (NCHW in -1 to 1), unit (NCHW in 0 to 1), bytes
+    /// (NHWC, 0 to 255).
     #[arg(long, default_value = "signed", value_parser = ["signed", "unit", "bytes"])]
     pub value_range: String,
     /// Adapter: an index of `pixtape devices`, or part of a name.

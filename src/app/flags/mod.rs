@@ -11,7 +11,9 @@ mod train;
 mod translate;
 mod values;
 
-pub(super) use commands::{CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ReportArgs, TuneArgs, dev};
+pub(super) use commands::{
+    CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ReportArgs, TuneArgs, dev,
+};
 pub(super) use data::task;
 pub(super) use device::Tune;
 pub(super) use files::{ExportArgs, ImportArgs};
@@ -27,7 +29,8 @@ use clap::{Parser, Subcommand};
 #[command(
     name = "pixtape",
     version,
-    about = "Trains and runs pix2pix and CycleGAN on any GPU: hand-written WGSL kernels, no framework.",
+    about = "Trains and runs pix2pix and CycleGAN on any GPU: hand-written WGSL kernels, no \
+             framework.",
     arg_required_else_help = true,
     args_override_self = true
 )]
@@ -94,12 +97,14 @@ pub(super) fn is_ignored(name: &str) -> bool {
     IGNORED.iter().any(|(n, _)| *n == name)
 }
 
-/// Takes `-` and `_` alike in flag names (a word with blanks is no flag: `bench step --against` takes such), and drops upstream's flags that have no meaning here, with a note for each.
+/// Takes `-` and `_` alike in flag names (a word with blanks is no flag: `bench step --against`
+/// takes such), and drops upstream's flags that have no meaning here, with a note for each.
 pub(super) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
     let (mut kept, mut notes) = (Vec::new(), Vec::new());
     let mut words = words.peekable();
     while let Some(word) = words.next() {
-        let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty() && !f.contains(' ')) else {
+        let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty() && !f.contains(' '))
+        else {
             kept.push(word);
             continue;
         };
@@ -112,7 +117,9 @@ pub(super) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Ve
                 }
                 notes.push(format!("--{name} has no meaning here and is ignored"));
             }
-            None => kept.push(value.map_or_else(|| format!("--{name}"), |v| format!("--{name}={v}"))),
+            None => {
+                kept.push(value.map_or_else(|| format!("--{name}"), |v| format!("--{name}={v}")))
+            }
         }
     }
     (kept, notes)
@@ -130,12 +137,27 @@ mod tests {
 
     #[test]
     fn dashes_and_underscores_are_the_same_and_upstreams_extras_are_dropped() {
-        let words = ["pixtape", "train", "--no-flip", "--batch-size=4", "--gpu_ids", "0,1", "--use-wandb", "--name", "a-b"];
+        let words = [
+            "pixtape",
+            "train",
+            "--no-flip",
+            "--batch-size=4",
+            "--gpu_ids",
+            "0,1",
+            "--use-wandb",
+            "--name",
+            "a-b",
+        ];
         let (kept, notes) = normalise(words.iter().map(|w| w.to_string()));
         assert_eq!(kept, ["pixtape", "train", "--no_flip", "--batch_size=4", "--name", "a-b"]);
         assert_eq!(notes.len(), 2);
-        let cli = Cli::try_parse_from(["pixtape", "train", "--dataroot", "x", "--netG", "unet-128"]).unwrap();
+        let cli =
+            Cli::try_parse_from(["pixtape", "train", "--dataroot", "x", "--netG", "unet-128"])
+                .unwrap();
         let Command::Train(args) = cli.command else { panic!() };
-        assert_eq!((args.train.nets.net_g.as_str(), args.train.nets.ngf, args.train.optim.lambda_l1), ("unet_128", 64, 100.0));
+        assert_eq!(
+            (args.train.nets.net_g.as_str(), args.train.nets.ngf, args.train.optim.lambda_l1),
+            ("unet_128", 64, 100.0)
+        );
     }
 }

@@ -34,8 +34,9 @@ pub(in crate::app) struct NetworkArgs {
     /// Channels of the discriminator's first layer.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ndf: u32,
-    /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512, encoder_decoder_32 … encoder_decoder_512 (the same without skips), resnet_6blocks,
-    /// resnet_9blocks (the default of --model cycle_gan).
+    /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512, encoder_decoder_32 …
+    /// encoder_decoder_512 (the same without skips), resnet_6blocks, resnet_9blocks (the default of
+    /// --model cycle_gan).
     #[arg(long = "netG", default_value = "unet_256", value_parser = underscored)]
     #[serde(rename = "netG")]
     pub net_g: String,
@@ -58,11 +59,13 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long = "norm_D", value_parser = underscored)]
     #[serde(rename = "norm_D", default)]
     pub norm_d: Option<String>,
-    /// How the generator enlarges: transpose, or a convolution behind nearest or bilinear (no checkerboard).
+    /// How the generator enlarges: transpose, or a convolution behind nearest or bilinear (no
+    /// checkerboard).
     #[arg(long, default_value = "transpose")]
     #[serde(default = "transpose")]
     pub upsample: String,
-    /// What stands around a picture in the residual blocks of --netG resnet_*: reflect, replicate, zero.
+    /// What stands around a picture in the residual blocks of --netG resnet_*: reflect, replicate,
+    /// zero.
     #[arg(long, default_value = "reflect")]
     #[serde(default = "reflect")]
     pub padding_type: String,
@@ -87,7 +90,8 @@ pub(in crate::app) struct NetworkArgs {
     #[arg(long = "init_D", value_name = "FILE")]
     #[serde(default, rename = "init_D", skip_serializing_if = "Option::is_none")]
     pub init_d: Option<PathBuf>,
-    /// Start the first generator of --model cycle_gan (from A to B; with --direction BtoA from B to A) from a safetensors file.
+    /// Start the first generator of --model cycle_gan (from A to B; with --direction BtoA from B to
+    /// A) from a safetensors file.
     #[arg(long = "init_G_A", value_name = "FILE")]
     #[serde(default, rename = "init_G_A", skip_serializing_if = "Option::is_none")]
     pub init_g_a: Option<PathBuf>,
@@ -108,8 +112,14 @@ pub(in crate::app) struct NetworkArgs {
 impl NetworkArgs {
     /// Weights that networks start from, by the networks' names.
     pub fn init(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
-        let all =
-            [("G", &self.init_g), ("D", &self.init_d), ("G_A", &self.init_g_a), ("G_B", &self.init_g_b), ("D_A", &self.init_d_a), ("D_B", &self.init_d_b)];
+        let all = [
+            ("G", &self.init_g),
+            ("D", &self.init_d),
+            ("G_A", &self.init_g_a),
+            ("G_B", &self.init_g_b),
+            ("D_A", &self.init_d_a),
+            ("D_B", &self.init_d_b),
+        ];
         all.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?)))
     }
 }

@@ -15,7 +15,8 @@ pub(in crate::app) struct OptimiserArgs {
     /// Epochs of decay after them.
     #[arg(long, default_value_t = 100)]
     pub n_epochs_decay: u64,
-    /// Number of the first epoch: a run that goes on from the weights of another (--init_G) begins there in the schedule.
+    /// Number of the first epoch: a run that goes on from the weights of another (--init_G) begins
+    /// there in the schedule.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     #[serde(default = "first")]
     pub epoch_count: u64,
@@ -39,15 +40,18 @@ pub(in crate::app) struct OptimiserArgs {
     /// Epochs between steps of --lr_policy step.
     #[arg(long, default_value_t = 50)]
     pub lr_decay_iters: u64,
-    /// The reference implementation's schedule as it is: linear falls an epoch early and ends at 0, plateau sees no metric, cosine rises again.
+    /// The reference implementation's schedule as it is: linear falls an epoch early and ends at 0,
+    /// plateau sees no metric, cosine rises again.
     #[arg(long)]
     #[serde(default = "compat")]
     pub lr_compat: bool,
-    /// Batches a step: gradients are averaged over so many of --batch_size pictures, norm statistics are each batch's own.
+    /// Batches a step: gradients are averaged over so many of --batch_size pictures, norm
+    /// statistics are each batch's own.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     #[serde(default = "one")]
     pub accumulate: u32,
-    /// Keep a moving average of the generator with this decay (0.999 for example) as net_G_ema; samples are made with it.
+    /// Keep a moving average of the generator with this decay (0.999 for example) as net_G_ema;
+    /// samples are made with it.
     #[arg(long, value_name = "DECAY")]
     #[serde(default)]
     pub ema: Option<f64>,
@@ -82,7 +86,8 @@ pub(in crate::app) struct OptimiserArgs {
     #[arg(long = "lambda_B", default_value_t = 10.0)]
     #[serde(rename = "lambda_B", default = "ten")]
     pub lambda_b: f32,
-    /// Weight of the identity terms, times that of the cycle; 0 leaves them out, which saves a third of the generators' passes (cycle_gan).
+    /// Weight of the identity terms, times that of the cycle; 0 leaves them out, which saves a
+    /// third of the generators' passes (cycle_gan).
     #[arg(long, default_value_t = 0.5)]
     #[serde(default = "half")]
     pub lambda_identity: f32,
@@ -116,7 +121,8 @@ fn fifty() -> u32 {
     50
 }
 
-/// Runs of versions that did not have the flag followed the reference's schedule, and go on with it.
+/// Runs of versions that did not have the flag followed the reference's schedule, and go on with
+/// it.
 fn compat() -> bool {
     true
 }

@@ -16,7 +16,8 @@ pub(in crate::app) struct RunArgs {
     /// Where runs are kept.
     #[arg(long, default_value = "./checkpoints")]
     pub checkpoints_dir: PathBuf,
-    /// Stop after this many steps, counted from the run's first; a run that goes on does not inherit it: give it again.
+    /// Stop after this many steps, counted from the run's first; a run that goes on does not
+    /// inherit it: give it again.
     #[arg(long)]
     pub max_steps: Option<u64>,
     /// Seed of weights, dropout, order and augmentation.
@@ -117,15 +118,21 @@ impl ResumeArgs {
     /// # Errors
     /// [`Error::File`] if there is no such folder.
     pub fn train(self) -> Result<TrainCommand> {
-        let folder = self
-            .run_folder
-            .canonicalize()
-            .map_err(|e| Error::file(&self.run_folder, format!("no such folder ({e}); pixtape resume takes the folder of a run")))?;
+        let folder = self.run_folder.canonicalize().map_err(|e| {
+            Error::file(
+                &self.run_folder,
+                format!("no such folder ({e}); pixtape resume takes the folder of a run"),
+            )
+        })?;
         let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
             return Err(Error::file(folder, "cannot be the folder of a run"));
         };
         let mut command = self.command;
-        (command.train.run.checkpoints_dir, command.train.run.name, command.train.run.continue_train) = (parent.into(), name.to_string_lossy().into(), true);
+        (
+            command.train.run.checkpoints_dir,
+            command.train.run.name,
+            command.train.run.continue_train,
+        ) = (parent.into(), name.to_string_lossy().into(), true);
         Ok(command)
     }
 }

@@ -19,11 +19,13 @@ pub(in crate::app) const CYCLE_GAN: &str = "cycle_gan";
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(rename_all = "snake_case")]
 pub(in crate::app) struct TrainArgs {
-    /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right, or trainA/ and trainB/, or train.tsv; or a list file, each
-    /// row input TAB target. For cycle_gan trainA/ and trainB/, which need not be pairs.
+    /// Folder with train/ (and val/ or test/): pictures with A on the left and B on the right, or
+    /// trainA/ and trainB/, or train.tsv; or a list file, each row input TAB target. For cycle_gan
+    /// trainA/ and trainB/, which need not be pairs.
     #[arg(long)]
     pub dataroot: Option<PathBuf>,
-    /// pix2pix (pairs), colorization (pix2pix with --dataset_mode colorization), cycle_gan (two folders without pairs).
+    /// pix2pix (pairs), colorization (pix2pix with --dataset_mode colorization), cycle_gan (two
+    /// folders without pairs).
     #[arg(long, default_value = "pix2pix")]
     pub model: String,
     #[command(flatten)]
@@ -55,7 +57,8 @@ impl TrainArgs {
             upsample: self.nets.upsample.parse()?,
             ..UnetConfig::default()
         };
-        GeneratorConfig::named(&self.nets.net_g, like)?.with_padding(self.nets.padding_type.parse()?)
+        GeneratorConfig::named(&self.nets.net_g, like)?
+            .with_padding(self.nets.padding_type.parse()?)
     }
 
     /// The step's configuration for pictures of a size.
@@ -64,10 +67,19 @@ impl TrainArgs {
             "basic" => DiscriminatorKind::Patch { n_layers: 3 },
             "n_layers" => DiscriminatorKind::Patch { n_layers: self.nets.n_layers_d },
             "pixel" => DiscriminatorKind::Pixel,
-            other => return Err(Error::Usage(format!("--netD {other}: choose basic, n_layers or pixel"))),
+            other => {
+                return Err(Error::Usage(format!(
+                    "--netD {other}: choose basic, n_layers or pixel"
+                )));
+            }
         };
-        let (generator, ndf, norm_d) = (self.generator()?, self.nets.ndf, self.nets.norm_d.as_deref().map(str::parse).transpose()?);
-        let (batch_size, pictures, gan_mode) = (self.data.batch_size, self.data.pictures(), self.optim.gan_mode.parse()?);
+        let (generator, ndf, norm_d) = (
+            self.generator()?,
+            self.nets.ndf,
+            self.nets.norm_d.as_deref().map(str::parse).transpose()?,
+        );
+        let (batch_size, pictures, gan_mode) =
+            (self.data.batch_size, self.data.pictures(), self.optim.gan_mode.parse()?);
         let (beta1, seed) = (self.optim.beta1, self.run.seed);
         let (init_type, init_gain) = (self.nets.init_type.parse()?, self.nets.init_gain);
         let OptimiserArgs { lambda_a, lambda_b, lambda_identity, pool_size, .. } = self.optim;
@@ -93,7 +105,16 @@ impl TrainArgs {
             };
             return Ok(AnyModel::CycleGan(config));
         }
-        let OptimiserArgs { accumulate, lambda_l1, lambda_gan, lambda_tv, lambda_gp, label_smoothing, ema, .. } = self.optim;
+        let OptimiserArgs {
+            accumulate,
+            lambda_l1,
+            lambda_gan,
+            lambda_tv,
+            lambda_gp,
+            label_smoothing,
+            ema,
+            ..
+        } = self.optim;
         Ok(AnyModel::Pix2Pix(Pix2PixConfig {
             generator,
             discriminator,
@@ -153,7 +174,9 @@ impl TrainArgs {
 
     /// The folder of the pictures: given, or the run's own.
     pub fn dataroot(&self) -> Result<&Path> {
-        self.dataroot.as_deref().ok_or_else(|| Error::Usage("--dataroot: which folder holds the pictures?".into()))
+        self.dataroot
+            .as_deref()
+            .ok_or_else(|| Error::Usage("--dataroot: which folder holds the pictures?".into()))
     }
 
     /// The folder of the run.

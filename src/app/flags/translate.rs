@@ -15,13 +15,15 @@ pub(in crate::app) struct TranslateArgs {
     /// A picture, a folder of pictures, a pattern ("photos/*.jpg"), or - for standard input.
     #[arg(long)]
     pub input: PathBuf,
-    /// Folder for the results, PNGs of the same names; for one picture also a file (ending in .png), or - for standard output.
+    /// Folder for the results, PNGs of the same names; for one picture also a file (ending in
+    /// .png), or - for standard output.
     #[arg(long)]
     pub output: PathBuf,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
-    /// AtoB or BtoA: which of the two generators of a run of cycle_gan; by default the way the run was trained to go first.
+    /// AtoB or BtoA: which of the two generators of a run of cycle_gan; by default the way the run
+    /// was trained to go first.
     #[arg(long, value_parser = ["AtoB", "BtoA"])]
     pub direction: Option<String>,
     /// Statistics of the norms: batch (of each picture), running, instance.
@@ -33,12 +35,12 @@ pub(in crate::app) struct TranslateArgs {
     /// Seed of dropout.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Have no more than this many rows of a picture on the device at a time. By default whole pictures, or what --memory_limit allows;
-    /// the result is the same either way.
+    /// Have no more than this many rows of a picture on the device at a time. By default whole
+    /// pictures, or what --memory_limit allows; the result is the same either way.
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     pub tile: Option<u32>,
-    /// The pictures are frames of a film, in the order of their names: keep the norms' statistics of the first one, or smooth them from frame to
-    /// frame, so that nothing flickers.
+    /// The pictures are frames of a film, in the order of their names: keep the norms' statistics
+    /// of the first one, or smooth them from frame to frame, so that nothing flickers.
     #[arg(long, value_parser = ["first", "smooth"])]
     pub sequence: Option<String>,
     /// Share of the frames before in smoothed statistics.
@@ -50,20 +52,26 @@ pub(in crate::app) struct TranslateArgs {
     /// Also write one picture with a row for each: input, result, and the patch map with --heat.
     #[arg(long, value_name = "FILE")]
     pub grid: Option<PathBuf>,
-    /// Also write what the run's discriminator makes of each result, NAME_heat.png: dark where it is taken for made, bright where for real.
+    /// Also write what the run's discriminator makes of each result, NAME_heat.png: dark where it
+    /// is taken for made, bright where for real.
     #[arg(long)]
     pub heat: bool,
-    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in rule), or a file of `pixtape tune --out`.
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
+    /// rule), or a file of `pixtape tune --out`.
     #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
     pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,
-    /// Use no more device memory than this (bytes; 500MiB and 2GiB are understood): what is larger goes in strips.
+    /// Use no more device memory than this (bytes; 500MiB and 2GiB are understood): what is larger
+    /// goes in strips.
     #[arg(long, value_parser = bytes)]
     pub memory_limit: Option<u64>,
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {
-    text.parse().ok().filter(|s| (0.0..1.0).contains(s)).ok_or_else(|| "a share is at least 0 and below 1".into())
+    text.parse()
+        .ok()
+        .filter(|s| (0.0..1.0).contains(s))
+        .ok_or_else(|| "a share is at least 0 and below 1".into())
 }

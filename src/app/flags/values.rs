@@ -6,7 +6,10 @@ pub(super) fn underscored(text: &str) -> std::result::Result<String, String> {
 }
 
 pub(super) fn channels(text: &str) -> std::result::Result<u32, String> {
-    text.parse().ok().filter(|n| (1..=1024).contains(n)).ok_or_else(|| "a number of channels from 1 to 1024".into())
+    text.parse()
+        .ok()
+        .filter(|n| (1..=1024).contains(n))
+        .ok_or_else(|| "a number of channels from 1 to 1024".into())
 }
 
 /// `LO,HI`.
@@ -37,7 +40,10 @@ mod tests {
 
     #[test]
     fn sizes_have_units() {
-        assert_eq!((bytes("1024"), bytes("1.5GiB"), bytes("2m")), (Ok(1024), Ok(3 << 29), Ok(2 << 20)));
+        assert_eq!(
+            (bytes("1024"), bytes("1.5GiB"), bytes("2m")),
+            (Ok(1024), Ok(3 << 29), Ok(2 << 20))
+        );
         assert!(bytes("5 parsecs").is_err());
     }
 }

@@ -18,13 +18,16 @@ pub(super) struct BlankArgs {
     /// Folder for the results.
     #[arg(long)]
     output: PathBuf,
-    /// Where the square lies: center, or random (by --seed and the picture's place in the sorted list).
+    /// Where the square lies: center, or random (by --seed and the picture's place in the sorted
+    /// list).
     #[arg(long, default_value = "center", value_parser = ["center", "random"])]
     place: String,
-    /// Side of the blank rectangle as a share of the picture's; 0.3 is what pix2pix-tensorflow's process.py blanks.
+    /// Side of the blank rectangle as a share of the picture's; 0.3 is what pix2pix-tensorflow's
+    /// process.py blanks.
     #[arg(long, default_value_t = 0.5)]
     share: f64,
-    /// Masks instead, by name: a picture whose bright pixels are blanked, or one named `mask` for all; resized to the picture.
+    /// Masks instead, by name: a picture whose bright pixels are blanked, or one named `mask` for
+    /// all; resized to the picture.
     #[arg(long, value_name = "DIR")]
     masks: Option<PathBuf>,
     /// Gray value of what is blanked.
@@ -74,14 +77,21 @@ pub(super) fn run(args: &BlankArgs) -> Result<()> {
 /// Adds each picture's mask to what is read, and the file it is written to.
 fn add_masks(args: &BlankArgs, jobs: &mut [Job]) -> Result<()> {
     let masks: HashMap<PathBuf, PathBuf> = match &args.masks {
-        Some(folder) => pictures(folder, &args.output)?.into_iter().map(|m| (key(&m, folder), m)).collect(),
+        Some(folder) => {
+            pictures(folder, &args.output)?.into_iter().map(|m| (key(&m, folder), m)).collect()
+        }
         None => HashMap::new(),
     };
     for job in jobs {
         let name = key(&job.from[0], &args.input);
         if let Some(folder) = &args.masks {
             let found = masks.get(&name).or(masks.get(&PathBuf::from("mask")));
-            let missing = || Error::file(folder, format!("has no mask named {} (nor one named mask, for all)", name.display()));
+            let missing = || {
+                Error::file(
+                    folder,
+                    format!("has no mask named {} (nor one named mask, for all)", name.display()),
+                )
+            };
             job.from.push(found.ok_or_else(missing)?.clone());
         }
         if let Some(folder) = &args.masks_output {
@@ -91,7 +101,8 @@ fn add_masks(args: &BlankArgs, jobs: &mut [Job]) -> Result<()> {
     Ok(())
 }
 
-/// White where the picture is blanked. The central half is rows and columns from a quarter to three quarters, as in the first release.
+/// White where the picture is blanked. The central half is rows and columns from a quarter to three
+/// quarters, as in the first release.
 fn square(args: &BlankArgs, picture: &Picture, number: u32) -> Result<Picture> {
     let words = random(number, 0, 0, fold_seed(args.seed));
     let range = |side: u32, word: u32| {

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(super) struct CombineArgs {
-    /// Folder of the left pictures, subfolders included; without --fold_B it holds both, named x_A and x_B.
+    /// Folder of the left pictures, subfolders included; without --fold_B it holds both, named x_A
+    /// and x_B.
     #[arg(long = "fold_A")]
     fold_a: PathBuf,
     /// Folder of the right pictures, with the same names (extensions may differ).
@@ -43,7 +44,10 @@ pub(super) fn run(args: &CombineArgs) -> Result<()> {
             if !args.resize {
                 let [from_a, from_b] = [&job.from[0], &job.from[1]].map(|p| p.display());
                 let (wa, ha, wb, hb) = (a.width, a.height, b.width, b.height);
-                return Err(Error::Usage(format!("{from_a} is {wa}x{ha}, {from_b} is {wb}x{hb}; a pair has one size: --resize brings B to that of A")));
+                return Err(Error::Usage(format!(
+                    "{from_a} is {wa}x{ha}, {from_b} is {wb}x{hb}; a pair has one size: --resize \
+                     brings B to that of A"
+                )));
             }
             b = b.resize(a.width, a.height)?;
         }
@@ -51,15 +55,22 @@ pub(super) fn run(args: &CombineArgs) -> Result<()> {
     })
 }
 
-/// Files of a folder by name: the path below the folder without extension and, where asked for, without an ending.
+/// Files of a folder by name: the path below the folder without extension and, where asked for,
+/// without an ending.
 fn by_name(folder: &Path, output: &Path, ending: &str) -> Result<BTreeMap<PathBuf, PathBuf>> {
     let mut found = BTreeMap::new();
     for file in pictures(folder, output)? {
         let name = key(&file, folder);
         // Others in the folder belong to the other side.
-        let Some(name) = name.to_string_lossy().strip_suffix(ending).map(PathBuf::from) else { continue };
+        let Some(name) = name.to_string_lossy().strip_suffix(ending).map(PathBuf::from) else {
+            continue;
+        };
         if let Some(other) = found.insert(name, file.clone()) {
-            return Err(Error::Usage(format!("{} and {} have one name; a pair takes one of them: move the other away", other.display(), file.display())));
+            return Err(Error::Usage(format!(
+                "{} and {} have one name; a pair takes one of them: move the other away",
+                other.display(),
+                file.display()
+            )));
         }
     }
     Ok(found)
@@ -71,17 +82,29 @@ fn jobs(args: &CombineArgs) -> Result<Vec<Job>> {
     let a = by_name(&args.fold_a, &args.fold_ab, endings[0])?;
     let b = by_name(fold_b, &args.fold_ab, endings[1])?;
     let mut alone = Vec::new();
-    for (here, there, folder, ending) in [(&a, &b, fold_b, endings[1]), (&b, &a, &args.fold_a, endings[0])] {
-        let missing: Vec<String> = here.keys().filter(|name| !there.contains_key(*name)).map(|name| format!("{}{ending}", name.display())).collect();
+    for (here, there, folder, ending) in
+        [(&a, &b, fold_b, endings[1]), (&b, &a, &args.fold_a, endings[0])]
+    {
+        let missing: Vec<String> = here
+            .keys()
+            .filter(|name| !there.contains_key(*name))
+            .map(|name| format!("{}{ending}", name.display()))
+            .collect();
         if !missing.is_empty() {
             alone.push(format!("{} has no {}", folder.display(), some(&missing)));
         }
     }
     if !alone.is_empty() {
-        return Err(Error::Usage(format!("pictures without a partner: {}; complete the pairs or move the rest away", alone.join("; "))));
+        return Err(Error::Usage(format!(
+            "pictures without a partner: {}; complete the pairs or move the rest away",
+            alone.join("; ")
+        )));
     }
     if a.is_empty() {
-        return Err(Error::file(&args.fold_a, "holds no pairs x_A, x_B; give --fold_B for pictures of the same names in two folders"));
+        return Err(Error::file(
+            &args.fold_a,
+            "holds no pairs x_A, x_B; give --fold_B for pictures of the same names in two folders",
+        ));
     }
     let pair = |(name, a): (&PathBuf, &PathBuf)| {
         let mut to = args.fold_ab.join(name).into_os_string();

@@ -34,7 +34,8 @@ pub(super) struct EdgesArgs {
     /// Drop lines of fewer pixels.
     #[arg(long, default_value_t = EdgeOptions::default().min_pixels)]
     min_pixels: u32,
-    /// The pictures are line drawings, dark on bright: thin their lines to one pixel and drop specks, find no edges.
+    /// The pictures are line drawings, dark on bright: thin their lines to one pixel and drop
+    /// specks, find no edges.
     #[arg(long)]
     drawings: bool,
     /// Write A|B pairs, edges on the left and the picture on the right.
@@ -48,7 +49,12 @@ pub(super) struct EdgesArgs {
 }
 
 pub(super) fn run(args: &EdgesArgs) -> Result<()> {
-    let options = EdgeOptions { sigma: args.sigma, low: args.low, high: args.high, min_pixels: args.min_pixels };
+    let options = EdgeOptions {
+        sigma: args.sigma,
+        low: args.low,
+        high: args.high,
+        min_pixels: args.min_pixels,
+    };
     let jobs = one_to_one(&args.input, &args.output)?;
     let gpu = crate::app::gpu(args.adapter.as_deref())?;
     // The device does one picture at a time; reading and writing go on beside it.

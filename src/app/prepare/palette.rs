@@ -24,11 +24,12 @@ pub(super) struct PaletteArgs {
     /// index (colours to numbers, 8-bit gray) or color (numbers to colours).
     #[arg(long, value_parser = ["index", "color"])]
     to: String,
-    /// A text file with a colour a line, `#0000aa name` or `0 0 170 name`, the first one being label 0; or find: from the pictures, written
-    /// to OUTPUT/palette.txt.
+    /// A text file with a colour a line, `#0000aa name` or `0 0 170 name`, the first one being
+    /// label 0; or find: from the pictures, written to OUTPUT/palette.txt.
     #[arg(long, value_name = "FILE|find")]
     palette: String,
-    /// Take the nearest colour of the palette where there is none: for maps that were saved as JPEG or smoothed.
+    /// Take the nearest colour of the palette where there is none: for maps that were saved as JPEG
+    /// or smoothed.
     #[arg(long)]
     nearest: bool,
     /// With find: this many colours, the most frequent ones.
@@ -45,16 +46,23 @@ fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
     let color = |line: &str| -> Option<Color> {
         if let Some(hex) = line.strip_prefix('#') {
             let digits = hex.split_whitespace().next()?;
-            let value = u32::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 6 && !digits.starts_with('+'))?;
+            let value = u32::from_str_radix(digits, 16)
+                .ok()
+                .filter(|_| digits.len() == 6 && !digits.starts_with('+'))?;
             return Some([(value >> 16) as u8, (value >> 8) as u8, value as u8]);
         }
-        let mut numbers = line.split([' ', ',', '\t']).filter(|w| !w.is_empty()).map(|w| w.parse::<u8>().ok());
+        let mut numbers =
+            line.split([' ', ',', '\t']).filter(|w| !w.is_empty()).map(|w| w.parse::<u8>().ok());
         Some([numbers.next()??, numbers.next()??, numbers.next()??])
     };
     let mut all = Vec::new();
-    for (number, line) in text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.is_empty()) {
+    for (number, line) in
+        text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.is_empty())
+    {
         let shown: String = line.chars().take(40).collect();
-        let color = color(line).ok_or_else(|| format!("line {number}: {shown:?} is no colour; write #0000aa or 0 0 170"))?;
+        let color = color(line).ok_or_else(|| {
+            format!("line {number}: {shown:?} is no colour; write #0000aa or 0 0 170")
+        })?;
         if let Some(before) = all.iter().position(|c| *c == color) {
             return Err(format!("line {number}: the colour {shown:?} is label {before} already"));
         }
@@ -69,7 +77,12 @@ fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
 
 /// Reads a palette file.
 pub(in crate::app) fn read(path: &Path) -> Result<Vec<Color>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::file(path, format!("cannot be read: {e}; a text file with a colour a line is needed")))?;
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        Error::file(
+            path,
+            format!("cannot be read: {e}; a text file with a colour a line is needed"),
+        )
+    })?;
     parse(&text).map_err(|e| Error::file(path, e))
 }
 
@@ -81,7 +94,11 @@ pub(super) fn run(args: &PaletteArgs) -> Result<()> {
     let jobs = one_to_one(&args.input, &args.output)?;
     let find = args.palette == "find";
     if find && args.to == "color" {
-        return Err(Error::Usage("--palette find is for --to index: numbers do not tell their colours; name a palette file".into()));
+        return Err(Error::Usage(
+            "--palette find is for --to index: numbers do not tell their \
+                                 colours; name a palette file"
+                .into(),
+        ));
     }
     let palette = if find {
         let files: Vec<&Path> = jobs.iter().map(|j| j.from[0].as_path()).collect();
@@ -89,10 +106,15 @@ pub(super) fn run(args: &PaletteArgs) -> Result<()> {
     } else {
         read(Path::new(&args.palette))?
     };
-    let labels: HashMap<Color, u8> = palette.iter().enumerate().map(|(at, c)| (*c, at as u8)).collect();
+    let labels: HashMap<Color, u8> =
+        palette.iter().enumerate().map(|(at, c)| (*c, at as u8)).collect();
     run_all(&args.common, &jobs, |_, job| {
         let from = &job.from[0];
-        let result = if args.to == "index" { indices(from, &palette, &labels, args.nearest || args.colors.is_some()) } else { colors(from, &palette) };
+        let result = if args.to == "index" {
+            indices(from, &palette, &labels, args.nearest || args.colors.is_some())
+        } else {
+            colors(from, &palette)
+        };
         result?.save_png(&job.to[0])
     })?;
     if find {
@@ -109,7 +131,10 @@ pub(super) fn run(args: &PaletteArgs) -> Result<()> {
 fn found(args: &PaletteArgs, files: &[&Path]) -> Result<Vec<Color>> {
     let target = args.output.join("palette.txt");
     if target.exists() && !args.common.overwrite {
-        return Err(Error::file(&target, "exists already; choose another folder, or give --overwrite"));
+        return Err(Error::file(
+            &target,
+            "exists already; choose another folder, or give --overwrite",
+        ));
     }
     let counts: Mutex<BTreeMap<Color, u64>> = Mutex::default();
     each(&args.common, files.len(), |at| {
@@ -124,13 +149,18 @@ fn found(args: &PaletteArgs, files: &[&Path]) -> Result<Vec<Color>> {
     let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
     match args.colors {
         None if counts.len() > MOST => Err(Error::Usage(format!(
-            "the pictures have {} colours, label maps at most {MOST}: smoothed or saved as JPEG? --colors 12 takes the 12 most frequent and the nearest of them for the rest",
+            "the pictures have {} colours, label maps at most {MOST}: smoothed or saved as JPEG? \
+             --colors 12 takes the 12 most frequent and the nearest of them for the rest",
             counts.len()
         ))),
         None => Ok(counts.into_keys().collect()),
-        Some(n) if n == 0 || n > MOST.min(counts.len()) => Err(Error::Usage(format!("--colors {n}: from 1 to {} for these pictures", MOST.min(counts.len())))),
+        Some(n) if n == 0 || n > MOST.min(counts.len()) => Err(Error::Usage(format!(
+            "--colors {n}: from 1 to {} for these pictures",
+            MOST.min(counts.len())
+        ))),
         Some(n) => {
-            let mut all: Vec<(u64, Color)> = counts.into_iter().map(|(color, count)| (count, color)).collect();
+            let mut all: Vec<(u64, Color)> =
+                counts.into_iter().map(|(color, count)| (count, color)).collect();
             all.sort_by_key(|(count, color)| (std::cmp::Reverse(*count), *color));
             Ok(all.into_iter().take(n).map(|(_, color)| color).collect())
         }
@@ -138,7 +168,12 @@ fn found(args: &PaletteArgs, files: &[&Path]) -> Result<Vec<Color>> {
 }
 
 /// Colours to numbers.
-fn indices(from: &Path, palette: &[Color], labels: &HashMap<Color, u8>, nearest: bool) -> Result<Picture> {
+fn indices(
+    from: &Path,
+    palette: &[Color],
+    labels: &HashMap<Color, u8>,
+    nearest: bool,
+) -> Result<Picture> {
     let picture = Picture::load(from, 3)?;
     let mut known = labels.clone();
     let mut data = Vec::with_capacity(picture.data.len() / 3);
@@ -147,15 +182,21 @@ fn indices(from: &Path, palette: &[Color], labels: &HashMap<Color, u8>, nearest:
         let label = match known.get(&color) {
             Some(label) => *label,
             None if nearest => {
-                let distance = |c: &Color| c.iter().zip(&color).map(|(a, b)| i32::from(a.abs_diff(*b)).pow(2)).sum::<i32>();
+                let distance = |c: &Color| {
+                    c.iter().zip(&color).map(|(a, b)| i32::from(a.abs_diff(*b)).pow(2)).sum::<i32>()
+                };
                 // The first of equals.
-                let label = (0..palette.len()).min_by_key(|i| distance(&palette[*i])).unwrap_or(0) as u8;
+                let label =
+                    (0..palette.len()).min_by_key(|i| distance(&palette[*i])).unwrap_or(0) as u8;
                 known.insert(color, label);
                 label
             }
             None => {
                 let (x, y) = (at % picture.width, at / picture.width);
-                let message = format!("the colour {} at ({x}, {y}) is not in the palette; add it, or give --nearest", hex(color));
+                let message = format!(
+                    "the colour {} at ({x}, {y}) is not in the palette; add it, or give --nearest",
+                    hex(color)
+                );
                 return Err(Error::file(from, message));
             }
         };
@@ -168,7 +209,10 @@ fn indices(from: &Path, palette: &[Color], labels: &HashMap<Color, u8>, nearest:
 fn colors(from: &Path, palette: &[Color]) -> Result<Picture> {
     let header = super::check::Head::read(from)?;
     if (header.channels, header.bits) != (1, 8) {
-        let message = format!("has {} channel(s) of {} bits; a map of label numbers is 8-bit gray", header.channels, header.bits);
+        let message = format!(
+            "has {} channel(s) of {} bits; a map of label numbers is 8-bit gray",
+            header.channels, header.bits
+        );
         return Err(Error::file(from, message));
     }
     let picture = Picture::load(from, 1)?;
@@ -176,7 +220,11 @@ fn colors(from: &Path, palette: &[Color]) -> Result<Picture> {
     for (at, label) in (0u32..).zip(&picture.data) {
         let Some(color) = palette.get(usize::from(*label)) else {
             let (x, y) = (at % picture.width, at / picture.width);
-            let message = format!("label {label} at ({x}, {y}) is out of range: the palette has {}, 0 to {}", palette.len(), palette.len() - 1);
+            let message = format!(
+                "label {label} at ({x}, {y}) is out of range: the palette has {}, 0 to {}",
+                palette.len(),
+                palette.len() - 1
+            );
             return Err(Error::file(from, message));
         };
         data.extend(color);
@@ -190,10 +238,17 @@ mod tests {
 
     #[test]
     fn palettes_are_read_or_refused_with_the_line() {
-        assert_eq!(parse("#0000AA background\n\n1 2 3 wall\n4,5,6\n").unwrap(), [[0, 0, 170], [1, 2, 3], [4, 5, 6]]);
-        for (text, part) in
-            [("", "no colours"), ("#12345", "line 1"), ("1 2 3\n1 2 256", "line 2"), ("1 2 3\n#010203", "label 0 already"), ("#+12345", "line 1")]
-        {
+        assert_eq!(
+            parse("#0000AA background\n\n1 2 3 wall\n4,5,6\n").unwrap(),
+            [[0, 0, 170], [1, 2, 3], [4, 5, 6]]
+        );
+        for (text, part) in [
+            ("", "no colours"),
+            ("#12345", "line 1"),
+            ("1 2 3\n1 2 256", "line 2"),
+            ("1 2 3\n#010203", "label 0 already"),
+            ("#+12345", "line 1"),
+        ] {
             let message = parse(text).unwrap_err();
             assert!(message.contains(part), "{text:?}: {message}");
         }

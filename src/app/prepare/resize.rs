@@ -19,7 +19,8 @@ pub(super) struct ResizeArgs {
     /// The size, of each half with --pairs: 256, or 512x256 (width x height).
     #[arg(long, value_parser = size)]
     size: (u32, u32),
-    /// stretch, crop (keep the aspect, cut off what stands out), pad (keep it, white around), fit (keep it, one side may be shorter).
+    /// stretch, crop (keep the aspect, cut off what stands out), pad (keep it, white around), fit
+    /// (keep it, one side may be shorter).
     #[arg(long, default_value = "crop", value_parser = ["stretch", "crop", "pad", "fit"])]
     mode: String,
     /// Take the nearest pixel instead of interpolating: for label maps.
@@ -51,7 +52,10 @@ pub(super) fn run(args: &ResizeArgs) -> Result<()> {
 
 fn fitted(args: &ResizeArgs, picture: Picture) -> Result<Picture> {
     let (width, height) = args.size;
-    let [across, down] = [f64::from(width) / f64::from(picture.width), f64::from(height) / f64::from(picture.height)];
+    let [across, down] = [
+        f64::from(width) / f64::from(picture.width),
+        f64::from(height) / f64::from(picture.height),
+    ];
     let scale = match args.mode.as_str() {
         "stretch" => return scaled(args, picture, width, height),
         "crop" => across.max(down),
@@ -77,10 +81,15 @@ fn scaled(args: &ResizeArgs, picture: Picture, width: u32, height: u32) -> Resul
     }
     let c = picture.channels as usize;
     // The pixel under the middle of the new one.
-    let under = |at: u32, from: u32, to: u32| ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(to))) as usize;
+    let under = |at: u32, from: u32, to: u32| {
+        ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(to))) as usize
+    };
     let columns: Vec<usize> = (0..width).map(|x| under(x, picture.width, width) * c).collect();
-    let row = |y: u32| &picture.data[under(y, picture.height, height) * picture.width as usize * c..];
-    let data = (0..height).flat_map(|y| columns.iter().flat_map(move |x| row(y)[*x..*x + c].to_vec())).collect();
+    let row =
+        |y: u32| &picture.data[under(y, picture.height, height) * picture.width as usize * c..];
+    let data = (0..height)
+        .flat_map(|y| columns.iter().flat_map(move |x| row(y)[*x..*x + c].to_vec()))
+        .collect();
     Picture::new(width, height, picture.channels, data)
 }
 
@@ -88,7 +97,8 @@ fn scaled(args: &ResizeArgs, picture: Picture, width: u32, height: u32) -> Resul
 fn padded(picture: &Picture, width: u32, height: u32) -> Result<Picture> {
     let c = picture.channels as usize;
     let mut data = vec![255; width as usize * height as usize * c];
-    let (left, top) = (((width - picture.width) / 2) as usize, ((height - picture.height) / 2) as usize);
+    let (left, top) =
+        (((width - picture.width) / 2) as usize, ((height - picture.height) / 2) as usize);
     for (y, row) in picture.data.chunks_exact(picture.width as usize * c).enumerate() {
         data[((top + y) * width as usize + left) * c..][..row.len()].copy_from_slice(row);
     }

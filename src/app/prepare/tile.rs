@@ -33,24 +33,35 @@ pub(super) struct TileArgs {
     common: Common,
 }
 
-/// Places of tiles along a side: as few as cover it with the overlap, spread evenly, the last one ending at its end.
+/// Places of tiles along a side: as few as cover it with the overlap, spread evenly, the last one
+/// ending at its end.
 fn places(side: u32, tile: u32, overlap: u32) -> Vec<u32> {
     let room = side - tile;
     let count = room.div_ceil(tile - overlap);
-    (0..=count).map(|at| if count == 0 { 0 } else { (u64::from(room) * u64::from(at) / u64::from(count)) as u32 }).collect()
+    (0..=count)
+        .map(|at| {
+            if count == 0 { 0 } else { (u64::from(room) * u64::from(at) / u64::from(count)) as u32 }
+        })
+        .collect()
 }
 
 pub(super) fn run(args: &TileArgs) -> Result<()> {
     let (w, h) = args.size;
     if args.overlap >= w.min(h) {
-        return Err(Error::Usage(format!("--overlap {} of tiles of {w}x{h}: it must be less than a side", args.overlap)));
+        return Err(Error::Usage(format!(
+            "--overlap {} of tiles of {w}x{h}: it must be less than a side",
+            args.overlap
+        )));
     }
     let second: HashMap<PathBuf, PathBuf> = match &args.input_b {
-        Some(folder) => pictures(folder, &args.output)?.into_iter().map(|p| (key(&p, folder), p)).collect(),
+        Some(folder) => {
+            pictures(folder, &args.output)?.into_iter().map(|p| (key(&p, folder), p)).collect()
+        }
         None => HashMap::new(),
     };
     let files = pictures(&args.input, &args.output)?;
-    let planned: Vec<(Job, Vec<(u32, u32)>)> = files.iter().map(|file| plan(args, file, &second)).collect::<Result<_>>()?;
+    let planned: Vec<(Job, Vec<(u32, u32)>)> =
+        files.iter().map(|file| plan(args, file, &second)).collect::<Result<_>>()?;
     let (jobs, corners): (Vec<Job>, Vec<Vec<(u32, u32)>>) = planned.into_iter().unzip();
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |at, job| {
@@ -73,14 +84,24 @@ pub(super) fn run(args: &TileArgs) -> Result<()> {
 }
 
 /// The tiles of a file.
-fn plan(args: &TileArgs, file: &Path, second: &HashMap<PathBuf, PathBuf>) -> Result<(Job, Vec<(u32, u32)>)> {
+fn plan(
+    args: &TileArgs,
+    file: &Path,
+    second: &HashMap<PathBuf, PathBuf>,
+) -> Result<(Job, Vec<(u32, u32)>)> {
     let (w, h) = args.size;
     let (mut width, height) = Picture::dimensions(file)?;
     if args.pairs {
         width /= 2;
     }
     if width < w || height < h {
-        return Err(Error::file(file, format!("is {width}x{height}{}, smaller than a tile of {w}x{h}; lower --size", if args.pairs { " a half" } else { "" })));
+        return Err(Error::file(
+            file,
+            format!(
+                "is {width}x{height}{}, smaller than a tile of {w}x{h}; lower --size",
+                if args.pairs { " a half" } else { "" }
+            ),
+        ));
     }
     let name = key(file, &args.input);
     let mut from = vec![file.to_path_buf()];
@@ -89,13 +110,27 @@ fn plan(args: &TileArgs, file: &Path, second: &HashMap<PathBuf, PathBuf>) -> Res
         let b = second.get(&name).ok_or_else(missing)?;
         let size = Picture::dimensions(b)?;
         if size != (width, height) {
-            return Err(Error::file(b, format!("is {}x{}, {} is {width}x{height}; a pair has one size", size.0, size.1, file.display())));
+            return Err(Error::file(
+                b,
+                format!(
+                    "is {}x{}, {} is {width}x{height}; a pair has one size",
+                    size.0,
+                    size.1,
+                    file.display()
+                ),
+            ));
         }
         from.push(b.clone());
     }
     let rows = places(height, h, args.overlap);
-    let corners: Vec<(u32, u32)> = rows.iter().flat_map(|y| places(width, w, args.overlap).into_iter().map(move |x| (x, *y))).collect();
-    let to = corners.iter().map(|(x, y)| args.output.join(format!("{}_{x}_{y}.png", name.display()))).collect();
+    let corners: Vec<(u32, u32)> = rows
+        .iter()
+        .flat_map(|y| places(width, w, args.overlap).into_iter().map(move |x| (x, *y)))
+        .collect();
+    let to = corners
+        .iter()
+        .map(|(x, y)| args.output.join(format!("{}_{x}_{y}.png", name.display())))
+        .collect();
     Ok((Job { from, to }, corners))
 }
 
@@ -105,11 +140,21 @@ mod tests {
 
     #[test]
     fn tiles_cover_everything_and_overlap_enough() {
-        for (side, tile, overlap) in [(256, 256, 0), (257, 256, 32), (1000, 256, 64), (700, 256, 255), (512, 256, 0), (70_000, 512, 64)] {
+        for (side, tile, overlap) in [
+            (256, 256, 0),
+            (257, 256, 32),
+            (1000, 256, 64),
+            (700, 256, 255),
+            (512, 256, 0),
+            (70_000, 512, 64),
+        ] {
             let at = places(side, tile, overlap);
             assert_eq!((at[0], at[at.len() - 1] + tile), (0, side));
             for pair in at.windows(2) {
-                assert!(pair[1] > pair[0] && pair[0] + tile >= pair[1] + overlap, "{side} {tile} {overlap}: {pair:?}");
+                assert!(
+                    pair[1] > pair[0] && pair[0] + tile >= pair[1] + overlap,
+                    "{side} {tile} {overlap}: {pair:?}"
+                );
             }
         }
         assert_eq!(places(512, 256, 0), [0, 256]);

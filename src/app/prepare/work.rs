@@ -23,7 +23,9 @@ pub(super) struct Common {
 
 impl Common {
     fn threads(&self) -> usize {
-        self.num_threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1)
+        self.num_threads
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+            .max(1)
     }
 }
 
@@ -53,7 +55,10 @@ pub(super) fn pictures(input: &Path, output: &Path) -> Result<Vec<PathBuf>> {
     found.retain(|p| !(inside && p.starts_with(output)));
     if found.is_empty() {
         let known = crate::io::picture::EXTENSIONS.join(", ");
-        return Err(Error::file(input, format!("has no pictures; their names end in one of {known}")));
+        return Err(Error::file(
+            input,
+            format!("has no pictures; their names end in one of {known}"),
+        ));
     }
     Ok(found)
 }
@@ -73,7 +78,8 @@ pub(super) fn key(file: &Path, root: &Path) -> PathBuf {
 
 /// One job a picture of `input`: to a PNG of the same name in `output`.
 pub(super) fn one_to_one(input: &Path, output: &Path) -> Result<Vec<Job>> {
-    let job = |file: &PathBuf| Job::new(file, output.join(relative(file, input)).with_extension("png"));
+    let job =
+        |file: &PathBuf| Job::new(file, output.join(relative(file, input)).with_extension("png"));
     Ok(pictures(input, output)?.iter().map(job).collect())
 }
 
@@ -82,7 +88,11 @@ pub(super) fn beside(a: Picture, b: Picture) -> Result<Picture> {
     let channels = a.channels.max(b.channels);
     let (a, b) = (a.into_channels(channels), b.into_channels(channels));
     if a.height != b.height {
-        return Err(Error::Usage(format!("{} and {} do not stand side by side: heights differ", a.describe(), b.describe())));
+        return Err(Error::Usage(format!(
+            "{} and {} do not stand side by side: heights differ",
+            a.describe(),
+            b.describe()
+        )));
     }
     let row = |p: &Picture| (p.width * p.channels) as usize;
     let rows = a.data.chunks_exact(row(&a)).zip(b.data.chunks_exact(row(&b)));
@@ -90,7 +100,8 @@ pub(super) fn beside(a: Picture, b: Picture) -> Result<Picture> {
     Picture::new(a.width + b.width, a.height, channels, data)
 }
 
-/// Says in a line that some of the pictures are deeper than what is written: their headers tell. What cannot be read is for the work to say.
+/// Says in a line that some of the pictures are deeper than what is written: their headers tell.
+/// What cannot be read is for the work to say.
 pub(super) fn tell_of_depth<'a>(files: impl Iterator<Item = &'a PathBuf>) {
     if let Some(note) = depth_note(files) {
         eprintln!("note: {note}");
@@ -99,35 +110,49 @@ pub(super) fn tell_of_depth<'a>(files: impl Iterator<Item = &'a PathBuf>) {
 
 fn depth_note<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Option<String> {
     let mut all = 0;
-    let deep: Vec<(&PathBuf, Depth)> =
-        files.inspect(|_| all += 1).filter_map(|f| Some((f, Header::read(f).ok()?.depth))).filter(|(_, depth)| *depth != Depth::U8).collect();
+    let deep: Vec<(&PathBuf, Depth)> = files
+        .inspect(|_| all += 1)
+        .filter_map(|f| Some((f, Header::read(f).ok()?.depth)))
+        .filter(|(_, depth)| *depth != Depth::U8)
+        .collect();
     let (first, depth) = deep.first()?;
-    let (count, first, depth) = (deep.len(), first.display(), if *depth == Depth::U16 { "16 bits" } else { "floats" });
+    let (count, first, depth) =
+        (deep.len(), first.display(), if *depth == Depth::U16 { "16 bits" } else { "floats" });
     Some(format!(
-        "{count} of {all} pictures have more than 8 bits ({first}: {depth}) and are written with 8; to keep their depth, train on them as they are (trainA/ and trainB/, or a list)"
+        "{count} of {all} pictures have more than 8 bits ({first}: {depth}) and are written with \
+         8; to keep their depth, train on them as they are (trainA/ and trainB/, or a list)"
     ))
 }
 
 /// Names of a few things, and how many more there are.
 pub(super) fn some<T: std::fmt::Display>(names: &[T]) -> String {
     let shown: Vec<String> = names.iter().take(4).map(T::to_string).collect();
-    let more = if names.len() > 4 { format!(" and {} more", names.len() - 4) } else { String::new() };
+    let more =
+        if names.len() > 4 { format!(" and {} more", names.len() - 4) } else { String::new() };
     format!("{}{more}", shown.join(", "))
 }
 
-/// Refuses jobs that would write a file twice, an original, or (without --overwrite) a file that is there.
+/// Refuses jobs that would write a file twice, an original, or (without --overwrite) a file that is
+/// there.
 fn check(common: &Common, jobs: &[Job]) -> Result<()> {
     let mut writers: HashMap<&Path, &Job> = HashMap::new();
-    let originals: HashSet<PathBuf> = jobs.iter().flat_map(|j| &j.from).filter_map(|p| p.canonicalize().ok()).collect();
+    let originals: HashSet<PathBuf> =
+        jobs.iter().flat_map(|j| &j.from).filter_map(|p| p.canonicalize().ok()).collect();
     let mut there = Vec::new();
     for job in jobs {
         for to in &job.to {
             if let Some(other) = writers.insert(to, job) {
                 let [a, b] = [&other.from[0], &job.from[0]].map(|p| p.display());
-                return Err(Error::Usage(format!("{a} and {b} would both be written to {}; rename one of them", to.display())));
+                return Err(Error::Usage(format!(
+                    "{a} and {b} would both be written to {}; rename one of them",
+                    to.display()
+                )));
             }
             if to.canonicalize().is_ok_and(|p| originals.contains(&p)) {
-                return Err(Error::file(to, "is one of the originals, which are never changed; choose another output folder"));
+                return Err(Error::file(
+                    to,
+                    "is one of the originals, which are never changed; choose another output folder",
+                ));
             }
             if to.exists() {
                 there.push(to.display());
@@ -135,15 +160,25 @@ fn check(common: &Common, jobs: &[Job]) -> Result<()> {
         }
     }
     if !there.is_empty() && !common.overwrite {
-        return Err(Error::Usage(format!("{} file(s) exist already: {}; choose another folder, or give --overwrite", there.len(), some(&there))));
+        return Err(Error::Usage(format!(
+            "{} file(s) exist already: {}; choose another folder, or give --overwrite",
+            there.len(),
+            some(&there)
+        )));
     }
     Ok(())
 }
 
-/// Runs all jobs on several threads. After an error no further job is begun; the error says how many were done.
-pub(super) fn run_all(common: &Common, jobs: &[Job], work: impl Fn(usize, &Job) -> Result<()> + Sync) -> Result<()> {
+/// Runs all jobs on several threads. After an error no further job is begun; the error says how
+/// many were done.
+pub(super) fn run_all(
+    common: &Common,
+    jobs: &[Job],
+    work: impl Fn(usize, &Job) -> Result<()> + Sync,
+) -> Result<()> {
     check(common, jobs)?;
-    let folders: HashSet<&Path> = jobs.iter().flat_map(|j| &j.to).filter_map(|p| p.parent()).collect();
+    let folders: HashSet<&Path> =
+        jobs.iter().flat_map(|j| &j.to).filter_map(|p| p.parent()).collect();
     for folder in folders {
         create_dir(folder)?;
     }
@@ -153,10 +188,17 @@ pub(super) fn run_all(common: &Common, jobs: &[Job], work: impl Fn(usize, &Job) 
     Ok(())
 }
 
-/// Calls `work` for 0 to `count` on several threads, with a bar. Of several errors the one of the lowest number is returned.
-pub(super) fn each(common: &Common, count: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<usize> {
+/// Calls `work` for 0 to `count` on several threads, with a bar. Of several errors the one of the
+/// lowest number is returned.
+pub(super) fn each(
+    common: &Common,
+    count: usize,
+    work: impl Fn(usize) -> Result<()> + Sync,
+) -> Result<usize> {
     let bar = ProgressBar::new(count as u64);
-    bar.set_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {eta}").expect("a valid template"));
+    bar.set_style(
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {eta}").expect("a valid template"),
+    );
     let (next, done, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let errors: Mutex<Vec<(usize, Error)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -183,17 +225,29 @@ pub(super) fn each(common: &Common, count: usize, work: impl Fn(usize) -> Result
     });
     bar.finish_and_clear();
     let done = done.into_inner();
-    let first = errors.into_inner().unwrap_or_else(|e| e.into_inner()).into_iter().min_by_key(|(at, _)| *at);
+    let first = errors
+        .into_inner()
+        .unwrap_or_else(|e| e.into_inner())
+        .into_iter()
+        .min_by_key(|(at, _)| *at);
     match first {
         None => Ok(done),
-        Some((_, e)) if e.exit_code() == 1 => Err(Error::Usage(format!("{e}; {done} of {count} were done before"))),
+        Some((_, e)) if e.exit_code() == 1 => {
+            Err(Error::Usage(format!("{e}; {done} of {count} were done before")))
+        }
         Some((_, e)) => Err(e),
     }
 }
 
 /// `256` or `512x256`: width and height.
 pub(super) fn size(text: &str) -> std::result::Result<(u32, u32), String> {
-    let side = |s: &str| s.trim().parse::<u32>().ok().filter(|s| (1..=65_535).contains(s)).ok_or(format!("{s:?} is no side from 1 to 65535 pixels"));
+    let side = |s: &str| {
+        s.trim()
+            .parse::<u32>()
+            .ok()
+            .filter(|s| (1..=65_535).contains(s))
+            .ok_or(format!("{s:?} is no side from 1 to 65535 pixels"))
+    };
     match text.split_once(['x', 'X']) {
         Some((w, h)) => Ok((side(w)?, side(h)?)),
         None => side(text).map(|s| (s, s)),
@@ -216,11 +270,17 @@ mod tests {
             ("b.png", AnyPicture::U16(Picture::new(2, 2, 1, vec![700; 4]).unwrap())),
             ("c.npy", AnyPicture::F32(Picture::new(2, 2, 1, vec![0.5; 4]).unwrap())),
         ];
-        let mut files: Vec<PathBuf> = pictures.iter().map(|(name, _)| dir.path().join(name)).collect();
+        let mut files: Vec<PathBuf> =
+            pictures.iter().map(|(name, _)| dir.path().join(name)).collect();
         files.iter().zip(&pictures).for_each(|(file, (_, picture))| picture.save(file).unwrap());
         files.push(dir.path().join("not-there.png"));
         let note = depth_note(files.iter()).unwrap();
-        assert!(note.starts_with("2 of 4 pictures") && note.contains("b.png: 16 bits") && note.lines().count() == 1, "{note}");
+        assert!(
+            note.starts_with("2 of 4 pictures")
+                && note.contains("b.png: 16 bits")
+                && note.lines().count() == 1,
+            "{note}"
+        );
         assert_eq!(depth_note(files[..1].iter()), None);
     }
 
@@ -232,7 +292,8 @@ mod tests {
 
     #[test]
     fn the_first_error_is_told_with_what_was_done() {
-        let fail = |at: usize| if at >= 5 { Err(Error::Usage(format!("number {at}"))) } else { Ok(()) };
+        let fail =
+            |at: usize| if at >= 5 { Err(Error::Usage(format!("number {at}"))) } else { Ok(()) };
         let message = each(&COMMON, 9, fail).unwrap_err().to_string();
         assert_eq!(message, "number 5; 5 of 9 were done before");
         assert_eq!(each(&COMMON, 4, fail).unwrap(), 4);
@@ -244,11 +305,20 @@ mod tests {
         let path = |name: &str| dir.path().join(name);
         std::fs::write(path("a.jpg"), b"").unwrap();
         std::fs::write(path("b.png"), b"").unwrap();
-        let jobs = |pairs: &[(&str, &str)]| pairs.iter().map(|(from, to)| Job::new(&path(from), path(to))).collect::<Vec<_>>();
-        let message = |pairs: &[(&str, &str)], common: &Common| check(common, &jobs(pairs)).unwrap_err().to_string();
+        let jobs = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(from, to)| Job::new(&path(from), path(to))).collect::<Vec<_>>()
+        };
+        let message = |pairs: &[(&str, &str)], common: &Common| {
+            check(common, &jobs(pairs)).unwrap_err().to_string()
+        };
         let overwrite = Common { overwrite: true, ..COMMON };
-        assert!(message(&[("a.jpg", "c.png"), ("b.png", "c.png")], &overwrite).contains("both be written"));
-        assert!(message(&[("a.jpg", "b.png"), ("b.png", "c.png")], &overwrite).contains("originals"));
+        assert!(
+            message(&[("a.jpg", "c.png"), ("b.png", "c.png")], &overwrite)
+                .contains("both be written")
+        );
+        assert!(
+            message(&[("a.jpg", "b.png"), ("b.png", "c.png")], &overwrite).contains("originals")
+        );
         assert!(message(&[("a.jpg", "b.png")], &COMMON).contains("--overwrite"));
         check(&overwrite, &jobs(&[("a.jpg", "b.png")])).unwrap();
     }

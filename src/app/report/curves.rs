@@ -47,7 +47,8 @@ pub(super) struct Look {
 }
 
 impl Charts {
-    /// Adds a list of steps with values over it, cut into at most `points` stretches of equal length.
+    /// Adds a list of steps with values over it, cut into at most `points` stretches of equal
+    /// length.
     pub fn thin(&mut self, steps: &[f64], columns: &[(&str, &[f64])], points: usize) -> Vec<Curve> {
         let stretch = steps.len().div_ceil(points).max(1);
         self.steps.push(steps.chunks(stretch).map(|part| json!(part[part.len() / 2])).collect());
@@ -56,7 +57,8 @@ impl Charts {
             let (mut mean, mut low, mut high) = (Vec::new(), Vec::new(), Vec::new());
             for part in values.chunks(stretch) {
                 let finite = || part.iter().copied().filter(|v| v.is_finite());
-                // Divided before they are summed, so that values near the largest float do not run over.
+                // Divided before they are summed, so that values near the largest float do not run
+                // over.
                 let count = finite().count() as f64;
                 mean.push(if count == 0.0 { f64::NAN } else { finite().map(|v| v / count).sum() });
                 low.push(finite().fold(f64::NAN, f64::min));
@@ -69,7 +71,12 @@ impl Charts {
 
     /// A log's columns, thinned.
     pub(super) fn log(&mut self, log: &Log, wanted: impl Fn(&str) -> bool) -> Vec<Curve> {
-        let columns: Vec<_> = log.columns.iter().filter(|(name, _)| wanted(name)).map(|(name, values)| (name.as_str(), values.as_slice())).collect();
+        let columns: Vec<_> = log
+            .columns
+            .iter()
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, values)| (name.as_str(), values.as_slice()))
+            .collect();
         if columns.is_empty() { Vec::new() } else { self.thin(&log.steps, &columns, POINTS) }
     }
 
@@ -78,24 +85,39 @@ impl Charts {
         let (seconds, waits) = (run.timing.column("seconds")?, run.timing.column("data_wait")?);
         let batch = run.pictures();
         let stretch = seconds.len().div_ceil(SPEED_POINTS).max(1);
-        let sums = |values: &[f64]| -> Vec<f64> { values.chunks(stretch).map(|part| part.iter().filter(|v| v.is_finite()).sum()).collect() };
+        let sums = |values: &[f64]| -> Vec<f64> {
+            values.chunks(stretch).map(|part| part.iter().filter(|v| v.is_finite()).sum()).collect()
+        };
         let (seconds, waits) = (sums(seconds), sums(waits));
         let counts = run.timing.steps.chunks(stretch).map(|part| part.len() as f64);
         let images: Vec<f64> = counts.zip(&seconds).map(|(n, s)| n * batch / s).collect();
         let share: Vec<f64> = waits.iter().zip(&seconds).map(|(w, s)| 100.0 * w / s).collect();
-        self.steps.push(run.timing.steps.chunks(stretch).map(|part| json!(part[part.len() / 2])).collect());
-        let curve = |name: &str, mean| Curve { name: name.into(), at: self.steps.len() - 1, mean, range: None };
+        self.steps.push(
+            run.timing.steps.chunks(stretch).map(|part| json!(part[part.len() / 2])).collect(),
+        );
+        let curve = |name: &str, mean| Curve {
+            name: name.into(),
+            at: self.steps.len() - 1,
+            mean,
+            range: None,
+        };
         Some([curve("images a second", images), curve("waiting, %", share)])
     }
 
     /// Adds a chart; returns its number.
     pub fn add(&mut self, curves: &[Curve], look: &Look) -> usize {
         let series = |c: &Curve| {
-            let (low, high) = c.range.as_ref().map_or((Value::Null, Value::Null), |(low, high)| (shorts(low), shorts(high)));
+            let (low, high) = c
+                .range
+                .as_ref()
+                .map_or((Value::Null, Value::Null), |(low, high)| (shorts(low), shorts(high)));
             json!({ "name": c.name, "x": c.at, "y": shorts(&c.mean), "low": low, "high": high })
         };
         let lines = look.lines.iter().map(|(y, label)| json!({ "y": short(*y), "label": label }));
-        let mark = look.mark.as_ref().map(|(x, y, label)| json!({ "x": x, "y": short(*y), "label": label }));
+        let mark = look
+            .mark
+            .as_ref()
+            .map(|(x, y, label)| json!({ "x": x, "y": short(*y), "label": label }));
         self.charts.push(json!({
             "title": look.title,
             "loss": look.loss,
@@ -127,14 +149,17 @@ impl Curve {
 
 /// Five digits that count are more than a screen can show; what is not finite is null.
 fn short(value: f64) -> Value {
-    format!("{value:.4e}").parse::<f64>().map_or(Value::Null, |v| if v.fract() == 0.0 && v.abs() < 1e9 { json!(v as i64) } else { json!(v) })
+    format!("{value:.4e}").parse::<f64>().map_or(Value::Null, |v| {
+        if v.fract() == 0.0 && v.abs() < 1e9 { json!(v as i64) } else { json!(v) }
+    })
 }
 
 fn shorts(values: &[f64]) -> Value {
     values.iter().map(|v| short(*v)).collect()
 }
 
-/// Whether a loss is a distance from the target rather than a move in the game between generator and discriminator.
+/// Whether a loss is a distance from the target rather than a move in the game between generator
+/// and discriminator.
 pub(super) fn is_distance(name: &str) -> bool {
     ["L1", "cycle", "idt", "VGG", "Feat", "TV"].iter().any(|part| name.contains(part))
 }
@@ -151,7 +176,9 @@ pub(super) fn loss_label(name: &str) -> String {
         "D_A" | "D_B" => "discriminator on real and generated pictures",
         "G_A" | "G_B" => "how much it sees through the generator",
         "cycle_A" | "cycle_B" => "distance from the picture after there and back, times its weight",
-        "idt_A" | "idt_B" => "how much the generator changes what it should leave, times its weight",
+        "idt_A" | "idt_B" => {
+            "how much the generator changes what it should leave, times its weight"
+        }
         _ => return name.into(),
     };
     format!("{name}: {says}")
@@ -163,21 +190,37 @@ pub(super) fn chance(run: &Run) -> Option<Chance> {
     if run.option("model") == CYCLE_GAN {
         return Chance::unpaired(mode);
     }
-    Chance::of(mode, run.number("lambda_GAN").unwrap_or(1.0), run.number("label_smoothing").unwrap_or(0.0))
+    Chance::of(
+        mode,
+        run.number("lambda_GAN").unwrap_or(1.0),
+        run.number("label_smoothing").unwrap_or(0.0),
+    )
 }
 
 /// A level of guessing in words.
 pub(super) fn level_label(level: f64) -> String {
     let value = format!("{level:.3}");
     let value = value.trim_end_matches('0').trim_end_matches('.');
-    if (level - std::f64::consts::LN_2).abs() < 1e-9 { format!("{value} = ln 2: guessing") } else { format!("{value}: guessing") }
+    if (level - std::f64::consts::LN_2).abs() < 1e-9 {
+        format!("{value} = ln 2: guessing")
+    } else {
+        format!("{value}: guessing")
+    }
 }
 
 /// Lines for a chart of all losses of the game: named where they are not all at one level.
 pub(super) fn chance_lines(chance: Option<Chance>) -> Vec<(f64, String)> {
     let levels = chance.map(|c| c.levels()).unwrap_or_default();
     let one = levels.len() == 1;
-    levels.into_iter().map(|(level, names)| (level, if one { level_label(level) } else { format!("{names} {}", level_label(level)) })).collect()
+    levels
+        .into_iter()
+        .map(|(level, names)| {
+            (
+                level,
+                if one { level_label(level) } else { format!("{names} {}", level_label(level)) },
+            )
+        })
+        .collect()
 }
 
 /// Whether less is better in a metric.
@@ -218,7 +261,9 @@ mod tests {
     #[test]
     fn short_curves_stay_as_they_are_and_what_is_not_finite_is_null() {
         let mut charts = Charts::default();
-        let curve = charts.thin(&[1.0, 2.0, 3.0], &[("a", &[0.123456789, f64::NAN, 1.23456789e300])], POINTS).remove(0);
+        let curve = charts
+            .thin(&[1.0, 2.0, 3.0], &[("a", &[0.123456789, f64::NAN, 1.23456789e300])], POINTS)
+            .remove(0);
         assert!(curve.range.is_none());
         charts.add(&[curve], &Look::default());
         let data = charts.data(&[1.0]);
@@ -235,12 +280,19 @@ mod tests {
 
     #[test]
     fn lines_of_guessing_are_named_where_they_differ() {
-        let lines =
-            |mode: &str, lambda, smoothing| chance_lines(Chance::of(mode.parse().unwrap(), lambda, smoothing)).into_iter().map(|l| l.1).collect::<Vec<_>>();
+        let lines = |mode: &str, lambda, smoothing| {
+            chance_lines(Chance::of(mode.parse().unwrap(), lambda, smoothing))
+                .into_iter()
+                .map(|l| l.1)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lines("vanilla", 1.0, 0.0), ["0.693 = ln 2: guessing"]);
         assert_eq!(lines("lsgan", 1.0, 0.0), ["0.25: guessing"]);
         assert_eq!(lines("hinge", 1.0, 0.0), ["1: guessing"]);
-        assert_eq!(lines("lsgan", 2.0, 0.0), ["G_GAN 0.5: guessing", "D_real and D_fake 0.25: guessing"]);
+        assert_eq!(
+            lines("lsgan", 2.0, 0.0),
+            ["G_GAN 0.5: guessing", "D_real and D_fake 0.25: guessing"]
+        );
         assert!(lines("wgangp", 1.0, 0.0).is_empty());
     }
 }

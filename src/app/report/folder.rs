@@ -1,4 +1,5 @@
-//! What a run's folder tells. Every file but `options.json` may be missing: the run is young, or older than that file.
+//! What a run's folder tells. Every file but `options.json` may be missing: the run is young, or
+//! older than that file.
 
 use crate::app::run_folder::RunFolder;
 use crate::error::{Error, Result};
@@ -31,7 +32,10 @@ impl Log {
         };
         let before = self.steps.len();
         self.steps.push(step as f64);
-        for (name, value) in row.iter().filter(|(name, value)| *name != "step" && (value.is_number() || value.is_null())) {
+        for (name, value) in row
+            .iter()
+            .filter(|(name, value)| *name != "step" && (value.is_number() || value.is_null()))
+        {
             let at = self.columns.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
                 self.columns.push((name.clone(), vec![f64::NAN; before]));
                 self.columns.len() - 1
@@ -74,10 +78,23 @@ impl Run {
         let Value::Object(options) = RunFolder::options(folder)? else {
             return Err(Error::file(folder.join("options.json"), "holds no options"));
         };
-        let file_name = || folder.canonicalize().ok().and_then(|f| f.file_name().map(|n| n.to_string_lossy().into_owned()));
-        let name = options.get("name").and_then(Value::as_str).map(String::from).or_else(file_name).unwrap_or_default();
-        let modified = std::fs::metadata(folder.join("losses.jsonl")).and_then(|m| m.modified()).ok();
-        let written = modified.and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).map(|d| d.as_millis() as u64);
+        let file_name = || {
+            folder
+                .canonicalize()
+                .ok()
+                .and_then(|f| f.file_name().map(|n| n.to_string_lossy().into_owned()))
+        };
+        let name = options
+            .get("name")
+            .and_then(Value::as_str)
+            .map(String::from)
+            .or_else(file_name)
+            .unwrap_or_default();
+        let modified =
+            std::fs::metadata(folder.join("losses.jsonl")).and_then(|m| m.modified()).ok();
+        let written = modified
+            .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok())
+            .map(|d| d.as_millis() as u64);
         let mut events = Vec::new();
         lines(&folder.join("events.jsonl"), |row| events.extend(row.map(Value::Object)))?;
         Ok(Run {
@@ -109,7 +126,9 @@ impl Run {
     /// Pictures of a step.
     pub fn pictures(&self) -> f64 {
         let told = self.info["data"]["batch_size"].as_f64();
-        told.unwrap_or_else(|| self.number("batch_size").unwrap_or(1.0) * self.number("accumulate").unwrap_or(1.0))
+        told.unwrap_or_else(|| {
+            self.number("batch_size").unwrap_or(1.0) * self.number("accumulate").unwrap_or(1.0)
+        })
     }
 
     /// Steps done.
@@ -117,7 +136,8 @@ impl Run {
         self.losses.steps.last().map_or(0, |s| *s as u64)
     }
 
-    /// Steps that the options ask for, where the number of batches in an epoch is known: told by `info.json`, or seen in a whole epoch.
+    /// Steps that the options ask for, where the number of batches in an epoch is known: told by
+    /// `info.json`, or seen in a whole epoch.
     pub fn total(&self) -> Option<u64> {
         let count = |name| self.number(name).map(|n| n as u64);
         let told = self.info["data"]["batches_per_epoch"].as_u64();
@@ -125,7 +145,8 @@ impl Run {
             let second = self.losses.column("epoch")?.iter().position(|e| *e == 2.0)?;
             Some(self.losses.steps[second] as u64 - 1)
         };
-        let epochs = (count("n_epochs")? + count("n_epochs_decay").unwrap_or(0) + 1).saturating_sub(count("epoch_count").unwrap_or(1));
+        let epochs = (count("n_epochs")? + count("n_epochs_decay").unwrap_or(0) + 1)
+            .saturating_sub(count("epoch_count").unwrap_or(1));
         let whole = told.or_else(seen).map(|batches| batches.saturating_mul(epochs));
         match (whole, count("max_steps")) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -136,9 +157,15 @@ impl Run {
     /// The first step of each epoch, from epoch 1.
     pub fn epoch_starts(&self) -> Vec<f64> {
         let mut starts = Vec::new();
-        for (step, epoch) in self.losses.steps.iter().zip(self.losses.column("epoch").unwrap_or_default()) {
-            // A log holds whole epochs in order; the bound keeps a broken one from asking for memory.
-            while epoch.is_finite() && (starts.len() as f64) < *epoch && starts.len() < self.losses.steps.len() {
+        for (step, epoch) in
+            self.losses.steps.iter().zip(self.losses.column("epoch").unwrap_or_default())
+        {
+            // A log holds whole epochs in order; the bound keeps a broken one from asking for
+            // memory.
+            while epoch.is_finite()
+                && (starts.len() as f64) < *epoch
+                && starts.len() < self.losses.steps.len()
+            {
                 starts.push(*step);
             }
         }
@@ -146,7 +173,8 @@ impl Run {
     }
 }
 
-/// The lines of a log, each as an object, or none where it is no such; the last one may be cut off, since a run may be writing it.
+/// The lines of a log, each as an object, or none where it is no such; the last one may be cut off,
+/// since a run may be writing it.
 fn lines(path: &Path, mut each: impl FnMut(Option<Map<String, Value>>)) -> Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -200,7 +228,8 @@ mod tests {
     fn a_log_becomes_columns_and_bad_lines_are_counted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let text = "{\"step\":1,\"a\":1.5}\nno json\n{\"step\":2,\"b\":null,\"c\":\"text\"}\n[1]\n{\"a\":1}\n{\"step\":3,\"a\":2,\"b\":7}\n{\"step\":4,\"a\"";
+        let text = "{\"step\":1,\"a\":1.5}\nno \
+                    json\n{\"step\":2,\"b\":null,\"c\":\"text\"}\n[1]\n{\"a\":1}\n{\"step\":3,\"a\":2,\"b\":7}\n{\"step\":4,\"a\"";
         std::fs::write(&path, text).unwrap();
         let log = log(&path).unwrap();
         assert_eq!((log.steps.as_slice(), log.unreadable), ([1.0, 2.0, 3.0].as_slice(), 3));
@@ -215,17 +244,32 @@ mod tests {
     fn the_number_of_steps_is_told_or_seen() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        assert!(Run::read(dir.path()).unwrap_err().to_string().contains("is it the folder of a run") || !dir.path().join("options.json").exists());
-        write("options.json", r#"{"format_version":1,"options":{"name":"n","n_epochs":2,"n_epochs_decay":3}}"#);
-        write("losses.jsonl", "{\"step\":1,\"epoch\":1}\n{\"step\":2,\"epoch\":1}\n{\"step\":3,\"epoch\":1}\n");
+        assert!(
+            Run::read(dir.path()).unwrap_err().to_string().contains("is it the folder of a run")
+                || !dir.path().join("options.json").exists()
+        );
+        write(
+            "options.json",
+            r#"{"format_version":1,"options":{"name":"n","n_epochs":2,"n_epochs_decay":3}}"#,
+        );
+        write(
+            "losses.jsonl",
+            "{\"step\":1,\"epoch\":1}\n{\"step\":2,\"epoch\":1}\n{\"step\":3,\"epoch\":1}\n",
+        );
         let run = Run::read(dir.path()).unwrap();
         assert_eq!((run.step(), run.total(), run.epoch_starts()), (3, None, vec![1.0]));
-        write("losses.jsonl", "{\"step\":1,\"epoch\":1}\n{\"step\":2,\"epoch\":1}\n{\"step\":3,\"epoch\":2}\n");
+        write(
+            "losses.jsonl",
+            "{\"step\":1,\"epoch\":1}\n{\"step\":2,\"epoch\":1}\n{\"step\":3,\"epoch\":2}\n",
+        );
         let run = Run::read(dir.path()).unwrap();
         assert_eq!((run.total(), run.epoch_starts()), (Some(10), vec![1.0, 3.0]));
         write("info.json", r#"{"data":{"batches_per_epoch":7}}"#);
         assert_eq!(Run::read(dir.path()).unwrap().total(), Some(35));
-        write("options.json", r#"{"format_version":1,"options":{"name":"n","n_epochs":2,"n_epochs_decay":3,"max_steps":9}}"#);
+        write(
+            "options.json",
+            r#"{"format_version":1,"options":{"name":"n","n_epochs":2,"n_epochs_decay":3,"max_steps":9}}"#,
+        );
         assert_eq!(Run::read(dir.path()).unwrap().total(), Some(9));
     }
 }

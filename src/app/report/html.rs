@@ -7,22 +7,34 @@ const STYLE: &str = include_str!("style.css");
 const CHARTS: &str = include_str!("chart.js");
 const PAGE: &str = include_str!("page.js");
 
-/// A page that fetches nothing: styles, scripts and `data` (what the charts draw) lie in it, and a browser is told to refuse everything else.
+/// A page that fetches nothing: styles, scripts and `data` (what the charts draw) lie in it, and a
+/// browser is told to refuse everything else.
 pub(super) fn page(title: &str, body: &str, data: &Value) -> String {
     let title = escape(title);
     let data = json(data);
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data: file: 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta \
+         name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data: \
+                            file: 'self'; style-src 'unsafe-inline'; script-src \
+                            'unsafe-inline'\">\n\
+         <meta name=\"color-scheme\" content=\"light \
+                      dark\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
          <noscript><p>The curves are drawn by a script in this page, which this browser does not run.</p></noscript>\n\
-         <script type=\"application/json\" id=\"data\">{data}</script>\n<script>\n{CHARTS}</script>\n<script>\n{PAGE}</script>\n</body>\n</html>\n"
+         <script type=\"application/json\" \
+                        id=\"data\">{data}</script>\n<script>\n{CHARTS}</script>\n<script>\n{PAGE}</script>\n</body>\n</html>\n"
     )
 }
 
 /// JSON that may stand in a script element: nothing in it can end the element or begin a comment.
 fn json(value: &Value) -> String {
-    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+    value
+        .to_string()
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
 }
 
 /// Text as HTML, safe inside quoted attributes too.
@@ -50,7 +62,14 @@ pub(in crate::app) fn put(html: &mut String, text: std::fmt::Arguments) {
 pub(super) fn facts(html: &mut String, facts: &[(String, String)]) {
     html.push_str("<div class=\"table\"><table class=\"facts\">\n");
     for (name, value) in facts {
-        put(html, format_args!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", escape(name), escape(value)));
+        put(
+            html,
+            format_args!(
+                "<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n",
+                escape(name),
+                escape(value)
+            ),
+        );
     }
     html.push_str("</table></div>\n");
 }
@@ -148,7 +167,10 @@ mod tests {
 
     #[test]
     fn nothing_is_fetched_from_elsewhere() {
-        let html = page("t", "", &Value::Null).replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "").replace("url(#", "");
+        let html = page("t", "", &Value::Null)
+            .replace("http-equiv", "")
+            .replace("http://www.w3.org/2000/svg", "")
+            .replace("url(#", "");
         assert!(!html.contains("http") && !html.contains("url(") && !html.contains("@import"));
     }
 
@@ -164,20 +186,43 @@ mod tests {
     #[test]
     fn flags_stay_on_one_line() {
         let mut html = String::new();
-        table(&mut html, &["option".into()], &[vec!["--max_steps".into(), "--lr".into()], vec!["steps".into(), "3".into()]]);
+        table(
+            &mut html,
+            &["option".into()],
+            &[vec!["--max_steps".into(), "--lr".into()], vec!["steps".into(), "3".into()]],
+        );
         assert_eq!(html.matches("class=\"flag\"").count(), 1);
-        assert!(html.contains("<th scope=\"row\" class=\"flag\">--max_steps</th>") && STYLE.contains(".flag{white-space:nowrap}"), "{html}");
+        assert!(
+            html.contains("<th scope=\"row\" class=\"flag\">--max_steps</th>")
+                && STYLE.contains(".flag{white-space:nowrap}"),
+            "{html}"
+        );
     }
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!((grouped(0), grouped(999), grouped(1000), grouped(1234567)), ("0".into(), "999".into(), "1,000".into(), "1,234,567".into()));
-        for (value, text) in
-            [(0.0, "0"), (0.12345678, "0.1235"), (31.256, "31.26"), (100.0, "100"), (2e-4, "2.00e-4"), (0.00123456, "0.001235"), (12345.6, "12346")]
-        {
+        assert_eq!(
+            (grouped(0), grouped(999), grouped(1000), grouped(1234567)),
+            ("0".into(), "999".into(), "1,000".into(), "1,234,567".into())
+        );
+        for (value, text) in [
+            (0.0, "0"),
+            (0.12345678, "0.1235"),
+            (31.256, "31.26"),
+            (100.0, "100"),
+            (2e-4, "2.00e-4"),
+            (0.00123456, "0.001235"),
+            (12345.6, "12346"),
+        ] {
             assert_eq!(number(value), text);
         }
-        assert_eq!((duration(12.34), duration(754.0), duration(7325.0)), ("12.3 s".into(), "12 min 34 s".into(), "2 h 2 min".into()));
-        assert_eq!((plain(&json!(0.02f32)), plain(&json!(1)), plain(&json!(null)), plain(&json!("a"))), ("0.02".into(), "1".into(), "–".into(), "a".into()));
+        assert_eq!(
+            (duration(12.34), duration(754.0), duration(7325.0)),
+            ("12.3 s".into(), "12 min 34 s".into(), "2 h 2 min".into())
+        );
+        assert_eq!(
+            (plain(&json!(0.02f32)), plain(&json!(1)), plain(&json!(null)), plain(&json!("a"))),
+            ("0.02".into(), "1".into(), "–".into(), "a".into())
+        );
     }
 }

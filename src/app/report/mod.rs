@@ -1,7 +1,8 @@
 //! Pages about runs: `report.html` beside a run, and several runs side by side.
 //!
-//! A page is one file that fetches nothing. What must not change is written as HTML here; curves, sliders and sorting are the work of
-//! `chart.js` and `page.js`, which lie in the page as `style.css` does.
+//! A page is one file that fetches nothing. What must not change is written as HTML here; curves,
+//! sliders and sorting are the work of `chart.js` and `page.js`, which lie in the page as
+//! `style.css` does.
 
 mod compare;
 mod curves;

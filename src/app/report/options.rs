@@ -25,8 +25,12 @@ fn written(name: &str) -> String {
 fn help(flag: &str) -> String {
     let cli = Cli::command();
     let train = cli.find_subcommand("train");
-    let argument = train.and_then(|train| train.get_arguments().find(|a| a.get_long() == Some(flag)));
-    argument.and_then(|a| a.get_help()).map(|text| text.to_string().trim_end_matches('.').into()).unwrap_or_default()
+    let argument =
+        train.and_then(|train| train.get_arguments().find(|a| a.get_long() == Some(flag)));
+    argument
+        .and_then(|a| a.get_help())
+        .map(|text| text.to_string().trim_end_matches('.').into())
+        .unwrap_or_default()
 }
 
 /// Equal as a person reads them: 1 and 1.0, and an f32 in full length and in short, are the same.
@@ -38,8 +42,11 @@ fn same(a: &Value, b: &Value) -> bool {
 pub(super) fn section(html: &mut String, run: &Run) {
     let defaults = defaults();
     let default = |name: &str| defaults.get(name).unwrap_or(&Value::Null);
-    let row = |(name, value): (&String, &Value)| vec![written(name), plain(value), plain(default(name)), help(name)];
-    let (changed, rest): (Vec<_>, Vec<_>) = run.options.iter().partition(|(name, value)| !same(value, default(name)));
+    let row = |(name, value): (&String, &Value)| {
+        vec![written(name), plain(value), plain(default(name)), help(name)]
+    };
+    let (changed, rest): (Vec<_>, Vec<_>) =
+        run.options.iter().partition(|(name, value)| !same(value, default(name)));
     html.push_str("<h2 id=\"options\">Options</h2>\n");
     let head = ["option", "here", "default", "what it does"].map(String::from);
     if changed.is_empty() {
@@ -47,12 +54,16 @@ pub(super) fn section(html: &mut String, run: &Run) {
     } else {
         table(html, &head, &changed.into_iter().map(row).collect::<Vec<_>>());
     }
-    put(html, format_args!("<details><summary>{} options at their defaults</summary>\n", rest.len()));
+    put(
+        html,
+        format_args!("<details><summary>{} options at their defaults</summary>\n", rest.len()),
+    );
     table(html, &head, &rest.into_iter().map(row).collect::<Vec<_>>());
     html.push_str("</details>\n");
 }
 
-/// The options in which runs differ, a column a run; names and folders of runs differ by nature and are left out.
+/// The options in which runs differ, a column a run; names and folders of runs differ by nature and
+/// are left out.
 pub(super) fn differences(html: &mut String, runs: &[Run], names: &[String]) {
     let defaults = defaults();
     let mut flags: Vec<&String> = Vec::new();
@@ -61,7 +72,9 @@ pub(super) fn differences(html: &mut String, runs: &[Run], names: &[String]) {
             flags.push(flag);
         }
     }
-    let value = |run: &Run, flag: &String| plain(run.options.get(flag).or_else(|| defaults.get(flag)).unwrap_or(&Value::Null));
+    let value = |run: &Run, flag: &String| {
+        plain(run.options.get(flag).or_else(|| defaults.get(flag)).unwrap_or(&Value::Null))
+    };
     let mut rows = Vec::new();
     for flag in flags {
         let values: Vec<String> = runs.iter().map(|run| value(run, flag)).collect();
@@ -73,7 +86,10 @@ pub(super) fn differences(html: &mut String, runs: &[Run], names: &[String]) {
     if rows.is_empty() {
         html.push_str("<p class=\"dim\">None.</p>\n");
     } else {
-        let head: Vec<String> = std::iter::once("option".into()).chain(names.iter().cloned()).chain(["what it does".into()]).collect();
+        let head: Vec<String> = std::iter::once("option".into())
+            .chain(names.iter().cloned())
+            .chain(["what it does".into()])
+            .collect();
         table(html, &head, &rows);
     }
 }
@@ -86,11 +102,24 @@ mod tests {
     #[test]
     fn defaults_are_the_flags_and_every_option_has_its_help() {
         let defaults = defaults();
-        assert_eq!((plain(&defaults["lambda_L1"]), plain(&defaults["init_gain"]), plain(&defaults["netG"])), ("100".into(), "0.02".into(), "unet_256".into()));
+        assert_eq!(
+            (
+                plain(&defaults["lambda_L1"]),
+                plain(&defaults["init_gain"]),
+                plain(&defaults["netG"])
+            ),
+            ("100".into(), "0.02".into(), "unet_256".into())
+        );
         for flag in defaults.keys() {
             assert!(!help(flag).is_empty(), "--{flag} has no help");
         }
-        assert!(help("depths").is_empty() && written("depths") == "depths" && written("lr") == "--lr");
-        assert!(same(&json!(0.02f32), &json!(0.02)) && same(&json!(100), &json!(100.0)) && !same(&json!(1), &json!(2)));
+        assert!(
+            help("depths").is_empty() && written("depths") == "depths" && written("lr") == "--lr"
+        );
+        assert!(
+            same(&json!(0.02f32), &json!(0.02))
+                && same(&json!(100), &json!(100.0))
+                && !same(&json!(1), &json!(2))
+        );
     }
 }

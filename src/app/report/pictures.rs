@@ -1,4 +1,5 @@
-//! Pictures inside a page: sample grids through time, thinned and made smaller until the page stays of a size that opens quickly.
+//! Pictures inside a page: sample grids through time, thinned and made smaller until the page stays
+//! of a size that opens quickly.
 
 use super::folder::Run;
 use crate::error::Result;
@@ -40,11 +41,13 @@ struct Found {
     path: PathBuf,
     label: String,
     step: Option<u64>,
-    /// Epochs and steps have an order of their own where the losses do not tell the steps of an epoch.
+    /// Epochs and steps have an order of their own where the losses do not tell the steps of an
+    /// epoch.
     order: (u64, u64),
 }
 
-/// The run's sample grids, oldest first, the last one always among them. Files that are no pictures are left out.
+/// The run's sample grids, oldest first, the last one always among them. Files that are no pictures
+/// are left out.
 pub(super) fn frames(run: &Run) -> Result<Vec<Frame>> {
     embed(spread(found(run), FRAMES), BUDGET)
 }
@@ -68,16 +71,27 @@ fn found(run: &Run) -> Vec<Found> {
         Some(next) => Some(*next as u64 - 1),
         None => (starts.len() as u64 == epoch).then(|| run.step()),
     };
-    let files = std::fs::read_dir(run.folder.join("samples")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = std::fs::read_dir(run.folder.join("samples"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let mut found: Vec<Found> = files
         .filter(|path| path.extension().is_some_and(|e| e == "png"))
         .filter_map(|path| {
             let stem = path.file_stem()?.to_string_lossy().into_owned();
-            let (word, number) = stem.split_at(stem.find(|c: char| c.is_ascii_digit()).unwrap_or(stem.len()));
+            let (word, number) =
+                stem.split_at(stem.find(|c: char| c.is_ascii_digit()).unwrap_or(stem.len()));
             let number = number.parse::<u64>().ok();
             let (label, step, order) = match (word, number) {
-                ("epoch", Some(epoch)) => (format!("epoch {epoch}"), last_step_of(epoch), (epoch, u64::MAX)),
-                ("step", Some(step)) => ("early".into(), Some(step), (starts.iter().filter(|s| **s as u64 <= step).count() as u64, step)),
+                ("epoch", Some(epoch)) => {
+                    (format!("epoch {epoch}"), last_step_of(epoch), (epoch, u64::MAX))
+                }
+                ("step", Some(step)) => (
+                    "early".into(),
+                    Some(step),
+                    (starts.iter().filter(|s| **s as u64 <= step).count() as u64, step),
+                ),
                 ("latest", None) => ("latest".into(), Some(run.step()), (u64::MAX, u64::MAX)),
                 _ => return None,
             };
@@ -101,15 +115,27 @@ fn spread<T>(list: Vec<T>, count: usize) -> Vec<T> {
     if len <= count {
         return list;
     }
-    let places: Vec<usize> = if count == 1 { vec![len - 1] } else { (0..count).map(|i| i * (len - 1) / (count - 1)).collect() };
-    list.into_iter().enumerate().filter(|(at, _)| places.binary_search(at).is_ok()).map(|(_, item)| item).collect()
+    let places: Vec<usize> = if count == 1 {
+        vec![len - 1]
+    } else {
+        (0..count).map(|i| i * (len - 1) / (count - 1)).collect()
+    };
+    list.into_iter()
+        .enumerate()
+        .filter(|(at, _)| places.binary_search(at).is_ok())
+        .map(|(_, item)| item)
+        .collect()
 }
 
 fn embed(found: Vec<Found>, budget: usize) -> Result<Vec<Frame>> {
     let share = budget / found.len().max(1);
     let frame = |found: Found| {
         let bytes = std::fs::read(&found.path).ok()?;
-        Some(Frame { picture: embedded(&found.path, bytes, share)?, label: found.label, step: found.step })
+        Some(Frame {
+            picture: embedded(&found.path, bytes, share)?,
+            label: found.label,
+            step: found.step,
+        })
     };
     let frames: Vec<Frame> = found.into_iter().filter_map(frame).collect();
     let largest = frames.iter().map(|f| f.picture.address.len() * 3 / 4).max().unwrap_or(0).max(1);
@@ -119,13 +145,23 @@ fn embed(found: Vec<Found>, budget: usize) -> Result<Vec<Frame>> {
 /// The file as it is where it is small enough, else as a JPEG; none where it is no picture.
 fn embedded(path: &Path, bytes: Vec<u8>, limit: usize) -> Option<Embedded> {
     let (width, height) = Picture::dimensions(path).ok()?;
-    let (kind, bytes) = if bytes.len() <= limit { ("png", bytes) } else { ("jpeg", jpeg(&Picture::load(path, 3).ok()?)?) };
-    Some(Embedded { width, height, address: format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes)) })
+    let (kind, bytes) = if bytes.len() <= limit {
+        ("png", bytes)
+    } else {
+        ("jpeg", jpeg(&Picture::load(path, 3).ok()?)?)
+    };
+    Some(Embedded {
+        width,
+        height,
+        address: format!("data:image/{kind};base64,{}", BASE64_STANDARD.encode(bytes)),
+    })
 }
 
 fn jpeg(picture: &Picture) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY).write_image(&picture.data, picture.width, picture.height, ExtendedColorType::Rgb8).ok()?;
+    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
+        .write_image(&picture.data, picture.width, picture.height, ExtendedColorType::Rgb8)
+        .ok()?;
     Some(bytes)
 }
 
@@ -147,14 +183,22 @@ mod tests {
     fn grids_come_in_time_and_what_is_no_picture_is_left_out() {
         let dir = run_folder(30, 10);
         let samples = dir.path().join("samples");
-        for (name, seed) in [("epoch002", 2), ("epoch010", 10), ("epoch001", 1), ("step00005", 5), ("latest", 3)] {
+        for (name, seed) in
+            [("epoch002", 2), ("epoch010", 10), ("epoch001", 1), ("step00005", 5), ("latest", 3)]
+        {
             noise(8, 8, seed).save_png(&samples.join(name).with_extension("png")).unwrap();
         }
         std::fs::write(samples.join("epoch003.png"), b"no picture").unwrap();
         std::fs::write(samples.join("notes.png"), b"?").unwrap();
         let run = Run::read(dir.path()).unwrap();
         let all: Vec<_> = frames(&run).unwrap().into_iter().map(|f| (f.label, f.step)).collect();
-        let want = [("early", Some(5)), ("epoch 1", Some(10)), ("epoch 2", Some(20)), ("epoch 10", None), ("latest", Some(30))];
+        let want = [
+            ("early", Some(5)),
+            ("epoch 1", Some(10)),
+            ("epoch 2", Some(20)),
+            ("epoch 10", None),
+            ("latest", Some(30)),
+        ];
         assert_eq!(all, want.map(|(l, s)| (l.to_string(), s)));
         // The same grid twice is shown once.
         std::fs::copy(samples.join("epoch010.png"), samples.join("latest.png")).unwrap();
@@ -173,14 +217,27 @@ mod tests {
             })
             .collect();
         let png = std::fs::metadata(&found[0].path).unwrap().len() as usize;
-        let size = |frames: &[Frame]| frames.iter().map(|f| f.picture.address.len() * 3 / 4).sum::<usize>();
+        let size = |frames: &[Frame]| {
+            frames.iter().map(|f| f.picture.address.len() * 3 / 4).sum::<usize>()
+        };
         let whole = embed(found.clone(), 40 * png).unwrap();
-        assert!(whole.len() == 20 && whole[0].picture.address.starts_with("data:image/png;base64,iVBOR"));
+        assert!(
+            whole.len() == 20
+                && whole[0].picture.address.starts_with("data:image/png;base64,iVBOR")
+        );
         for budget in [10 * png, 3 * png] {
             let frames = embed(found.clone(), budget).unwrap();
-            assert!(size(&frames) <= budget && frames.len() > 1, "{} frames of {} in {budget}", frames.len(), size(&frames));
+            assert!(
+                size(&frames) <= budget && frames.len() > 1,
+                "{} frames of {} in {budget}",
+                frames.len(),
+                size(&frames)
+            );
             assert!(frames[0].picture.address.starts_with("data:image/jpeg;base64,/9j/"));
-            assert_eq!((frames[0].label.as_str(), frames.last().unwrap().label.as_str()), ("0", "19"));
+            assert_eq!(
+                (frames[0].label.as_str(), frames.last().unwrap().label.as_str()),
+                ("0", "19")
+            );
             assert_eq!((frames[0].picture.width, frames[0].picture.height), (64, 64));
         }
     }

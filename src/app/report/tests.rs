@@ -13,7 +13,8 @@ pub(super) fn noise(width: u32, height: u32, seed: u64) -> Picture {
     Picture::new(width, height, 3, data.collect()).unwrap()
 }
 
-/// A run's folder with losses and times, as a run of the first version leaves it but for the pictures.
+/// A run's folder with losses and times, as a run of the first version leaves it but for the
+/// pictures.
 pub(super) fn run_folder(steps: u32, per_epoch: u32) -> TempDir {
     named_folder("first", steps, per_epoch, json!({}))
 }
@@ -45,31 +46,63 @@ pub(super) fn page_of(folder: &Path) -> String {
 
 /// What the page's charts draw.
 fn data_of(html: &str) -> Value {
-    serde_json::from_str(html.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap()).unwrap()
+    serde_json::from_str(
+        html.split("id=\"data\">").nth(1).unwrap().split("</script>").next().unwrap(),
+    )
+    .unwrap()
 }
 
 #[test]
 fn a_run_of_the_first_version_has_a_page() {
     let dir = run_folder(30, 10);
     let html = page_of(dir.path());
-    assert!(html.contains("<h1>first</h1>") && html.contains("step 30 of 50") && html.contains("epoch 3 of 5"), "{html}");
+    assert!(
+        html.contains("<h1>first</h1>")
+            && html.contains("step 30 of 50")
+            && html.contains("epoch 3 of 5"),
+        "{html}"
+    );
     // 2 images in 0.25 s, 0.05 of 0.25 s waited.
-    assert!(html.contains("<dd>8<small>0.25 s a step") && html.contains("7.5 s<small>20 % of it waiting for data"));
-    assert!(html.contains("--lr</th><td>0.001</td><td>0.0002</td><td>Learning rate<") && html.contains("--batch_size</th><td>2</td><td>1</td>"));
-    let titles: Vec<_> = data_of(&html)["charts"].as_array().unwrap().iter().map(|c| c["title"].as_str().unwrap().to_string()).collect();
+    assert!(
+        html.contains("<dd>8<small>0.25 s a step")
+            && html.contains("7.5 s<small>20 % of it waiting for data")
+    );
+    assert!(
+        html.contains("--lr</th><td>0.001</td><td>0.0002</td><td>Learning rate<")
+            && html.contains("--batch_size</th><td>2</td><td>1</td>")
+    );
+    let titles: Vec<_> = data_of(&html)["charts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["title"].as_str().unwrap().to_string())
+        .collect();
     assert_eq!(
         titles,
-        ["Distance from the target", "Generator against discriminator", "Images a second", "Share of time spent waiting for data, %", "Learning rate"]
+        [
+            "Distance from the target",
+            "Generator against discriminator",
+            "Images a second",
+            "Share of time spent waiting for data, %",
+            "Learning rate"
+        ]
     );
     let game = &data_of(&html)["charts"][1];
-    assert_eq!((game["series"].as_array().unwrap().len(), game["lines"][0]["y"].as_f64()), (3, serde_json::from_str("0.69315").ok()));
+    assert_eq!(
+        (game["series"].as_array().unwrap().len(), game["lines"][0]["y"].as_f64()),
+        (3, serde_json::from_str("0.69315").ok())
+    );
     assert_eq!(data_of(&html)["epochs"], json!([1.0, 11.0, 21.0]));
 }
 
 #[test]
 fn a_run_without_a_step_has_a_page() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("options.json"), r#"{"format_version":1,"options":{"name":"young"}}"#).unwrap();
+    std::fs::write(
+        dir.path().join("options.json"),
+        r#"{"format_version":1,"options":{"name":"young"}}"#,
+    )
+    .unwrap();
     let html = page_of(dir.path());
     assert!(html.contains("No step was recorded yet") && html.contains("step 0."));
     assert_eq!(data_of(&html)["charts"], json!([]));
@@ -79,17 +112,25 @@ fn a_run_without_a_step_has_a_page() {
 fn a_folder_that_is_no_run_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let message = write(dir.path()).unwrap_err().to_string();
-    assert!(message.contains("options.json") && message.contains("the folder of a run"), "{message}");
+    assert!(
+        message.contains("options.json") && message.contains("the folder of a run"),
+        "{message}"
+    );
     assert!(!dir.path().join(NAME).exists());
 }
 
 #[test]
 fn everything_that_a_run_leaves_is_on_its_page_and_escaped() {
     let dir = named_folder("<b>&", 50, 10, json!({ "dataroot": "a\"<b>" }));
-    let put = |name: &str, value: Value| std::fs::write(dir.path().join(name), value.to_string() + "\n").unwrap();
+    let put = |name: &str, value: Value| {
+        std::fs::write(dir.path().join(name), value.to_string() + "\n").unwrap()
+    };
     put("events.jsonl", json!({ "step": 7, "kind": "d_wins", "message": "D wins <b>" }));
     put("best.json", json!({ "step": 20, "epoch": 2, "metric": "l1", "value": 0.25 }));
-    put("validation.jsonl", json!({ "step": 20, "epoch": 2, "pictures": 4, "l1": 0.25, "psnr": 11.0, "ssim": 0.5 }));
+    put(
+        "validation.jsonl",
+        json!({ "step": 20, "epoch": 2, "pictures": 4, "l1": 0.25, "psnr": 11.0, "ssim": 0.5 }),
+    );
     put(
         "info.json",
         json!({ "version": "0.1.0", "commit": null, "adapter": "card <b>", "parameters": { "G": 1234567, "D": 5 }, "process_peak_bytes": 3 << 20,
@@ -139,7 +180,14 @@ fn a_page_that_is_written_often_is_not_written_each_time() {
 #[test]
 fn lines_of_guessing_are_those_of_the_runs_options() {
     let charts = |html: &str| data_of(html)["charts"].as_array().unwrap().clone();
-    let levels = |chart: &Value| chart["lines"].as_array().unwrap().iter().map(|l| (l["y"].as_f64().unwrap() * 1e3).round() as u32).collect::<Vec<_>>();
+    let levels = |chart: &Value| {
+        chart["lines"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|l| (l["y"].as_f64().unwrap() * 1e3).round() as u32)
+            .collect::<Vec<_>>()
+    };
     let smoothed = named_folder("s", 3, 3, json!({ "label_smoothing": 0.1, "lambda_GAN": 0.5 }));
     let html = page_of(smoothed.path());
     assert_eq!(levels(&charts(&html)[1]), [399, 778, 598]);
@@ -148,33 +196,67 @@ fn lines_of_guessing_are_those_of_the_runs_options() {
     let html = page_of(wgan.path());
     assert!(levels(&charts(&html)[1]).is_empty() && !html.contains("guessing"));
     // Side by side each loss has its own lines.
-    let runs = [Run::read(smoothed.path()).unwrap(), Run::read(wgan.path()).unwrap(), Run::read(run_folder(3, 3).path()).unwrap()];
+    let runs = [
+        Run::read(smoothed.path()).unwrap(),
+        Run::read(wgan.path()).unwrap(),
+        Run::read(run_folder(3, 3).path()).unwrap(),
+    ];
     let html = compare::render(&runs).unwrap();
-    let of = |name: &str| levels(charts(&html).iter().find(|c| c["title"].as_str().unwrap().starts_with(name)).unwrap());
-    assert_eq!([of("G_GAN"), of("D_real"), of("D_fake"), of("G_L1")], [vec![399, 693], vec![778, 693], vec![598, 693], vec![]]);
+    let of = |name: &str| {
+        levels(
+            charts(&html).iter().find(|c| c["title"].as_str().unwrap().starts_with(name)).unwrap(),
+        )
+    };
+    assert_eq!(
+        [of("G_GAN"), of("D_real"), of("D_fake"), of("G_L1")],
+        [vec![399, 693], vec![778, 693], vec![598, 693], vec![]]
+    );
     assert_eq!(html.matches("These runs measure it differently").count(), 3);
 }
 
 #[test]
 fn runs_are_compared() {
-    let (a, b) = (named_folder("a", 30, 10, json!({})), named_folder("<b>", 20, 5, json!({ "gan_mode": "lsgan", "lr": 0.5 })));
+    let (a, b) = (
+        named_folder("a", 30, 10, json!({})),
+        named_folder("<b>", 20, 5, json!({ "gan_mode": "lsgan", "lr": 0.5 })),
+    );
     noise(12, 8, 3).save_png(&a.path().join("samples/epoch002.png")).unwrap();
     let out = a.path().join("compare.html");
     let args = CompareArgs { runs: vec![a.path().into(), b.path().into()], out: out.clone() };
     run_compare(&args).unwrap();
     let html = std::fs::read_to_string(&out).unwrap();
     assert!(!html.contains("<b>") && html.contains("&lt;b&gt;"));
-    assert!(html.contains("--lr</th><td>0.001</td><td>0.5</td><td>Learning rate") && html.contains("--gan_mode</th><td>vanilla</td><td>lsgan</td>"));
+    assert!(
+        html.contains("--lr</th><td>0.001</td><td>0.5</td><td>Learning rate")
+            && html.contains("--gan_mode</th><td>vanilla</td><td>lsgan</td>")
+    );
     assert!(!html.contains("--batch_size") && html.contains("compare shapes, not values"));
     assert!(html.contains("<th scope=\"row\">steps</th><td>30 of 50</td><td>20 of 25</td>"));
     let data = data_of(&html);
-    let chart = data["charts"].as_array().unwrap().iter().find(|c| c["title"].as_str().unwrap().starts_with("G_L1")).unwrap();
+    let chart = data["charts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["title"].as_str().unwrap().starts_with("G_L1"))
+        .unwrap();
     let series = chart["series"].as_array().unwrap();
-    assert_eq!((series.len(), series[0]["y"].as_array().unwrap().len(), series[1]["y"].as_array().unwrap().len()), (2, 30, 20));
+    assert_eq!(
+        (
+            series.len(),
+            series[0]["y"].as_array().unwrap().len(),
+            series[1]["y"].as_array().unwrap().len()
+        ),
+        (2, 30, 20)
+    );
     assert_eq!(html.matches("data:image/png;base64,").count(), 1);
     // Two runs of one name are told apart by their folders.
-    run_compare(&CompareArgs { runs: vec![a.path().into(), a.path().into()], out: out.clone() }).unwrap();
-    assert!(std::fs::read_to_string(&out).unwrap().contains(&html::escape(&a.path().display().to_string())));
+    run_compare(&CompareArgs { runs: vec![a.path().into(), a.path().into()], out: out.clone() })
+        .unwrap();
+    assert!(
+        std::fs::read_to_string(&out)
+            .unwrap()
+            .contains(&html::escape(&a.path().display().to_string()))
+    );
     let folder = CompareArgs { out: a.path().into(), ..args };
     assert!(run_compare(&folder).unwrap_err().to_string().contains("is a folder"));
 }

@@ -1,9 +1,11 @@
-//! Checkpoints: `checkpoints/step_N/`, each a folder that is whole or not there, and `latest_*` beside them, which are the newest one's files
-//! under a second name (hard links, or copies where there are none).
+//! Checkpoints: `checkpoints/step_N/`, each a folder that is whole or not there, and `latest_*`
+//! beside them, which are the newest one's files under a second name (hard links, or copies where
+//! there are none).
 //!
-//! The order of writing makes a kill at any moment harmless. A checkpoint is written aside, synced and renamed; only then do its files
-//! take the place of `latest_*`, one by one. Until that is done `latest_*` may be a mixture, so a run goes on from the newest folder
-//! whose digests hold, and puts `latest_*` right first.
+//! The order of writing makes a kill at any moment harmless. A checkpoint is written aside, synced
+//! and renamed; only then do its files take the place of `latest_*`, one by one. Until that is done
+//! `latest_*` may be a mixture, so a run goes on from the newest folder whose digests hold, and
+//! puts `latest_*` right first.
 
 use super::{OPTIONS, RunFolder, State};
 use crate::app::Trainer;
@@ -43,7 +45,11 @@ pub(in crate::app) struct Found {
 
 /// The steps of the checkpoints of a run, newest first.
 fn steps(run: &Path) -> Vec<u64> {
-    let names = fs::read_dir(run.join(FOLDER)).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    let names = fs::read_dir(run.join(FOLDER))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned());
     let mut steps: Vec<u64> = names.filter_map(|n| n.strip_prefix("step_")?.parse().ok()).collect();
     steps.sort_unstable_by(|a, b| b.cmp(a));
     steps
@@ -74,7 +80,9 @@ pub(in crate::app) fn newest(run: &Path) -> Result<Option<Found>> {
     let own = run.join(STATE);
     if own.exists() {
         match State::read(&own) {
-            Ok(state) if found.as_ref().is_none_or(|(_, f)| state.step > f.step) => found = Some((run.into(), state)),
+            Ok(state) if found.as_ref().is_none_or(|(_, f)| state.step > f.step) => {
+                found = Some((run.into(), state))
+            }
             Ok(_) => {}
             Err(e) if found.is_none() => refused.push(e),
             Err(_) => {}
@@ -85,7 +93,13 @@ pub(in crate::app) fn newest(run: &Path) -> Result<Option<Found>> {
         (None, true) => Ok(None),
         (None, false) => {
             let rest = refused.iter().map(Error::to_string).collect::<Vec<_>>().join("; ");
-            Err(Error::file(run, format!("no checkpoint is whole ({rest}); restore one of them, or start again with --overwrite")))
+            Err(Error::file(
+                run,
+                format!(
+                    "no checkpoint is whole ({rest}); restore one of them, or start again with \
+                     --overwrite"
+                ),
+            ))
         }
     }
 }
@@ -99,18 +113,34 @@ impl Found {
                 // A run that had none so far begins one.
                 continue;
             }
-            TensorFile::read(&self.folder.join(weights_name("latest", net)))?.load_into(&gpu, trainer.store(), weights)?;
+            TensorFile::read(&self.folder.join(weights_name("latest", net)))?.load_into(
+                &gpu,
+                trainer.store(),
+                weights,
+            )?;
         }
         let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
-        TensorFile::read(&self.folder.join(MOMENTS))?.load_moments(&gpu, trainer.store(), &networks)?;
+        TensorFile::read(&self.folder.join(MOMENTS))?.load_moments(
+            &gpu,
+            trainer.store(),
+            &networks,
+        )?;
         if !trainer.pools().is_empty() {
-            TensorFile::read(&self.folder.join(POOLS))?.load_pools(&gpu, trainer.store(), trainer.pools())?;
+            TensorFile::read(&self.folder.join(POOLS))?.load_pools(
+                &gpu,
+                trainer.store(),
+                trainer.pools(),
+            )?;
         }
         match self.state.pictures {
             Some(pictures) => trainer.set_progress(self.state.step, pictures),
             None => trainer.set_steps(self.state.step),
         }
-        if self.state.has(&weights_name("latest", AVERAGE)) { Ok(()) } else { trainer.restart_average() }
+        if self.state.has(&weights_name("latest", AVERAGE)) {
+            Ok(())
+        } else {
+            trainer.restart_average()
+        }
     }
 
     /// Makes a run's `latest_*` and `best*` those of this checkpoint again.
@@ -121,20 +151,31 @@ impl Found {
         self.state.files().try_for_each(|name| link(&self.folder.join(name), &run.join(name)))?;
         link(&self.folder.join(STATE), &run.join(STATE))?;
         for name in best_files(run) {
-            fs::remove_file(run.join(&name)).map_err(|e| Error::file(run.join(&name), format!("cannot be removed: {e}")))?;
+            fs::remove_file(run.join(&name))
+                .map_err(|e| Error::file(run.join(&name), format!("cannot be removed: {e}")))?;
         }
-        best_files(&self.folder).iter().try_for_each(|name| link(&self.folder.join(name), &run.join(name)))
+        best_files(&self.folder)
+            .iter()
+            .try_for_each(|name| link(&self.folder.join(name), &run.join(name)))
     }
 }
 
 /// Names of the best weights' files in a folder.
 fn best_files(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    let ours = |n: &String| *n == format!("{BEST}.json") || (n.starts_with(&format!("{BEST}_net_")) && n.ends_with(".safetensors"));
+    let names = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.file_name().to_string_lossy().into_owned());
+    let ours = |n: &String| {
+        *n == format!("{BEST}.json")
+            || (n.starts_with(&format!("{BEST}_net_")) && n.ends_with(".safetensors"))
+    };
     names.filter(ours).collect()
 }
 
-/// Gives a file a second name, in place of whatever has it: a hard link, or a copy where the disk has none.
+/// Gives a file a second name, in place of whatever has it: a hard link, or a copy where the disk
+/// has none.
 fn link(from: &Path, to: &Path) -> Result<()> {
     let mut part = to.as_os_str().to_os_string();
     part.push(".part");
@@ -162,11 +203,19 @@ fn sync(folder: &Path) {
 }
 
 impl RunFolder {
-    /// Writes a checkpoint of the run as it stands, and its weights under the names of `also` (`5`, `iter_4000`) too.
+    /// Writes a checkpoint of the run as it stands, and its weights under the names of `also` (`5`,
+    /// `iter_4000`) too.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] if there is nothing worth keeping, [`Error::File`] if it cannot be written. The checkpoint before stays whole.
-    pub async fn save(&mut self, trainer: &Trainer, position: (u64, usize), also: &[String], schedule: ScheduleState) -> Result<()> {
+    /// [`Error::NotFinite`] if there is nothing worth keeping, [`Error::File`] if it cannot be
+    /// written. The checkpoint before stays whole.
+    pub async fn save(
+        &mut self,
+        trainer: &Trainer,
+        position: (u64, usize),
+        also: &[String],
+        schedule: ScheduleState,
+    ) -> Result<()> {
         self.sync()?;
         let (step, folder) = (trainer.steps(), self.path.join(FOLDER));
         let part = folder.join(format!(".step_{step}"));
@@ -176,16 +225,29 @@ impl RunFolder {
         }
         let earlier = self.path.join(STATE).exists();
         done.map_err(|e| match e {
-            Error::File { path, message } if earlier => Error::File { path, message: format!("{message}; the checkpoint before this one is whole") },
+            Error::File { path, message } if earlier => Error::File {
+                path,
+                message: format!("{message}; the checkpoint before this one is whole"),
+            },
             other => other,
         })
     }
 
-    async fn write_checkpoint(&self, trainer: &Trainer, position: (u64, usize), also: &[String], schedule: ScheduleState, part: &Path) -> Result<()> {
-        let (gpu, step, folder) = (trainer.program().gpu(), trainer.steps(), self.path.join(FOLDER));
-        let cannot = |path: &Path, e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
+    async fn write_checkpoint(
+        &self,
+        trainer: &Trainer,
+        position: (u64, usize),
+        also: &[String],
+        schedule: ScheduleState,
+        part: &Path,
+    ) -> Result<()> {
+        let (gpu, step, folder) =
+            (trainer.program().gpu(), trainer.steps(), self.path.join(FOLDER));
+        let cannot =
+            |path: &Path, e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
         // Not its parents: a run's folder that is gone stays gone.
-        fs::create_dir(&folder).or_else(|e| if folder.is_dir() { Ok(()) } else { Err(cannot(&folder, e)) })?;
+        fs::create_dir(&folder)
+            .or_else(|e| if folder.is_dir() { Ok(()) } else { Err(cannot(&folder, e)) })?;
         sweep(&folder);
         fs::create_dir(part).map_err(|e| cannot(part, e))?;
         let mut state = State::new(step, position, trainer.common().seed, schedule);
@@ -193,14 +255,33 @@ impl RunFolder {
         for (net, weights, passes) in trainer.saved_networks() {
             let name = weights_name("latest", net);
             let about = self.about(&json!({ "network": net, "step": step }));
-            state.vouch(&name, &save_weights(gpu, trainer.store(), weights, passes * step, Some(&about), &part.join(&name)).await?);
+            state.vouch(
+                &name,
+                &save_weights(
+                    gpu,
+                    trainer.store(),
+                    weights,
+                    passes * step,
+                    Some(&about),
+                    &part.join(&name),
+                )
+                .await?,
+            );
         }
         let networks: Vec<_> = trainer.networks().iter().map(|(net, w, _)| (*net, *w)).collect();
         let about = self.about(&json!({ "network": "optimizer", "step": step }));
-        state.vouch(MOMENTS, &save_moments(gpu, trainer.store(), &networks, Some(&about), &part.join(MOMENTS)).await?);
+        state.vouch(
+            MOMENTS,
+            &save_moments(gpu, trainer.store(), &networks, Some(&about), &part.join(MOMENTS))
+                .await?,
+        );
         if !trainer.pools().is_empty() {
             let about = self.about(&json!({ "network": "pools", "step": step }));
-            state.vouch(POOLS, &save_pools(gpu, trainer.store(), trainer.pools(), Some(&about), &part.join(POOLS)).await?);
+            state.vouch(
+                POOLS,
+                &save_pools(gpu, trainer.store(), trainer.pools(), Some(&about), &part.join(POOLS))
+                    .await?,
+            );
         }
         // So that the folder is a run's folder of its own, for translate and eval.
         for name in best_files(&self.path).iter().map(String::as_str).chain([OPTIONS]) {
@@ -226,11 +307,16 @@ impl RunFolder {
 
     /// Gives the weights of a checkpoint's folder names of their own in the run's folder.
     fn name_weights(&self, trainer: &Trainer, folder: &Path, epoch: &str) -> Result<()> {
-        trainer.saved_networks().iter().try_for_each(|(net, ..)| link(&folder.join(weights_name("latest", net)), &self.path.join(weights_name(epoch, net))))
+        trainer.saved_networks().iter().try_for_each(|(net, ..)| {
+            link(
+                &folder.join(weights_name("latest", net)),
+                &self.path.join(weights_name(epoch, net)),
+            )
+        })
     }
 
-    /// Keeps the newest checkpoints; newer ones than `step` were damaged, and the run has gone on from an older one. What cannot be removed
-    /// now is removed next time.
+    /// Keeps the newest checkpoints; newer ones than `step` were damaged, and the run has gone on
+    /// from an older one. What cannot be removed now is removed next time.
     fn prune(&self, step: u64) {
         let folder = self.path.join(FOLDER);
         let all = steps(&self.path);
@@ -244,13 +330,30 @@ impl RunFolder {
     }
 
     /// Keeps the weights as the best so far, with what they were measured by.
-    pub async fn save_best(&self, trainer: &Trainer, epoch: u64, metric: &str, value: f64) -> Result<()> {
+    pub async fn save_best(
+        &self,
+        trainer: &Trainer,
+        epoch: u64,
+        metric: &str,
+        value: f64,
+    ) -> Result<()> {
         let (gpu, step) = (trainer.program().gpu(), trainer.steps());
         for (net, weights, passes) in trainer.saved_networks() {
             let about = self.about(&json!({ "network": net, "step": step }));
-            save_weights(gpu, trainer.store(), weights, passes * step, Some(&about), &self.path.join(weights_name(BEST, net))).await?;
+            save_weights(
+                gpu,
+                trainer.store(),
+                weights,
+                passes * step,
+                Some(&about),
+                &self.path.join(weights_name(BEST, net)),
+            )
+            .await?;
         }
-        super::write_json(&self.path.join(format!("{BEST}.json")), &json!({ "step": step, "epoch": epoch, "metric": metric, "value": value }))
+        super::write_json(
+            &self.path.join(format!("{BEST}.json")),
+            &json!({ "step": step, "epoch": epoch, "metric": metric, "value": value }),
+        )
     }
 }
 

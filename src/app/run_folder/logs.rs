@@ -28,7 +28,12 @@ impl Log {
             }
             write_aside(path, &kept)?;
         }
-        let file = OpenOptions::new().create(true).append(true).open(path).map(BufWriter::new).map_err(cannot)?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map(BufWriter::new)
+            .map_err(cannot)?;
         Ok(Log { path: path.into(), file })
     }
 
@@ -93,6 +98,9 @@ mod tests {
         let mut log = Log::open(&path, 2).unwrap();
         log.line(&serde_json::json!({ "step": 3 })).unwrap();
         drop(log);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n"
+        );
     }
 }

@@ -50,13 +50,20 @@ pub(super) struct RunFolder {
     correlations: Option<Log>,
     about: Value,
     keep: usize,
-    /// Held as long as the run goes on; the system lets go of it when the process ends, however it ends.
+    /// Held as long as the run goes on; the system lets go of it when the process ends, however it
+    /// ends.
     _lock: File,
 }
 
 impl RunFolder {
-    /// Makes a folder for a new run. One that holds a run already is refused, or emptied of it with `overwrite`.
-    pub fn create(path: &Path, overwrite: bool, about: About, held_lock: Option<File>) -> Result<RunFolder> {
+    /// Makes a folder for a new run. One that holds a run already is refused, or emptied of it with
+    /// `overwrite`.
+    pub fn create(
+        path: &Path,
+        overwrite: bool,
+        about: About,
+        held_lock: Option<File>,
+    ) -> Result<RunFolder> {
         let held = refuse_held(path, overwrite)?;
         create_dir(path)?;
         let lock = held_lock.map_or_else(|| lock(path), Ok)?;
@@ -66,7 +73,8 @@ impl RunFolder {
         RunFolder::with_logs(path, 0, about, lock)
     }
 
-    /// Opens the folder of a run that goes on from a checkpoint; what its logs hold of later steps is cut off.
+    /// Opens the folder of a run that goes on from a checkpoint; what its logs hold of later steps
+    /// is cut off.
     pub fn open(path: &Path, found: &Found, about: About, lock: File) -> Result<RunFolder> {
         found.restore(path)?;
         RunFolder::with_logs(path, found.state.step, about, lock)
@@ -87,7 +95,9 @@ impl RunFolder {
             timing: log("timing.jsonl")?,
             validation: log("validation.jsonl")?,
             events: log("events.jsonl")?,
-            correlations: (about.options["model"] == CYCLE_GAN).then(|| log("correlations.jsonl")).transpose()?,
+            correlations: (about.options["model"] == CYCLE_GAN)
+                .then(|| log("correlations.jsonl"))
+                .transpose()?,
             about: about.files,
             keep: about.keep,
             _lock: lock,
@@ -102,12 +112,20 @@ impl RunFolder {
     /// Options of a run, as they were resolved.
     pub fn options(path: &Path) -> Result<Value> {
         let file = path.join(OPTIONS);
-        let text =
-            std::fs::read_to_string(&file).map_err(|e| Error::file(&file, format!("cannot be read: {e}; is {} the folder of a run?", path.display())))?;
-        let mut whole: Value = serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("no JSON: {e}")))?;
+        let text = std::fs::read_to_string(&file).map_err(|e| {
+            Error::file(
+                &file,
+                format!("cannot be read: {e}; is {} the folder of a run?", path.display()),
+            )
+        })?;
+        let mut whole: Value =
+            serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("no JSON: {e}")))?;
         match whole["format_version"].as_u64() {
             Some(v) if v <= u64::from(FORMAT) => Ok(whole["options"].take()),
-            found => Err(Error::file(&file, format!("format version {found:?} is not known; this pixtape reads up to {FORMAT}"))),
+            found => Err(Error::file(
+                &file,
+                format!("format version {found:?} is not known; this pixtape reads up to {FORMAT}"),
+            )),
         }
     }
 
@@ -147,9 +165,12 @@ impl RunFolder {
         self.losses.line(&Value::Object(row))
     }
 
-    /// Appends the correlations of the outputs of both generators with their inputs; null where something does not vary.
+    /// Appends the correlations of the outputs of both generators with their inputs; null where
+    /// something does not vary.
     pub fn log_correlations(&mut self, step: u64, [a, b]: [f64; 2]) -> Result<()> {
-        self.correlations.as_mut().map_or(Ok(()), |log| log.line(&json!({ "step": step, "G_A": a, "G_B": b })))
+        self.correlations
+            .as_mut()
+            .map_or(Ok(()), |log| log.line(&json!({ "step": step, "G_A": a, "G_B": b })))
     }
 
     /// The correlations logged so far.
@@ -179,7 +200,9 @@ impl RunFolder {
     }
 
     fn logs(&mut self) -> impl Iterator<Item = &mut Log> {
-        [&mut self.losses, &mut self.timing, &mut self.validation, &mut self.events].into_iter().chain(&mut self.correlations)
+        [&mut self.losses, &mut self.timing, &mut self.validation, &mut self.events]
+            .into_iter()
+            .chain(&mut self.correlations)
     }
 }
 
@@ -187,23 +210,33 @@ impl RunFolder {
 pub(super) fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
     let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
     if held && !overwrite {
-        return Err(Error::file(path, "holds a run already; go on with --continue_train, replace it with --overwrite, or choose another --name"));
+        return Err(Error::file(
+            path,
+            "holds a run already; go on with --continue_train, replace it with --overwrite, or \
+             choose another --name",
+        ));
     }
     Ok(held)
 }
 
-/// One program a folder: held until the file is dropped. Before anything is read that another program may be replacing.
+/// One program a folder: held until the file is dropped. Before anything is read that another
+/// program may be replacing.
 pub(super) fn lock(path: &Path) -> Result<File> {
     let file = path.join(LOCK);
-    let lock = File::create(&file).map_err(|e| Error::file(&file, format!("cannot be written: {e}")))?;
+    let lock =
+        File::create(&file).map_err(|e| Error::file(&file, format!("cannot be written: {e}")))?;
     match lock.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(Error::file(path, "another pixtape is training in this folder; wait for it, or choose another --name")),
+        Err(TryLockError::WouldBlock) => Err(Error::file(
+            path,
+            "another pixtape is training in this folder; wait for it, or choose another --name",
+        )),
         // Some file systems have no locks.
         _ => Ok(lock),
     }
 }
 
-/// Removes what was being written aside when an earlier program was killed: nobody else writes here now.
+/// Removes what was being written aside when an earlier program was killed: nobody else writes here
+/// now.
 fn sweep(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -215,7 +248,8 @@ fn sweep(folder: &Path) {
 
 /// Writes JSON for people.
 pub(super) fn write_json(path: &Path, value: &Value) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(value).map_err(|e| Error::Internal(e.to_string()))?;
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|e| Error::Internal(e.to_string()))?;
     text.push('\n');
     write_aside(path, text.as_bytes())
 }
@@ -238,13 +272,17 @@ fn remove_run(path: &Path) -> Result<()> {
         "events.jsonl",
         "correlations.jsonl",
     ];
-    const FOLDERS: [&str; 5] = [checkpoints::FOLDER, "samples", "validation", "diverged", "tensorboard"];
-    let entries = std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    const FOLDERS: [&str; 5] =
+        [checkpoints::FOLDER, "samples", "validation", "diverged", "tensorboard"];
+    let entries =
+        std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let gone = if FOLDERS.contains(&name.as_str()) {
             std::fs::remove_dir_all(entry.path())
-        } else if FILES.contains(&name.as_str()) || (name.contains("_net_") && name.ends_with(".safetensors")) {
+        } else if FILES.contains(&name.as_str())
+            || (name.contains("_net_") && name.ends_with(".safetensors"))
+        {
             std::fs::remove_file(entry.path())
         } else {
             Ok(())

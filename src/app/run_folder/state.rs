@@ -14,7 +14,8 @@ const FORMAT: u32 = 2;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(in crate::app) struct State {
     format_version: u32,
-    /// SHA-256 of this text with nothing between the quotes here. The first field: [`State::text`] looks for it.
+    /// SHA-256 of this text with nothing between the quotes here. The first field: [`State::text`]
+    /// looks for it.
     #[serde(default)]
     digest: String,
     /// Steps done.
@@ -26,7 +27,8 @@ pub(in crate::app) struct State {
     pub epoch: u64,
     /// See `epoch`.
     pub batch: usize,
-    /// Seed of weights, dropout and sampler; random numbers are counted by step, so this and `step` are the whole RNG state.
+    /// Seed of weights, dropout and sampler; random numbers are counted by step, so this and `step`
+    /// are the whole RNG state.
     pub seed: u64,
     /// What the learning rate's schedule has seen.
     #[serde(default)]
@@ -41,8 +43,23 @@ pub(super) fn digest(bytes: &[u8]) -> String {
 
 impl State {
     /// The state of a run at `step`; files are added with [`State::vouch`].
-    pub fn new(step: u64, (epoch, batch): (u64, usize), seed: u64, schedule: ScheduleState) -> State {
-        State { format_version: FORMAT, digest: String::new(), step, pictures: None, epoch, batch, seed, schedule, digests: BTreeMap::new() }
+    pub fn new(
+        step: u64,
+        (epoch, batch): (u64, usize),
+        seed: u64,
+        schedule: ScheduleState,
+    ) -> State {
+        State {
+            format_version: FORMAT,
+            digest: String::new(),
+            step,
+            pictures: None,
+            epoch,
+            batch,
+            seed,
+            schedule,
+            digests: BTreeMap::new(),
+        }
     }
 
     /// Vouches for a file.
@@ -63,19 +80,33 @@ impl State {
     /// The text of the file.
     pub fn text(&self) -> Result<String> {
         let blank = State { digest: String::new(), ..self.clone() };
-        let text = serde_json::to_string_pretty(&blank).map_err(|e| Error::Internal(e.to_string()))? + "\n";
-        Ok(text.replacen("\"digest\": \"\"", &format!("\"digest\": \"{}\"", digest(text.as_bytes())), 1))
+        let text = serde_json::to_string_pretty(&blank)
+            .map_err(|e| Error::Internal(e.to_string()))?
+            + "\n";
+        Ok(text.replacen(
+            "\"digest\": \"\"",
+            &format!("\"digest\": \"{}\"", digest(text.as_bytes())),
+            1,
+        ))
     }
 
     /// Reads such a text.
     fn parse(text: &str) -> std::result::Result<State, String> {
-        let state: State = serde_json::from_str(text).map_err(|e| format!("no state of a run: {e}"))?;
+        let state: State =
+            serde_json::from_str(text).map_err(|e| format!("no state of a run: {e}"))?;
         if state.format_version > FORMAT {
-            return Err(format!("format version {} is not known; this pixtape reads up to {FORMAT}", state.format_version));
+            return Err(format!(
+                "format version {} is not known; this pixtape reads up to {FORMAT}",
+                state.format_version
+            ));
         }
         let blank = text.replacen(&format!("\"{}\"", state.digest), "\"\"", 1);
         let old = state.format_version == 1 && state.digest.is_empty();
-        if old || digest(blank.as_bytes()) == state.digest { Ok(state) } else { Err("its digest does not fit: it was changed or cut short".into()) }
+        if old || digest(blank.as_bytes()) == state.digest {
+            Ok(state)
+        } else {
+            Err("its digest does not fit: it was changed or cut short".into())
+        }
     }
 
     /// Reads a state and checks the files beside it against their digests.
@@ -83,18 +114,26 @@ impl State {
     /// # Errors
     /// [`Error::File`] for the first file that is missing, cut short or changed.
     pub fn read(file: &Path) -> Result<State> {
-        let text = std::fs::read_to_string(file).map_err(|e| Error::file(file, format!("cannot be read: {e}")))?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| Error::file(file, format!("cannot be read: {e}")))?;
         let state = State::parse(&text).map_err(|e| Error::file(file, e))?;
         let folder = file.parent().unwrap_or(Path::new("."));
         for (name, wanted) in &state.digests {
             // Nothing else is opened, whatever a file that was made up says.
             if Path::new(name).file_name() != Some(name.as_ref()) {
-                return Err(Error::file(file, format!("vouches for {name:?}, which is not in its folder")));
+                return Err(Error::file(
+                    file,
+                    format!("vouches for {name:?}, which is not in its folder"),
+                ));
             }
             let file = folder.join(name);
-            let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, format!("cannot be read: {e}")))?;
+            let bytes = std::fs::read(&file)
+                .map_err(|e| Error::file(&file, format!("cannot be read: {e}")))?;
             if digest(&bytes) != *wanted {
-                return Err(Error::file(&file, "was changed or cut short: its digest is not the one that was saved with it"));
+                return Err(Error::file(
+                    &file,
+                    "was changed or cut short: its digest is not the one that was saved with it",
+                ));
             }
         }
         Ok(state)
@@ -138,13 +177,21 @@ mod tests {
 
     #[test]
     fn a_state_of_the_first_version_is_read() {
-        let text = "{\"format_version\":1,\"step\":4,\"epoch\":2,\"batch\":1,\"seed\":0,\"digests\":{}}";
+        let text =
+            "{\"format_version\":1,\"step\":4,\"epoch\":2,\"batch\":1,\"seed\":0,\"digests\":{}}";
         assert_eq!(State::parse(text).unwrap().step, 4);
         let file = tempfile::NamedTempFile::new().unwrap();
         for name in ["../x", "/dev/zero", "a/b", "..", ""] {
-            std::fs::write(file.path(), text.replace("{}", &format!("{{\"{name}\":\"\"}}"))).unwrap();
-            assert!(State::read(file.path()).unwrap_err().to_string().contains("not in its folder"), "{name}");
+            std::fs::write(file.path(), text.replace("{}", &format!("{{\"{name}\":\"\"}}")))
+                .unwrap();
+            assert!(
+                State::read(file.path()).unwrap_err().to_string().contains("not in its folder"),
+                "{name}"
+            );
         }
-        assert!(State::parse(&text.replace("\":1,", "\":2,")).is_err() && State::parse(&text.replace("\":1,", "\":9,")).is_err());
+        assert!(
+            State::parse(&text.replace("\":1,", "\":2,")).is_err()
+                && State::parse(&text.replace("\":1,", "\":9,")).is_err()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What a training says while it goes on: a bar on a terminal, lines elsewhere, JSON lines or nothing where that is asked for.
+//! What a training says while it goes on: a bar on a terminal, lines elsewhere, JSON lines or
+//! nothing where that is asked for.
 
 use super::chance::Chance;
 use crate::app::flags::TalkArgs;
@@ -31,7 +32,8 @@ pub(super) struct Step {
 #[derive(Debug)]
 pub(super) struct Progress {
     mode: Mode,
-    /// Steps in all, pictures a step, pictures between lines, planned bytes on the device, what losses are where D cannot tell.
+    /// Steps in all, pictures a step, pictures between lines, planned bytes on the device, what
+    /// losses are where D cannot tell.
     pub total: u64,
     pub images: u64,
     pub print_freq: u64,
@@ -53,13 +55,25 @@ impl Progress {
             _ => Mode::Lines,
         };
         let none = Duration::ZERO;
-        Progress { mode, total: 0, images: 1, print_freq: 100, device_bytes: 0, chance: None, done: 0, busy: none, waited: none, latest: None }
+        Progress {
+            mode,
+            total: 0,
+            images: 1,
+            print_freq: 100,
+            device_bytes: 0,
+            chance: None,
+            done: 0,
+            busy: none,
+            waited: none,
+            latest: None,
+        }
     }
 
     /// Shows the bar, where there is one.
     pub fn begin(&mut self, at: u64) {
         if let Mode::Bar(bar) = &mut self.mode {
-            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {prefix} left\n{msg}").expect("a valid template");
+            let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {prefix} left\n{msg}")
+                .expect("a valid template");
             *bar = ProgressBar::new(self.total).with_position(at).with_style(style);
         }
     }
@@ -99,13 +113,15 @@ impl Progress {
                 let device = self.device_bytes as f64 / f64::from(1 << 20);
                 let (rate, share) = (self.images_per_second(), 100.0 * self.wait_share());
                 bar.set_message(format!(
-                    "epoch {} · {rate:.2} images/s · {share:.1} % waiting for data · {device:.0} MiB on the device\n{}",
+                    "epoch {} · {rate:.2} images/s · {share:.1} % waiting for data · {device:.0} \
+                     MiB on the device\n{}",
                     at.epoch,
                     self.text()
                 ));
             }
             Mode::Lines if prints => println!(
-                "(epoch: {}, step: {} of {}, {:.3} s/step, {:.2} images/s, data: {:.1} %, {} left) {}",
+                "(epoch: {}, step: {} of {}, {:.3} s/step, {:.2} images/s, data: {:.1} %, {} \
+                 left) {}",
                 at.epoch,
                 at.step,
                 self.total,
@@ -116,7 +132,12 @@ impl Progress {
                 self.text()
             ),
             Mode::Json if prints => {
-                let losses: Map<String, Value> = self.latest.iter().flat_map(|l| &l.named).map(|(n, v)| (n.to_string(), json!(v))).collect();
+                let losses: Map<String, Value> = self
+                    .latest
+                    .iter()
+                    .flat_map(|l| &l.named)
+                    .map(|(n, v)| (n.to_string(), json!(v)))
+                    .collect();
                 let fields = json!({
                     "step": at.step, "steps": self.total, "epoch": at.epoch, "seconds_per_step": self.seconds_per_step(), "images_per_second": self.images_per_second(),
                     "data_wait_share": self.wait_share(), "seconds_left": self.left(at.step), "device_bytes": self.device_bytes,
@@ -138,7 +159,8 @@ impl Progress {
     /// The newest losses in words, with what they are where D cannot tell real from fake.
     pub fn text(&self) -> String {
         let Some(losses) = &self.latest else { return "no losses yet".into() };
-        let values: Vec<String> = losses.named.iter().map(|(n, v)| format!("{n}: {v:.3}")).collect();
+        let values: Vec<String> =
+            losses.named.iter().map(|(n, v)| format!("{n}: {v:.3}")).collect();
         let chance = self.chance.map(|c| format!(" (chance: {})", c.text())).unwrap_or_default();
         values.join(" ") + &chance
     }
@@ -174,7 +196,8 @@ fn clock(seconds: f64) -> String {
 
 /// A bar for the headers of the pictures; drawn on a terminal only.
 pub(super) fn scan() -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} headers of pictures").expect("a valid template");
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} headers of pictures")
+        .expect("a valid template");
     ProgressBar::no_length().with_style(style)
 }
 
@@ -192,14 +215,31 @@ mod tests {
     #[test]
     fn rates_are_of_the_steps_alone() {
         let mut progress = Progress::new(&TalkArgs { quiet: true, json: false, config: None });
-        (progress.total, progress.images, progress.chance) = (10, 4, Chance::of(crate::train::GanMode::Vanilla, 1.0, 0.0));
+        (progress.total, progress.images, progress.chance) =
+            (10, 4, Chance::of(crate::train::GanMode::Vanilla, 1.0, 0.0));
         for step in 1..=4 {
-            progress.step(Step { step, epoch: 1, seconds: Duration::from_millis(500), waited: Duration::from_millis(50) });
+            progress.step(Step {
+                step,
+                epoch: 1,
+                seconds: Duration::from_millis(500),
+                waited: Duration::from_millis(50),
+            });
         }
-        assert!((progress.seconds_per_step() - 0.5).abs() < 1e-9 && (progress.images_per_second() - 8.0).abs() < 1e-9);
-        assert!((progress.wait_share() - 0.1).abs() < 1e-9 && (progress.left(4) - 3.0).abs() < 1e-9);
+        assert!(
+            (progress.seconds_per_step() - 0.5).abs() < 1e-9
+                && (progress.images_per_second() - 8.0).abs() < 1e-9
+        );
+        assert!(
+            (progress.wait_share() - 0.1).abs() < 1e-9 && (progress.left(4) - 3.0).abs() < 1e-9
+        );
         assert_eq!((progress.text(), clock(3723.4)), ("no losses yet".into(), "1:02:03".into()));
-        progress.losses(&Losses { step: 3, named: ["G_GAN", "G_L1", "D_real", "D_fake"].map(|name| (name, 0.5)).to_vec() });
-        assert_eq!(progress.text(), "G_GAN: 0.500 G_L1: 0.500 D_real: 0.500 D_fake: 0.500 (chance: 0.693)");
+        progress.losses(&Losses {
+            step: 3,
+            named: ["G_GAN", "G_L1", "D_real", "D_fake"].map(|name| (name, 0.5)).to_vec(),
+        });
+        assert_eq!(
+            progress.text(),
+            "G_GAN: 0.500 G_L1: 0.500 D_real: 0.500 D_fake: 0.500 (chance: 0.693)"
+        );
     }
 }

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-/// Batches that are kept until it is known that their step went well: more than there are steps whose losses are on their way.
+/// Batches that are kept until it is known that their step went well: more than there are steps
+/// whose losses are on their way.
 const RECENT: usize = 8;
 
 /// Steps between looks at whether a cycle's generators make negatives.
@@ -77,20 +78,31 @@ impl Session<'_> {
         if self.position.1 as u64 >= per_epoch {
             self.position = (self.position.0 + 1, 0);
         }
-        // From where the run stands, so that other pictures or batch sizes than before do not move its last epoch.
-        let left = per_epoch.saturating_mul((last_epoch + 1).saturating_sub(self.position.0)).saturating_sub(self.position.1 as u64);
+        // From where the run stands, so that other pictures or batch sizes than before do not move
+        // its last epoch.
+        let left = per_epoch
+            .saturating_mul((last_epoch + 1).saturating_sub(self.position.0))
+            .saturating_sub(self.position.1 as u64);
         let total = self.args.run.max_steps.unwrap_or(u64::MAX).min(first.saturating_add(left));
         if first >= total {
-            let text = format!("nothing to do: {first} of {total} steps are done; raise --n_epochs or --max_steps");
+            let text = format!(
+                "nothing to do: {first} of {total} steps are done; raise --n_epochs or --max_steps"
+            );
             self.progress.say("end", &text, json!({ "step": first, "steps": total }));
         }
         if self.saved.is_none() {
-            // A disk that is too small or not ours is found now, and from here on there is something to go on from.
+            // A disk that is too small or not ours is found now, and from here on there is
+            // something to go on from.
             self.save(&[])?;
         }
         self.progress.total = total;
         self.progress.begin(first);
-        let mut loader = Loader::new(self.dataset.clone(), self.position.0, self.position.1, self.args.data.num_threads)?;
+        let mut loader = Loader::new(
+            self.dataset.clone(),
+            self.position.0,
+            self.position.1,
+            self.args.data.num_threads,
+        )?;
         while self.trainer.steps() < total && !STOP.load(Ordering::SeqCst) && !self.enough() {
             let batch = self.step(&mut loader)?;
             let epoch_ends = batch.1 as u64 + 1 == per_epoch;
@@ -98,7 +110,12 @@ impl Session<'_> {
             let mut also = Vec::new();
             if epoch_ends {
                 self.end_of_epoch(batch.0)?;
-                also.extend(batch.0.is_multiple_of(self.args.run.save_epoch_freq).then(|| batch.0.to_string()));
+                also.extend(
+                    batch
+                        .0
+                        .is_multiple_of(self.args.run.save_epoch_freq)
+                        .then(|| batch.0.to_string()),
+                );
             }
             if self.trainer.steps().is_multiple_of(LOOK)
                 && let Some(found) = pollster::block_on(self.samples.correlations())?
@@ -109,7 +126,8 @@ impl Session<'_> {
                 remark.into_iter().try_for_each(|r| self.remark(r))?;
             }
             // By the count of pictures, so that a run that was stopped saves where the others do.
-            let (images, freq) = (self.trainer.steps() * self.progress.images, self.args.run.save_latest_freq);
+            let (images, freq) =
+                (self.trainer.steps() * self.progress.images, self.args.run.save_latest_freq);
             let due = images / freq > (images - self.progress.images) / freq;
             also.extend((due && self.args.run.save_by_iter).then(|| format!("iter_{images}")));
             if due || !also.is_empty() {
@@ -189,10 +207,16 @@ impl Session<'_> {
             pollster::block_on(self.folder.save_best(&self.trainer, epoch, "l1", mean.l1))?;
         }
         let best = if better { ", the best so far" } else { "" };
-        let text = format!("epoch {epoch}, val/: L1 {:.5}, PSNR {:.2} dB, SSIM {:.4}{best}", mean.l1, mean.psnr, mean.ssim);
+        let text = format!(
+            "epoch {epoch}, val/: L1 {:.5}, PSNR {:.2} dB, SSIM {:.4}{best}",
+            mean.l1, mean.psnr, mean.ssim
+        );
         self.progress.say("validation", &text, json!({ "step": step, "epoch": epoch, "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim, "best": better }));
         if let Some(board) = &mut self.board {
-            board.scalars(step, &[("val/L1", mean.l1), ("val/PSNR", mean.psnr), ("val/SSIM", mean.ssim)])?;
+            board.scalars(
+                step,
+                &[("val/L1", mean.l1), ("val/PSNR", mean.psnr), ("val/SSIM", mean.ssim)],
+            )?;
         }
         Ok(Some(mean.l1))
     }
@@ -209,7 +233,8 @@ impl Session<'_> {
             self.schedule.saw_step(seen.distance as f32);
             self.folder.log_losses(row, epoch)?;
             if let Some(board) = &mut self.board {
-                let values: Vec<(&str, f64)> = row.named.iter().map(|(n, v)| (*n, f64::from(*v))).collect();
+                let values: Vec<(&str, f64)> =
+                    row.named.iter().map(|(n, v)| (*n, f64::from(*v))).collect();
                 board.scalars(row.step, &values)?;
             }
             self.progress.losses(row);
@@ -219,7 +244,11 @@ impl Session<'_> {
     }
 
     fn remark(&mut self, Remark { step, kind, message }: Remark) -> Result<()> {
-        self.progress.say("event", &format!("step {step}: {message}"), json!({ "step": step, "event": kind, "message": message }));
+        self.progress.say(
+            "event",
+            &format!("step {step}: {message}"),
+            json!({ "step": step, "event": kind, "message": message }),
+        );
         self.folder.events.line(&json!({ "step": step, "kind": kind, "message": message }))
     }
 
@@ -231,7 +260,12 @@ impl Session<'_> {
     /// Writes a checkpoint, and its weights under more names.
     fn save(&mut self, also: &[String]) -> Result<()> {
         self.drain()?;
-        pollster::block_on(self.folder.save(&self.trainer, self.position, also, self.schedule.state))?;
+        pollster::block_on(self.folder.save(
+            &self.trainer,
+            self.position,
+            also,
+            self.schedule.state,
+        ))?;
         self.saved = Some(self.trainer.steps());
         self.info["process_peak_bytes"] = peak_memory().into();
         self.folder.save_info(&self.info)
@@ -240,7 +274,8 @@ impl Session<'_> {
     fn report(&self, started: Instant, first: u64, total: u64) {
         let (done, step) = (self.progress.done().0, self.trainer.steps());
         let mut text = format!(
-            "{done} steps in {:.1} s: {:.3} s/step, {:.2} images/s, {:.1} % of it waiting for data; {}\n",
+            "{done} steps in {:.1} s: {:.3} s/step, {:.2} images/s, {:.1} % of it waiting for \
+             data; {}\n",
             started.elapsed().as_secs_f64(),
             self.progress.seconds_per_step(),
             self.progress.images_per_second(),
@@ -253,11 +288,15 @@ impl Session<'_> {
         text += &format!("saved in {}", self.folder.path().display());
         if step < total {
             let (why, more) = match self.args.run.early_stop.filter(|_| self.enough()) {
-                Some(most) => (format!(", since val/ has not become better for {most} validations"), format!(" --early_stop {}", 2 * most)),
+                Some(most) => (
+                    format!(", since val/ has not become better for {most} validations"),
+                    format!(" --early_stop {}", 2 * most),
+                ),
                 None => (String::new(), String::new()),
             };
             text += &format!(
-                "\nstopped at step {step} of {total}{why}; go on with: pixtape train --checkpoints_dir {} --name {} --continue_train{more}",
+                "\nstopped at step {step} of {total}{why}; go on with: pixtape train \
+                 --checkpoints_dir {} --name {} --continue_train{more}",
                 self.args.run.checkpoints_dir.display(),
                 self.args.run.name
             );
@@ -276,7 +315,13 @@ impl Seen {
         let first = |names: [&str; 2]| names.into_iter().find_map(&value).unwrap_or(0.0);
         let cycles = || value("cycle_A").unwrap_or(0.0) + value("cycle_B").unwrap_or(0.0);
         let distance = value("G_L1").unwrap_or_else(cycles);
-        Seen { step, epoch, distance, d_real: first(["D_real", "D_A"]), d_fake: first(["D_fake", "D_B"]) }
+        Seen {
+            step,
+            epoch,
+            distance,
+            d_real: first(["D_real", "D_A"]),
+            d_fake: first(["D_fake", "D_B"]),
+        }
     }
 }
 
@@ -287,9 +332,14 @@ fn spread(rows: &[[Picture; 3]]) -> Spread {
         let mean = p.data.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
         (p.data.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n).sqrt()
     };
-    let difference = |a: &Picture, b: &Picture| a.data.iter().zip(&b.data).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / a.data.len() as f64;
+    let difference = |a: &Picture, b: &Picture| {
+        a.data.iter().zip(&b.data).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>()
+            / a.data.len() as f64
+    };
     let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
     let within = |column: usize| largest(&mut rows.iter().map(|row| deviation(&row[column])));
-    let between = |column: usize| largest(&mut rows.iter().skip(1).map(|row| difference(&rows[0][column], &row[column])));
+    let between = |column: usize| {
+        largest(&mut rows.iter().skip(1).map(|row| difference(&rows[0][column], &row[column])))
+    };
     Spread { within: within(1), targets: within(2), between: between(1), inputs: between(0) }
 }

@@ -22,17 +22,25 @@ pub(super) struct Validation {
 }
 
 impl Validation {
-    /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`. What stands in the way is said and is no reason not
-    /// to train.
-    pub fn open(trained: &Dataset, before: &[Value]) -> std::result::Result<Option<Validation>, String> {
+    /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`. What stands
+    /// in the way is said and is no reason not to train.
+    pub fn open(
+        trained: &Dataset,
+        before: &[Value],
+    ) -> std::result::Result<Option<Validation>, String> {
         let options = trained.options();
         if !has_phase(&options.root, "val") {
             return Ok(None);
         }
-        let dataset = Dataset::open(DatasetOptions { max_dataset_size: None, ..options.plain("val") }).map_err(|e| e.to_string())?;
+        let dataset =
+            Dataset::open(DatasetOptions { max_dataset_size: None, ..options.plain("val") })
+                .map_err(|e| e.to_string())?;
         let (found, size) = (dataset.frame().content, trained.frame().content);
         if found != size {
-            return Err(format!("its pictures come to {}x{}, those trained on to {}x{}", found.0, found.1, size.0, size.1));
+            return Err(format!(
+                "its pictures come to {}x{}, those trained on to {}x{}",
+                found.0, found.1, size.0, size.1
+            ));
         }
         if (dataset.channels(), dataset.depths()) != (trained.channels(), trained.depths()) {
             return Err("its pictures have other channels or depths than those trained on".into());
@@ -60,15 +68,25 @@ impl Validation {
         self.since
     }
 
-    /// Translates `val/`, writes rows and worst cases, appends the means to the log. Returns the means, and whether they are the best.
-    pub fn run(&mut self, samples: &Samples, folder: &mut RunFolder, step: u64, epoch: u64) -> Result<(Row, bool)> {
+    /// Translates `val/`, writes rows and worst cases, appends the means to the log. Returns the
+    /// means, and whether they are the best.
+    pub fn run(
+        &mut self,
+        samples: &Samples,
+        folder: &mut RunFolder,
+        step: u64,
+        epoch: u64,
+    ) -> Result<(Row, bool)> {
         let mut rows = Vec::with_capacity(self.dataset.len());
         // The worst so far, by place: not all pictures are kept.
         let mut worst: Vec<(usize, Vec<Picture>)> = Vec::new();
         for index in 0..self.dataset.len() {
             let pair = self.dataset.sample(1, index)?;
             let output = pollster::block_on(samples.translate(&self.dataset, &pair))?;
-            let figures = self.dataset.measure(&pair, &output).map_err(|e| Error::file(&pair.path, e.to_string()))?;
+            let figures = self
+                .dataset
+                .measure(&pair, &output)
+                .map_err(|e| Error::file(&pair.path, e.to_string()))?;
             rows.push(Row::of(&pair.path, figures));
             worst.push((index, row(&self.dataset, &pair, &output)?.to_vec()));
             let kept = &worst_first(&rows)[..WORST.min(rows.len())];
@@ -81,7 +99,10 @@ impl Validation {
         let path = folder.path().join("validation");
         Picture::grid(&pictures, 4)?.save_png(&path.join("worst.png"))?;
         write_json(&path.join("worst.json"), &json!(names))?;
-        write_json(&path.join("rows.json"), &json!({ "step": step, "epoch": epoch, "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }))?;
+        write_json(
+            &path.join("rows.json"),
+            &json!({ "step": step, "epoch": epoch, "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }),
+        )?;
         let mean = Row::mean(&rows);
         folder.validation.line(&json!({ "step": step, "epoch": epoch, "pictures": rows.len(), "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim }))?;
         let better = self.count(mean.l1);

@@ -1,6 +1,8 @@
-//! Watchers: each looks for one thing that goes wrong in such trainings, and says it once, with what usually helps.
+//! Watchers: each looks for one thing that goes wrong in such trainings, and says it once, with
+//! what usually helps.
 //!
-//! They are fed what is logged and nothing else, so a run that goes on feeds them its logs and stands where it stood.
+//! They are fed what is logged and nothing else, so a run that goes on feeds them its logs and
+//! stands where it stood.
 
 use super::chance::Chance;
 use std::collections::BTreeSet;
@@ -79,7 +81,17 @@ struct Epoch {
 impl Watch {
     /// `said`: kinds that were said in an earlier part of the run.
     pub fn new(chance: Option<Chance>, said: BTreeSet<String>, unpaired: bool) -> Watch {
-        Watch { unpaired, chance, said, d: None, winning: 0, collapsed: 0, epoch: Epoch::default(), best: None, inverted: [None; 2] }
+        Watch {
+            unpaired,
+            chance,
+            said,
+            d: None,
+            winning: 0,
+            collapsed: 0,
+            epoch: Epoch::default(),
+            best: None,
+            inverted: [None; 2],
+        }
     }
 
     /// Looks at a step's losses.
@@ -93,14 +105,16 @@ impl Watch {
         let off = ((seen.d_real - chance.d_real).abs() + (seen.d_fake - chance.d_fake).abs()) / 2.0;
         // From the least that D can come to.
         let (least, chance) = (chance.least, chance.d());
-        let (mean, mean_off) = self.d.map_or((d, off), |(m, o)| (m + NEW * (d - m), o + NEW * (off - o)));
+        let (mean, mean_off) =
+            self.d.map_or((d, off), |(m, o)| (m + NEW * (d - m), o + NEW * (off - o)));
         self.d = Some((mean, mean_off));
         let count = |long: &mut u64, now: bool| *long = if now { *long + 1 } else { 0 };
         count(&mut self.winning, mean - least < 0.1 * (chance - least));
         count(&mut self.collapsed, mean_off < 0.03 * (chance - least) || mean > 3.0 * chance);
         if self.winning >= LONG {
             let message = format!(
-                "D has been winning for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G learns from {} alone now; a lower rate for D, \
+                "D has been winning for {LONG} steps (its loss is {mean:.3} on average, \
+                 {chance:.3} is chance): G learns from {} alone now; a lower rate for D, \
                  fewer layers (--n_layers_D 2, --netD pixel) or --gan_mode lsgan usually help",
                 if self.unpaired { "the cycles" } else { "L1" }
             );
@@ -108,9 +122,14 @@ impl Watch {
         }
         if self.collapsed >= LONG {
             let message = format!(
-                "D has told nothing for {LONG} steps (its loss is {mean:.3} on average, {chance:.3} is chance): G gets no adversarial signal; {}raise D's rate or \
+                "D has told nothing for {LONG} steps (its loss is {mean:.3} on average, \
+                 {chance:.3} is chance): G gets no adversarial signal; {}raise D's rate or \
                  --ndf, or start again with another --seed",
-                if self.unpaired { "" } else { "check that the halves of the pairs are not swapped (--direction), " }
+                if self.unpaired {
+                    ""
+                } else {
+                    "check that the halves of the pairs are not swapped (--direction), "
+                }
             );
             return self.say("d_collapsed", seen.step, message);
         }
@@ -119,7 +138,10 @@ impl Watch {
 
     fn plateau(&mut self, seen: Seen) -> Option<Remark> {
         if seen.epoch != self.epoch.number {
-            let over = std::mem::replace(&mut self.epoch, Epoch { number: seen.epoch, sum: 0.0, steps: 0 });
+            let over = std::mem::replace(
+                &mut self.epoch,
+                Epoch { number: seen.epoch, sum: 0.0, steps: 0 },
+            );
             if over.steps > 0 {
                 let mean = over.sum / over.steps as f64;
                 if self.best.is_none_or(|(best, _)| mean < best * (1.0 - PLATEAU_GAIN)) {
@@ -132,7 +154,8 @@ impl Watch {
         let (best, since) = self.best?;
         if best > 0.0 && seen.epoch > since + PLATEAU_EPOCHS {
             let message = format!(
-                "{} not become better by {:.0} % since epoch {since} (mean {best:.3}): more epochs at this rate bring little; let the rate fall (--n_epochs_decay), \
+                "{} not become better by {:.0} % since epoch {since} (mean {best:.3}): more \
+                 epochs at this rate bring little; let the rate fall (--n_epochs_decay), \
                  {}or give the net more (--ngf, more pictures)",
                 if self.unpaired { "cycle_A + cycle_B have" } else { "G_L1 has" },
                 100.0 * PLATEAU_GAIN,
@@ -153,13 +176,18 @@ impl Watch {
             _ => return None,
         };
         let name = if self.unpaired { ["G_A", "G_B"][generator] } else { "G" };
-        let pairs = if self.unpaired { "" } else { "check that inputs and targets belong together, " };
-        let message = format!("{name} is dead: {what}; start again with a lower --lr or another --seed, {pairs}and leave --norm as it is by default");
+        let pairs =
+            if self.unpaired { "" } else { "check that inputs and targets belong together, " };
+        let message = format!(
+            "{name} is dead: {what}; start again with a lower --lr or another --seed, {pairs}and \
+             leave --norm as it is by default"
+        );
         self.say("dead_generator", step, message)
     }
 
-    /// Looks at how outputs of generators A and B go with their inputs: Pearson's correlation of gray values. Below zero light becomes dark: a
-    /// known dead end of training without pairs, out of which no cycle loss leads.
+    /// Looks at how outputs of generators A and B go with their inputs: Pearson's correlation of
+    /// gray values. Below zero light becomes dark: a known dead end of training without pairs, out
+    /// of which no cycle loss leads.
     pub fn correlations(&mut self, step: u64, found: [f64; 2]) -> Option<Remark> {
         let mut remark = None;
         for (net, (since, found)) in self.inverted.iter_mut().zip(found).enumerate() {
@@ -172,7 +200,8 @@ impl Watch {
         }
         let (net, steps, found) = remark?;
         let message = format!(
-            "{net} has turned light into dark for {steps} steps (correlation of input and output {found:.2}): cycles allow negatives, and it seldom comes back by itself; \
+            "{net} has turned light into dark for {steps} steps (correlation of input and output \
+             {found:.2}): cycles allow negatives, and it seldom comes back by itself; \
              start again with a larger --lambda_identity, a smaller --init_gain (0.01), or another --seed"
         );
         self.say("inverted", step, message)
@@ -201,13 +230,16 @@ mod tests {
 
     #[test]
     fn each_state_of_d_is_said_once_and_only_if_it_lasts() {
-        let smoothed = |smoothing| Watch::new(Chance::of(GanMode::Vanilla, 1.0, smoothing), BTreeSet::new(), false);
+        let smoothed = |smoothing| {
+            Watch::new(Chance::of(GanMode::Vanilla, 1.0, smoothing), BTreeSet::new(), false)
+        };
         let new = || smoothed(0.0);
         assert_eq!(kinds(&mut new(), steady(3000, 0.01, 0.02)), [("d_wins", LONG)]);
         assert_eq!(kinds(&mut new(), steady(3000, CHANCE, CHANCE + 0.01)), [("d_collapsed", LONG)]);
         assert_eq!(kinds(&mut new(), steady(3000, 5.0, 4.0)), [("d_collapsed", LONG)]);
         assert_eq!(kinds(&mut new(), steady(LONG - 1, 0.01, 0.02)), []);
-        // Labels smoothed to 0.9: D's loss on real pictures is no less than their entropy, 0.325, and guessing is another level for each.
+        // Labels smoothed to 0.9: D's loss on real pictures is no less than their entropy, 0.325,
+        // and guessing is another level for each.
         assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.327, 0.02)), [("d_wins", LONG)]);
         assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.778, 0.598)), [("d_collapsed", LONG)]);
         assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.5, 0.4)), []);
@@ -217,32 +249,63 @@ mod tests {
             Seen { step, epoch: 1, distance: 1.0, d_real: d, d_fake: 1.3 - d }
         });
         assert_eq!(kinds(&mut new(), healthy), []);
-        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new(), false), steady(3000, 0.0, 0.0)), []);
+        assert_eq!(
+            kinds(&mut Watch::new(None, BTreeSet::new(), false), steady(3000, 0.0, 0.0)),
+            []
+        );
         let said = BTreeSet::from(["d_wins".into()]);
-        assert_eq!(kinds(&mut Watch::new(Chance::of(GanMode::Vanilla, 1.0, 0.0), said, false), steady(3000, 0.01, 0.02)), []);
+        assert_eq!(
+            kinds(
+                &mut Watch::new(Chance::of(GanMode::Vanilla, 1.0, 0.0), said, false),
+                steady(3000, 0.01, 0.02)
+            ),
+            []
+        );
     }
 
     #[test]
     fn an_l1_that_stays_is_a_plateau_and_a_log_read_again_gives_the_same() {
-        let row = |step: u64, l1: fn(u64) -> f64| Seen { step, epoch: step.div_ceil(10), distance: l1(step.div_ceil(10)), d_real: 0.5, d_fake: 0.5 };
+        let row = |step: u64, l1: fn(u64) -> f64| Seen {
+            step,
+            epoch: step.div_ceil(10),
+            distance: l1(step.div_ceil(10)),
+            d_real: 0.5,
+            d_fake: 0.5,
+        };
         let falling = |epoch: u64| 100.0 * 0.98f64.powi(epoch as i32);
         let stuck = |epoch: u64| 10.0 + 5.0 / epoch.min(7) as f64;
-        assert_eq!(kinds(&mut Watch::new(None, BTreeSet::new(), false), (1..=600).map(|s| row(s, falling))), []);
+        assert_eq!(
+            kinds(
+                &mut Watch::new(None, BTreeSet::new(), false),
+                (1..=600).map(|s| row(s, falling))
+            ),
+            []
+        );
         let mut whole = Watch::new(None, BTreeSet::new(), false);
-        assert_eq!(kinds(&mut whole, (1..=600).map(|s| row(s, stuck))), [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]);
+        assert_eq!(
+            kinds(&mut whole, (1..=600).map(|s| row(s, stuck))),
+            [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]
+        );
         let mut first = Watch::new(None, BTreeSet::new(), false);
         assert_eq!(kinds(&mut first, (1..=137).map(|s| row(s, stuck))), []);
-        assert_eq!(kinds(&mut first, (138..=600).map(|s| row(s, stuck))), [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]);
+        assert_eq!(
+            kinds(&mut first, (138..=600).map(|s| row(s, stuck))),
+            [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]
+        );
     }
 
     #[test]
     fn negatives_are_said_once_if_they_last() {
         let mut watch = Watch::new(None, BTreeSet::new(), true);
-        let looks: Vec<_> = (0..20).filter_map(|k| watch.correlations(100 * k, [0.5, if k == 4 { 0.1 } else { -0.8 }])).collect();
+        let looks: Vec<_> = (0..20)
+            .filter_map(|k| watch.correlations(100 * k, [0.5, if k == 4 { 0.1 } else { -0.8 }]))
+            .collect();
         assert_eq!(looks.iter().map(|r| (r.kind, r.step)).collect::<Vec<_>>(), [("inverted", 300)]);
         assert!(looks[0].message.contains("G_B"), "{}", looks[0].message);
         let mut watch = Watch::new(None, BTreeSet::new(), true);
-        assert!((0..20).all(|k| watch.correlations(100 * k, [-0.2, if k % 3 == 0 { 0.1 } else { -0.9 }]).is_none()));
+        assert!((0..20).all(|k| {
+            watch.correlations(100 * k, [-0.2, if k % 3 == 0 { 0.1 } else { -0.9 }]).is_none()
+        }));
     }
 
     #[test]
@@ -254,8 +317,15 @@ mod tests {
         assert_eq!(watch.outputs(1, 0, Spread { within: 0.0, targets: 0.0, ..alive }), None);
         assert_eq!(watch.outputs(1, 0, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
         let mut same = Watch::new(None, BTreeSet::new(), false);
-        assert!(same.outputs(2, 0, Spread { between: 0.0, ..alive }).unwrap().message.contains("the same"));
-        assert!(watch.outputs(3, 0, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat"));
+        assert!(
+            same.outputs(2, 0, Spread { between: 0.0, ..alive })
+                .unwrap()
+                .message
+                .contains("the same")
+        );
+        assert!(
+            watch.outputs(3, 0, Spread { within: 0.5, ..alive }).unwrap().message.contains("flat")
+        );
         assert_eq!(watch.outputs(4, 0, Spread { within: 0.5, ..alive }), None, "once");
     }
 }

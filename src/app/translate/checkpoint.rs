@@ -73,9 +73,19 @@ impl RunOptions {
 
     fn generator(&self) -> Result<GeneratorConfig> {
         let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
-        let upsample = self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
-        let like = UnetConfig { input_nc, output_nc, ngf, norm: self.norm.parse()?, dropout: !no_dropout, upsample, ..UnetConfig::default() };
-        let padding = self.padding_type.as_deref().map_or(Ok(BlockPadding::default()), str::parse)?;
+        let upsample =
+            self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
+        let like = UnetConfig {
+            input_nc,
+            output_nc,
+            ngf,
+            norm: self.norm.parse()?,
+            dropout: !no_dropout,
+            upsample,
+            ..UnetConfig::default()
+        };
+        let padding =
+            self.padding_type.as_deref().map_or(Ok(BlockPadding::default()), str::parse)?;
         GeneratorConfig::named(&self.net_g, like)?.with_padding(padding)
     }
 }
@@ -93,17 +103,18 @@ pub(in crate::app) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a bare file of weights, whose net is told
-    /// from names and shapes.
+    /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a bare file of
+    /// weights, whose net is told from names and shapes.
     ///
-    /// `direction`: of the two generators of a CycleGAN the one that goes this way, by the names of the folders it was trained on. The run's own
-    /// by default.
+    /// `direction`: of the two generators of a CycleGAN the one that goes this way, by the names of
+    /// the folders it was trained on. The run's own by default.
     pub fn read(path: &Path, epoch: &str, direction: Option<&str>) -> Result<Checkpoint> {
         let direction = direction.map(str::parse::<Direction>).transpose()?;
         if !path.is_dir() {
             if direction.is_some() {
                 return Err(Error::Usage(format!(
-                    "--direction: {} is one generator; give the folder of a run of cycle_gan to choose between two",
+                    "--direction: {} is one generator; give the folder of a run of cycle_gan to \
+                     choose between two",
                     path.display()
                 )));
             }
@@ -112,13 +123,20 @@ impl Checkpoint {
             return Ok(Checkpoint { net: "G", weights, config, options: None });
         }
         let options = RunFolder::options(path)?;
-        let options: RunOptions =
-            serde_json::from_value(options).map_err(|e| Error::file(path.join("options.json"), format!("options of another version or net: {e}")))?;
+        let options: RunOptions = serde_json::from_value(options).map_err(|e| {
+            Error::file(
+                path.join("options.json"),
+                format!("options of another version or net: {e}"),
+            )
+        })?;
         let own: Direction = options.direction.parse()?;
         let back = direction.is_some_and(|direction| direction != own);
         let (net, config) = match (options.is_cycle(), back) {
             (false, true) => {
-                return Err(Error::Usage(format!("--direction: {} was trained {own} only; the other way takes a run of its own", path.display())));
+                return Err(Error::Usage(format!(
+                    "--direction: {} was trained {own} only; the other way takes a run of its own",
+                    path.display()
+                )));
             }
             (false, false) => ("G", options.generator()?),
             (true, false) => ("G_A", options.generator()?),
@@ -126,7 +144,10 @@ impl Checkpoint {
         };
         let file = path.join(weights_name(epoch, net));
         if !file.exists() {
-            return Err(Error::file(&file, format!("no such weights; --epoch chooses one of: {}", epochs(path, net))));
+            return Err(Error::file(
+                &file,
+                format!("no such weights; --epoch chooses one of: {}", epochs(path, net)),
+            ));
         }
         Ok(Checkpoint { net, weights: TensorFile::read(&file)?, config, options: Some(options) })
     }
@@ -135,7 +156,11 @@ impl Checkpoint {
 impl Checkpoint {
     /// Weights of a net.
     #[cfg(test)]
-    pub fn new(weights: TensorFile, config: GeneratorConfig, options: Option<RunOptions>) -> Checkpoint {
+    pub fn new(
+        weights: TensorFile,
+        config: GeneratorConfig,
+        options: Option<RunOptions>,
+    ) -> Checkpoint {
         Checkpoint { net: "G", weights, config, options }
     }
 
@@ -164,7 +189,8 @@ impl Checkpoint {
 fn epochs(path: &Path, net: &str) -> String {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     let names = entries.map(|e| e.file_name().to_string_lossy().into_owned());
-    let mut found: Vec<String> = names.filter_map(|n| n.strip_suffix(&weights_name("", net)).map(String::from)).collect();
+    let mut found: Vec<String> =
+        names.filter_map(|n| n.strip_suffix(&weights_name("", net)).map(String::from)).collect();
     // Numbers by value, `latest` behind them.
     found.sort_by_key(|e| (e.parse::<u64>().unwrap_or(u64::MAX), e.clone()));
     if found.is_empty() { "none, the run has not saved yet".into() } else { found.join(", ") }
@@ -195,8 +221,13 @@ impl Generator {
     /// The same layer by layer, in strips of `rows` rows, with the built-in rule's kernels.
     pub fn strips(&self, mode: Mode, rows: u32) -> Result<Strips<'_>> {
         match &self.net {
-            Net::Unet(unet) => Strips::new(&self.gpu, &self.store, unet, mode, rows, PlanOptions::default()),
-            Net::Resnet(_) => Err(Error::Usage(format!("strips are of U-Nets; a {} takes pictures whole", self.net.config()))),
+            Net::Unet(unet) => {
+                Strips::new(&self.gpu, &self.store, unet, mode, rows, PlanOptions::default())
+            }
+            Net::Resnet(_) => Err(Error::Usage(format!(
+                "strips are of U-Nets; a {} takes pictures whole",
+                self.net.config()
+            ))),
         }
     }
 
@@ -211,10 +242,27 @@ impl Generator {
         progress: Progress<'_>,
     ) -> Result<Translator> {
         let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        let plan = Translator::plan(&self.store, &self.net, size, mode, format, self.gpu.family(), options.clone())?;
+        let plan = Translator::plan(
+            &self.store,
+            &self.net,
+            size,
+            mode,
+            format,
+            self.gpu.family(),
+            options.clone(),
+        )?;
         // A picture is not worth a wait.
         let tuned = resolve(&self.gpu, &crate::tune::problems(&plan), tune, false)?;
-        Translator::with_progress(&self.gpu, &self.store, &self.net, size, mode, format, tuned.options(options), progress)
+        Translator::with_progress(
+            &self.gpu,
+            &self.store,
+            &self.net,
+            size,
+            mode,
+            format,
+            tuned.options(options),
+            progress,
+        )
     }
 }
 
@@ -239,7 +287,15 @@ mod tests {
             "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
         let options: RunOptions = serde_json::from_value(options).unwrap();
         let net = options.generator().unwrap();
-        let unet = UnetConfig { input_nc: 1, output_nc: 3, ngf: 32, downs: 7, norm: NormKind::Instance, dropout: false, ..UnetConfig::default() };
+        let unet = UnetConfig {
+            input_nc: 1,
+            output_nc: 3,
+            ngf: 32,
+            downs: 7,
+            norm: NormKind::Instance,
+            dropout: false,
+            ..UnetConfig::default()
+        };
         assert_eq!(net, unet.into());
     }
 
@@ -261,7 +317,17 @@ mod tests {
         assert_eq!(net("resnet_9blocks", Some("replicate")).unwrap(), of(BlockPadding::Replicate));
         assert_eq!(net("resnet_9blocks", Some("zero")).unwrap(), of(BlockPadding::Zero));
         assert!(net("unet_128", Some("reflect")).is_ok());
-        assert!(net("unet_128", Some("zero")).unwrap_err().to_string().contains("unet_128 has no residual blocks"));
-        assert!(net("resnet_9blocks", Some("mirror")).unwrap_err().to_string().contains("replicate or zero"));
+        assert!(
+            net("unet_128", Some("zero"))
+                .unwrap_err()
+                .to_string()
+                .contains("unet_128 has no residual blocks")
+        );
+        assert!(
+            net("resnet_9blocks", Some("mirror"))
+                .unwrap_err()
+                .to_string()
+                .contains("replicate or zero")
+        );
     }
 }

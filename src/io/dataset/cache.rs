@@ -7,7 +7,8 @@ use super::Prepared;
 use crate::Result;
 use crate::io::picture::AnyPicture;
 
-/// Keeps what comes first and forgets nothing: every epoch visits every pair once, so no choice of what to forget would hit more often.
+/// Keeps what comes first and forgets nothing: every epoch visits every pair once, so no choice of
+/// what to forget would hit more often.
 #[derive(Debug)]
 pub(super) struct Cache {
     limit: u64,
@@ -25,8 +26,13 @@ impl Cache {
         Cache { limit, kept: Mutex::default() }
     }
 
-    /// The pair kept, or the one that `make` makes. Two threads may make the same one; they make the same.
-    pub(super) fn get(&self, index: usize, make: impl FnOnce() -> Result<Vec<AnyPicture>>) -> Result<Prepared> {
+    /// The pair kept, or the one that `make` makes. Two threads may make the same one; they make
+    /// the same.
+    pub(super) fn get(
+        &self,
+        index: usize,
+        make: impl FnOnce() -> Result<Vec<AnyPicture>>,
+    ) -> Result<Prepared> {
         let kept = || self.kept.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(pair) = kept().pairs.get(&index) {
             return Ok(pair.clone());

@@ -7,7 +7,8 @@ use crate::train::{PictureFormat, PictureValues};
 use crate::{Error, Result};
 
 impl Dataset {
-    /// How its pictures go to the device: as bytes where all are of 8 bits and no range is asked for.
+    /// How its pictures go to the device: as bytes where all are of 8 bits and no range is asked
+    /// for.
     pub fn format(&self) -> PictureFormat {
         match self.depths == [Depth::U8; 2] && self.options.value_range.is_none() {
             true => PictureFormat::Bytes,
@@ -15,7 +16,8 @@ impl Dataset {
         }
     }
 
-    /// What becomes -1 and 1 of pictures of a depth. `--value_range` is meant for the deepest there are.
+    /// What becomes -1 and 1 of pictures of a depth. `--value_range` is meant for the deepest there
+    /// are.
     pub fn range(&self, depth: Depth) -> Option<[f32; 2]> {
         match &self.options.task {
             Task::Colorization => Some([-1.0, 1.0]),
@@ -23,7 +25,8 @@ impl Dataset {
         }
     }
 
-    /// A picture of a sample, padded to [`image_size`](Self::image_size), as what goes up to the device.
+    /// A picture of a sample, padded to [`image_size`](Self::image_size), as what goes up to the
+    /// device.
     ///
     /// # Errors
     /// [`Error::Usage`] when the picture is not of this dataset.
@@ -31,7 +34,8 @@ impl Dataset {
         self.frame.encode(picture, self.format(), self.range(picture.depth()))
     }
 
-    /// What the generator made, of [`image_size`](Self::image_size), as a picture that can be compared with a sample's target.
+    /// What the generator made, of [`image_size`](Self::image_size), as a picture that can be
+    /// compared with a sample's target.
     ///
     /// # Errors
     /// [`Error::Usage`] for the wrong number of values.
@@ -49,7 +53,13 @@ impl Dataset {
             PictureValues::Bytes(bytes) => AnyPicture::U8(self.frame.crop(bytes, channels)?),
             PictureValues::Floats(values) => {
                 let cropped = self.frame.crop(values, channels)?;
-                AnyPicture::from_values(&cropped.data, self.frame.content, channels, depth, self.range(depth))?
+                AnyPicture::from_values(
+                    &cropped.data,
+                    self.frame.content,
+                    channels,
+                    depth,
+                    self.range(depth),
+                )?
             }
         })
     }
@@ -64,20 +74,23 @@ impl Dataset {
         picture.clone().to_8bit(self.range(picture.depth())).visible()
     }
 
-    /// A target, or what the generator made, as it is shown: with the sample's lightness in colorization.
+    /// A target, or what the generator made, as it is shown: with the sample's lightness in
+    /// colorization.
     ///
     /// # Errors
     /// [`Error::Usage`] when the picture is not of this dataset.
     pub fn visible_output(&self, sample: &Sample, picture: &AnyPicture) -> Result<Picture> {
         match (&self.options.task, &sample.input, picture) {
-            (Task::Colorization, AnyPicture::F32(light), AnyPicture::F32(color)) => lab::join(light, color),
+            (Task::Colorization, AnyPicture::F32(light), AnyPicture::F32(color)) => {
+                lab::join(light, color)
+            }
             (Task::Colorization, ..) => Err(Error::Usage("colour is made of floats".into())),
             _ => Ok(self.visible(picture)),
         }
     }
 
-    /// L1, PSNR and SSIM of what the generator made: on 8-bit values where the pictures have them, on 0 to 1 where they do not, on RGB in
-    /// colorization.
+    /// L1, PSNR and SSIM of what the generator made: on 8-bit values where the pictures have them,
+    /// on 0 to 1 where they do not, on RGB in colorization.
     ///
     /// # Errors
     /// As [`metrics`].
@@ -86,11 +99,21 @@ impl Dataset {
             Ok([metrics::l1(a, b)?, metrics::psnr(a, b)?, metrics::ssim(a, b)?])
         }
         if self.options.task == Task::Colorization {
-            return all(&self.visible_output(sample, made)?, &self.visible_output(sample, &sample.target)?);
+            return all(
+                &self.visible_output(sample, made)?,
+                &self.visible_output(sample, &sample.target)?,
+            );
         }
         match (made, &sample.target) {
-            (AnyPicture::U8(made), AnyPicture::U8(target)) if self.options.value_range.is_none() => all(made, target),
-            (made, target) => all(&made.to_unit(self.range(made.depth())), &target.to_unit(self.range(target.depth()))),
+            (AnyPicture::U8(made), AnyPicture::U8(target))
+                if self.options.value_range.is_none() =>
+            {
+                all(made, target)
+            }
+            (made, target) => all(
+                &made.to_unit(self.range(made.depth())),
+                &target.to_unit(self.range(target.depth())),
+            ),
         }
     }
 }

@@ -32,8 +32,14 @@ impl Frame {
     /// A picture of the content's size, padded, as what goes up to the device.
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] when it has another size, or bytes are asked of a picture of more than 8 bits.
-    pub fn encode(&self, picture: &AnyPicture, format: PictureFormat, range: Option<[f32; 2]>) -> Result<PictureValues> {
+    /// [`crate::Error::Usage`] when it has another size, or bytes are asked of a picture of more
+    /// than 8 bits.
+    pub fn encode(
+        &self,
+        picture: &AnyPicture,
+        format: PictureFormat,
+        range: Option<[f32; 2]>,
+    ) -> Result<PictureValues> {
         let padded;
         let picture = if self.pads() {
             let (x, y) = self.offset();
@@ -48,7 +54,8 @@ impl Frame {
         })
     }
 
-    /// The content of what came back from the device, `[height, width, channels]` of the padded size.
+    /// The content of what came back from the device, `[height, width, channels]` of the padded
+    /// size.
     ///
     /// # Errors
     /// [`crate::Error::Usage`] when it has another size.

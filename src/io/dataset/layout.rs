@@ -1,4 +1,5 @@
-//! Which files belong together: halves of one file, files of two folders by name, rows of a list, bands.
+//! Which files belong together: halves of one file, files of two folders by name, rows of a list,
+//! bands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -52,7 +53,10 @@ impl Entry {
 
 /// Whether a folder has something to read under the name of a phase.
 pub fn has_phase(root: &Path, phase: &str) -> bool {
-    [root.join(phase), root.join(format!("{phase}A")), root.join("A").join(phase)].iter().any(|p| p.is_dir()) || list_of(root, phase).is_file()
+    [root.join(phase), root.join(format!("{phase}A")), root.join("A").join(phase)]
+        .iter()
+        .any(|p| p.is_dir())
+        || list_of(root, phase).is_file()
 }
 
 fn list_of(root: &Path, phase: &str) -> PathBuf {
@@ -69,14 +73,18 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     let layout = match photos {
         true => format!("expected ROOT/{phase}/*.jpg|png, plain photos"),
         false => format!(
-            "expected ROOT/{phase}/*.jpg|png with A on the left and B on the right of each picture, ROOT/{phase}A and ROOT/{phase}B, or ROOT/{phase}.tsv"
+            "expected ROOT/{phase}/*.jpg|png with A on the left and B on the right of each \
+             picture, ROOT/{phase}A and ROOT/{phase}B, or ROOT/{phase}.tsv"
         ),
     };
     if root.is_file() && !photos {
         return Ok((list_file(root)?, Vec::new()));
     }
     if !root.is_dir() {
-        return Err(Error::file(root, format!("no such folder; {layout} (--dataroot names ROOT, or a list file)")));
+        return Err(Error::file(
+            root,
+            format!("no such folder; {layout} (--dataroot names ROOT, or a list file)"),
+        ));
     }
     let banded = o.bands.iter().any(|b| !b.is_empty());
     let dir = root.join(phase);
@@ -88,17 +96,33 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
             return two_folders(&sides, &o.bands, &layout);
         }
         if banded {
-            return Err(Error::file(root, format!("--bands_A and --bands_B name subfolders of ROOT/{phase}A and ROOT/{phase}B, which are not there")));
+            return Err(Error::file(
+                root,
+                format!(
+                    "--bands_A and --bands_B name subfolders of ROOT/{phase}A and ROOT/{phase}B, \
+                     which are not there"
+                ),
+            ));
         }
     }
     if !dir.is_dir() {
         let seen = subfolders(root);
-        let hint = if seen.is_empty() { String::new() } else { format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", ")) };
-        return Err(Error::file(dir, format!("no such folder; {layout} (--phase names the folder){hint}")));
+        let hint = if seen.is_empty() {
+            String::new()
+        } else {
+            format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", "))
+        };
+        return Err(Error::file(
+            dir,
+            format!("no such folder; {layout} (--phase names the folder){hint}"),
+        ));
     }
     let paths = list_pictures(&dir)?;
     if paths.is_empty() {
-        return Err(Error::file(dir, format!("no picture in it; {layout} (--phase names the folder)")));
+        return Err(Error::file(
+            dir,
+            format!("no picture in it; {layout} (--phase names the folder)"),
+        ));
     }
     let entry = if photos { Entry::Photo } else { Entry::Halves };
     Ok((paths.into_iter().map(entry).collect(), Vec::new()))
@@ -106,18 +130,32 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
 
 /// The folders of A and of B, where there are both.
 fn two_sides(root: &Path, phase: &str) -> Option<[PathBuf; 2]> {
-    let both = [[root.join(format!("{phase}A")), root.join(format!("{phase}B"))], [root.join("A").join(phase), root.join("B").join(phase)]];
+    let both = [
+        [root.join(format!("{phase}A")), root.join(format!("{phase}B"))],
+        [root.join("A").join(phase), root.join("B").join(phase)],
+    ];
     both.into_iter().find(|sides| sides.iter().all(|side| side.is_dir()))
 }
 
-/// The pictures of two folders that share no pair: those of the input's side, then those of the target's.
+/// The pictures of two folders that share no pair: those of the input's side, then those of the
+/// target's.
 fn heaps(o: &DatasetOptions) -> Result<Vec<Entry>> {
     let (root, phase) = (&o.root, &o.phase);
-    let layout = format!("--dataset_mode unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of pictures that need not be pairs");
+    let layout = format!(
+        "--dataset_mode unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of \
+         pictures that need not be pairs"
+    );
     let Some(mut sides) = two_sides(root, phase) else {
         let seen = subfolders(root);
-        let hint = if seen.is_empty() { String::new() } else { format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", ")) };
-        return Err(Error::file(root.join(format!("{phase}A")), format!("no such folder, or none for B; {layout}{hint}")));
+        let hint = if seen.is_empty() {
+            String::new()
+        } else {
+            format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", "))
+        };
+        return Err(Error::file(
+            root.join(format!("{phase}A")),
+            format!("no such folder, or none for B; {layout}{hint}"),
+        ));
     };
     if o.direction == Direction::BtoA {
         sides.swap(0, 1);
@@ -128,7 +166,12 @@ fn heaps(o: &DatasetOptions) -> Result<Vec<Entry>> {
         if paths.is_empty() {
             return Err(Error::file(folder, format!("no picture in it; {layout}")));
         }
-        entries.extend(paths.into_iter().take(o.max_dataset_size.unwrap_or(usize::MAX)).map(|path| Entry::Alone(side, path)));
+        entries.extend(
+            paths
+                .into_iter()
+                .take(o.max_dataset_size.unwrap_or(usize::MAX))
+                .map(|path| Entry::Alone(side, path)),
+        );
     }
     Ok(entries)
 }
@@ -143,9 +186,20 @@ fn subfolders(root: &Path) -> BTreeSet<String> {
 fn by_name(dir: &Path, misfits: &mut Vec<Misfit>) -> Result<BTreeMap<Vec<u8>, PathBuf>> {
     let mut found = BTreeMap::new();
     for path in list_pictures(dir)? {
-        let name = path.strip_prefix(dir).unwrap_or(&path).with_extension("").into_os_string().into_encoded_bytes();
+        let name = path
+            .strip_prefix(dir)
+            .unwrap_or(&path)
+            .with_extension("")
+            .into_os_string()
+            .into_encoded_bytes();
         if let Some(other) = found.get(&name) {
-            misfits.push(Misfit::new(&path, format!("has the name of {}: pairs are matched by name; remove one", Path::new(other).display())));
+            misfits.push(Misfit::new(
+                &path,
+                format!(
+                    "has the name of {}: pairs are matched by name; remove one",
+                    Path::new(other).display()
+                ),
+            ));
         } else {
             found.insert(name, path);
         }
@@ -153,14 +207,22 @@ fn by_name(dir: &Path, misfits: &mut Vec<Misfit>) -> Result<BTreeMap<Vec<u8>, Pa
     Ok(found)
 }
 
-fn two_folders(sides: &[PathBuf; 2], bands: &[Vec<String>; 2], layout: &str) -> Result<(Vec<Entry>, Vec<Misfit>)> {
+fn two_folders(
+    sides: &[PathBuf; 2],
+    bands: &[Vec<String>; 2],
+    layout: &str,
+) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     // Of each side its folders: one, or one a band.
     let mut folders: Vec<(usize, PathBuf)> = Vec::new();
     for (side, (dir, bands)) in sides.iter().zip(bands).enumerate() {
         for band in bands {
             let folder = dir.join(band);
             if !folder.is_dir() || !is_inside(Path::new(band)) {
-                return Err(Error::file(folder, "no such folder of a band; --bands_A and --bands_B name the subfolders that hold a band each"));
+                return Err(Error::file(
+                    folder,
+                    "no such folder of a band; --bands_A and --bands_B name the subfolders that \
+                     hold a band each",
+                ));
             }
             folders.push((side, folder));
         }
@@ -169,7 +231,8 @@ fn two_folders(sides: &[PathBuf; 2], bands: &[Vec<String>; 2], layout: &str) -> 
         }
     }
     let mut misfits = Vec::new();
-    let files = folders.iter().map(|(_, dir)| by_name(dir, &mut misfits)).collect::<Result<Vec<_>>>()?;
+    let files =
+        folders.iter().map(|(_, dir)| by_name(dir, &mut misfits)).collect::<Result<Vec<_>>>()?;
     let names: BTreeSet<&Vec<u8>> = files.iter().flat_map(BTreeMap::keys).collect();
     if names.is_empty() {
         return Err(Error::file(&sides[0], format!("no picture in it; {layout}")));
@@ -178,12 +241,23 @@ fn two_folders(sides: &[PathBuf; 2], bands: &[Vec<String>; 2], layout: &str) -> 
     for name in names {
         match files.iter().position(|f| !f.contains_key(name)) {
             None => {
-                let of = |side: usize| folders.iter().zip(&files).filter(|((s, _), _)| *s == side).map(|(_, f)| f[name].clone()).collect();
+                let of = |side: usize| {
+                    folders
+                        .iter()
+                        .zip(&files)
+                        .filter(|((s, _), _)| *s == side)
+                        .map(|(_, f)| f[name].clone())
+                        .collect()
+                };
                 entries.push(Entry::Two([of(0), of(1)]));
             }
             Some(missing) => {
-                let here = files.iter().find_map(|f| f.get(name)).expect("the name came from one of them");
-                misfits.push(Misfit::new(here, format!("has no partner of that name in {}", folders[missing].1.display())));
+                let here =
+                    files.iter().find_map(|f| f.get(name)).expect("the name came from one of them");
+                misfits.push(Misfit::new(
+                    here,
+                    format!("has no partner of that name in {}", folders[missing].1.display()),
+                ));
             }
         }
     }
@@ -204,19 +278,29 @@ fn is_inside(path: &Path) -> bool {
     })
 }
 
-/// Rows `input TAB target`, paths relative to the list. Empty rows, rows that begin with `#` and a first row `input TAB target` are left out.
+/// Rows `input TAB target`, paths relative to the list. Empty rows, rows that begin with `#` and a
+/// first row `input TAB target` are left out.
 fn list_file(list: &Path) -> Result<Vec<Entry>> {
-    let text = std::fs::read_to_string(list).map_err(|e| Error::file(list, format!("cannot be read: {e}; a list is text, a row a pair: input TAB target")))?;
+    let text = std::fs::read_to_string(list).map_err(|e| {
+        Error::file(
+            list,
+            format!("cannot be read: {e}; a list is text, a row a pair: input TAB target"),
+        )
+    })?;
     parse_list(&text, list)
 }
 
 fn parse_list(text: &str, list: &Path) -> Result<Vec<Entry>> {
     let folder = list.parent().unwrap_or(Path::new(""));
-    let root = if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize().ok();
+    let root =
+        if folder.as_os_str().is_empty() { Path::new(".") } else { folder }.canonicalize().ok();
     let mut entries = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let refuse = |message: String| Error::file(list, format!("line {}: {message}", number + 1));
-        if line.trim().is_empty() || line.starts_with('#') || (number == 0 && line.trim() == "input\ttarget") {
+        if line.trim().is_empty()
+            || line.starts_with('#')
+            || (number == 0 && line.trim() == "input\ttarget")
+        {
             continue;
         }
         let columns: Vec<&str> = line.split('\t').map(str::trim).collect();
@@ -229,17 +313,25 @@ fn parse_list(text: &str, list: &Path) -> Result<Vec<Entry>> {
                 return Err(refuse(format!("{text:?} is no name of a file")));
             }
             // What is not there leads nowhere; reading its header says so.
-            let linked = || path.canonicalize().is_ok_and(|real| root.as_ref().is_some_and(|root| !real.starts_with(root)));
+            let linked = || {
+                path.canonicalize()
+                    .is_ok_and(|real| root.as_ref().is_some_and(|root| !real.starts_with(root)))
+            };
             match !is_inside(Path::new(text)) || linked() {
                 false => Ok(vec![path]),
                 true => Err(refuse(format!(
-                    "{text:?} leads out of the list's folder; paths are relative to the list and stay below it, links too: copy the files, or move the list up"
+                    "{text:?} leads out of the list's folder; paths are relative to the list and \
+                     stay below it, links too: copy the files, or move the list up"
                 ))),
             }
         };
         entries.push(Entry::Two([path(input)?, path(target)?]));
     }
-    if entries.is_empty() { Err(Error::file(list, "no pair in it; a row is input TAB target")) } else { Ok(entries) }
+    if entries.is_empty() {
+        Err(Error::file(list, "no pair in it; a row is input TAB target"))
+    } else {
+        Ok(entries)
+    }
 }
 
 #[cfg(test)]
@@ -250,15 +342,28 @@ mod tests {
     fn lists_stay_in_their_folder() {
         let list = Path::new("data/list.tsv");
         let two = |a: &str, b: &str| Entry::Two([vec![a.into()], vec![b.into()]]);
-        let good = parse_list("input\ttarget\na.png\tx/b.png\r\n\n# no\nx/../c.png\t./d e.png\n", list).unwrap();
-        assert_eq!(good, [two("data/a.png", "data/x/b.png"), two("data/x/../c.png", "data/./d e.png")]);
+        let good =
+            parse_list("input\ttarget\na.png\tx/b.png\r\n\n# no\nx/../c.png\t./d e.png\n", list)
+                .unwrap();
+        assert_eq!(
+            good,
+            [two("data/a.png", "data/x/b.png"), two("data/x/../c.png", "data/./d e.png")]
+        );
         for bad in ["../a.png\tb.png", "a.png\t/etc/passwd", "x/../../a.png\tb.png"] {
             let message = parse_list(bad, list).unwrap_err().to_string();
-            assert!(message.contains("list.tsv: line 1") && message.contains("leads out"), "{message}");
+            assert!(
+                message.contains("list.tsv: line 1") && message.contains("leads out"),
+                "{message}"
+            );
         }
         for bad in ["a.png\t", "a.png\tb\r.png", "a\0.png\tb"] {
             let message = parse_list(bad, list).unwrap_err().to_string();
-            assert!(message.contains("line 1") && message.contains("no name of a file") && !message.contains(['\r', '\0']), "{message}");
+            assert!(
+                message.contains("line 1")
+                    && message.contains("no name of a file")
+                    && !message.contains(['\r', '\0']),
+                "{message}"
+            );
         }
         for bad in ["a.png", "a\tb\tc", "# nothing"] {
             let message = parse_list(bad, list).unwrap_err().to_string();
@@ -276,7 +381,12 @@ mod tests {
         for file in ["data/a.png", "data/sub/b.png", "elsewhere/secret.png", "beside.png"] {
             std::fs::write(at(file), b"").unwrap();
         }
-        for (link, to) in [("data/out.png", "elsewhere/secret.png"), ("data/away", "elsewhere"), ("data/in.png", "data/sub/b.png"), ("root", "data")] {
+        for (link, to) in [
+            ("data/out.png", "elsewhere/secret.png"),
+            ("data/away", "elsewhere"),
+            ("data/in.png", "data/sub/b.png"),
+            ("root", "data"),
+        ] {
             std::os::unix::fs::symlink(at(to), at(link)).unwrap();
         }
         let read = |root: &str, text: &str| {
@@ -289,7 +399,9 @@ mod tests {
             for bad in ["a.png\tout.png", "away/secret.png\ta.png", "a.png\taway/../beside.png\n"] {
                 let message = read(root, &format!("a.png\ta.png\n{bad}")).unwrap_err();
                 assert!(
-                    message.contains("list.tsv: line 2") && message.contains("leads out of the list's folder") && message.lines().count() == 1,
+                    message.contains("list.tsv: line 2")
+                        && message.contains("leads out of the list's folder")
+                        && message.lines().count() == 1,
                     "{message}"
                 );
             }

@@ -23,7 +23,11 @@ impl Holes {
             Mask::Folder(folder) => {
                 let masks = list_pictures(folder)?;
                 if masks.is_empty() {
-                    return Err(Error::file(folder, "no picture in it; --mask takes center, random, or a folder of masks (white is a hole)"));
+                    return Err(Error::file(
+                        folder,
+                        "no picture in it; --mask takes center, random, or a folder of masks \
+                         (white is a hole)",
+                    ));
                 }
                 Holes::Masks(masks)
             }
@@ -45,9 +49,14 @@ impl Holes {
                 let path = &masks[random.below(masks.len() as u64) as usize];
                 let mask = Picture::load(path, 1)?;
                 // Nearest: between hole and no hole there is nothing.
-                let at = |i: u32, from: u32, to: u32| (u64::from(i) * u64::from(from) / u64::from(to)) as usize;
+                let at = |i: u32, from: u32, to: u32| {
+                    (u64::from(i) * u64::from(from) / u64::from(to)) as usize
+                };
                 let row = |y: u32| &mask.data[at(y, mask.height, h) * mask.width as usize..];
-                (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| row(y)[at(x, mask.width, w)] > 127).collect()
+                (0..h)
+                    .flat_map(|y| (0..w).map(move |x| (x, y)))
+                    .map(|(x, y)| row(y)[at(x, mask.width, w)] > 127)
+                    .collect()
             }
         };
         Ok(match picture {
@@ -60,7 +69,9 @@ impl Holes {
 
 fn rectangle((w, h): (u32, u32), (x0, y0): (u32, u32), (width, height): (u32, u32)) -> Vec<bool> {
     let inside = |i: u32, from: u32, len: u32| i >= from && i - from < len;
-    (0..h).flat_map(|y| (0..w).map(move |x| inside(x, x0, width) && inside(y, y0, height))).collect()
+    (0..h)
+        .flat_map(|y| (0..w).map(move |x| inside(x, x0, width) && inside(y, y0, height)))
+        .collect()
 }
 
 fn white<T: Element>(picture: &Picture<T>, hole: &[bool]) -> Picture<T> {

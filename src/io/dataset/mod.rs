@@ -50,7 +50,8 @@ pub struct Dataset {
     entries: Vec<Entry>,
     paths: Vec<PathBuf>,
     pairs: Vec<Pair>,
-    /// Inputs and targets where they share no pair: entries are first all of the one, then all of the other.
+    /// Inputs and targets where they share no pair: entries are first all of the one, then all of
+    /// the other.
     heaps: Option<[usize; 2]>,
     channels: [u32; 2],
     depths: [Depth; 2],
@@ -64,8 +65,9 @@ impl Dataset {
     /// Lists the files, reads their headers and decides the size of a batch's pictures.
     ///
     /// # Errors
-    /// [`Error::File`] for a missing or empty folder (with the layout expected), and for files that do not fit: the first twenty are named, all are
-    /// counted. [`Error::Usage`] for options that cannot work together.
+    /// [`Error::File`] for a missing or empty folder (with the layout expected), and for files that
+    /// do not fit: the first twenty are named, all are counted. [`Error::Usage`] for options that
+    /// cannot work together.
     pub fn open(options: DatasetOptions) -> Result<Self> {
         Self::open_with(options, &|_, _| ())
     }
@@ -80,7 +82,12 @@ impl Dataset {
         if dataset.len() < dataset.options.batch_size {
             let (what, batch) = (dataset.things(), dataset.options.batch_size);
             let folder = dataset.options.root.join(&dataset.options.phase);
-            let message = format!("{}: {} {what} do not fill one batch of {batch}; lower --batch_size or add pictures", folder.display(), dataset.len());
+            let message = format!(
+                "{}: {} {what} do not fill one batch of {batch}; lower --batch_size or add \
+                 pictures",
+                folder.display(),
+                dataset.len()
+            );
             return Err(Error::Usage(message));
         }
         Ok(dataset)
@@ -90,12 +97,18 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`open`](Self::open), but for what does not fit.
-    pub fn check(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<(usize, Vec<Misfit>)> {
+    pub fn check(
+        options: DatasetOptions,
+        progress: ScanProgress<'_>,
+    ) -> Result<(usize, Vec<Misfit>)> {
         Self::examine(options, progress).map(|(_, all, misfits)| (all, misfits))
     }
 
     /// The pairs that fit, the number of all, and what does not fit.
-    fn examine(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<(Self, usize, Vec<Misfit>)> {
+    fn examine(
+        options: DatasetOptions,
+        progress: ScanProgress<'_>,
+    ) -> Result<(Self, usize, Vec<Misfit>)> {
         options.check()?;
         let (mut entries, mut misfits) = layout::find(&options)?;
         if options.task != Task::Unaligned {
@@ -108,9 +121,14 @@ impl Dataset {
                 scan::channels(0, Some(3), &entries, &pairs, &mut misfits);
                 fixed
             }
-            None => [(0, options.input_nc), (1, options.output_nc)].map(|(side, given)| scan::channels(side, given, &entries, &pairs, &mut misfits)),
+            None => [(0, options.input_nc), (1, options.output_nc)]
+                .map(|(side, given)| scan::channels(side, given, &entries, &pairs, &mut misfits)),
         };
-        let depths = if options.task == Task::Colorization { [Depth::F32; 2] } else { scan::depths(&entries, &pairs) };
+        let depths = if options.task == Task::Colorization {
+            [Depth::F32; 2]
+        } else {
+            scan::depths(&entries, &pairs)
+        };
         let (content, enlarged) = scan::common_size(&options, &entries, &pairs, &mut misfits);
         let frame = Frame::new(content, options.multiple_of);
         let holes = match &options.task {
@@ -118,11 +136,29 @@ impl Dataset {
             _ => None,
         };
         let all = entries.len();
-        let (entries, pairs): (Vec<_>, Vec<_>) = entries.into_iter().zip(pairs).filter_map(|(e, p)| p.map(|p| (e, p))).unzip();
+        let (entries, pairs): (Vec<_>, Vec<_>) =
+            entries.into_iter().zip(pairs).filter_map(|(e, p)| p.map(|p| (e, p))).unzip();
         let paths = entries.iter().filter(|e| e.has(0)).map(|e| e.path().to_owned()).collect();
-        let heaps = (options.task == Task::Unaligned).then(|| [0, 1].map(|side| entries.iter().filter(|e| e.has(side)).count()));
+        let heaps = (options.task == Task::Unaligned)
+            .then(|| [0, 1].map(|side| entries.iter().filter(|e| e.has(side)).count()));
         let cache = Cache::new(options.cache);
-        Ok((Self { options, entries, paths, pairs, heaps, channels, depths, frame, enlarged, holes, cache }, all, misfits))
+        Ok((
+            Self {
+                options,
+                entries,
+                paths,
+                pairs,
+                heaps,
+                channels,
+                depths,
+                frame,
+                enlarged,
+                holes,
+                cache,
+            },
+            all,
+            misfits,
+        ))
     }
 
     /// The options it was opened with.
@@ -146,13 +182,14 @@ impl Dataset {
         self.heaps
     }
 
-    /// Whole batches in an epoch, at least 1. Shapes are fixed, so a rest that does not fill a batch
-    /// is left out; the shuffle makes it a different rest each epoch.
+    /// Whole batches in an epoch, at least 1. Shapes are fixed, so a rest that does not fill a
+    /// batch is left out; the shuffle makes it a different rest each epoch.
     pub fn batches_per_epoch(&self) -> usize {
         self.len() / self.options.batch_size
     }
 
-    /// The file of each pair (or input), sorted; positions in here are what [`order`](Self::order) shuffles.
+    /// The file of each pair (or input), sorted; positions in here are what [`order`](Self::order)
+    /// shuffles.
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
@@ -183,11 +220,18 @@ impl Dataset {
         let Frame { content: (w, h), padded } = self.frame;
         if self.frame.pads() {
             let m = self.options.multiple_of;
-            notes.push(format!("pictures of {w}x{h} are padded by reflection to {}x{}, multiples of {m}, and cropped afterwards", padded.0, padded.1));
+            notes.push(format!(
+                "pictures of {w}x{h} are padded by reflection to {}x{}, multiples \
+                                of {m}, and cropped afterwards",
+                padded.0, padded.1
+            ));
         }
         if self.enlarged > 0 {
             let (what, all) = (self.things(), self.entries.len());
-            notes.push(format!("{} of {all} {what} are smaller than --crop_size {} and are enlarged", self.enlarged, self.options.crop_size));
+            notes.push(format!(
+                "{} of {all} {what} are smaller than --crop_size {} and are enlarged",
+                self.enlarged, self.options.crop_size
+            ));
         }
         notes
     }
@@ -238,27 +282,41 @@ impl Dataset {
                 let (light, color) = lab::split(photo.as_8bit()?);
                 (AnyPicture::F32(light), AnyPicture::F32(color))
             }
-            (Task::Inpaint(_), [photo]) => (self.holes.as_ref().expect("opened with the task").cut(photo, &mut random)?, photo.clone()),
+            (Task::Inpaint(_), [photo]) => (
+                self.holes.as_ref().expect("opened with the task").cut(photo, &mut random)?,
+                photo.clone(),
+            ),
             _ => return Err(Error::Internal(format!("{} pictures of pair {index}", cuts.len()))),
         };
-        Ok(Sample { input: self.channelled(input, 0, path)?, target: self.channelled(target, 1, path)?, path: path.clone() })
+        Ok(Sample {
+            input: self.channelled(input, 0, path)?,
+            target: self.channelled(target, 1, path)?,
+            path: path.clone(),
+        })
     }
 
-    /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on its own. The smaller side begins anew.
+    /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on
+    /// its own. The smaller side begins anew.
     fn unpaired(&self, epoch: u64, index: usize, sides: [usize; 2]) -> Result<Sample> {
         if index >= self.len() {
             return Err(self.no_such(index));
         }
         let seed = self.options.seed;
-        let [mut a, mut b] = [CUT, CUT | TARGET].map(|stream| Random::new([seed, epoch, stream ^ index as u64]));
-        let chosen = Random::new([seed, epoch, TARGET ^ index as u64]).below(sides[1] as u64) as usize;
+        let [mut a, mut b] =
+            [CUT, CUT | TARGET].map(|stream| Random::new([seed, epoch, stream ^ index as u64]));
+        let chosen =
+            Random::new([seed, epoch, TARGET ^ index as u64]).below(sides[1] as u64) as usize;
         let input = index % sides[0];
         let target = sides[0] + if self.options.serial_batches { index % sides[1] } else { chosen };
         let one = |side: usize, entry: usize, random: &mut Random| -> Result<AnyPicture> {
             let picture = self.cut(entry, random)?.pop().ok_or_else(|| self.no_such(index))?;
             self.channelled(picture, side, self.entries[entry].path())
         };
-        Ok(Sample { input: one(0, input, &mut a)?, target: one(1, target, &mut b)?, path: self.paths[input].clone() })
+        Ok(Sample {
+            input: one(0, input, &mut a)?,
+            target: one(1, target, &mut b)?,
+            path: self.paths[input].clone(),
+        })
     }
 
     /// The pictures of an entry, cropped and mirrored alike.
@@ -275,35 +333,61 @@ impl Dataset {
         let (x, y) = (offset(w, content.0), offset(h, content.1));
         let flip = random.below(2) == 1 && self.options.flip;
         let cut = |picture: &AnyPicture| -> Result<AnyPicture> {
-            let cropped = if self.options.preprocess.crops() { picture.crop(x, y, content.0, content.1)? } else { picture.clone() };
+            let cropped = if self.options.preprocess.crops() {
+                picture.crop(x, y, content.0, content.1)?
+            } else {
+                picture.clone()
+            };
             Ok(if flip { cropped.flip_horizontal() } else { cropped })
         };
         prepared.iter().map(cut).collect()
     }
 
-    fn channelled(&self, picture: AnyPicture, side: usize, path: &std::path::Path) -> Result<AnyPicture> {
+    fn channelled(
+        &self,
+        picture: AnyPicture,
+        side: usize,
+        path: &std::path::Path,
+    ) -> Result<AnyPicture> {
         let described = picture.describe();
-        picture.converted(self.channels[side]).ok_or_else(|| Error::file(path, format!("{described} does not come to {} channels", self.channels[side])))
+        picture.converted(self.channels[side]).ok_or_else(|| {
+            Error::file(
+                path,
+                format!("{described} does not come to {} channels", self.channels[side]),
+            )
+        })
     }
 
-    /// What is the same in every epoch: decoded, with the channels wanted, resized. Input and target, or the photo of both.
+    /// What is the same in every epoch: decoded, with the channels wanted, resized. Input and
+    /// target, or the photo of both.
     fn prepare(&self, index: usize) -> Result<Vec<AnyPicture>> {
         let pair = &self.pairs[index];
         let size = scaled(&self.options, (pair[0].width, pair[0].height));
         let swapped = self.options.direction == Direction::BtoA;
-        let ready = |picture: AnyPicture, side: usize, path: &std::path::Path| -> Result<AnyPicture> {
-            if picture.has_nan() {
-                return Err(Error::file(path, "has values that are not numbers; replace them"));
-            }
-            let channels = if self.options.task == Task::Colorization { 3 } else { self.channels[side] };
-            let described = picture.describe();
-            let picture = picture.converted(channels).ok_or_else(|| Error::file(path, format!("{described} does not come to {channels} channels")))?;
-            if picture.size() == size || self.options.preprocess == Preprocess::None {
-                return Ok(picture);
-            }
-            // With an odd width B is a pixel wider; where only cropping is asked for, it keeps that.
-            if self.options.preprocess == Preprocess::Crop && size == (pair[0].width, pair[0].height) { Ok(picture) } else { picture.resize(size.0, size.1) }
-        };
+        let ready =
+            |picture: AnyPicture, side: usize, path: &std::path::Path| -> Result<AnyPicture> {
+                if picture.has_nan() {
+                    return Err(Error::file(path, "has values that are not numbers; replace them"));
+                }
+                let channels =
+                    if self.options.task == Task::Colorization { 3 } else { self.channels[side] };
+                let described = picture.describe();
+                let picture = picture.converted(channels).ok_or_else(|| {
+                    Error::file(path, format!("{described} does not come to {channels} channels"))
+                })?;
+                if picture.size() == size || self.options.preprocess == Preprocess::None {
+                    return Ok(picture);
+                }
+                // With an odd width B is a pixel wider; where only cropping is asked for, it keeps
+                // that.
+                if self.options.preprocess == Preprocess::Crop
+                    && size == (pair[0].width, pair[0].height)
+                {
+                    Ok(picture)
+                } else {
+                    picture.resize(size.0, size.1)
+                }
+            };
         match &self.entries[index] {
             Entry::Halves(path) => {
                 let whole = self.load(path, Some((2 * pair[0].width, pair[0].height)))?;
@@ -315,10 +399,15 @@ impl Dataset {
                 let [a, b] = [0, 1].map(|side| {
                     let which = if swapped { 1 - side } else { side };
                     let header = &pair[side];
-                    let bands = sides[which].iter().map(|path| self.load(path, Some((header.width, header.height)))).collect::<Result<Vec<_>>>()?;
+                    let bands = sides[which]
+                        .iter()
+                        .map(|path| self.load(path, Some((header.width, header.height))))
+                        .collect::<Result<Vec<_>>>()?;
                     let joint = match <[AnyPicture; 1]>::try_from(bands) {
                         Ok([one]) => one,
-                        Err(bands) => AnyPicture::stack(&bands).ok_or_else(|| Error::file(&sides[which][0], "its bands are of different kinds"))?,
+                        Err(bands) => AnyPicture::stack(&bands).ok_or_else(|| {
+                            Error::file(&sides[which][0], "its bands are of different kinds")
+                        })?,
                     };
                     ready(joint, side, &sides[which][0])
                 });
@@ -330,7 +419,11 @@ impl Dataset {
             }
             Entry::Photo(path) => {
                 let photo = self.load(path, Some((pair[0].width, pair[0].height)))?;
-                let photo = if self.options.task == Task::Colorization { photo.to_8bit(None).into() } else { photo };
+                let photo = if self.options.task == Task::Colorization {
+                    photo.to_8bit(None).into()
+                } else {
+                    photo
+                };
                 Ok(vec![ready(photo, 0, path)?])
             }
         }
@@ -341,9 +434,13 @@ impl Dataset {
         let picture = AnyPicture::load(path)?;
         let (width, height) = picture.size();
         match size {
-            Some((w, h)) if height != h || (width != w && width != w + 1) => {
-                Err(Error::file(path, format!("is {width}x{height} now but was {w}x{h} when the run started; leave the folder alone during a run")))
-            }
+            Some((w, h)) if height != h || (width != w && width != w + 1) => Err(Error::file(
+                path,
+                format!(
+                    "is {width}x{height} now but was {w}x{h} when the run started; leave the \
+                     folder alone during a run"
+                ),
+            )),
             _ => Ok(picture),
         }
     }

@@ -26,7 +26,11 @@ impl Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.width == self.height { write!(f, "{}", self.width) } else { write!(f, "{}x{}", self.width, self.height) }
+        if self.width == self.height {
+            write!(f, "{}", self.width)
+        } else {
+            write!(f, "{}x{}", self.width, self.height)
+        }
     }
 }
 
@@ -40,7 +44,9 @@ impl FromStr for Size {
             Some((w, h)) => side(w).zip(side(h)),
             None => side(s).map(|n| (n, n)),
         };
-        let (width, height) = size.ok_or_else(|| Error::Usage(format!("a size of {s:?}; give 286, or width x height as 512x256")))?;
+        let (width, height) = size.ok_or_else(|| {
+            Error::Usage(format!("a size of {s:?}; give 286, or width x height as 512x256"))
+        })?;
         Ok(Size { width, height })
     }
 }
@@ -95,7 +101,13 @@ pub enum Preprocess {
 
 impl Preprocess {
     pub(super) fn crops(self) -> bool {
-        matches!(self, Self::ResizeAndCrop | Self::Crop | Self::ScaleWidthAndCrop | Self::ScaleShortsideAndCrop)
+        matches!(
+            self,
+            Self::ResizeAndCrop
+                | Self::Crop
+                | Self::ScaleWidthAndCrop
+                | Self::ScaleShortsideAndCrop
+        )
     }
 }
 
@@ -106,7 +118,8 @@ pub enum Mask {
     Center,
     /// A square of half the shorter side, anywhere.
     Random,
-    /// A picture of this folder, at random, stretched over the crop; what is brighter than the middle is a hole.
+    /// A picture of this folder, at random, stretched over the crop; what is brighter than the
+    /// middle is a hole.
     Folder(PathBuf),
 }
 
@@ -158,8 +171,8 @@ pub struct DatasetOptions {
     pub output_nc: Option<u32>,
     /// Subfolders of A and of B that hold a band each.
     pub bands: [Vec<String>; 2],
-    /// What becomes -1 and 1: the full range of the files' values where there is none. For the deeper of the two sides if one is of 8 bits
-    /// and the other is not.
+    /// What becomes -1 and 1: the full range of the files' values where there is none. For the
+    /// deeper of the two sides if one is of 8 bits and the other is not.
     pub value_range: Option<[f32; 2]>,
     /// Both sides are padded to multiples of this: 2^depth of a U-Net, 1 for no rule.
     pub multiple_of: u32,
@@ -195,10 +208,20 @@ impl Default for DatasetOptions {
 }
 
 impl DatasetOptions {
-    /// For pictures that are shown or measured, not trained on: whole as far as the size allows, not mirrored, in order, one at a time.
+    /// For pictures that are shown or measured, not trained on: whole as far as the size allows,
+    /// not mirrored, in order, one at a time.
     pub fn plain(&self, phase: &str) -> Self {
         let load_size = self.crop_size;
-        DatasetOptions { phase: phase.into(), load_size, center: true, flip: false, serial_batches: true, batch_size: 1, cache: 0, ..self.clone() }
+        DatasetOptions {
+            phase: phase.into(),
+            load_size,
+            center: true,
+            flip: false,
+            serial_batches: true,
+            batch_size: 1,
+            cache: 0,
+            ..self.clone()
+        }
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -209,26 +232,38 @@ impl DatasetOptions {
         if let Some([low, high]) = self.value_range
             && !(low.is_finite() && high.is_finite() && low < high)
         {
-            return usage(format!("--value_range {low},{high}: the first must be below the second"));
+            return usage(format!(
+                "--value_range {low},{high}: the first must be below the second"
+            ));
         }
         let (load, crop) = (self.load_size, self.crop_size);
         let small = match self.preprocess {
-            Preprocess::ResizeAndCrop | Preprocess::ScaleShortsideAndCrop => load.width < crop.width || load.height < crop.height,
+            Preprocess::ResizeAndCrop | Preprocess::ScaleShortsideAndCrop => {
+                load.width < crop.width || load.height < crop.height
+            }
             Preprocess::ScaleWidthAndCrop => load.width < crop.width,
             _ => false,
         };
         if small {
             return usage(format!(
-                "--load_size {load} is smaller than --crop_size {crop}: --preprocess {} cannot cut that much; raise --load_size or lower --crop_size",
+                "--load_size {load} is smaller than --crop_size {crop}: --preprocess {} cannot \
+                 cut that much; raise --load_size or lower --crop_size",
                 self.preprocess
             ));
         }
         if self.task == Task::Colorization {
             if (self.input_nc.unwrap_or(1), self.output_nc.unwrap_or(2)) != (1, 2) {
-                return usage("--dataset_mode colorization has --input_nc 1 (lightness) and --output_nc 2 (colour); leave both out".into());
+                return usage(
+                    "--dataset_mode colorization has --input_nc 1 (lightness) and \
+                              --output_nc 2 (colour); leave both out"
+                        .into(),
+                );
             }
             if self.direction != Direction::AtoB || self.value_range.is_some() {
-                return usage("--dataset_mode colorization takes neither --direction BtoA nor --value_range".into());
+                return usage(
+                    "--dataset_mode colorization takes neither --direction BtoA nor --value_range"
+                        .into(),
+                );
             }
         }
         if matches!(self.task, Task::Inpaint(_)) && self.direction != Direction::AtoB {

@@ -1,6 +1,7 @@
 //! Random numbers of a dataset: the same on every machine and in every version of ours.
 
-// What a stream of random numbers is for; keeps the streams apart. CUT and TARGET leave low bits to the index.
+// What a stream of random numbers is for; keeps the streams apart. CUT and TARGET leave low bits to
+// the index.
 pub(super) const ORDER: u64 = 1 << 62;
 pub(super) const CUT: u64 = 1 << 63;
 /// Of pictures that share no pair: which of the targets, and how it is cut.

@@ -19,10 +19,17 @@ pub(super) type Pair = [Header; 2];
 pub type ScanProgress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Reads the headers of all pairs on several threads; `None` where a pair does not fit.
-pub(super) fn read(o: &DatasetOptions, entries: &[Entry], misfits: &mut Vec<Misfit>, progress: ScanProgress<'_>) -> Vec<Option<Pair>> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(entries.len() / 16 + 1);
+pub(super) fn read(
+    o: &DatasetOptions,
+    entries: &[Entry],
+    misfits: &mut Vec<Misfit>,
+    progress: ScanProgress<'_>,
+) -> Vec<Option<Pair>> {
+    let threads =
+        std::thread::available_parallelism().map_or(1, usize::from).min(entries.len() / 16 + 1);
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<Pair, Misfit>)>> = Mutex::new(Vec::with_capacity(entries.len()));
+    let done: Mutex<Vec<(usize, Result<Pair, Misfit>)>> =
+        Mutex::new(Vec::with_capacity(entries.len()));
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -58,21 +65,31 @@ fn pair(o: &DatasetOptions, entry: &Entry) -> Result<Pair, Misfit> {
             let whole = header(path)?;
             let (width, height) = (whole.width, whole.height);
             if width < 2 || height == 0 {
-                return Err(Misfit::new(path, format!("is {width}x{height}: no room for A and B; remove it")));
+                return Err(Misfit::new(
+                    path,
+                    format!("is {width}x{height}: no room for A and B; remove it"),
+                ));
             }
             if o.preprocess == Preprocess::None && width % 2 == 1 {
-                let message = format!("is {width}x{height}: with an odd width its halves differ; cut a column off or use --preprocess resize_and_crop");
+                let message = format!(
+                    "is {width}x{height}: with an odd width its halves differ; cut a column off \
+                     or use --preprocess resize_and_crop"
+                );
                 return Err(Misfit::new(path, message));
             }
-            // A's size for both: with an odd width B is a pixel wider, and is scaled to the same size or cropped at the same place.
+            // A's size for both: with an odd width B is a pixel wider, and is scaled to the same
+            // size or cropped at the same place.
             [Header { width: width / 2, ..whole }; 2]
         }
         Entry::Two([a, b]) => {
             let sides = [bands(a)?, bands(b)?];
             let [x, y] = sides;
-            if (x.width, x.height) != (y.width, y.height) && o.preprocess != Preprocess::ResizeAndCrop {
+            if (x.width, x.height) != (y.width, y.height)
+                && o.preprocess != Preprocess::ResizeAndCrop
+            {
                 let message = format!(
-                    "is {}x{}, its partner {} {}x{}: they do not cover each other; make them one size, or use --preprocess resize_and_crop",
+                    "is {}x{}, its partner {} {}x{}: they do not cover each other; make them one \
+                     size, or use --preprocess resize_and_crop",
                     x.width,
                     x.height,
                     b[0].display(),
@@ -93,7 +110,10 @@ fn bands(paths: &[std::path::PathBuf]) -> Result<Header, Misfit> {
     for path in &paths[1..] {
         let band = header(path)?;
         if (band.width, band.height, band.depth) != (joint.width, joint.height, joint.depth) {
-            let message = format!("is {}x{} of {}, the first band {}x{} of {}", band.width, band.height, band.depth, joint.width, joint.height, joint.depth);
+            let message = format!(
+                "is {}x{} of {}, the first band {}x{} of {}",
+                band.width, band.height, band.depth, joint.width, joint.height, joint.depth
+            );
             return Err(Misfit::new(path, message));
         }
         joint.channels += band.channels;
@@ -103,19 +123,31 @@ fn bands(paths: &[std::path::PathBuf]) -> Result<Header, Misfit> {
 }
 
 /// Channels of a side: given, or told from the files, which all must come to it.
-pub(super) fn channels(side: usize, given: Option<u32>, entries: &[Entry], pairs: &[Option<Pair>], misfits: &mut Vec<Misfit>) -> u32 {
+pub(super) fn channels(
+    side: usize,
+    given: Option<u32>,
+    entries: &[Entry],
+    pairs: &[Option<Pair>],
+    misfits: &mut Vec<Misfit>,
+) -> u32 {
     let headers = || of_side(side, entries, pairs);
     // Gray among RGB counts as RGB of equal values.
     let told = || {
         let first = headers().next().map_or(3, |h| h.colors());
-        if headers().all(|h| matches!(h.colors(), 1 | 3)) { headers().map(|h| h.colors()).max().unwrap_or(3) } else { first }
+        if headers().all(|h| matches!(h.colors(), 1 | 3)) {
+            headers().map(|h| h.colors()).max().unwrap_or(3)
+        } else {
+            first
+        }
     };
     let wanted = given.unwrap_or_else(told);
     let (name, flag) = [("input", "--input_nc"), ("target", "--output_nc")][side];
     for (entry, pair) in entries.iter().zip(pairs) {
         let Some(h) = pair.filter(|_| entry.has(side)).map(|p| p[side]) else { continue };
         let colors = h.colors() == 1 || h.colors() == 3;
-        let fits = h.channels == wanted || (colors && matches!(wanted, 1 | 3 | 4)) || (h.alpha && h.channels == 4 && wanted == 4);
+        let fits = h.channels == wanted
+            || (colors && matches!(wanted, 1 | 3 | 4))
+            || (h.alpha && h.channels == 4 && wanted == 4);
         if !fits {
             let message = format!(
                 "has {} channels as {name} where {wanted} are wanted{}",
@@ -130,11 +162,17 @@ pub(super) fn channels(side: usize, given: Option<u32>, entries: &[Entry], pairs
 
 /// The deepest of each side.
 pub(super) fn depths(entries: &[Entry], pairs: &[Option<Pair>]) -> [Depth; 2] {
-    [0, 1].map(|side| of_side(side, entries, pairs).map(|header| header.depth).max().unwrap_or(Depth::U8))
+    [0, 1].map(|side| {
+        of_side(side, entries, pairs).map(|header| header.depth).max().unwrap_or(Depth::U8)
+    })
 }
 
 fn of_side(side: usize, entries: &[Entry], pairs: &[Option<Pair>]) -> impl Iterator<Item = Header> {
-    entries.iter().zip(pairs).filter(move |(entry, _)| entry.has(side)).filter_map(move |(_, pair)| pair.map(|p| p[side]))
+    entries
+        .iter()
+        .zip(pairs)
+        .filter(move |(entry, _)| entry.has(side))
+        .filter_map(move |(_, pair)| pair.map(|p| p[side]))
 }
 
 /// Size of a picture before cropping.
@@ -156,12 +194,24 @@ pub(super) fn scaled(o: &DatasetOptions, (w, h): (u32, u32)) -> (u32, u32) {
 fn cover((w, h): (u32, u32), target: Size) -> (u32, u32) {
     let [w, h, tw, th] = [w, h, target.width, target.height].map(u64::from);
     // Nearest, but never below the target.
-    let along = |side: u64, to: u64, of: u64, least: u64| ((2 * side * to + of) / (2 * of)).max(least).min(u64::from(u32::MAX)) as u32;
-    if w * th >= h * tw { (along(w, th, h, tw), target.height) } else { (target.width, along(h, tw, w, th)) }
+    let along = |side: u64, to: u64, of: u64, least: u64| {
+        ((2 * side * to + of) / (2 * of)).max(least).min(u64::from(u32::MAX)) as u32
+    };
+    if w * th >= h * tw {
+        (along(w, th, h, tw), target.height)
+    } else {
+        (target.width, along(h, tw, w, th))
+    }
 }
 
-/// The one size that all pictures come to, which files stand in the way, and how many are enlarged to be cropped.
-pub(super) fn common_size(o: &DatasetOptions, entries: &[Entry], pairs: &[Option<Pair>], misfits: &mut Vec<Misfit>) -> ((u32, u32), usize) {
+/// The one size that all pictures come to, which files stand in the way, and how many are enlarged
+/// to be cropped.
+pub(super) fn common_size(
+    o: &DatasetOptions,
+    entries: &[Entry],
+    pairs: &[Option<Pair>],
+    misfits: &mut Vec<Misfit>,
+) -> ((u32, u32), usize) {
     let (mode, crop) = (o.preprocess, (o.crop_size.width, o.crop_size.height));
     let mut first: Option<(&Path, (u32, u32))> = None;
     let mut enlarged = 0;
@@ -177,7 +227,8 @@ pub(super) fn common_size(o: &DatasetOptions, entries: &[Entry], pairs: &[Option
             Some((_, one)) if one == size => {}
             Some((other, one)) => {
                 let message = format!(
-                    "comes to {}x{}, {} to {}x{}: --preprocess {mode} needs one size for all; use --preprocess resize_and_crop",
+                    "comes to {}x{}, {} to {}x{}: --preprocess {mode} needs one size for all; use \
+                     --preprocess resize_and_crop",
                     size.0,
                     size.1,
                     other.display(),

@@ -41,7 +41,9 @@ fn refusal(options: DatasetOptions) -> String {
 #[test]
 fn order_is_decided_by_seed_and_epoch() {
     let dir = folder(&[(16, 8); 20]);
-    let open = |seed, serial_batches| Dataset::open(DatasetOptions { seed, serial_batches, ..options(dir.path()) }).unwrap();
+    let open = |seed, serial_batches| {
+        Dataset::open(DatasetOptions { seed, serial_batches, ..options(dir.path()) }).unwrap()
+    };
     let data = open(7, false);
     assert_eq!(data.order(3), open(7, false).order(3));
     assert_ne!(data.order(3), data.order(4));
@@ -86,7 +88,12 @@ fn direction_and_channels() {
     let (a, b) = (formula(8, 8, 3, 1), formula(8, 8, 3, 2));
     let whole = Picture::grid(&[vec![a.clone(), b.clone()]], 0).unwrap();
     whole.save_png(&dir.path().join("train/p.png")).unwrap();
-    let base = DatasetOptions { preprocess: Preprocess::None, flip: false, batch_size: 1, ..options(dir.path()) };
+    let base = DatasetOptions {
+        preprocess: Preprocess::None,
+        flip: false,
+        batch_size: 1,
+        ..options(dir.path())
+    };
     let back = DatasetOptions { direction: Direction::BtoA, input_nc: Some(1), ..base.clone() };
     let forth = Dataset::open(base).unwrap().pair(1, 0).unwrap();
     assert_eq!((forth.input, forth.target), (a.clone().into(), b.clone().into()));
@@ -104,7 +111,12 @@ fn odd_width_gives_equal_sizes() {
         assert_eq!(s.input.size(), data.image_size());
         assert_eq!(s.target.size(), data.image_size());
     }
-    let none = DatasetOptions { preprocess: Preprocess::None, max_dataset_size: Some(1), batch_size: 1, ..options(dir.path()) };
+    let none = DatasetOptions {
+        preprocess: Preprocess::None,
+        max_dataset_size: Some(1),
+        batch_size: 1,
+        ..options(dir.path())
+    };
     assert!(refusal(none).contains("00.png: is 33x16: with an odd width"));
 }
 
@@ -112,7 +124,11 @@ fn odd_width_gives_equal_sizes() {
 fn scale_width_follows_the_reference() {
     let dir = folder(&[(32, 24), (64, 48)]);
     let size = |preprocess, crop_size| {
-        let o = DatasetOptions { preprocess, crop_size: Size::square(crop_size), ..options(dir.path()) };
+        let o = DatasetOptions {
+            preprocess,
+            crop_size: Size::square(crop_size),
+            ..options(dir.path())
+        };
         Dataset::open(DatasetOptions { multiple_of: 1, ..o }).unwrap().image_size()
     };
     assert_eq!(size(Preprocess::ScaleWidth, 8), (12, 18));
@@ -136,8 +152,14 @@ fn missing_and_empty_folders_print_the_layout() {
 #[test]
 fn sizes_that_do_not_work_are_refused_with_numbers() {
     let dir = folder(&[(32, 16), (32, 18)]);
-    let with =
-        |preprocess, crop_size, multiple_of| refusal(DatasetOptions { preprocess, crop_size: Size::square(crop_size), multiple_of, ..options(dir.path()) });
+    let with = |preprocess, crop_size, multiple_of| {
+        refusal(DatasetOptions {
+            preprocess,
+            crop_size: Size::square(crop_size),
+            multiple_of,
+            ..options(dir.path())
+        })
+    };
     let none = with(Preprocess::None, 8, 1);
     assert!(none.contains("01.png: comes to 16x18,"), "{none}");
     assert!(none.contains("00.png to 16x16"), "{none}");
@@ -177,13 +199,22 @@ fn save(path: &Path, picture: impl Into<AnyPicture>) {
 }
 
 fn deep(width: u32, height: u32, channels: u32, k: u32) -> AnyPicture {
-    let data = formula(width, height, channels, k).data.iter().map(|v| u16::from(*v) * 257 + 3).collect();
+    let data =
+        formula(width, height, channels, k).data.iter().map(|v| u16::from(*v) * 257 + 3).collect();
     AnyPicture::U16(Picture { width, height, channels, data })
 }
 
 /// Nothing random, nothing given.
 fn told(root: &Path) -> DatasetOptions {
-    DatasetOptions { preprocess: Preprocess::None, flip: false, serial_batches: true, batch_size: 1, input_nc: None, output_nc: None, ..options(root) }
+    DatasetOptions {
+        preprocess: Preprocess::None,
+        flip: false,
+        serial_batches: true,
+        batch_size: 1,
+        input_nc: None,
+        output_nc: None,
+        ..options(root)
+    }
 }
 
 #[test]
@@ -197,17 +228,30 @@ fn two_folders_lists_and_halves_give_the_same_pairs() {
     save(&root.join("A/third/x.png"), a.clone());
     save(&root.join("B/third/x.png"), b.clone());
     std::fs::write(root.join("list.tsv"), "otherA/sub/p.png\totherB/sub/p.tiff\n").unwrap();
-    let phases = ["train", "other", "third", "list"].map(|phase| DatasetOptions { phase: phase.into(), ..told(root) });
+    let phases = ["train", "other", "third", "list"]
+        .map(|phase| DatasetOptions { phase: phase.into(), ..told(root) });
     let list = DatasetOptions { root: root.join("list.tsv"), ..told(root) };
     for o in phases.into_iter().chain([list]) {
         let data = Dataset::open(o.clone()).unwrap();
-        assert_eq!((data.len(), data.channels(), data.format()), (1, [3, 3], PictureFormat::Bytes), "{o:?}");
+        assert_eq!(
+            (data.len(), data.channels(), data.format()),
+            (1, [3, 3], PictureFormat::Bytes),
+            "{o:?}"
+        );
         let sample = data.pair(1, 0).unwrap();
         assert_eq!((sample.input, sample.target), (a.clone().into(), b.clone().into()));
-        let back = Dataset::open(DatasetOptions { direction: Direction::BtoA, ..o }).unwrap().pair(1, 0).unwrap();
+        let back = Dataset::open(DatasetOptions { direction: Direction::BtoA, ..o })
+            .unwrap()
+            .pair(1, 0)
+            .unwrap();
         assert_eq!((back.input, back.target), (b.clone().into(), a.clone().into()));
     }
-    assert!(has_phase(root, "other") && has_phase(root, "list") && has_phase(root, "third") && !has_phase(root, "val"));
+    assert!(
+        has_phase(root, "other")
+            && has_phase(root, "list")
+            && has_phase(root, "third")
+            && !has_phase(root, "val")
+    );
 }
 
 #[test]
@@ -217,7 +261,10 @@ fn every_misfit_is_in_one_report() {
     for i in 0..30 {
         save(&root.join(format!("trainA/{i:02}.png")), formula(8, 8, 3, i));
         if i % 2 == 0 {
-            save(&root.join(format!("trainB/{i:02}.png")), formula(8, if i == 4 { 12 } else { 8 }, 3, i));
+            save(
+                &root.join(format!("trainB/{i:02}.png")),
+                formula(8, if i == 4 { 12 } else { 8 }, 3, i),
+            );
         }
     }
     for i in 40..50 {
@@ -227,10 +274,16 @@ fn every_misfit_is_in_one_report() {
     }
     let message = Dataset::open(told(root)).unwrap_err().to_string();
     assert_eq!(message.lines().count(), 1 + 20 + 1, "{message}");
-    assert!(message.contains("01.png: has no partner of that name in") && message.ends_with("and 6 more"), "{message}");
+    assert!(
+        message.contains("01.png: has no partner of that name in")
+            && message.ends_with("and 6 more"),
+        "{message}"
+    );
     let (all, misfits) = Dataset::check(told(root), &|_, _| ()).unwrap();
     assert_eq!((all, misfits.len()), (25, 26));
-    assert!(misfits.iter().any(|m| m.path.ends_with("trainA/04.png") && m.message.contains("8x12")));
+    assert!(
+        misfits.iter().any(|m| m.path.ends_with("trainA/04.png") && m.message.contains("8x12"))
+    );
 }
 
 #[test]
@@ -240,10 +293,14 @@ fn channels_and_depths_are_told_from_the_files() {
     save(&root.join("trainA/0.npy"), formula(8, 8, 5, 1));
     save(&root.join("trainB/0.png"), deep(8, 8, 1, 2));
     let data = Dataset::open(told(root)).unwrap();
-    assert_eq!((data.channels(), data.depths(), data.format()), ([5, 1], [Depth::U8, Depth::U16], PictureFormat::Floats));
+    assert_eq!(
+        (data.channels(), data.depths(), data.format()),
+        ([5, 1], [Depth::U8, Depth::U16], PictureFormat::Floats)
+    );
     let sample = data.pair(1, 0).unwrap();
     // The range is for the deeper side.
-    let ranged = Dataset::open(DatasetOptions { value_range: Some([0.0, 1000.0]), ..told(root) }).unwrap();
+    let ranged =
+        Dataset::open(DatasetOptions { value_range: Some([0.0, 1000.0]), ..told(root) }).unwrap();
     assert_eq!((ranged.range(Depth::U8), ranged.range(Depth::U16)), (None, Some([0.0, 1000.0])));
     // There and back without a loss.
     let values = data.encode(&sample.target).unwrap();
@@ -276,11 +333,20 @@ fn bands_lie_in_folders() {
 fn small_pictures_are_enlarged_and_odd_sizes_padded() {
     let dir = folder(&[(32, 24), (64, 48)]);
     let size = Size { width: 20, height: 10 };
-    let o = DatasetOptions { preprocess: Preprocess::Crop, crop_size: size, multiple_of: 8, ..options(dir.path()) };
+    let o = DatasetOptions {
+        preprocess: Preprocess::Crop,
+        crop_size: size,
+        multiple_of: 8,
+        ..options(dir.path())
+    };
     let data = Dataset::open(o.clone()).unwrap();
     assert_eq!((data.frame().content, data.image_size()), ((20, 10), (24, 16)));
     let notes = data.notes();
-    assert!(notes[0].contains("20x10 are padded by reflection to 24x16") && notes[1].contains("1 of 2 pairs"), "{notes:?}");
+    assert!(
+        notes[0].contains("20x10 are padded by reflection to 24x16")
+            && notes[1].contains("1 of 2 pairs"),
+        "{notes:?}"
+    );
     for index in 0..2 {
         let sample = data.sample(3, index).unwrap();
         assert_eq!(sample.input.size(), (20, 10));
@@ -288,8 +354,12 @@ fn small_pictures_are_enlarged_and_odd_sizes_padded() {
         assert_eq!(values.len(), 24 * 16 * 3);
         assert_eq!(data.decode(values).unwrap(), sample.input);
     }
-    let aspect = DatasetOptions { preprocess: Preprocess::ScaleShortsideAndCrop, load_size: size, ..o };
-    assert_eq!(Dataset::open(aspect.plain("train")).unwrap().pair(1, 0).unwrap().target.size(), (20, 10));
+    let aspect =
+        DatasetOptions { preprocess: Preprocess::ScaleShortsideAndCrop, load_size: size, ..o };
+    assert_eq!(
+        Dataset::open(aspect.plain("train")).unwrap().pair(1, 0).unwrap().target.size(),
+        (20, 10)
+    );
 }
 
 #[test]
@@ -301,12 +371,15 @@ fn colorization_and_holes_are_made_of_photos() {
     let data = Dataset::open(DatasetOptions { task: Task::Colorization, ..told(root) }).unwrap();
     assert_eq!((data.channels(), data.format()), ([1, 2], PictureFormat::Floats));
     let sample = data.pair(1, 0).unwrap();
-    let shown = data.visible_output(&sample, &data.decode(data.encode(&sample.target).unwrap()).unwrap()).unwrap();
+    let shown = data
+        .visible_output(&sample, &data.decode(data.encode(&sample.target).unwrap()).unwrap())
+        .unwrap();
     assert!(shown.data.iter().zip(&photo.data).all(|(a, b)| a.abs_diff(*b) <= 1));
     assert_eq!(data.visible_input(&sample).channels, 1);
 
     let holed = |mask, epoch| {
-        let data = Dataset::open(DatasetOptions { task: Task::Inpaint(mask), ..told(root) }).unwrap();
+        let data =
+            Dataset::open(DatasetOptions { task: Task::Inpaint(mask), ..told(root) }).unwrap();
         let sample = data.sample(epoch, 0).unwrap();
         assert_eq!(sample.target, photo.clone().into());
         let AnyPicture::U8(input) = sample.input else { panic!() };
@@ -315,10 +388,15 @@ fn colorization_and_holes_are_made_of_photos() {
         pixels.map(|(a, _)| a == [255; 3]).collect::<Vec<_>>()
     };
     let center = holed(Mask::Center, 1);
-    let inside: Vec<bool> = (0..12).flat_map(|y| (0..16).map(move |x| (4..12).contains(&x) && (3..9).contains(&y))).collect();
+    let inside: Vec<bool> = (0..12)
+        .flat_map(|y| (0..16).map(move |x| (4..12).contains(&x) && (3..9).contains(&y)))
+        .collect();
     assert_eq!(center, inside);
     let random: Vec<_> = (1..6).map(|epoch| holed(Mask::Random, epoch)).collect();
-    assert!(random.iter().all(|hole| hole.iter().filter(|h| **h).count() == 36) && random[0] != random[1]);
+    assert!(
+        random.iter().all(|hole| hole.iter().filter(|h| **h).count() == 36)
+            && random[0] != random[1]
+    );
     assert_eq!(random[0], holed(Mask::Random, 1));
     save(&root.join("masks/left.png"), Picture::new(2, 1, 1, vec![255, 0]).unwrap());
     let left: Vec<bool> = (0..16 * 12).map(|i| i % 16 < 8).collect();
@@ -330,7 +408,8 @@ fn the_cache_is_bounded_and_changes_nothing() {
     let dir = folder(&[(32, 16); 4]);
     let pair = 2 * 12 * 12 * 3;
     let plain = Dataset::open(options(dir.path())).unwrap();
-    let cached = Dataset::open(DatasetOptions { cache: 3 * pair + 1, ..options(dir.path()) }).unwrap();
+    let cached =
+        Dataset::open(DatasetOptions { cache: 3 * pair + 1, ..options(dir.path()) }).unwrap();
     for epoch in 1..4 {
         for index in 0..4 {
             assert_eq!(cached.sample(epoch, index).unwrap(), plain.sample(epoch, index).unwrap());
@@ -346,7 +425,10 @@ fn heaps(a: u8, b: u8) -> tempfile::TempDir {
         std::fs::create_dir(dir.path().join(folder)).unwrap();
         for value in values {
             let left = (0..24 * 24).map(|i| if i % 24 < 12 { value } else { 0 }).collect();
-            Picture::new(24, 24, 1, left).unwrap().save_png(&dir.path().join(folder).join(format!("{value:03}.png"))).unwrap();
+            Picture::new(24, 24, 1, left)
+                .unwrap()
+                .save_png(&dir.path().join(folder).join(format!("{value:03}.png")))
+                .unwrap();
         }
     }
     dir
@@ -355,7 +437,13 @@ fn heaps(a: u8, b: u8) -> tempfile::TempDir {
 #[test]
 fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
     let dir = heaps(3, 5);
-    let base = DatasetOptions { task: Task::Unaligned, input_nc: None, output_nc: None, preprocess: Preprocess::Crop, ..options(dir.path()) };
+    let base = DatasetOptions {
+        task: Task::Unaligned,
+        input_nc: None,
+        output_nc: None,
+        preprocess: Preprocess::Crop,
+        ..options(dir.path())
+    };
     let data = Dataset::open(base.clone()).unwrap();
     assert_eq!((data.len(), data.heaps(), data.channels()), (5, Some([3, 5]), [1, 1]));
     let largest = |p: &AnyPicture| p.as_8bit().unwrap().data.iter().copied().max().unwrap();
@@ -366,19 +454,37 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
             assert_eq!(sample, data.sample(epoch, index).unwrap());
             assert_eq!(sample.path, data.paths()[index % 3]);
             partners.insert((index % 3, largest(&sample.target)));
-            let shape = |p: &AnyPicture| p.as_8bit().unwrap().data.iter().map(|v| *v > 0).collect::<Vec<_>>();
+            let shape = |p: &AnyPicture| {
+                p.as_8bit().unwrap().data.iter().map(|v| *v > 0).collect::<Vec<_>>()
+            };
             apart += usize::from(shape(&sample.input) != shape(&sample.target));
         }
     }
-    // Every target comes to every input (crops without any of the left half aside), and not cut like it.
-    assert!((0..3).all(|input| (101..=105).all(|target| partners.contains(&(input, target)))), "{partners:?}");
+    // Every target comes to every input (crops without any of the left half aside), and not cut
+    // like it.
+    assert!(
+        (0..3).all(|input| (101..=105).all(|target| partners.contains(&(input, target)))),
+        "{partners:?}"
+    );
     assert!(apart > 100, "{apart} of 150 are cut differently");
 
-    let plain = Dataset::open(DatasetOptions { phase: "train".into(), ..base.plain("train") }).unwrap();
-    let row: Vec<_> = (0..5).map(|i| plain.sample(1, i).unwrap()).map(|s| (largest(&s.input), largest(&s.target))).collect();
+    let plain =
+        Dataset::open(DatasetOptions { phase: "train".into(), ..base.plain("train") }).unwrap();
+    let row: Vec<_> = (0..5)
+        .map(|i| plain.sample(1, i).unwrap())
+        .map(|s| (largest(&s.input), largest(&s.target)))
+        .collect();
     assert_eq!(row, [(1, 101), (2, 102), (3, 103), (1, 104), (2, 105)]);
-    let swapped = Dataset::open(DatasetOptions { direction: Direction::BtoA, max_dataset_size: Some(2), ..base.plain("train") }).unwrap();
-    let row: Vec<_> = (0..2).map(|i| swapped.sample(1, i).unwrap()).map(|s| (largest(&s.input), largest(&s.target))).collect();
+    let swapped = Dataset::open(DatasetOptions {
+        direction: Direction::BtoA,
+        max_dataset_size: Some(2),
+        ..base.plain("train")
+    })
+    .unwrap();
+    let row: Vec<_> = (0..2)
+        .map(|i| swapped.sample(1, i).unwrap())
+        .map(|s| (largest(&s.input), largest(&s.target)))
+        .collect();
     assert_eq!((swapped.len(), row), (2, vec![(101, 1), (102, 2)]));
 }
 
@@ -389,5 +495,10 @@ fn a_side_without_pictures_is_refused() {
     assert!(refusal(unaligned()).contains("trainB: no picture"));
     std::fs::remove_dir(dir.path().join("trainB")).unwrap();
     let message = refusal(unaligned());
-    assert!(message.contains("trainA") && message.contains("need not be pairs") && message.contains("ROOT has trainA"), "{message}");
+    assert!(
+        message.contains("trainA")
+            && message.contains("need not be pairs")
+            && message.contains("ROOT has trainA"),
+        "{message}"
+    );
 }

@@ -79,13 +79,31 @@ impl AnyPicture {
 
     /// See [`Picture::stack`]; also `None` when their depths differ.
     pub fn stack(all: &[AnyPicture]) -> Option<Self> {
-        fn same<T: Element>(all: &[AnyPicture], of: fn(&AnyPicture) -> Option<&Picture<T>>) -> Option<Picture<T>> {
+        fn same<T: Element>(
+            all: &[AnyPicture],
+            of: fn(&AnyPicture) -> Option<&Picture<T>>,
+        ) -> Option<Picture<T>> {
             Picture::stack(&all.iter().map(of).collect::<Option<Vec<_>>>()?)
         }
         Some(match all.first()? {
-            AnyPicture::U8(_) => AnyPicture::U8(same(all, |p| if let AnyPicture::U8(p) = p { Some(p) } else { None })?),
-            AnyPicture::U16(_) => AnyPicture::U16(same(all, |p| if let AnyPicture::U16(p) = p { Some(p) } else { None })?),
-            AnyPicture::F32(_) => AnyPicture::F32(same(all, |p| if let AnyPicture::F32(p) = p { Some(p) } else { None })?),
+            AnyPicture::U8(_) => {
+                AnyPicture::U8(same(
+                    all,
+                    |p| if let AnyPicture::U8(p) = p { Some(p) } else { None },
+                )?)
+            }
+            AnyPicture::U16(_) => {
+                AnyPicture::U16(same(
+                    all,
+                    |p| if let AnyPicture::U16(p) = p { Some(p) } else { None },
+                )?)
+            }
+            AnyPicture::F32(_) => {
+                AnyPicture::F32(same(
+                    all,
+                    |p| if let AnyPicture::F32(p) = p { Some(p) } else { None },
+                )?)
+            }
         })
     }
 
@@ -124,28 +142,50 @@ impl AnyPicture {
     /// As there.
     pub fn split_pair(&self) -> Result<(Self, Self)> {
         Ok(match self {
-            AnyPicture::U8(p) => p.split_pair().map(|(a, b)| (AnyPicture::U8(a), AnyPicture::U8(b)))?,
-            AnyPicture::U16(p) => p.split_pair().map(|(a, b)| (AnyPicture::U16(a), AnyPicture::U16(b)))?,
-            AnyPicture::F32(p) => p.split_pair().map(|(a, b)| (AnyPicture::F32(a), AnyPicture::F32(b)))?,
+            AnyPicture::U8(p) => {
+                p.split_pair().map(|(a, b)| (AnyPicture::U8(a), AnyPicture::U8(b)))?
+            }
+            AnyPicture::U16(p) => {
+                p.split_pair().map(|(a, b)| (AnyPicture::U16(a), AnyPicture::U16(b)))?
+            }
+            AnyPicture::F32(p) => {
+                p.split_pair().map(|(a, b)| (AnyPicture::F32(a), AnyPicture::F32(b)))?
+            }
         })
     }
 
-    /// Values for a network, `[height, width, channels]`: `range` (the depth's own where there is none) becomes -1 to 1, what lies outside
-    /// is clamped. 8-bit values of the full range come out as [`crate::ops`]'s picture kernel makes them: `(v / 255 - 0.5) * 2`.
+    /// Values for a network, `[height, width, channels]`: `range` (the depth's own where there is
+    /// none) becomes -1 to 1, what lies outside is clamped. 8-bit values of the full range come out
+    /// as [`crate::ops`]'s picture kernel makes them: `(v / 255 - 0.5) * 2`.
     pub fn to_values(&self, range: Option<[f32; 2]>) -> Vec<f32> {
         let [low, high] = range.unwrap_or_else(|| self.depth().range());
         let value = |v: f32| (((v - low) / (high - low) - 0.5) * 2.0).clamp(-1.0, 1.0);
         each!(self, p => p.data.iter().map(|v| value(v.to_f32())).collect())
     }
 
-    /// The picture that a network's values in -1 to 1 stand for: -1 is the low end of `range`, 1 the high end.
+    /// The picture that a network's values in -1 to 1 stand for: -1 is the low end of `range`, 1
+    /// the high end.
     ///
     /// # Errors
     /// [`Error::Usage`] when `values` is not `[height, width, channels]`.
-    pub fn from_values(values: &[f32], size: (u32, u32), channels: u32, depth: Depth, range: Option<[f32; 2]>) -> Result<Self> {
-        fn of<T: Element>(values: &[f32], (w, h): (u32, u32), channels: u32, [low, high]: [f32; 2]) -> Result<Picture<T>> {
+    pub fn from_values(
+        values: &[f32],
+        size: (u32, u32),
+        channels: u32,
+        depth: Depth,
+        range: Option<[f32; 2]>,
+    ) -> Result<Self> {
+        fn of<T: Element>(
+            values: &[f32],
+            (w, h): (u32, u32),
+            channels: u32,
+            [low, high]: [f32; 2],
+        ) -> Result<Picture<T>> {
             // A NaN becomes black in integers, and stays one in floats.
-            let data = values.iter().map(|v| T::from_f32((v.clamp(-1.0, 1.0) * 0.5 + 0.5) * (high - low) + low)).collect();
+            let data = values
+                .iter()
+                .map(|v| T::from_f32((v.clamp(-1.0, 1.0) * 0.5 + 0.5) * (high - low) + low))
+                .collect();
             Picture::new(w, h, channels, data)
         }
         let range = range.unwrap_or_else(|| depth.range());
@@ -156,7 +196,8 @@ impl AnyPicture {
         })
     }
 
-    /// 8 bits, `range` (the depth's own where there is none) becoming 0 to 255. Pictures of 8 bits stay what they are without a range.
+    /// 8 bits, `range` (the depth's own where there is none) becoming 0 to 255. Pictures of 8 bits
+    /// stay what they are without a range.
     pub fn to_8bit(self, range: Option<[f32; 2]>) -> Picture {
         let any = match (self, range) {
             (AnyPicture::U8(p), None) => return p,
@@ -170,7 +211,8 @@ impl AnyPicture {
         })
     }
 
-    /// Floats from 0 to 1, `range` (the depth's own where there is none) being the ends; what lies outside is clamped.
+    /// Floats from 0 to 1, `range` (the depth's own where there is none) being the ends; what lies
+    /// outside is clamped.
     pub fn to_unit(&self, range: Option<[f32; 2]>) -> Picture<f32> {
         let data = self.to_values(range).into_iter().map(|v| v * 0.5 + 0.5).collect();
         let (width, height) = self.size();
@@ -189,7 +231,10 @@ impl AnyPicture {
     pub fn as_8bit(&self) -> Result<&Picture> {
         match self {
             AnyPicture::U8(p) => Ok(p),
-            other => Err(Error::Usage(format!("a picture of {} values where 8 bits are wanted", other.depth()))),
+            other => Err(Error::Usage(format!(
+                "a picture of {} values where 8 bits are wanted",
+                other.depth()
+            ))),
         }
     }
 }

@@ -41,13 +41,15 @@ impl Header {
             return npy::header(&bytes).map_err(|e| broken(path, e));
         }
         if is_tiff(start) {
-            let own = Bands::of(&mut Decoder::new(&mut file).map_err(|e| broken(path, e))?).map_err(|e| broken(path, e))?;
+            let own = Bands::of(&mut Decoder::new(&mut file).map_err(|e| broken(path, e))?)
+                .map_err(|e| broken(path, e))?;
             if let Some(header) = own {
                 return Ok(header);
             }
             file.rewind().map_err(|e| unopened(path, &e))?;
         }
-        let reader = ImageReader::new(file).with_guessed_format().map_err(|e| unopened(path, &e))?;
+        let reader =
+            ImageReader::new(file).with_guessed_format().map_err(|e| unopened(path, &e))?;
         let decoder = reader.into_decoder().map_err(|e| broken(path, e))?;
         let (width, height) = decoder.dimensions();
         let color = decoder.color_type();
@@ -56,7 +58,13 @@ impl Header {
             ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => Depth::U16,
             _ => Depth::F32,
         };
-        Ok(Header { width, height, channels: u32::from(color.channel_count()), alpha: color.has_alpha(), depth })
+        Ok(Header {
+            width,
+            height,
+            channels: u32::from(color.channel_count()),
+            alpha: color.has_alpha(),
+            depth,
+        })
     }
 
     /// Channels without alpha.
@@ -66,7 +74,8 @@ impl Header {
 }
 
 impl AnyPicture {
-    /// Decodes a file, its depth and channels as they are. EXIF orientation is not applied (the reference implementation does not either).
+    /// Decodes a file, its depth and channels as they are. EXIF orientation is not applied (the
+    /// reference implementation does not either).
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be opened or decoded.
@@ -90,17 +99,26 @@ impl AnyPicture {
         if is_tiff(&bytes) {
             let mut own = tiff::decoder::Limits::default();
             own.decoding_buffer_size = usize::try_from(most).unwrap_or(usize::MAX);
-            let mut decoder = Decoder::new(Cursor::new(bytes.as_slice())).map_err(|e| broken(path, e))?.with_limits(own);
+            let mut decoder = Decoder::new(Cursor::new(bytes.as_slice()))
+                .map_err(|e| broken(path, e))?
+                .with_limits(own);
             if let Some(header) = Bands::of(&mut decoder).map_err(|e| broken(path, e))? {
                 return Bands::decode(&mut decoder, header).map_err(|e| broken(path, e));
             }
         }
         // Guessing reads from memory here and cannot fail for want of a file.
         let limits = limits::of_image(bytes.len() as u64);
-        if let Some((w, h)) = webp_frames(&bytes).find(|(w, h)| 3 * u64::from(*w) * u64::from(*h) > most) {
-            return Err(broken(path, format!("a frame of {w}x{h}, more than a file of this size can hold")));
+        if let Some((w, h)) =
+            webp_frames(&bytes).find(|(w, h)| 3 * u64::from(*w) * u64::from(*h) > most)
+        {
+            return Err(broken(
+                path,
+                format!("a frame of {w}x{h}, more than a file of this size can hold"),
+            ));
         }
-        let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| unopened(path, &e))?;
+        let mut reader = ImageReader::new(Cursor::new(bytes))
+            .with_guessed_format()
+            .map_err(|e| unopened(path, &e))?;
         reader.limits(limits);
         let image = reader.decode().map_err(|e| broken(path, e))?;
         let (w, h, c) = (image.width(), image.height(), u32::from(image.color().channel_count()));
@@ -127,7 +145,8 @@ impl Bands {
     /// The header of such a file; `None` for files that the image library reads.
     fn of<R: Read + Seek>(decoder: &mut Decoder<R>) -> Result<Option<Header>, String> {
         let color = decoder.colortype().map_err(|e| e.to_string())?;
-        let format = decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(|e| e.to_string())?;
+        let format =
+            decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(|e| e.to_string())?;
         let float = format.and_then(|f| f.first().copied()) == Some(SampleFormat::IEEEFP.to_u16());
         if !float && !matches!(color, tiff::ColorType::Multiband { .. }) {
             return Ok(None);
@@ -136,7 +155,9 @@ impl Bands {
             (8, false) => Depth::U8,
             (16, false) => Depth::U16,
             (16 | 32 | 64, true) => Depth::F32,
-            (bits, _) => return Err(format!("values of {bits} bits; 8 and 16 bits and floats are read")),
+            (bits, _) => {
+                return Err(format!("values of {bits} bits; 8 and 16 bits and floats are read"));
+            }
         };
         let (width, height) = decoder.dimensions().map_err(|e| e.to_string())?;
         let alpha = matches!(color, tiff::ColorType::GrayA(_) | tiff::ColorType::RGBA(_));
@@ -145,43 +166,63 @@ impl Bands {
 
     fn decode<R: Read + Seek>(decoder: &mut Decoder<R>, h: Header) -> Result<AnyPicture, String> {
         fn of<T: super::Element>(h: Header, data: Vec<T>) -> Result<Picture<T>, String> {
-            if (data.len() as u64) < u64::from(h.width) * u64::from(h.height) * u64::from(h.channels) {
-                return Err("its bands lie one after another (planar); save it with interleaved samples, or as npy".into());
+            if (data.len() as u64)
+                < u64::from(h.width) * u64::from(h.height) * u64::from(h.channels)
+            {
+                return Err("its bands lie one after another (planar); save it with interleaved \
+                            samples, or as npy"
+                    .into());
             }
             Picture::new(h.width, h.height, h.channels, data).map_err(|e| e.to_string())
         }
         Ok(match decoder.read_image().map_err(|e| e.to_string())? {
             DecodingResult::U8(data) => AnyPicture::U8(of(h, data)?),
             DecodingResult::U16(data) => AnyPicture::U16(of(h, data)?),
-            DecodingResult::F16(data) => AnyPicture::F32(of(h, data.into_iter().map(|v| v.to_f32()).collect())?),
+            DecodingResult::F16(data) => {
+                AnyPicture::F32(of(h, data.into_iter().map(|v| v.to_f32()).collect())?)
+            }
             DecodingResult::F32(data) => AnyPicture::F32(of(h, data)?),
-            DecodingResult::F64(data) => AnyPicture::F32(of(h, data.into_iter().map(|v| v as f32).collect())?),
-            _ => return Err("signed or wide integers; 8 and 16 bits without sign and floats are read".into()),
+            DecodingResult::F64(data) => {
+                AnyPicture::F32(of(h, data.into_iter().map(|v| v as f32).collect())?)
+            }
+            _ => {
+                return Err(
+                    "signed or wide integers; 8 and 16 bits without sign and floats are read"
+                        .into(),
+                );
+            }
         })
     }
 }
 
 fn is_tiff(bytes: &[u8]) -> bool {
-    [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"].iter().any(|magic| bytes.starts_with(*magic))
+    [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"]
+        .iter()
+        .any(|magic| bytes.starts_with(*magic))
 }
 
-/// Sizes of the lossy frames in a WebP. The decoder makes room for a frame before it looks whether that has the picture's size.
+/// Sizes of the lossy frames in a WebP. The decoder makes room for a frame before it looks whether
+/// that has the picture's size.
 fn webp_frames(bytes: &[u8]) -> impl Iterator<Item = (u16, u16)> {
     const NAME: &[u8] = b"VP8 ";
     const START: &[u8] = &[0x9d, 0x01, 0x2a];
-    // Name and length of the chunk, three bytes of flags, the start code of a key frame, two sides of 14 bits.
+    // Name and length of the chunk, three bytes of flags, the start code of a key frame, two sides
+    // of 14 bits.
     let of_webp = bytes.starts_with(b"RIFF");
-    let frames = bytes.windows(18).filter(move |w| of_webp && w.starts_with(NAME) && w[11..].starts_with(START));
+    let frames = bytes
+        .windows(18)
+        .filter(move |w| of_webp && w.starts_with(NAME) && w[11..].starts_with(START));
     frames.map(|w| [14, 16].map(|at| u16::from_le_bytes([w[at], w[at + 1]]) & 0x3fff).into())
 }
 
-/// Whether these bytes are a JPEG that stops before its end marker. The decoder fills what is missing
-/// with gray and says nothing.
+/// Whether these bytes are a JPEG that stops before its end marker. The decoder fills what is
+/// missing with gray and says nothing.
 fn is_cut_jpeg(bytes: &[u8]) -> bool {
     if !bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
         return false;
     }
-    // Step over the segments up to the first scan: a thumbnail in one of them has an end of its own.
+    // Step over the segments up to the first scan: a thumbnail in one of them has an end of its
+    // own.
     let mut at = 2;
     while let Some(&[0xFF, kind, high, low]) = bytes.get(at..at + 4) {
         match kind {

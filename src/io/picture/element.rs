@@ -29,8 +29,8 @@ impl Depth {
         }
     }
 
-    /// Extension of the files that pictures of this depth are written to where nothing else is asked: PNG, TIFF for floats, npy for channel
-    /// counts that these do not have.
+    /// Extension of the files that pictures of this depth are written to where nothing else is
+    /// asked: PNG, TIFF for floats, npy for channel counts that these do not have.
     pub fn extension(self, channels: u32) -> &'static str {
         match (self, channels) {
             (Depth::F32, 1 | 3 | 4) => "tiff",
@@ -42,7 +42,9 @@ impl Depth {
 
 impl fmt::Display for Depth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAMES.iter().find(|(depth, _)| depth == self).map_or("", |(_, name)| name))
+        f.write_str(
+            Self::NAMES.iter().find(|(depth, _)| depth == self).map_or("", |(_, name)| name),
+        )
     }
 }
 
@@ -50,7 +52,9 @@ impl FromStr for Depth {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self, Error> {
         let found = Self::NAMES.iter().find(|(_, name)| *name == s);
-        found.map(|(depth, _)| *depth).ok_or_else(|| Error::Usage(format!("depth {s:?} is unknown; use u8, u16 or f32")))
+        found
+            .map(|(depth, _)| *depth)
+            .ok_or_else(|| Error::Usage(format!("depth {s:?} is unknown; use u8, u16 or f32")))
     }
 }
 

@@ -35,11 +35,13 @@ impl Picture {
 }
 
 impl AnyPicture {
-    /// The bytes of a file whose format `extension` names: `png` (8 or 16 bits), `tif`/`tiff` (all depths), `exr` (floats) or `npy` (all depths,
-    /// any number of channels). Nothing is converted: what a format cannot hold is refused.
+    /// The bytes of a file whose format `extension` names: `png` (8 or 16 bits), `tif`/`tiff` (all
+    /// depths), `exr` (floats) or `npy` (all depths, any number of channels). Nothing is converted:
+    /// what a format cannot hold is refused.
     ///
     /// # Errors
-    /// [`Error::Usage`] for formats that are unknown or do not hold this depth and number of channels.
+    /// [`Error::Usage`] for formats that are unknown or do not hold this depth and number of
+    /// channels.
     pub fn encode(&self, extension: &str) -> Result<Vec<u8>> {
         let c = self.channels();
         match extension.to_ascii_lowercase().as_str() {
@@ -55,11 +57,15 @@ impl AnyPicture {
                     };
                     png(bytemuck::cast_slice(&p.data), p.width, p.height, color)
                 }
-                AnyPicture::F32(_) => Err(Error::Usage("a PNG holds no floats; write tiff, exr or npy".into())),
+                AnyPicture::F32(_) => {
+                    Err(Error::Usage("a PNG holds no floats; write tiff, exr or npy".into()))
+                }
             },
             "tif" | "tiff" => self.encode_tiff(),
             "exr" => {
-                let AnyPicture::F32(p) = self else { return Err(Error::Usage("an EXR holds floats only; write png or tiff".into())) };
+                let AnyPicture::F32(p) = self else {
+                    return Err(Error::Usage("an EXR holds floats only; write png or tiff".into()));
+                };
                 let color = match c {
                     3 => ExtendedColorType::Rgb32F,
                     4 => ExtendedColorType::Rgba32F,
@@ -67,10 +73,14 @@ impl AnyPicture {
                 };
                 let mut bytes = Cursor::new(Vec::new());
                 let encoder = image::codecs::openexr::OpenExrEncoder::new(&mut bytes);
-                encoder.write_image(bytemuck::cast_slice(&p.data), p.width, p.height, color).map_err(|e| internal("EXR", self, &e))?;
+                encoder
+                    .write_image(bytemuck::cast_slice(&p.data), p.width, p.height, color)
+                    .map_err(|e| internal("EXR", self, &e))?;
                 Ok(bytes.into_inner())
             }
-            other => Err(Error::Usage(format!("no pictures are written as {other:?}; use png, tiff, exr or npy"))),
+            other => Err(Error::Usage(format!(
+                "no pictures are written as {other:?}; use png, tiff, exr or npy"
+            ))),
         }
     }
 
@@ -94,10 +104,12 @@ impl AnyPicture {
         Ok(bytes.into_inner())
     }
 
-    /// Writes a file in the format that its extension names (see [`encode`](Self::encode)); a crash leaves the old file or the new one.
+    /// Writes a file in the format that its extension names (see [`encode`](Self::encode)); a crash
+    /// leaves the old file or the new one.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be written, [`Error::Usage`] when the format does not hold such a picture.
+    /// [`Error::File`] when it cannot be written, [`Error::Usage`] when the format does not hold
+    /// such a picture.
     pub fn save(&self, path: &Path) -> Result<()> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         write_aside(path, &self.encode(extension)?)
@@ -113,7 +125,9 @@ fn png(data: &[u8], width: u32, height: u32, color: ExtendedColorType) -> Result
 }
 
 fn not_for(format: &str, channels: u32) -> Error {
-    Error::Usage(format!("a {format} is written with 1, 3 or 4 channels, not {channels}; write npy"))
+    Error::Usage(format!(
+        "a {format} is written with 1, 3 or 4 channels, not {channels}; write npy"
+    ))
 }
 
 fn internal(format: &str, picture: &AnyPicture, e: &dyn std::fmt::Display) -> Error {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::{Error, Result};
 
 /// Extensions of the files that count as pictures, in any case.
-pub const EXTENSIONS: [&str; 10] = ["jpg", "jpeg", "png", "ppm", "bmp", "tif", "tiff", "webp", "exr", "npy"];
+pub const EXTENSIONS: [&str; 10] =
+    ["jpg", "jpeg", "png", "ppm", "bmp", "tif", "tiff", "webp", "exr", "npy"];
 
 /// Every picture file in `dir` and its subfolders, sorted by path. Links are followed.
 ///
@@ -21,7 +22,9 @@ pub fn list_pictures(dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// `above` holds the real paths from the root down to here, so that a link cannot make a circle.
 fn walk(dir: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
-    let unreadable = |e: std::io::Error| Error::file(dir, format!("cannot be read: {e}; check the path and its permissions"));
+    let unreadable = |e: std::io::Error| {
+        Error::file(dir, format!("cannot be read: {e}; check the path and its permissions"))
+    };
     let real = dir.canonicalize().map_err(unreadable)?;
     if above.contains(&real) {
         return Ok(());

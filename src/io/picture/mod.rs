@@ -40,13 +40,18 @@ impl<T: Element> Picture<T> {
     pub fn new(width: u32, height: u32, channels: u32, data: Vec<T>) -> Result<Self> {
         let want = u128::from(width) * u128::from(height) * u128::from(channels);
         if want == 0 || data.len() as u128 != want {
-            return Err(Error::Usage(format!("a picture of {width}x{height}x{channels} has {want} values (more than 0), {} were given", data.len())));
+            return Err(Error::Usage(format!(
+                "a picture of {width}x{height}x{channels} has {want} values (more than 0), {} \
+                 were given",
+                data.len()
+            )));
         }
         Ok(Self { width, height, channels, data })
     }
 
-    /// Converts the channels where that is possible: gray (1) to RGB (3) by repeating, RGB to gray by ITU-R 601-2 luma in the reference's
-    /// rounding, alpha (2 or 4) dropped or added as opaque. `None` for other pairs of counts.
+    /// Converts the channels where that is possible: gray (1) to RGB (3) by repeating, RGB to gray
+    /// by ITU-R 601-2 luma in the reference's rounding, alpha (2 or 4) dropped or added as opaque.
+    /// `None` for other pairs of counts.
     pub fn converted(self, channels: u32) -> Option<Self> {
         let [_, high] = T::DEPTH.range();
         let opaque = T::from_f32(high);
@@ -59,7 +64,9 @@ impl<T: Element> Picture<T> {
             (2, 4) => self.data.chunks_exact(2).flat_map(|p| [p[0], p[0], p[0], p[1]]).collect(),
             (3, 4) => self.data.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], opaque]).collect(),
             (4, 3) => self.data.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect(),
-            (c @ (3 | 4), 1) => self.data.chunks_exact(c as usize).map(|p| T::luma([p[0], p[1], p[2]])).collect(),
+            (c @ (3 | 4), 1) => {
+                self.data.chunks_exact(c as usize).map(|p| T::luma([p[0], p[1], p[2]])).collect()
+            }
             _ => return None,
         };
         Some(Self { channels, data, ..self })
@@ -71,7 +78,8 @@ impl<T: Element> Picture<T> {
     /// Where there is no such conversion: a mistake of the caller.
     pub fn into_channels(self, channels: u32) -> Self {
         let described = self.describe();
-        self.converted(channels).unwrap_or_else(|| panic!("{described} has no conversion to {channels} channels"))
+        self.converted(channels)
+            .unwrap_or_else(|| panic!("{described} has no conversion to {channels} channels"))
     }
 
     /// One channel as a gray picture.
@@ -80,7 +88,13 @@ impl<T: Element> Picture<T> {
     /// If there is no such channel.
     pub fn channel(&self, channel: u32) -> Self {
         assert!(channel < self.channels, "{} has no channel {channel}", self.describe());
-        let data = self.data.iter().skip(channel as usize).step_by(self.channels as usize).copied().collect();
+        let data = self
+            .data
+            .iter()
+            .skip(channel as usize)
+            .step_by(self.channels as usize)
+            .copied()
+            .collect();
         Self { channels: 1, data, ..*self }
     }
 
@@ -91,7 +105,8 @@ impl<T: Element> Picture<T> {
             return None;
         }
         let channels: u32 = all.iter().map(|p| p.channels).sum();
-        let mut data = Vec::with_capacity(first.width as usize * first.height as usize * channels as usize);
+        let mut data =
+            Vec::with_capacity(first.width as usize * first.height as usize * channels as usize);
         for pixel in 0..first.width as usize * first.height as usize {
             for p in all {
                 let c = p.channels as usize;
@@ -106,10 +121,13 @@ impl<T: Element> Picture<T> {
     /// # Errors
     /// [`Error::Usage`] when it is empty or reaches outside.
     pub fn crop(&self, x: u32, y: u32, w: u32, h: u32) -> Result<Self> {
-        let inside = |from: u32, len: u32, all: u32| len > 0 && from.checked_add(len).is_some_and(|end| end <= all);
+        let inside = |from: u32, len: u32, all: u32| {
+            len > 0 && from.checked_add(len).is_some_and(|end| end <= all)
+        };
         if !inside(x, w, self.width) || !inside(y, h, self.height) {
             return Err(Error::Usage(format!(
-                "cannot crop {w}x{h} at ({x}, {y}) from a picture of {}x{}; lower --crop_size or resize first",
+                "cannot crop {w}x{h} at ({x}, {y}) from a picture of {}x{}; lower --crop_size or \
+                 resize first",
                 self.width, self.height
             )));
         }
@@ -123,20 +141,27 @@ impl<T: Element> Picture<T> {
         Self::new(w, h, self.channels, data)
     }
 
-    /// Puts the picture onto `w` by `h` pixels with its top left corner at (`x`, `y`); what lies around is its reflection (the edge itself
-    /// is not repeated).
+    /// Puts the picture onto `w` by `h` pixels with its top left corner at (`x`, `y`); what lies
+    /// around is its reflection (the edge itself is not repeated).
     ///
     /// # Errors
     /// [`Error::Usage`] when it does not fit.
     pub fn pad_reflect(&self, x: u32, y: u32, w: u32, h: u32) -> Result<Self> {
-        if x.checked_add(self.width).is_none_or(|end| end > w) || y.checked_add(self.height).is_none_or(|end| end > h) {
-            return Err(Error::Usage(format!("{} at ({x}, {y}) does not fit {w}x{h}", self.describe())));
+        if x.checked_add(self.width).is_none_or(|end| end > w)
+            || y.checked_add(self.height).is_none_or(|end| end > h)
+        {
+            return Err(Error::Usage(format!(
+                "{} at ({x}, {y}) does not fit {w}x{h}",
+                self.describe()
+            )));
         }
         let (c, row) = (self.channels as usize, self.width as usize * self.channels as usize);
-        let columns: Vec<usize> = (0..w).map(|i| c * reflected(i64::from(i) - i64::from(x), self.width)).collect();
+        let columns: Vec<usize> =
+            (0..w).map(|i| c * reflected(i64::from(i) - i64::from(x), self.width)).collect();
         let mut data = Vec::with_capacity(w as usize * h as usize * c);
         for j in 0..h {
-            let from = &self.data[reflected(i64::from(j) - i64::from(y), self.height) * row..][..row];
+            let from =
+                &self.data[reflected(i64::from(j) - i64::from(y), self.height) * row..][..row];
             columns.iter().for_each(|&at| data.extend_from_slice(&from[at..at + c]));
         }
         Self::new(w, h, self.channels, data)
@@ -171,8 +196,9 @@ impl<T: Element> Picture<T> {
 impl Picture {
     /// Decodes a file into `channels` channels: 3 for RGB, 1 for gray, 4 with alpha.
     ///
-    /// The format is told by the content, not the name. 16-bit values and floats (0 to 1) are scaled to 8 bits, alpha is
-    /// dropped unless asked for, EXIF orientation is not applied (the reference implementation does not either).
+    /// The format is told by the content, not the name. 16-bit values and floats (0 to 1) are
+    /// scaled to 8 bits, alpha is dropped unless asked for, EXIF orientation is not applied (the
+    /// reference implementation does not either).
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be opened or decoded, or has bands that are no colours.
@@ -180,7 +206,14 @@ impl Picture {
         // To 8 bits first, so that there is one way to gray.
         let whole = AnyPicture::load(path)?.to_8bit(None);
         let had = whole.channels;
-        whole.converted(channels).ok_or_else(|| Error::file(path, format!("has {had} channels, {channels} were asked for; give --input_nc and --output_nc")))
+        whole.converted(channels).ok_or_else(|| {
+            Error::file(
+                path,
+                format!(
+                    "has {had} channels, {channels} were asked for; give --input_nc and --output_nc"
+                ),
+            )
+        })
     }
 
     /// Width and height from the file's header, without decoding it.
@@ -221,13 +254,15 @@ impl Picture {
         Self::new(width, height, 3, data)
     }
 
-    /// The first three bands as RGB, the first alone as gray where there are fewer: what can be looked at.
+    /// The first three bands as RGB, the first alone as gray where there are fewer: what can be
+    /// looked at.
     pub fn visible(self) -> Self {
         match self.channels {
             1 | 3 => self,
             2 => self.channel(0),
             c => {
-                let data = self.data.chunks_exact(c as usize).flat_map(|p| [p[0], p[1], p[2]]).collect();
+                let data =
+                    self.data.chunks_exact(c as usize).flat_map(|p| [p[0], p[1], p[2]]).collect();
                 Self { channels: 3, data, ..self }
             }
         }
@@ -247,7 +282,8 @@ impl Picture {
     }
 }
 
-/// The place within `0..side` that place `i` of an endless row of reflections shows: -1 is 1, `side` is `side - 2`.
+/// The place within `0..side` that place `i` of an endless row of reflections shows: -1 is 1,
+/// `side` is `side - 2`.
 fn reflected(i: i64, side: u32) -> usize {
     let last = i64::from(side) - 1;
     if last == 0 {

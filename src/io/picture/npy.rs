@@ -1,5 +1,6 @@
-//! NumPy's array files (format versions 1 to 3): pictures of any channel count. Own code: every reader on crates.io brings a grammar of
-//! Python literals and a C compiler along, for a header of three fields.
+//! NumPy's array files (format versions 1 to 3): pictures of any channel count. Own code: every
+//! reader on crates.io brings a grammar of Python literals and a C compiler along, for a header of
+//! three fields.
 
 use super::{AnyPicture, Depth, Header, Picture};
 
@@ -21,31 +22,61 @@ impl Npy {
         let short = || "the header is cut off".to_string();
         let (length, start) = match bytes.get(6).ok_or_else(short)? {
             1 => (bytes.get(8..10).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]]))), 10),
-            2 | 3 => (bytes.get(8..12).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize), 12),
+            2 | 3 => (
+                bytes.get(8..12).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize),
+                12,
+            ),
             v => return Err(format!("npy version {v} is unknown")),
         };
         let length = length.ok_or_else(short)?;
         if length > MOST {
             return Err(format!("a header of {length} bytes"));
         }
-        let text = std::str::from_utf8(bytes.get(start..start + length).ok_or_else(short)?).map_err(|_| "the header is no text")?;
+        let text = std::str::from_utf8(bytes.get(start..start + length).ok_or_else(short)?)
+            .map_err(|_| "the header is no text")?;
         let field = |name: &str| -> Result<&str, String> {
             let quoted = [format!("'{name}'"), format!("\"{name}\"")];
-            let at = quoted.iter().find_map(|q| text.find(q.as_str()).map(|at| at + q.len())).ok_or_else(|| format!("the header has no {name}"))?;
-            Ok(text[at..].trim_start().strip_prefix(':').ok_or("the header makes no sense")?.trim_start())
+            let at = quoted
+                .iter()
+                .find_map(|q| text.find(q.as_str()).map(|at| at + q.len()))
+                .ok_or_else(|| format!("the header has no {name}"))?;
+            Ok(text[at..]
+                .trim_start()
+                .strip_prefix(':')
+                .ok_or("the header makes no sense")?
+                .trim_start())
         };
         let descr = field("descr")?;
-        let quote = descr.chars().next().filter(|c| matches!(c, '\'' | '"')).ok_or("records are no pictures")?;
+        let quote = descr
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '\'' | '"'))
+            .ok_or("records are no pictures")?;
         let descr = descr[1..].split(quote).next().unwrap_or_default().to_string();
         if !field("fortran_order")?.starts_with("False") {
-            return Err("the array lies in Fortran's order; save numpy.ascontiguousarray of it".into());
+            return Err(
+                "the array lies in Fortran's order; save numpy.ascontiguousarray of it".into()
+            );
         }
-        let inside = field("shape")?.strip_prefix('(').and_then(|s| s.split(')').next()).ok_or("the header's shape makes no sense")?;
-        let sides = inside.split(',').map(str::trim).filter(|s| !s.is_empty()).map(|s| s.parse::<u64>().map_err(|_| format!("a side of {s:?}")));
+        let inside = field("shape")?
+            .strip_prefix('(')
+            .and_then(|s| s.split(')').next())
+            .ok_or("the header's shape makes no sense")?;
+        let sides = inside
+            .split(',')
+            .map(str::trim)
+            .filter(|s| !s.is_empty())
+            .map(|s| s.parse::<u64>().map_err(|_| format!("a side of {s:?}")));
         let shape = match *sides.collect::<Result<Vec<_>, _>>()? {
             [h, w] => [h, w, 1],
             [h, w, c] => [h, w, c],
-            ref other => return Err(format!("an array of {} dimensions; a picture is (height, width) or (height, width, channels)", other.len())),
+            ref other => {
+                return Err(format!(
+                    "an array of {} dimensions; a picture is (height, width) or (height, width, \
+                     channels)",
+                    other.len()
+                ));
+            }
         };
         if shape.iter().any(|side| *side == 0 || *side > u64::from(u32::MAX)) {
             return Err(format!("a picture of {}x{}x{}", shape[1], shape[0], shape[2]));
@@ -58,7 +89,9 @@ impl Npy {
             "|u1" | "|b1" => Ok(Depth::U8),
             "<u2" | ">u2" => Ok(Depth::U16),
             "<f4" | ">f4" | "<f8" | ">f8" => Ok(Depth::F32),
-            other => Err(format!("values of type {other:?}; uint8, uint16, float32 and float64 are read")),
+            other => Err(format!(
+                "values of type {other:?}; uint8, uint16, float32 and float64 are read"
+            )),
         }
     }
 }
@@ -78,7 +111,11 @@ pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, String> {
     let depth = npy.depth()?;
     let data = &bytes[npy.data..];
     let size = npy.descr[2..].parse::<u64>().unwrap_or(1);
-    let wanted = npy.shape.iter().try_fold(size, |all, side| all.checked_mul(*side)).ok_or("the shape is too large")?;
+    let wanted = npy
+        .shape
+        .iter()
+        .try_fold(size, |all, side| all.checked_mul(*side))
+        .ok_or("the shape is too large")?;
     if data.len() as u64 != wanted {
         return Err(format!("{} bytes of values where its header says {wanted}", data.len()));
     }
@@ -94,13 +131,20 @@ pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, String> {
     }
     let refused = |e: crate::Error| e.to_string();
     Ok(match (depth, size) {
-        (Depth::U8, _) if npy.descr == "|b1" => {
-            AnyPicture::U8(Picture::new(w, h, c, data.iter().map(|b| if *b == 0 { 0 } else { 255 }).collect()).map_err(refused)?)
-        }
+        (Depth::U8, _) if npy.descr == "|b1" => AnyPicture::U8(
+            Picture::new(w, h, c, data.iter().map(|b| if *b == 0 { 0 } else { 255 }).collect())
+                .map_err(refused)?,
+        ),
         (Depth::U8, _) => AnyPicture::U8(Picture::new(w, h, c, data.to_vec()).map_err(refused)?),
-        (Depth::U16, _) => AnyPicture::U16(Picture::new(w, h, c, numbers!(u16).collect()).map_err(refused)?),
-        (Depth::F32, 8) => AnyPicture::F32(Picture::new(w, h, c, numbers!(f64).map(|v| v as f32).collect()).map_err(refused)?),
-        (Depth::F32, _) => AnyPicture::F32(Picture::new(w, h, c, numbers!(f32).collect()).map_err(refused)?),
+        (Depth::U16, _) => {
+            AnyPicture::U16(Picture::new(w, h, c, numbers!(u16).collect()).map_err(refused)?)
+        }
+        (Depth::F32, 8) => AnyPicture::F32(
+            Picture::new(w, h, c, numbers!(f64).map(|v| v as f32).collect()).map_err(refused)?,
+        ),
+        (Depth::F32, _) => {
+            AnyPicture::F32(Picture::new(w, h, c, numbers!(f32).collect()).map_err(refused)?)
+        }
     })
 }
 

@@ -1,5 +1,6 @@
-//! Bicubic resizing as Pillow does it: the filter widened when shrinking, across first, then down, 8-bit pictures in 22-bit fixed
-//! point and rounded to 8 bits in between. The same bits as Pillow's BICUBIC.
+//! Bicubic resizing as Pillow does it: the filter widened when shrinking, across first, then down,
+//! 8-bit pictures in 22-bit fixed point and rounded to 8 bits in between. The same bits as Pillow's
+//! BICUBIC.
 
 use super::{Element, Picture};
 use crate::{Error, Result};
@@ -15,7 +16,8 @@ fn cubic(x: f64) -> f64 {
     }
 }
 
-/// For each place of the result, the first place it takes from and the weights of that one and those behind it.
+/// For each place of the result, the first place it takes from and the weights of that one and
+/// those behind it.
 struct Taps<T: Element> {
     first: Vec<usize>,
     /// `count` each, zeros behind the last.
@@ -36,7 +38,8 @@ impl<T: Element> Taps<T> {
             let center = (f64::from(place) + 0.5) * scale;
             let low = (center - support + 0.5).max(0.0) as usize;
             let high = ((center + support + 0.5) as usize).min(from as usize);
-            let raw: Vec<f64> = (low..high).map(|x| cubic((x as f64 - center + 0.5) * (1.0 / wide))).collect();
+            let raw: Vec<f64> =
+                (low..high).map(|x| cubic((x as f64 - center + 0.5) * (1.0 / wide))).collect();
             let sum: f64 = raw.iter().sum();
             first.push(low);
             used.push(raw.len());
@@ -52,14 +55,17 @@ impl<T: Element> Taps<T> {
 }
 
 impl<T: Element> Picture<T> {
-    /// Bicubic (a = -0.5), widened when shrinking so that it does not alias: Pillow's BICUBIC. A picture that has the size already
-    /// comes back unchanged.
+    /// Bicubic (a = -0.5), widened when shrinking so that it does not alias: Pillow's BICUBIC. A
+    /// picture that has the size already comes back unchanged.
     ///
     /// # Errors
     /// [`Error::Usage`] when a side is 0.
     pub fn resize(self, width: u32, height: u32) -> Result<Self> {
         if width == 0 || height == 0 {
-            return Err(Error::Usage(format!("cannot resize {} to {width}x{height}: a side is 0; give positive sizes", self.describe())));
+            return Err(Error::Usage(format!(
+                "cannot resize {} to {width}x{height}: a side is 0; give positive sizes",
+                self.describe()
+            )));
         }
         let across = if width == self.width { self } else { self.resize_across(width) };
         Ok(if height == across.height { across } else { across.resize_down(height) })
@@ -81,7 +87,11 @@ impl<T: Element> Picture<T> {
     fn across<const C: usize>(&self, width: u32) -> Self {
         let taps = Taps::<T>::new(self.width, width);
         let mut data = vec![T::default(); width as usize * self.height as usize * C];
-        for (from, to) in self.data.chunks_exact(self.width as usize * C).zip(data.chunks_exact_mut(width as usize * C)) {
+        for (from, to) in self
+            .data
+            .chunks_exact(self.width as usize * C)
+            .zip(data.chunks_exact_mut(width as usize * C))
+        {
             for (place, pixel) in to.chunks_exact_mut(C).enumerate() {
                 let (first, weights) = taps.of(place);
                 let mut sums = [T::Weight::default(); C];

@@ -31,7 +31,11 @@ fn png_round_trip_in_gray_and_rgb() {
 fn sixteen_bits_are_scaled_and_alpha_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("deep.png");
-    let deep = image::ImageBuffer::<image::Rgba<u16>, _>::from_raw(2, 1, vec![0u16, 257, 65535, 0, 257 * 100, 257 * 200, 40000, 65535]);
+    let deep = image::ImageBuffer::<image::Rgba<u16>, _>::from_raw(
+        2,
+        1,
+        vec![0u16, 257, 65535, 0, 257 * 100, 257 * 200, 40000, 65535],
+    );
     deep.unwrap().save(&path).unwrap();
     assert_eq!(Picture::load(&path, 3).unwrap().data, [0, 1, 255, 100, 200, 156]);
     let gray = image::ImageBuffer::<image::Luma<u16>, _>::from_raw(2, 1, vec![257u16 * 9, 65535]);
@@ -42,7 +46,10 @@ fn sixteen_bits_are_scaled_and_alpha_dropped() {
 /// First values of Pillow 13.0.0's convert('L').
 #[test]
 fn luma_matches_pil() {
-    let want = [25, 32, 39, 46, 53, 60, 67, 74, 81, 88, 95, 102, 38, 46, 54, 62, 70, 78, 86, 94, 102, 110, 118, 126];
+    let want = [
+        25, 32, 39, 46, 53, 60, 67, 74, 81, 88, 95, 102, 38, 46, 54, 62, 70, 78, 86, 94, 102, 110,
+        118, 126,
+    ];
     assert_eq!(formula(12, 10, 3, 1).into_channels(1).data[..24], want);
 }
 
@@ -150,12 +157,17 @@ fn cut_jpeg_is_an_error_and_not_a_gray_picture() {
     }
 }
 
-/// Files made by Pillow 13's `resize(size, BICUBIC)` of [`formula`]; noise, so that values overshoot.
+/// Files made by Pillow 13's `resize(size, BICUBIC)` of [`formula`]; noise, so that values
+/// overshoot.
 #[test]
 fn resizing_gives_pillows_bits() {
     macro_rules! pil {
         ($name:literal) => {
-            AnyPicture::decode(include_bytes!(concat!("pil/", $name, ".png")).to_vec(), Path::new($name)).unwrap()
+            AnyPicture::decode(
+                include_bytes!(concat!("pil/", $name, ".png")).to_vec(),
+                Path::new($name),
+            )
+            .unwrap()
         };
     }
     let cases = [
@@ -178,7 +190,10 @@ fn resizing_gives_pillows_bits() {
         assert!(got == want, "{what} to {w}x{h}");
         // 16 bits round less in between.
         let (deep, want) = (deep.resize(w, h).unwrap().to_8bit(None), want.to_8bit(None));
-        assert!(deep.data.iter().zip(&want.data).all(|(a, b)| a.abs_diff(*b) <= 2), "{what} of 16 bits to {w}x{h}");
+        assert!(
+            deep.data.iter().zip(&want.data).all(|(a, b)| a.abs_diff(*b) <= 2),
+            "{what} of 16 bits to {w}x{h}"
+        );
     }
     // Any number of channels, each as if alone.
     let bands = formula(12, 10, 5, 1);
@@ -193,7 +208,12 @@ fn every_depth_survives_the_formats_that_hold_it() {
         let bytes = formula(9, 5, channels, 1);
         let of = |scale: f32| bytes.data.iter().map(move |v| f32::from(*v) * scale);
         let (width, height) = (9, 5);
-        let u16 = Picture { width, height, channels, data: of(257.0).map(|v| v as u16 + 7 - 7 * u16::from(v > 60000.0)).collect() };
+        let u16 = Picture {
+            width,
+            height,
+            channels,
+            data: of(257.0).map(|v| v as u16 + 7 - 7 * u16::from(v > 60000.0)).collect(),
+        };
         let f32 = Picture { width, height, channels, data: of(-1.7).collect() };
         for picture in [AnyPicture::U8(bytes), AnyPicture::U16(u16), AnyPicture::F32(f32)] {
             for extension in ["png", "tiff", "exr", "npy"] {
@@ -211,7 +231,11 @@ fn every_depth_survives_the_formats_that_hold_it() {
                 }
                 picture.save(&path).unwrap_or_else(|e| panic!("{what}: {e}"));
                 let header = Header::read(&path).unwrap();
-                assert_eq!((header.width, header.height, header.channels, header.depth), (9, 5, channels, picture.depth()), "{what}");
+                assert_eq!(
+                    (header.width, header.height, header.channels, header.depth),
+                    (9, 5, channels, picture.depth()),
+                    "{what}"
+                );
                 assert_eq!(AnyPicture::load(&path).unwrap(), picture, "{what}");
             }
         }
@@ -224,15 +248,26 @@ fn every_depth_survives_the_formats_that_hold_it() {
 #[test]
 fn arrays_of_numpy_are_read_or_refused_with_a_reason() {
     let file = |descr: &str, order: &str, shape: &str, data: &[u8]| {
-        let mut text = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
+        let mut text =
+            format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}");
         text.push('\n');
-        [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes(), data].concat()
+        [b"\x93NUMPY\x01\x00".as_slice(), &(text.len() as u16).to_le_bytes(), text.as_bytes(), data]
+            .concat()
     };
     let read = |bytes: Vec<u8>| AnyPicture::decode(bytes, Path::new("x.npy"));
     let doubles: Vec<u8> = [0.5f64, -2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-    assert_eq!(read(file("<f8", "False", "(1, 2)", &doubles)).unwrap(), AnyPicture::F32(Picture::new(2, 1, 1, vec![0.5, -2.0]).unwrap()));
-    assert_eq!(read(file(">u2", "False", "(1, 1, 2)", &[1, 2, 3, 4])).unwrap(), AnyPicture::U16(Picture::new(1, 1, 2, vec![258, 772]).unwrap()));
-    assert_eq!(read(file("|b1", "False", "(2, 1)", &[1, 0])).unwrap(), AnyPicture::U8(Picture::new(1, 2, 1, vec![255, 0]).unwrap()));
+    assert_eq!(
+        read(file("<f8", "False", "(1, 2)", &doubles)).unwrap(),
+        AnyPicture::F32(Picture::new(2, 1, 1, vec![0.5, -2.0]).unwrap())
+    );
+    assert_eq!(
+        read(file(">u2", "False", "(1, 1, 2)", &[1, 2, 3, 4])).unwrap(),
+        AnyPicture::U16(Picture::new(1, 1, 2, vec![258, 772]).unwrap())
+    );
+    assert_eq!(
+        read(file("|b1", "False", "(2, 1)", &[1, 0])).unwrap(),
+        AnyPicture::U8(Picture::new(1, 2, 1, vec![255, 0]).unwrap())
+    );
     let refused = [
         (file("<f4", "True", "(1, 1)", &[0; 4]), "Fortran"),
         (file("<i4", "False", "(1, 1)", &[0; 4]), "uint8"),
@@ -258,13 +293,19 @@ fn values_go_to_a_net_and_back() {
     assert_eq!(picture.to_values(Some([0.0, 32768.0])), [-1.0, 1.0, 1.0]);
     let all: Vec<u16> = (0..=u16::MAX).collect();
     let all = AnyPicture::U16(Picture::new(256, 256, 1, all).unwrap());
-    assert_eq!(AnyPicture::from_values(&all.to_values(None), (256, 256), 1, Depth::U16, None).unwrap(), all);
+    assert_eq!(
+        AnyPicture::from_values(&all.to_values(None), (256, 256), 1, Depth::U16, None).unwrap(),
+        all
+    );
 }
 
 #[test]
 fn padding_reflects_again_and_again() {
     let p = Picture::new(3, 1, 1, vec![1u8, 2, 3]).unwrap();
-    assert_eq!(p.pad_reflect(2, 0, 10, 2).unwrap().data, [3, 2, 1, 2, 3, 2, 1, 2, 3, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 2]);
+    assert_eq!(
+        p.pad_reflect(2, 0, 10, 2).unwrap().data,
+        [3, 2, 1, 2, 3, 2, 1, 2, 3, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 2]
+    );
     assert_eq!(p.pad_reflect(2, 1, 6, 2).unwrap().crop(2, 1, 3, 1).unwrap(), p);
     assert!(p.pad_reflect(2, 0, 4, 1).is_err());
 }
@@ -274,10 +315,14 @@ fn a_frame_of_a_webp_is_no_larger_than_its_file_can_hold() {
     let whole = include_bytes!("../../../kernels-tests/golden/pictures/faded.webp");
     let picture = AnyPicture::decode(whole.to_vec(), Path::new("a.webp")).unwrap();
     assert_eq!((picture.size(), picture.channels()), ((13, 9), 4));
-    // The picture stays 13x9, its frame claims to be as large as can be: 400 MB of a file of 200 bytes.
+    // The picture stays 13x9, its frame claims to be as large as can be: 400 MB of a file of 200
+    // bytes.
     let at = whole.windows(3).position(|w| w == [0x9d, 0x01, 0x2a]).unwrap();
     let mut bomb = whole.to_vec();
     bomb[at + 3..at + 7].fill(0xff);
     let message = AnyPicture::decode(bomb, Path::new("a.webp")).unwrap_err().to_string();
-    assert!(message.contains("a frame of 16383x16383") && message.lines().count() == 1, "{message}");
+    assert!(
+        message.contains("a frame of 16383x16383") && message.lines().count() == 1,
+        "{message}"
+    );
 }

@@ -1,11 +1,13 @@
-//! What other implementations do differently and a permutation of weights makes the same, so that there is one net here.
+//! What other implementations do differently and a permutation of weights makes the same, so that
+//! there is one net here.
 
 use super::pickle::Refusal;
 use super::recognise::Net;
 use super::{Values, WeightsFile};
 use crate::nets::{UnetConfig, UnetNames, Upsample, unet_names};
 
-/// What a decoder's layer takes first: the skip (PyTorch's pix2pix), or what comes from below (Torch, TensorFlow).
+/// What a decoder's layer takes first: the skip (PyTorch's pix2pix), or what comes from below
+/// (Torch, TensorFlow).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ConcatOrder {
     /// The skip, then what comes from below: ours.
@@ -35,7 +37,8 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    /// Permutes a file's weights so that our net computes with them what theirs did, and notes it down.
+    /// Permutes a file's weights so that our net computes with them what theirs did, and notes it
+    /// down.
     ///
     /// # Errors
     /// A line for people if the file's net has nothing of the kind.
@@ -54,12 +57,15 @@ impl Conversion {
 
 /// Swaps the halves of the input channels of every layer of the decoder that takes a skip.
 pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
-    let Net::Unet(config @ UnetConfig { upsample: Upsample::Transpose, skips: true, .. }) = Net::recognise(file)? else {
+    let Net::Unet(config @ UnetConfig { upsample: Upsample::Transpose, skips: true, .. }) =
+        Net::recognise(file)?
+    else {
         return Err("has no skips whose order could be another; leave --concat_order out".into());
     };
     for level in 0..config.downs - 1 {
         let UnetNames { up, .. } = unet_names(level, &config);
-        let (_, values) = file.tensors.get_mut(&format!("{up}.weight")).ok_or("a layer is missing")?;
+        let (_, values) =
+            file.tensors.get_mut(&format!("{up}.weight")).ok_or("a layer is missing")?;
         // [in, out, k, k]: the input channels are the outermost dimension.
         let half = values.len() / 2;
         values.rotate_left(half);
@@ -70,9 +76,19 @@ pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
 /// Mirrors threes of channels: of pictures that come in, and of those that go out.
 fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
     let (first, last) = match Net::recognise(file)? {
-        Net::Unet(UnetConfig { upsample: Upsample::Transpose, .. }) => ("model.model.0", Some("model.model.3")),
-        Net::Unet(_) => return Err("resize convolutions are of this program, whose pictures are RGB; leave --channel_order out".into()),
-        Net::Resnet(_) => return Err("ResNets are of PyTorch, whose pictures are RGB; leave --channel_order out".into()),
+        Net::Unet(UnetConfig { upsample: Upsample::Transpose, .. }) => {
+            ("model.model.0", Some("model.model.3"))
+        }
+        Net::Unet(_) => {
+            return Err("resize convolutions are of this program, whose pictures are \
+                                    RGB; leave --channel_order out"
+                .into());
+        }
+        Net::Resnet(_) => {
+            return Err("ResNets are of PyTorch, whose pictures are RGB; leave \
+                                      --channel_order out"
+                .into());
+        }
         Net::Patch { .. } => ("model.0", None),
         Net::Pixel { .. } => ("net.0", None),
     };
@@ -88,7 +104,8 @@ fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
     Ok(())
 }
 
-/// Reverses every three along the second dimension: input channels of a convolution, output channels of a transposed one.
+/// Reverses every three along the second dimension: input channels of a convolution, output
+/// channels of a transposed one.
 fn mirror((shape, values): &mut Values) -> Option<()> {
     let [_, channels, kh, kw] = *shape.as_slice() else { return None };
     if channels == 0 || !channels.is_multiple_of(3) || kh * kw == 0 {

@@ -1,4 +1,5 @@
-//! Files of weights, told apart by their content: safetensors (f32, f16, bf16, and our 8-bit form), PyTorch's `.pth` in both its forms, and `.pict`.
+//! Files of weights, told apart by their content: safetensors (f32, f16, bf16, and our 8-bit form),
+//! PyTorch's `.pth` in both its forms, and `.pict`.
 
 mod convert;
 mod onnx;
@@ -23,7 +24,8 @@ use std::path::Path;
 /// A tensor of a file: shape and values.
 pub type Values = (Vec<usize>, Vec<f32>);
 
-/// The name in a file's header under which it says what it is, as JSON. One name for all: a header's map has no order, files have.
+/// The name in a file's header under which it says what it is, as JSON. One name for all: a
+/// header's map has no order, files have.
 pub const ABOUT: &str = "pixtape";
 
 /// Suffix of batch norm's counter, which upstream's files have and nothing here needs.
@@ -41,12 +43,14 @@ pub struct WeightsFile {
 }
 
 impl WeightsFile {
-    /// Reads a file, whatever it is called. Nothing in it is executed, and no more memory is taken than its size accounts for.
+    /// Reads a file, whatever it is called. Nothing in it is executed, and no more memory is taken
+    /// than its size accounts for.
     ///
     /// # Errors
     /// [`Error::File`] if it cannot be read, is of none of the formats, or is broken.
     pub fn read(path: &Path) -> Result<WeightsFile> {
-        let bytes = std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        let bytes =
+            std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
         WeightsFile::parse(&bytes).map_err(|e| Error::file(path, e))
     }
 
@@ -74,17 +78,26 @@ impl WeightsFile {
         }
     }
 
-    /// Drops what old files have and no net needs: the prefix of `DataParallel`, and running statistics of instance norms (no weight beside them).
+    /// Drops what old files have and no net needs: the prefix of `DataParallel`, and running
+    /// statistics of instance norms (no weight beside them).
     fn tidy(&mut self) {
         const PREFIX: &str = "module.";
         if !self.tensors.is_empty() && self.tensors.keys().all(|n| n.starts_with(PREFIX)) {
             let bare = |name: String| name.trim_start_matches(PREFIX).to_string();
-            self.tensors = std::mem::take(&mut self.tensors).into_iter().map(|(n, v)| (bare(n), v)).collect();
-            self.counters = std::mem::take(&mut self.counters).into_iter().map(|(n, v)| (bare(n), v)).collect();
+            self.tensors =
+                std::mem::take(&mut self.tensors).into_iter().map(|(n, v)| (bare(n), v)).collect();
+            self.counters =
+                std::mem::take(&mut self.counters).into_iter().map(|(n, v)| (bare(n), v)).collect();
         }
         let norm = |name: &str| name.rsplit_once('.').map(|(norm, _)| format!("{norm}.weight"));
-        let statistics = self.tensors.keys().filter(|n| n.ends_with(".running_mean") || n.ends_with(".running_var"));
-        let orphans: Vec<String> = statistics.filter(|n| norm(n).is_some_and(|w| !self.tensors.contains_key(&w))).cloned().collect();
+        let statistics = self
+            .tensors
+            .keys()
+            .filter(|n| n.ends_with(".running_mean") || n.ends_with(".running_var"));
+        let orphans: Vec<String> = statistics
+            .filter(|n| norm(n).is_some_and(|w| !self.tensors.contains_key(&w)))
+            .cloned()
+            .collect();
         for name in &orphans {
             self.tensors.remove(name);
         }
@@ -113,7 +126,10 @@ fn f32s(bytes: &[u8]) -> Vec<f32> {
 }
 
 fn f64s(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()) as f32).collect()
+    bytes
+        .chunks_exact(8)
+        .map(|b| f64::from_le_bytes(b.try_into().unwrap_or_default()) as f32)
+        .collect()
 }
 
 fn f16(bytes: &[u8]) -> Vec<f32> {

@@ -1,4 +1,5 @@
-//! A U-Net as an ONNX graph (operator set 13), for any size of picture that passes its halvings and any number of them.
+//! A U-Net as an ONNX graph (operator set 13), for any size of picture that passes its halvings and
+//! any number of them.
 
 use super::protobuf::Message;
 use super::{Values, WeightsFile};
@@ -41,7 +42,9 @@ impl Attribute<'_> {
         match *self {
             Attribute::Float(name, value) => named(name).float(2, value).int(20, 1),
             Attribute::Int(name, value) => named(name).int(3, value).int(20, 2),
-            Attribute::Ints(name, values) => named(name).each(values, |m, v| m.int(8, *v)).int(20, 7),
+            Attribute::Ints(name, values) => {
+                named(name).each(values, |m, v| m.int(8, *v)).int(20, 7)
+            }
         }
     }
 }
@@ -73,12 +76,24 @@ impl<'a> Graph<'a> {
     }
 
     fn node_to(&mut self, op: &str, inputs: &[&str], output: &str, attributes: &[Attribute<'_>]) {
-        let node = Message::default().each(inputs, |m, i| m.bytes(1, i)).bytes(2, output).bytes(3, output).bytes(4, op);
+        let node = Message::default()
+            .each(inputs, |m, i| m.bytes(1, i))
+            .bytes(2, output)
+            .bytes(3, output)
+            .bytes(4, op);
         self.nodes.push(node.each(attributes, |m, a| m.bytes(5, a.message())));
     }
 
     /// A convolution and its norm. Running statistics are folded into the convolution.
-    fn layer(&mut self, x: &str, op: &str, conv: &str, norm: Option<&str>, config: &UnetConfig, mode: NormMode) -> Result<String, String> {
+    fn layer(
+        &mut self,
+        x: &str,
+        op: &str,
+        conv: &str,
+        norm: Option<&str>,
+        config: &UnetConfig,
+        mode: NormMode,
+    ) -> Result<String, String> {
         let mut weight = self.values(&format!("{conv}.weight"))?.clone();
         let mut bias = self.file.tensors.get(&format!("{conv}.bias")).cloned();
         // Convolutions have their output channels first, transposed ones second.
@@ -87,23 +102,33 @@ impl<'a> Graph<'a> {
         let norm = norm.filter(|_| config.norm != NormKind::None);
         let vectors = match (norm, config.norm) {
             (Some(norm), NormKind::Batch | NormKind::InstanceAffine) => {
-                let [gamma, beta] = ["weight", "bias"].map(|part| self.values(&format!("{norm}.{part}")));
+                let [gamma, beta] =
+                    ["weight", "bias"].map(|part| self.values(&format!("{norm}.{part}")));
                 Some((gamma?.clone(), beta?.clone()))
             }
             _ => None,
         };
         let folded = mode == NormMode::Running && config.norm == NormKind::Batch;
         if let (Some(norm), Some((gamma, beta)), true) = (norm, &vectors, folded) {
-            let [mean, var] = ["running_mean", "running_var"].map(|part| self.values(&format!("{norm}.{part}")));
+            let [mean, var] =
+                ["running_mean", "running_var"].map(|part| self.values(&format!("{norm}.{part}")));
             let (mean, var) = (&mean?.1, &var?.1);
             let eps = f64::from(BatchNorm::default().eps);
-            let scale: Vec<f64> = gamma.1.iter().zip(var).map(|(g, v)| f64::from(*g) / (f64::from(*v) + eps).sqrt()).collect();
+            let scale: Vec<f64> = gamma
+                .1
+                .iter()
+                .zip(var)
+                .map(|(g, v)| f64::from(*g) / (f64::from(*v) + eps).sqrt())
+                .collect();
             let inner: usize = weight.0[axis + 1..].iter().product();
             for (i, value) in weight.1.iter_mut().enumerate() {
                 *value = (f64::from(*value) * scale[i / inner % channels]) as f32;
             }
             let before = bias.map_or(vec![0.0; channels], |(_, values)| values);
-            let shifted = (0..channels).map(|c| ((f64::from(before[c]) - f64::from(mean[c])) * scale[c] + f64::from(beta.1[c])) as f32);
+            let shifted = (0..channels).map(|c| {
+                ((f64::from(before[c]) - f64::from(mean[c])) * scale[c] + f64::from(beta.1[c]))
+                    as f32
+            });
             bias = Some((vec![channels], shifted.collect()));
         }
         let mut inputs = vec![x.to_string(), self.constant(&format!("{conv}.weight"), &weight)];
@@ -111,13 +136,24 @@ impl<'a> Graph<'a> {
             inputs.push(self.constant(&format!("{conv}.bias"), bias));
         }
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let attributes = [Attribute::Ints("kernel_shape", &[4, 4]), Attribute::Ints("strides", &[2, 2]), Attribute::Ints("pads", &[1, 1, 1, 1])];
+        let attributes = [
+            Attribute::Ints("kernel_shape", &[4, 4]),
+            Attribute::Ints("strides", &[2, 2]),
+            Attribute::Ints("pads", &[1, 1, 1, 1]),
+        ];
         let y = self.node(op, &inputs, &attributes);
         let Some(norm) = norm.filter(|_| !folded) else { return Ok(y) };
-        let (gamma, beta) = vectors.unwrap_or((([channels].to_vec(), vec![1.0; channels]), ([channels].to_vec(), vec![0.0; channels])));
+        let (gamma, beta) = vectors.unwrap_or((
+            ([channels].to_vec(), vec![1.0; channels]),
+            ([channels].to_vec(), vec![0.0; channels]),
+        ));
         let gamma = self.constant(&format!("{norm}.weight"), &gamma);
         let beta = self.constant(&format!("{norm}.bias"), &beta);
-        Ok(self.node("InstanceNormalization", &[&y, &gamma, &beta], &[Attribute::Float("epsilon", BatchNorm::default().eps)]))
+        Ok(self.node(
+            "InstanceNormalization",
+            &[&y, &gamma, &beta],
+            &[Attribute::Float("epsilon", BatchNorm::default().eps)],
+        ))
     }
 
     /// `x op value`, one after another.
@@ -137,18 +173,28 @@ fn picture(name: &str, channels: u32, range: Range) -> Message {
         Range::Bytes => (UINT8, [free("batch"), free("height"), free("width"), channels]),
         _ => (FLOAT, [free("batch"), channels, free("height"), free("width")]),
     };
-    let tensor = Message::default().int(1, element).bytes(2, Message::default().each(dims, |m, d| m.bytes(1, d)));
+    let tensor = Message::default()
+        .int(1, element)
+        .bytes(2, Message::default().each(dims, |m, d| m.bytes(1, d)));
     Message::default().bytes(1, name).bytes(2, Message::default().bytes(1, tensor))
 }
 
-/// The bytes of an ONNX model: input `input`, output `output`, dropout off. `mode`: running statistics (folded into the convolutions), or the
-/// statistics of each picture, which is what batch statistics of single pictures are.
+/// The bytes of an ONNX model: input `input`, output `output`, dropout off. `mode`: running
+/// statistics (folded into the convolutions), or the statistics of each picture, which is what
+/// batch statistics of single pictures are.
 ///
 /// # Errors
 /// A line for people if a weight is missing, or the net has resize convolutions.
-pub fn onnx(file: &WeightsFile, config: &UnetConfig, mode: NormMode, range: Range) -> Result<Vec<u8>, String> {
+pub fn onnx(
+    file: &WeightsFile,
+    config: &UnetConfig,
+    mode: NormMode,
+    range: Range,
+) -> Result<Vec<u8>, String> {
     if config.upsample != Upsample::Transpose {
-        return Err("has resize convolutions, which are not exported as ONNX yet; --format safetensors, half and small take them".into());
+        return Err("has resize convolutions, which are not exported as ONNX yet; --format \
+                    safetensors, half and small take them"
+            .into());
     }
     let mut graph = Graph { file, nodes: Vec::new(), tensors: Vec::new(), count: 0 };
     let mut h = match range {
@@ -156,7 +202,8 @@ pub fn onnx(file: &WeightsFile, config: &UnetConfig, mode: NormMode, range: Rang
         Range::Unit => graph.chain("input", &[("Sub", 0.5), ("Mul", 2.0)]),
         Range::Bytes => {
             let float = graph.node("Cast", &["input"], &[Attribute::Int("to", FLOAT)]);
-            let planes = graph.node("Transpose", &[&float], &[Attribute::Ints("perm", &[0, 3, 1, 2])]);
+            let planes =
+                graph.node("Transpose", &[&float], &[Attribute::Ints("perm", &[0, 3, 1, 2])]);
             graph.chain(&planes, &[("Div", 255.0), ("Sub", 0.5), ("Mul", 2.0)])
         }
     };
@@ -192,13 +239,24 @@ pub fn onnx(file: &WeightsFile, config: &UnetConfig, mode: NormMode, range: Rang
             let y = graph.chain(&y, &[("Add", 1.0), ("Mul", 127.5), ("Add", 0.5)]);
             let y = graph.node("Floor", &[&y], &[]);
             let bytes = graph.node("Cast", &[&y], &[Attribute::Int("to", UINT8)]);
-            graph.node_to("Transpose", &[&bytes], "output", &[Attribute::Ints("perm", &[0, 2, 3, 1])]);
+            graph.node_to(
+                "Transpose",
+                &[&bytes],
+                "output",
+                &[Attribute::Ints("perm", &[0, 2, 3, 1])],
+            );
         }
     }
     // GraphProto, OperatorSetIdProto, ModelProto.
-    let whole = Message::default().each(&graph.nodes, |m, n| m.bytes(1, n)).bytes(2, "pix2pix_generator").each(&graph.tensors, |m, t| m.bytes(5, t));
-    let whole = whole.bytes(11, picture("input", config.input_nc, range)).bytes(12, picture("output", config.output_nc, range));
-    let model = Message::default().int(1, 7).bytes(2, "pixtape").bytes(3, env!("CARGO_PKG_VERSION"));
+    let whole = Message::default()
+        .each(&graph.nodes, |m, n| m.bytes(1, n))
+        .bytes(2, "pix2pix_generator")
+        .each(&graph.tensors, |m, t| m.bytes(5, t));
+    let whole = whole
+        .bytes(11, picture("input", config.input_nc, range))
+        .bytes(12, picture("output", config.output_nc, range));
+    let model =
+        Message::default().int(1, 7).bytes(2, "pixtape").bytes(3, env!("CARGO_PKG_VERSION"));
     let model = model.bytes(7, whole).bytes(8, Message::default().bytes(1, "").int(2, OPSET));
     Ok(model.as_ref().to_vec())
 }

@@ -1,7 +1,9 @@
-//! The part of Python's pickle format that state dicts are written in. Nothing is executed: a pickle is a program for a stack machine, and
-//! this machine knows a few opcodes and the few names that `torch.save` of a state dict needs. Everything else is refused.
+//! The part of Python's pickle format that state dicts are written in. Nothing is executed: a
+//! pickle is a program for a stack machine, and this machine knows a few opcodes and the few names
+//! that `torch.save` of a state dict needs. Everything else is refused.
 //!
-//! Values lie in flat tables and refer to each other by number, so that nesting costs no stack, neither here nor when they are dropped.
+//! Values lie in flat tables and refer to each other by number, so that nesting costs no stack,
+//! neither here nor when they are dropped.
 
 use super::short;
 use std::collections::HashMap;
@@ -9,7 +11,8 @@ use std::collections::HashMap;
 /// What a file's refusal says.
 pub(super) type Refusal<T> = Result<T, String>;
 
-/// Operations of a pickle at most. A state dict takes some 30 a tensor; the limit bounds the tables of a file made to fill memory.
+/// Operations of a pickle at most. A state dict takes some 30 a tensor; the limit bounds the tables
+/// of a file made to fill memory.
 const MOST_OPERATIONS: usize = 1 << 21;
 
 /// The type of a storage's elements.
@@ -58,10 +61,15 @@ impl Global {
             ("torch", "LongStorage") => Global::Storage(Kind::I64),
             ("torch", "IntStorage") => Global::Storage(Kind::Other(4)),
             ("torch", "ShortStorage") => Global::Storage(Kind::Other(2)),
-            ("torch", "CharStorage" | "ByteStorage" | "BoolStorage") => Global::Storage(Kind::Other(1)),
+            ("torch", "CharStorage" | "ByteStorage" | "BoolStorage") => {
+                Global::Storage(Kind::Other(1))
+            }
             _ => {
                 let (module, name) = (short(module), short(name));
-                return Err(format!("asks for {module}.{name}, and nothing but plain tensors is read; save net.state_dict() in Python and import that"));
+                return Err(format!(
+                    "asks for {module}.{name}, and nothing but plain tensors is read; save \
+                     net.state_dict() in Python and import that"
+                ));
             }
         })
     }
@@ -119,14 +127,23 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u32, Value<'a>>,
     made: Pickle<'a>,
-    /// Values that calls may still copy. A file says each value in a byte at least; only one that recalls what it kept to have it copied over and
-    /// over comes to more.
+    /// Values that calls may still copy. A file says each value in a byte at least; only one that
+    /// recalls what it kept to have it copied over and over comes to more.
     copies: usize,
 }
 
-/// Reads one pickle from the start of `bytes`: what it says, its value, and how many bytes it takes.
+/// Reads one pickle from the start of `bytes`: what it says, its value, and how many bytes it
+/// takes.
 pub(super) fn read(bytes: &[u8]) -> Refusal<(Pickle<'_>, Value<'_>, usize)> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), marks: Vec::new(), memo: HashMap::new(), made: Pickle::default(), copies: bytes.len() };
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+        made: Pickle::default(),
+        copies: bytes.len(),
+    };
     for _ in 0..MOST_OPERATIONS {
         if machine.step()? {
             let top = machine.pop()?;
@@ -161,8 +178,15 @@ impl<'a> Pickle<'a> {
     }
 
     fn view(&mut self, arguments: &[Value<'a>]) -> Refusal<Value<'a>> {
-        let [Value::Storage(storage), offset, size, stride, ..] = *arguments else { return Err("a tensor without storage, size and stride".into()) };
-        let view = View { storage, offset: count(offset)?, size: self.counts(size)?, stride: self.counts(stride)? };
+        let [Value::Storage(storage), offset, size, stride, ..] = *arguments else {
+            return Err("a tensor without storage, size and stride".into());
+        };
+        let view = View {
+            storage,
+            offset: count(offset)?,
+            size: self.counts(size)?,
+            stride: self.counts(stride)?,
+        };
         if view.size.len() != view.stride.len() {
             return Err("a tensor with more sizes than strides, or fewer".into());
         }
@@ -172,20 +196,34 @@ impl<'a> Pickle<'a> {
 
     fn storage(&mut self, id: Value<'a>) -> Refusal<Value<'a>> {
         let items = self.items(id).ok_or("a storage's id is no tuple")?;
-        // ("storage", type, key, device, elements), and in the legacy form None or the part of another storage that it is.
-        let [Value::Text("storage"), Value::Global(kind), Value::Text(key), Value::Text(_), elements, ref view @ ..] = *items else {
+        // ("storage", type, key, device, elements), and in the legacy form None or the part of
+        // another storage that it is.
+        let [
+            Value::Text("storage"),
+            Value::Global(kind),
+            Value::Text(key),
+            Value::Text(_),
+            elements,
+            ref view @ ..,
+        ] = *items
+        else {
             return Err("a storage that is no plain one".into());
         };
         if view.iter().any(|v| *v != Value::None) {
-            return Err("a storage that is part of another one; save it again with a newer PyTorch".into());
+            return Err(
+                "a storage that is part of another one; save it again with a newer PyTorch".into(),
+            );
         }
-        let Some(Global::Storage(kind)) = self.globals.get(kind).copied() else { return Err("a storage of no known type".into()) };
+        let Some(Global::Storage(kind)) = self.globals.get(kind).copied() else {
+            return Err("a storage of no known type".into());
+        };
         let elements = count(elements)?;
         self.storages.push(Storage { kind, key, elements });
         Ok(Value::Storage(self.storages.len() - 1))
     }
 
-    /// How many values a call with these arguments copies at most: they themselves, and what those hold that are tuples or lists.
+    /// How many values a call with these arguments copies at most: they themselves, and what those
+    /// hold that are tuples or lists.
     fn copied(&self, arguments: Value<'a>) -> usize {
         let items = |value: &Value<'a>| self.items(*value).unwrap_or_default();
         let arguments = items(&arguments);
@@ -193,8 +231,11 @@ impl<'a> Pickle<'a> {
     }
 
     fn call(&mut self, function: Value<'a>, arguments: Value<'a>) -> Refusal<Value<'a>> {
-        let Value::Global(at) = function else { return Err("a call of something that is no known name".into()) };
-        let arguments = self.items(arguments).ok_or("a call whose arguments are no tuple")?.to_vec();
+        let Value::Global(at) = function else {
+            return Err("a call of something that is no known name".into());
+        };
+        let arguments =
+            self.items(arguments).ok_or("a call whose arguments are no tuple")?.to_vec();
         match (self.globals[at], arguments.as_slice()) {
             (Global::OrderedDict, []) => Ok(self.dict(Vec::new())),
             // Python 2 wrote the entries as a list of pairs.
@@ -228,7 +269,11 @@ fn count(value: Value<'_>) -> Refusal<u64> {
 
 impl<'a> Machine<'a> {
     fn take(&mut self, count: usize) -> Refusal<&'a [u8]> {
-        let end = self.at.checked_add(count).filter(|&e| e <= self.bytes.len()).ok_or("its pickle is cut off")?;
+        let end = self
+            .at
+            .checked_add(count)
+            .filter(|&e| e <= self.bytes.len())
+            .ok_or("its pickle is cut off")?;
         let taken = &self.bytes[self.at..end];
         self.at = end;
         Ok(taken)
@@ -241,13 +286,19 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, width: usize) -> Refusal<Value<'a>> {
         let length = usize::try_from(self.number(width)?).map_err(|e| e.to_string())?;
-        std::str::from_utf8(self.take(length)?).map(Value::Text).map_err(|_| "a text in its pickle is no UTF-8".into())
+        std::str::from_utf8(self.take(length)?)
+            .map(Value::Text)
+            .map_err(|_| "a text in its pickle is no UTF-8".into())
     }
 
     fn line(&mut self) -> Refusal<&'a str> {
         let rest = &self.bytes[self.at..];
         // Names are short: no need to look through a whole file for the end of one.
-        let length = rest.iter().take(256).position(|b| *b == b'\n').ok_or("a name in its pickle has no end")?;
+        let length = rest
+            .iter()
+            .take(256)
+            .position(|b| *b == b'\n')
+            .ok_or("a name in its pickle has no end")?;
         let line = self.take(length + 1)?;
         std::str::from_utf8(&line[..length]).map_err(|_| "a name in its pickle is no UTF-8".into())
     }
@@ -266,7 +317,11 @@ impl<'a> Machine<'a> {
 
     /// What lies above the last mark.
     fn marked(&mut self) -> Refusal<Vec<Value<'a>>> {
-        let mark = self.marks.pop().filter(|&m| m <= self.stack.len()).ok_or("its pickle closes what it has not opened")?;
+        let mark = self
+            .marks
+            .pop()
+            .filter(|&m| m <= self.stack.len())
+            .ok_or("its pickle closes what it has not opened")?;
         Ok(self.stack.split_off(mark))
     }
 
@@ -290,13 +345,17 @@ impl<'a> Machine<'a> {
     }
 
     fn append(&mut self, items: &[Value<'a>]) -> Refusal<()> {
-        let Value::List(at) = self.top()? else { return Err("its pickle appends to no list".into()) };
+        let Value::List(at) = self.top()? else {
+            return Err("its pickle appends to no list".into());
+        };
         self.made.lists[at].extend_from_slice(items);
         Ok(())
     }
 
     fn set(&mut self, items: &[Value<'a>]) -> Refusal<()> {
-        let (Value::Dict(at), true) = (self.top()?, items.len().is_multiple_of(2)) else { return Err("its pickle sets entries of no dictionary".into()) };
+        let (Value::Dict(at), true) = (self.top()?, items.len().is_multiple_of(2)) else {
+            return Err("its pickle sets entries of no dictionary".into());
+        };
         self.made.dicts[at].extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
         Ok(())
     }
@@ -308,7 +367,10 @@ impl<'a> Machine<'a> {
     }
 
     fn recall(&mut self, at: u64) -> Refusal<()> {
-        let value = *self.memo.get(&(at as u32)).ok_or("its pickle recalls a value that it has not kept")?;
+        let value = *self
+            .memo
+            .get(&(at as u32))
+            .ok_or("its pickle recalls a value that it has not kept")?;
         self.stack.push(value);
         Ok(())
     }
@@ -338,7 +400,11 @@ impl<'a> Machine<'a> {
                 }
                 let n = self.number(bytes)?;
                 let unused = 64 - 8 * bytes as u32;
-                self.stack.push(Value::Int(if bytes == 0 { 0 } else { (n << unused) as i64 >> unused }));
+                self.stack.push(Value::Int(if bytes == 0 {
+                    0
+                } else {
+                    (n << unused) as i64 >> unused
+                }));
             }
             b'G' => {
                 self.take(8)?; // BINFLOAT
@@ -359,10 +425,12 @@ impl<'a> Machine<'a> {
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?); // STACK_GLOBAL
-                let (Value::Text(module), Value::Text(name)) = (module, name) else { return Err("a name in its pickle is no text".into()) };
+                let (Value::Text(module), Value::Text(name)) = (module, name) else {
+                    return Err("a name in its pickle is no text".into());
+                };
                 self.global(module, name)?;
             }
-            b')' => self.tuple(&[]),                             // EMPTY_TUPLE
+            b')' => self.tuple(&[]), // EMPTY_TUPLE
             0x85..=0x87 => self.last(usize::from(code) - 0x84)?, // TUPLE1 to TUPLE3
             b't' => {
                 let items = self.marked()?; // TUPLE
@@ -409,16 +477,28 @@ impl<'a> Machine<'a> {
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?); // REDUCE
                 let copied = self.made.copied(arguments);
-                self.copies = self.copies.checked_sub(copied).ok_or("its pickle copies more values than it has")?;
+                self.copies = self
+                    .copies
+                    .checked_sub(copied)
+                    .ok_or("its pickle copies more values than it has")?;
                 let made = self.made.call(function, arguments)?;
                 self.stack.push(made);
             }
             b'b' => {
                 // BUILD: a state dict's `_metadata`, which says nothing about the weights.
                 self.pop()?;
-                let Value::Dict(_) = self.top()? else { return Err("its pickle sets attributes of something that is no dictionary".into()) };
+                let Value::Dict(_) = self.top()? else {
+                    return Err(
+                        "its pickle sets attributes of something that is no dictionary".into()
+                    );
+                };
             }
-            _ => return Err(format!("its pickle has the operation 0x{code:02x}, which no state dict needs; save net.state_dict() in Python and import that")),
+            _ => {
+                return Err(format!(
+                    "its pickle has the operation 0x{code:02x}, which no state dict needs; save \
+                     net.state_dict() in Python and import that"
+                ));
+            }
         }
         Ok(false)
     }

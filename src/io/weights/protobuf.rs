@@ -36,7 +36,11 @@ impl Message {
     }
 
     /// A field that comes once a value.
-    pub fn each<T>(self, values: impl IntoIterator<Item = T>, add: impl Fn(Self, T) -> Self) -> Self {
+    pub fn each<T>(
+        self,
+        values: impl IntoIterator<Item = T>,
+        add: impl Fn(Self, T) -> Self,
+    ) -> Self {
         values.into_iter().fold(self, add)
     }
 }
@@ -56,8 +60,14 @@ mod tests {
         // The examples of protobuf.dev/programming-guides/encoding.
         assert_eq!(Message::default().int(1, 150).0, [0x08, 0x96, 0x01]);
         assert_eq!(Message::default().bytes(2, "testing").0, b"\x12\x07testing");
-        assert_eq!(Message::default().bytes(3, Message::default().int(1, 150)).0, [0x1a, 0x03, 0x08, 0x96, 0x01]);
-        assert_eq!(Message::default().int(1, -2).0, [0x08, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]);
+        assert_eq!(
+            Message::default().bytes(3, Message::default().int(1, 150)).0,
+            [0x1a, 0x03, 0x08, 0x96, 0x01]
+        );
+        assert_eq!(
+            Message::default().int(1, -2).0,
+            [0x08, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01]
+        );
         assert_eq!(Message::default().float(1, 1.0).0, [0x0d, 0, 0, 0x80, 0x3f]);
     }
 }

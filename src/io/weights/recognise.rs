@@ -2,7 +2,10 @@
 
 use super::pickle::Refusal;
 use super::{Values, WeightsFile};
-use crate::nets::{BlockPadding, DEPTHS, GeneratorConfig, NormKind, PADDING_TYPE, ResnetConfig, UnetConfig, UnetNames, Upsample, unet_names};
+use crate::nets::{
+    BlockPadding, DEPTHS, GeneratorConfig, NormKind, PADDING_TYPE, ResnetConfig, UnetConfig,
+    UnetNames, Upsample, unet_names,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -12,7 +15,8 @@ const MOST_CHANNELS: usize = 1 << 16;
 /// A net with the names of the public files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Net {
-    /// A U-Net generator; whether it drops out cannot be seen and is taken as upstream builds it: it does.
+    /// A U-Net generator; whether it drops out cannot be seen and is taken as upstream builds it:
+    /// it does.
     Unet(UnetConfig),
     /// A ResNet generator.
     Resnet(ResnetConfig),
@@ -43,7 +47,9 @@ impl fmt::Display for Net {
         match self {
             Net::Unet(config) => write!(f, "U-Net generator {config}"),
             Net::Resnet(config) => write!(f, "generator: {}", GeneratorConfig::from(*config)),
-            Net::Patch { n_layers, input_nc, .. } => write!(f, "PatchGAN discriminator of {n_layers} layers on {input_nc} channels"),
+            Net::Patch { n_layers, input_nc, .. } => {
+                write!(f, "PatchGAN discriminator of {n_layers} layers on {input_nc} channels")
+            }
             Net::Pixel { input_nc, .. } => write!(f, "pixel discriminator on {input_nc} channels"),
         }
     }
@@ -57,55 +63,91 @@ impl Net {
     pub fn recognise(file: &WeightsFile) -> Result<Net, String> {
         let tensors = &file.tensors;
         let has = |name: &str| tensors.contains_key(name);
-        let shape = |name: &str| tensors.get(name).map(|(shape, _)| shape.as_slice()).filter(|s| s.len() == 4);
+        let shape = |name: &str| {
+            tensors.get(name).map(|(shape, _)| shape.as_slice()).filter(|s| s.len() == 4)
+        };
         let norm = |norm: &str, conv: &str| norm_kind(tensors, norm, conv);
         if let Some(first) = shape("model.model.0.weight") {
-            // A transposed convolution, or the convolution behind enlarging and padding: [ci, co, 4, 4] or [co, ci, 3, 3].
+            // A transposed convolution, or the convolution behind enlarging and padding:
+            // [ci, co, 4, 4] or [co, ci, 3, 3].
             if let Some(&[ci, co, ..]) = shape("model.model.3.weight") {
                 return unet(tensors, first, [ci, co], Upsample::Transpose).map(Net::Unet);
             }
             if let Some(&[co, ci, ..]) = shape("model.model.5.weight") {
                 let said = file.about.as_ref().and_then(|a| a["upsample"].as_str());
-                let upsample = said.map_or(Ok(Upsample::Nearest), str::parse).map_err(|e| e.to_string())?;
+                let upsample =
+                    said.map_or(Ok(Upsample::Nearest), str::parse).map_err(|e| e.to_string())?;
                 return unet(tensors, first, [ci, co], upsample).map(Net::Unet);
             }
         }
         if tensors.keys().any(|n| n.contains("conv_block")) {
-            let resnet = ResnetConfig::of_file(|name| tensors.get(name).map(|(shape, _)| shape.as_slice()));
-            let mut config = resnet.ok_or("a generator of pix2pixHD, or a ResNet of another make; this version has no such net")?;
-            [config.input_nc, config.output_nc, config.ngf].iter().try_for_each(|c| channels(*c as usize).map(drop))?;
+            let resnet =
+                ResnetConfig::of_file(|name| tensors.get(name).map(|(shape, _)| shape.as_slice()));
+            let mut config = resnet.ok_or(
+                "a generator of pix2pixHD, or a ResNet of another make; \
+                                           this version has no such net",
+            )?;
+            [config.input_nc, config.output_nc, config.ngf]
+                .iter()
+                .try_for_each(|c| channels(*c as usize).map(drop))?;
             // Names tell zeros from modules, but not one module from another.
             if config.padding == BlockPadding::Reflect
                 && let Some(said) = file.about.as_ref().and_then(|a| a[PADDING_TYPE].as_str())
             {
                 let known = said.parse().ok().filter(|p| *p != BlockPadding::Zero);
-                config.padding = known.ok_or_else(|| format!("a ResNet whose file says {PADDING_TYPE} {said}, which its names do not have"))?;
+                config.padding = known.ok_or_else(|| {
+                    format!(
+                        "a ResNet whose file says \
+                    {PADDING_TYPE} {said}, which its names do not have"
+                    )
+                })?;
             }
             return Ok(Net::Resnet(config));
         }
         if let Some(first) = shape("net.0.weight").filter(|_| has("net.5.weight")) {
-            return Ok(Net::Pixel { input_nc: channels(first[1])?, ndf: channels(first[0])?, norm: norm("net.3", "net.2") });
+            return Ok(Net::Pixel {
+                input_nc: channels(first[1])?,
+                ndf: channels(first[0])?,
+                norm: norm("net.3", "net.2"),
+            });
         }
         if let Some(first) = shape("model.0.weight").filter(|_| has("model.0.bias")) {
-            let layers = (1..=6u32).rev().find(|n| shape(&format!("model.{}.weight", 3 * n + 2)).is_some_and(|s| s[0] == 1));
+            let layers = (1..=6u32)
+                .rev()
+                .find(|n| shape(&format!("model.{}.weight", 3 * n + 2)).is_some_and(|s| s[0] == 1));
             if let Some(n_layers) = layers {
-                return Ok(Net::Patch { n_layers, input_nc: channels(first[1])?, ndf: channels(first[0])?, norm: norm("model.3", "model.2") });
+                return Ok(Net::Patch {
+                    n_layers,
+                    input_nc: channels(first[1])?,
+                    ndf: channels(first[0])?,
+                    norm: norm("model.3", "model.2"),
+                });
             }
         }
-        Err("not the weights of a net that is known: a U-Net generator (model.model.0.weight, model.model.1.model.1.weight, …), a ResNet (model.10.conv_block.1.weight, …), a PatchGAN (model.0.weight, \
+        Err("not the weights of a net that is known: a U-Net generator (model.model.0.weight, \
+             model.model.1.model.1.weight, …), a ResNet (model.10.conv_block.1.weight, …), a \
+             PatchGAN (model.0.weight, \
              model.2.weight, …) or the pixel discriminator (net.0.weight, …)"
             .into())
     }
 }
 
 fn channels(count: usize) -> Refusal<u32> {
-    if (1..=MOST_CHANNELS).contains(&count) { Ok(count as u32) } else { Err(format!("a layer of {count} channels, which no net has")) }
+    if (1..=MOST_CHANNELS).contains(&count) {
+        Ok(count as u32)
+    } else {
+        Err(format!("a layer of {count} channels, which no net has"))
+    }
 }
 
 /// The kind of a net's norms, from one of them and the convolution before it.
 fn norm_kind(tensors: &BTreeMap<String, Values>, norm: &str, conv: &str) -> NormKind {
     let has = |name: String| tensors.contains_key(&name);
-    match (has(format!("{norm}.weight")), has(format!("{norm}.running_mean")), has(format!("{conv}.bias"))) {
+    match (
+        has(format!("{norm}.weight")),
+        has(format!("{norm}.running_mean")),
+        has(format!("{conv}.bias")),
+    ) {
         (true, false, true) => NormKind::InstanceAffine,
         (true, ..) => NormKind::Batch,
         (false, _, true) => NormKind::Instance,
@@ -113,11 +155,24 @@ fn norm_kind(tensors: &BTreeMap<String, Values>, norm: &str, conv: &str) -> Norm
     }
 }
 
-fn unet(tensors: &BTreeMap<String, Values>, first: &[usize], [last, output]: [usize; 2], upsample: Upsample) -> Refusal<UnetConfig> {
-    let four = |name: &str| tensors.get(&format!("{name}.weight")).is_some_and(|(shape, _)| shape.len() == 4);
-    let mut config = UnetConfig { downs: u32::MAX, upsample, skips: last == 2 * first[0], ..UnetConfig::default() };
+fn unet(
+    tensors: &BTreeMap<String, Values>,
+    first: &[usize],
+    [last, output]: [usize; 2],
+    upsample: Upsample,
+) -> Refusal<UnetConfig> {
+    let four = |name: &str| {
+        tensors.get(&format!("{name}.weight")).is_some_and(|(shape, _)| shape.len() == 4)
+    };
+    let mut config = UnetConfig {
+        downs: u32::MAX,
+        upsample,
+        skips: last == 2 * first[0],
+        ..UnetConfig::default()
+    };
     // No deeper than any that exists, whatever a file claims.
-    config.downs = 1 + (1..64).take_while(|&level| four(&unet_names(level, &config).down)).count() as u32;
+    config.downs =
+        1 + (1..64).take_while(|&level| four(&unet_names(level, &config).down)).count() as u32;
     if !DEPTHS.contains(&config.downs) {
         return Err(format!("a U-Net of {} halvings; there are nets of 5 to 9", config.downs));
     }
@@ -127,6 +182,12 @@ fn unet(tensors: &BTreeMap<String, Values>, first: &[usize], [last, output]: [us
     config.quirks.bottleneck_norm = four(&unet_names(innermost, &config).up);
     let UnetNames { up, up_norm, .. } = unet_names(innermost, &config);
     config.norm = norm_kind(tensors, &up_norm.unwrap_or_default(), &up);
-    config.quirks.conv_bias = config.norm == NormKind::Batch && tensors.contains_key(&format!("{up}.bias"));
-    Ok(UnetConfig { input_nc: channels(first[1])?, output_nc: channels(output)?, ngf: channels(first[0])?, ..config })
+    config.quirks.conv_bias =
+        config.norm == NormKind::Batch && tensors.contains_key(&format!("{up}.bias"));
+    Ok(UnetConfig {
+        input_nc: channels(first[1])?,
+        output_nc: channels(output)?,
+        ngf: channels(first[0])?,
+        ..config
+    })
 }

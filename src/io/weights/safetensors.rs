@@ -1,5 +1,6 @@
-//! safetensors, in f32, f16 or bf16, and an 8-bit form of our own: a file of the same format, where a weight `NAME` of type I8 stands beside a
-//! vector `NAME.scale` (F32), one number an output channel; a value is the product of the two. Other programs read it as what it is.
+//! safetensors, in f32, f16 or bf16, and an 8-bit form of our own: a file of the same format, where
+//! a weight `NAME` of type I8 stands beside a vector `NAME.scale` (F32), one number an output
+//! channel; a value is the product of the two. Other programs read it as what it is.
 
 use super::pickle::Refusal;
 use super::{ABOUT, COUNTER, Values, WeightsFile, short, sides};
@@ -23,13 +24,19 @@ const SCALE: &str = ".scale";
 
 /// Reads a file.
 pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
-    let no = |e| format!("no safetensors file ({e}), and neither a .pth (a state dict of PyTorch) nor a .pict");
+    let no = |e| {
+        format!(
+            "no safetensors file ({e}), and neither a .pth (a state dict of PyTorch) nor a .pict"
+        )
+    };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(no)?;
-    let parsed = SafeTensors::deserialize(bytes).map_err(|e| format!("a broken safetensors file ({e})"))?;
+    let parsed =
+        SafeTensors::deserialize(bytes).map_err(|e| format!("a broken safetensors file ({e})"))?;
     let mut file = WeightsFile::default();
     // What says nothing that we understand is from elsewhere.
     let about = header.metadata().as_ref().and_then(|m| m.get(ABOUT));
-    file.about = about.and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
+    file.about =
+        about.and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
     for (name, view) in parsed.tensors() {
         let values = match view.dtype() {
             Dtype::F32 => super::f32s(view.data()),
@@ -38,20 +45,37 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
             Dtype::F64 => super::f64s(view.data()),
             Dtype::I8 => view.data().iter().map(|b| f32::from(*b as i8)).collect(),
             Dtype::I64 if name.ends_with(COUNTER) && view.data().len() == 8 => {
-                file.counters.insert(name, i64::from_le_bytes(view.data().try_into().unwrap_or_default()));
+                file.counters
+                    .insert(name, i64::from_le_bytes(view.data().try_into().unwrap_or_default()));
                 continue;
             }
-            other => return Err(format!("{} is {other:?}; weights are F32, F16, BF16 or F64", short(&name))),
+            other => {
+                return Err(format!(
+                    "{} is {other:?}; weights are F32, F16, BF16 or F64",
+                    short(&name)
+                ));
+            }
         };
         file.tensors.insert(name, (view.shape().to_vec(), values));
     }
-    let scaled = parsed.iter().filter(|(_, view)| view.dtype() == Dtype::I8).map(|(name, _)| name.to_string());
+    let scaled = parsed
+        .iter()
+        .filter(|(_, view)| view.dtype() == Dtype::I8)
+        .map(|(name, _)| name.to_string());
     for name in scaled.collect::<Vec<_>>() {
-        let scale = file.tensors.remove(&format!("{name}{SCALE}")).ok_or_else(|| format!("{} is I8 and has no {SCALE} beside it", short(&name)))?;
+        let scale = file
+            .tensors
+            .remove(&format!("{name}{SCALE}"))
+            .ok_or_else(|| format!("{} is I8 and has no {SCALE} beside it", short(&name)))?;
         let (shape, values) = file.tensors.get_mut(&name).ok_or("a tensor is gone")?;
         let axis = if shape.len() == 4 { output_axis(&name, shape) } else { 0 };
         if shape.len() != 4 || scale.0 != [shape[axis]] {
-            return Err(format!("{}: a scale of shape {} for a weight of shape {}", short(&name), sides(&scale.0), sides(shape)));
+            return Err(format!(
+                "{}: a scale of shape {} for a weight of shape {}",
+                short(&name),
+                sides(&scale.0),
+                sides(shape)
+            ));
         }
         for (i, value) in values.iter_mut().enumerate() {
             *value *= scale.1[channel(shape, axis, i)];
@@ -60,11 +84,16 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
     Ok(file)
 }
 
-/// The dimension of a weight that counts output channels: transposed convolutions have it second. They are told by their kernel of 4 and their
-/// place in upstream's U-Net; a wrong guess would cost precision, not correctness, as both ends make the same.
+/// The dimension of a weight that counts output channels: transposed convolutions have it second.
+/// They are told by their kernel of 4 and their place in upstream's U-Net; a wrong guess would cost
+/// precision, not correctness, as both ends make the same.
 fn output_axis(name: &str, shape: &[usize]) -> usize {
     let place = name.strip_suffix(".weight").and_then(|n| n.rsplit('.').next());
-    usize::from(name.starts_with("model.model.") && shape[2] == 4 && place.is_some_and(|p| matches!(p, "3" | "4" | "5")))
+    usize::from(
+        name.starts_with("model.model.")
+            && shape[2] == 4
+            && place.is_some_and(|p| matches!(p, "3" | "4" | "5")),
+    )
 }
 
 /// The channel along `axis` that value `i` belongs to.
@@ -103,7 +132,9 @@ impl WeightsFile {
         let mut tensors = Vec::new();
         for (name, values) in &self.tensors {
             match precision {
-                Precision::F16 if values.0.len() == 4 => tensors.push((name.clone(), halved(values).map_err(|e| format!("{name} {e}"))?)),
+                Precision::F16 if values.0.len() == 4 => {
+                    tensors.push((name.clone(), halved(values).map_err(|e| format!("{name} {e}"))?))
+                }
                 Precision::I8 if values.0.len() == 4 => {
                     let (codes, scale) = quantised(values, output_axis(name, &values.0));
                     tensors.push((name.clone(), codes));
@@ -113,23 +144,38 @@ impl WeightsFile {
             }
         }
         for (name, count) in &self.counters {
-            tensors.push((name.clone(), Tensor { dtype: Dtype::I64, shape: vec![], bytes: count.to_le_bytes().to_vec() }));
+            tensors.push((
+                name.clone(),
+                Tensor { dtype: Dtype::I64, shape: vec![], bytes: count.to_le_bytes().to_vec() },
+            ));
         }
-        let header = self.about.as_ref().map(|about| HashMap::from([(ABOUT.to_string(), about.to_string())]));
+        let header = self
+            .about
+            .as_ref()
+            .map(|about| HashMap::from([(ABOUT.to_string(), about.to_string())]));
         safetensors::serialize(tensors, header).map_err(|e| e.to_string())
     }
 }
 
 fn plain((shape, values): &Values) -> Tensor {
-    Tensor { dtype: Dtype::F32, shape: shape.clone(), bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect() }
+    Tensor {
+        dtype: Dtype::F32,
+        shape: shape.clone(),
+        bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+    }
 }
 
 fn halved((shape, values): &Values) -> Refusal<Tensor> {
     let halves: Vec<half::f16> = values.iter().map(|v| half::f16::from_f32(*v)).collect();
-    if let Some((_, v)) = halves.iter().zip(values).find(|(h, v)| h.is_infinite() && v.is_finite()) {
+    if let Some((_, v)) = halves.iter().zip(values).find(|(h, v)| h.is_infinite() && v.is_finite())
+    {
         return Err(format!("holds {v}, and half precision ends at 65504"));
     }
-    Ok(Tensor { dtype: Dtype::F16, shape: shape.clone(), bytes: halves.iter().flat_map(|h| h.to_le_bytes()).collect() })
+    Ok(Tensor {
+        dtype: Dtype::F16,
+        shape: shape.clone(),
+        bytes: halves.iter().flat_map(|h| h.to_le_bytes()).collect(),
+    })
 }
 
 /// Codes -127 to 127 and a scale a channel: the largest value of each channel is met exactly.
@@ -142,5 +188,8 @@ fn quantised((shape, values): &Values, axis: usize) -> (Tensor, Tensor) {
     let scale: Vec<f32> = largest.iter().map(|l| if *l > 0.0 { l / 127.0 } else { 1.0 }).collect();
     let code = |(i, v): (usize, &f32)| (v / scale[channel(shape, axis, i)]).round() as i8 as u8;
     let codes = values.iter().enumerate().map(code).collect();
-    (Tensor { dtype: Dtype::I8, shape: shape.clone(), bytes: codes }, plain(&(vec![shape[axis]], scale)))
+    (
+        Tensor { dtype: Dtype::I8, shape: shape.clone(), bytes: codes },
+        plain(&(vec![shape[axis]], scale)),
+    )
 }

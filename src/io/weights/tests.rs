@@ -3,7 +3,10 @@ use crate::nets::{NormKind, UnetConfig, UnetQuirks};
 
 /// Files that `kernels-tests/golden/weights/make_weights.py` made with PyTorch.
 fn golden(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/golden/weights").join(name)).unwrap()
+    std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/golden/weights").join(name),
+    )
+    .unwrap()
 }
 
 fn parsed(name: &str) -> WeightsFile {
@@ -33,7 +36,10 @@ fn other_types_views_and_wrappings_are_read() {
     assert_eq!(file.tensors["half"], (vec![4, 6], base.clone()));
     assert_eq!(file.tensors["bfloat"], (vec![24], base.clone()));
     assert_eq!(file.tensors["double"], (vec![3], base[..3].to_vec()));
-    assert_eq!(file.tensors["turned"], (vec![6, 4], (0..24).map(|i| base[i % 4 * 6 + i / 4]).collect()));
+    assert_eq!(
+        file.tensors["turned"],
+        (vec![6, 4], (0..24).map(|i| base[i % 4 * 6 + i / 4]).collect())
+    );
     assert_eq!(file.tensors["part"], (vec![2, 2], [8, 9, 14, 15].map(|i| base[i]).to_vec()));
     assert_eq!(file.tensors["parameter"], (vec![2], base[..2].to_vec()));
 }
@@ -41,7 +47,10 @@ fn other_types_views_and_wrappings_are_read() {
 #[test]
 fn a_pickled_model_is_refused_and_nothing_of_it_runs() {
     let message = refused(&golden("model.pth"));
-    assert!(message.contains("torch.nn.modules.linear.Linear") && message.contains("state_dict()"), "{message}");
+    assert!(
+        message.contains("torch.nn.modules.linear.Linear") && message.contains("state_dict()"),
+        "{message}"
+    );
     // What a malicious file would do: os.system("…").
     let pickle = b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00echo\x85R.";
     assert!(pickle::read(pickle).unwrap_err().contains("posix.system"));
@@ -49,19 +58,35 @@ fn a_pickled_model_is_refused_and_nothing_of_it_runs() {
 
 #[test]
 fn pickles_made_to_fill_memory_or_to_go_round_in_circles_are_refused() {
-    assert!(pickle::read(&[vec![b']'; 3 << 20], b".".to_vec()].concat()).unwrap_err().contains("operations"));
+    assert!(
+        pickle::read(&[vec![b']'; 3 << 20], b".".to_vec()].concat())
+            .unwrap_err()
+            .contains("operations")
+    );
     // Tuples nested a million deep, and a list that holds itself: no stack is used for either.
     assert!(pickle::read(&[b")".to_vec(), vec![0x85; 1 << 20], b".".to_vec()].concat()).is_ok());
     assert!(pickle::read(b"]q\x00h\x00a.").is_ok());
-    for broken in [&b"t."[..], b"(0.", b"a.", b"h\x00.", b".", b"(.", b"X\xff\xff\xff\xffab.", b"\x8a\x09123456789.", b"cabc"] {
+    for broken in [
+        &b"t."[..],
+        b"(0.",
+        b"a.",
+        b"h\x00.",
+        b".",
+        b"(.",
+        b"X\xff\xff\xff\xffab.",
+        b"\x8a\x09123456789.",
+        b"cabc",
+    ] {
         assert!(pickle::read(broken).is_err(), "{broken:?}");
     }
 }
 
 #[test]
 fn a_list_that_is_kept_and_copied_over_and_over_is_refused() {
-    // A list of 4096 pairs ((), ()) in slot 0, then OrderedDict of it a thousand times: 200 MB of entries from 20 kB.
-    let list = [&b"]q\x00("[..], &b"))\x86".repeat(4096), b"eccollections\nOrderedDict\nq\x01"].concat();
+    // A list of 4096 pairs ((), ()) in slot 0, then OrderedDict of it a thousand times: 200 MB of
+    // entries from 20 kB.
+    let list =
+        [&b"]q\x00("[..], &b"))\x86".repeat(4096), b"eccollections\nOrderedDict\nq\x01"].concat();
     let bomb = [list.clone(), b"h\x01h\x00\x85R".repeat(1000), b".".to_vec()].concat();
     assert!(pickle::read(&bomb).unwrap_err().contains("copies more values than it has"));
     assert!(pickle::read(&[list, b"h\x01h\x00\x85R.".to_vec()].concat()).is_ok());
@@ -90,7 +115,8 @@ fn a_tensor_larger_than_its_storage_is_refused() {
     assert!(refused(&bytes).contains("more values than its storage"));
 }
 
-/// Every way to cut a file, and many ways to change a byte: an error or other weights, and no panic.
+/// Every way to cut a file, and many ways to change a byte: an error or other weights, and no
+/// panic.
 #[test]
 fn cut_and_changed_files_never_panic() {
     for name in ["zip.pth", "legacy.pth", "types.pth", "small.pict"] {
@@ -112,7 +138,9 @@ fn cut_and_changed_files_never_panic() {
             }
         }
     }
-    for bytes in [&b""[..], b"PK\x03\x04", b"\xff\xff\xff\xff[abc", b"12345678{}", b"\0\0\0\0\0\0\0\0"] {
+    for bytes in
+        [&b""[..], b"PK\x03\x04", b"\xff\xff\xff\xff[abc", b"12345678{}", b"\0\0\0\0\0\0\0\0"]
+    {
         refused(bytes);
     }
 }
@@ -121,7 +149,13 @@ fn cut_and_changed_files_never_panic() {
 fn pict_is_read_with_its_bottleneck_norm_and_its_biases() {
     let file = parsed("small.pict");
     let quirks = UnetQuirks { bottleneck_norm: true, ..UnetQuirks::default() };
-    let wanted = UnetConfig { ngf: 1, downs: 5, norm: NormKind::InstanceAffine, quirks, ..UnetConfig::default() };
+    let wanted = UnetConfig {
+        ngf: 1,
+        downs: 5,
+        norm: NormKind::InstanceAffine,
+        quirks,
+        ..UnetConfig::default()
+    };
     assert_eq!(Net::recognise(&file), Ok(Net::Unet(wanted)));
 }
 
@@ -132,12 +166,16 @@ fn safetensors_come_back_as_they_went() {
     assert_eq!((&exact.tensors, &exact.counters), (&file.tensors, &file.counters));
     for (precision, allowed) in [(Precision::F16, 1.0 / 2048.0), (Precision::I8, 0.5 / 127.0)] {
         let coarse = WeightsFile::parse(&file.to_safetensors(precision).unwrap()).unwrap();
-        assert_eq!(coarse.tensors.keys().collect::<Vec<_>>(), file.tensors.keys().collect::<Vec<_>>());
+        assert_eq!(
+            coarse.tensors.keys().collect::<Vec<_>>(),
+            file.tensors.keys().collect::<Vec<_>>()
+        );
         for (name, (shape, values)) in &file.tensors {
             let largest = values.iter().fold(0f32, |l, v| l.max(v.abs()));
             assert_eq!(&coarse.tensors[name].0, shape);
             for (a, b) in coarse.tensors[name].1.iter().zip(values) {
-                // Vectors are kept exactly; half a unit of the largest value is what rounding may cost a weight.
+                // Vectors are kept exactly; half a unit of the largest value is what rounding may
+                // cost a weight.
                 let bound = if shape.len() == 4 { largest * allowed * 1.001 } else { 0.0 };
                 assert!((a - b).abs() <= bound, "{precision:?} {name}: {a} and {b}");
             }
@@ -151,14 +189,16 @@ fn safetensors_come_back_as_they_went() {
 #[test]
 fn conversions_undo_themselves_and_are_noted() {
     let file = parsed("zip.pth");
-    for conversion in
-        [Conversion { concat: ConcatOrder::UpFirst, ..Conversion::default() }, Conversion { channels: ChannelOrder::Bgr, ..Conversion::default() }]
-    {
+    for conversion in [
+        Conversion { concat: ConcatOrder::UpFirst, ..Conversion::default() },
+        Conversion { channels: ChannelOrder::Bgr, ..Conversion::default() },
+    ] {
         let mut twice = file.clone();
         conversion.apply(&mut twice).unwrap();
         assert_ne!(twice.tensors, file.tensors);
         assert_eq!(twice.about.as_ref().map(|a| a.as_object().unwrap().len()), Some(1));
-        let text = String::from_utf8_lossy(&twice.to_safetensors(Precision::F32).unwrap()).into_owned();
+        let text =
+            String::from_utf8_lossy(&twice.to_safetensors(Precision::F32).unwrap()).into_owned();
         assert!(text.contains("swapped") || text.contains("mirrored"));
         conversion.apply(&mut twice).unwrap();
         assert_eq!(twice.tensors, file.tensors);
@@ -168,14 +208,32 @@ fn conversions_undo_themselves_and_are_noted() {
 #[test]
 fn nets_that_are_not_there_are_named() {
     let file = |names: &[(&str, &[usize])]| {
-        let tensors = names.iter().map(|(n, s)| (n.to_string(), (s.to_vec(), vec![0.0; s.iter().product()]))).collect();
+        let tensors = names
+            .iter()
+            .map(|(n, s)| (n.to_string(), (s.to_vec(), vec![0.0; s.iter().product()])))
+            .collect();
         WeightsFile { tensors, ..WeightsFile::default() }
     };
-    let resnet = file(&[("model.1.weight", &[4, 3, 7, 7]), ("model.10.conv_block.1.weight", &[4, 4, 3, 3]), ("model.26.weight", &[3, 4, 7, 7])]);
+    let resnet = file(&[
+        ("model.1.weight", &[4, 3, 7, 7]),
+        ("model.10.conv_block.1.weight", &[4, 4, 3, 3]),
+        ("model.26.weight", &[3, 4, 7, 7]),
+    ]);
     let message = Net::recognise(&resnet).unwrap_err();
-    assert!(message.contains("ResNet of another make") && message.contains("no such net"), "{message}");
-    let patch = file(&[("model.0.weight", &[4, 6, 4, 4]), ("model.0.bias", &[4]), ("model.2.weight", &[8, 4, 4, 4]), ("model.5.weight", &[1, 8, 4, 4])]);
-    assert_eq!(Net::recognise(&patch), Ok(Net::Patch { n_layers: 1, input_nc: 6, ndf: 4, norm: NormKind::None }));
+    assert!(
+        message.contains("ResNet of another make") && message.contains("no such net"),
+        "{message}"
+    );
+    let patch = file(&[
+        ("model.0.weight", &[4, 6, 4, 4]),
+        ("model.0.bias", &[4]),
+        ("model.2.weight", &[8, 4, 4, 4]),
+        ("model.5.weight", &[1, 8, 4, 4]),
+    ]);
+    assert_eq!(
+        Net::recognise(&patch),
+        Ok(Net::Patch { n_layers: 1, input_nc: 6, ndf: 4, norm: NormKind::None })
+    );
     assert!(Net::recognise(&WeightsFile::default()).unwrap_err().contains("not the weights"));
 }
 
@@ -184,11 +242,17 @@ fn what_a_resnet_is_padded_with_is_told_by_its_names_and_its_own_words() {
     use crate::nets::{BlockPadding, Resnet, ResnetConfig};
     use crate::store::Store;
     let file = |padding| {
-        let net = Resnet::new(&mut Store::new(), "G", ResnetConfig { ngf: 1, blocks: 1, padding, ..ResnetConfig::default() }).unwrap();
+        let net = Resnet::new(
+            &mut Store::new(),
+            "G",
+            ResnetConfig { ngf: 1, blocks: 1, padding, ..ResnetConfig::default() },
+        )
+        .unwrap();
         let mut file = WeightsFile::default();
         for param in net.weights().params() {
             let shape = param.layout.public_shape();
-            file.tensors.insert(param.name.clone(), (shape.clone(), vec![0.5; shape.iter().product()]));
+            file.tensors
+                .insert(param.name.clone(), (shape.clone(), vec![0.5; shape.iter().product()]));
         }
         net.weights().about().iter().for_each(|(name, value)| file.note(name, value));
         WeightsFile::parse(&file.to_safetensors(Precision::F32).unwrap()).unwrap()
@@ -212,13 +276,20 @@ fn what_a_resnet_is_padded_with_is_told_by_its_names_and_its_own_words() {
 #[test]
 fn old_files_of_instance_norm_lose_the_statistics_that_mean_nothing() {
     let mut file = parsed("zip.pth");
-    let norms: Vec<String> = file.tensors.keys().filter_map(|n| n.strip_suffix(".running_mean").map(String::from)).collect();
+    let norms: Vec<String> = file
+        .tensors
+        .keys()
+        .filter_map(|n| n.strip_suffix(".running_mean").map(String::from))
+        .collect();
     for norm in &norms {
         file.tensors.remove(&format!("{norm}.weight"));
         file.tensors.remove(&format!("{norm}.bias"));
     }
     // Innermost up: instance norm is told from the bias there.
-    file.tensors.insert("model.model.1.model.3.model.3.model.3.model.3.bias".into(), (vec![8], vec![0.0; 8]));
+    file.tensors.insert(
+        "model.model.1.model.3.model.3.model.3.model.3.bias".into(),
+        (vec![8], vec![0.0; 8]),
+    );
     let read = WeightsFile::parse(&file.to_safetensors(Precision::F32).unwrap()).unwrap();
     assert!(read.counters.is_empty() && !read.tensors.keys().any(|n| n.contains("running")));
     let Ok(Net::Unet(config)) = Net::recognise(&read) else { panic!() };

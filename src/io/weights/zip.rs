@@ -1,5 +1,6 @@
-//! Where the files of a ZIP archive lie, as far as `torch.save` uses the format: stored, not compressed, so that every file is a range of the
-//! archive's bytes and nothing is allocated for it.
+//! Where the files of a ZIP archive lie, as far as `torch.save` uses the format: stored, not
+//! compressed, so that every file is a range of the archive's bytes and nothing is allocated for
+//! it.
 
 use super::pickle::Refusal;
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ const LOCAL: u32 = 0x0403_4b50;
 
 fn number(bytes: &[u8], at: u64, width: usize) -> Refusal<u64> {
     let at = usize::try_from(at).map_err(|_| "an offset beyond the end of the archive")?;
-    let field = at.checked_add(width).and_then(|end| bytes.get(at..end)).ok_or("the archive is cut off")?;
+    let field =
+        at.checked_add(width).and_then(|end| bytes.get(at..end)).ok_or("the archive is cut off")?;
     Ok(field.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)))
 }
 
@@ -31,7 +33,10 @@ fn directory(bytes: &[u8]) -> Refusal<(u64, u64)> {
     // The end record has 22 bytes and a comment of up to 65,535.
     let last = bytes.len().checked_sub(22).ok_or("the archive is cut off")?;
     let first = last.saturating_sub(65_535);
-    let end = (first..=last).rev().find(|&at| bytes[at..].starts_with(&END.to_le_bytes())).ok_or("the archive has no end: it was probably cut off")? as u64;
+    let end = (first..=last)
+        .rev()
+        .find(|&at| bytes[at..].starts_with(&END.to_le_bytes()))
+        .ok_or("the archive has no end: it was probably cut off")? as u64;
     let (count, at) = (number(bytes, end + 10, 2)?, number(bytes, end + 16, 4)?);
     // PyTorch writes the 64-bit records always, and marks the others.
     if end >= 20 && signed(bytes, end - 20, LOCATOR_64)? && (count == 0xffff || at == 0xffff_ffff) {
@@ -54,13 +59,17 @@ pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Range<usize>>> {
         }
         let field = |offset: u64, width| number(bytes, plus(at, offset)?, width);
         let (method, packed, plain) = (field(10, 2)?, field(20, 4)?, field(24, 4)?);
-        let (name_length, extra_length, comment_length) = (field(28, 2)?, field(30, 2)?, field(32, 2)?);
+        let (name_length, extra_length, comment_length) =
+            (field(28, 2)?, field(30, 2)?, field(32, 2)?);
         let mut local = field(42, 4)?;
         let name = range(bytes, plus(at, 46)?, name_length)?;
-        let name = std::str::from_utf8(&bytes[name]).map_err(|_| "a name in the archive is no UTF-8")?;
+        let name =
+            std::str::from_utf8(&bytes[name]).map_err(|_| "a name in the archive is no UTF-8")?;
         let (mut size, mut packed) = (plain, packed);
-        // Values that do not fit 32 bits follow in an extra field, in this order, those only that are marked.
-        let (mut extra, extra_end) = (plus(at, 46 + name_length)?, plus(at, 46 + name_length + extra_length)?);
+        // Values that do not fit 32 bits follow in an extra field, in this order, those only that
+        // are marked.
+        let (mut extra, extra_end) =
+            (plus(at, 46 + name_length)?, plus(at, 46 + name_length + extra_length)?);
         while plus(extra, 4)? <= extra_end {
             let (id, length) = (number(bytes, extra, 2)?, number(bytes, extra + 2, 2)?);
             if id == 1 {
@@ -75,12 +84,16 @@ pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Range<usize>>> {
             extra = plus(extra, 4 + length)?;
         }
         if method != 0 || size != packed {
-            return Err("the archive is compressed, which torch.save does not do; save it again in Python".into());
+            return Err(
+                "the archive is compressed, which torch.save does not do; save it again in Python"
+                    .into(),
+            );
         }
         if !signed(bytes, local, LOCAL)? {
             return Err("a file of the archive is not where its directory says".into());
         }
-        let header = plus(number(bytes, plus(local, 26)?, 2)?, number(bytes, plus(local, 28)?, 2)?)?;
+        let header =
+            plus(number(bytes, plus(local, 26)?, 2)?, number(bytes, plus(local, 28)?, 2)?)?;
         let data = range(bytes, plus(local, plus(30, header)?)?, size)?;
         if found.insert(name, data).is_some() {
             return Err("two files of the archive have one name".into());

@@ -3,8 +3,14 @@
 use super::{Task, Variant, slope};
 use crate::ops::{Bind, Dispatch};
 
-const DATA: super::tile::Files = ["conv2d_subgroup", "conv2d_register", "conv2d_workgroup", "conv2d_gemv"];
-const WEIGHTS: super::tile::Files = ["conv2d_bwd_w_subgroup", "conv2d_bwd_w_register", "conv2d_bwd_w_workgroup", "conv2d_bwd_w_workgroup"];
+const DATA: super::tile::Files =
+    ["conv2d_subgroup", "conv2d_register", "conv2d_workgroup", "conv2d_gemv"];
+const WEIGHTS: super::tile::Files = [
+    "conv2d_bwd_w_subgroup",
+    "conv2d_bwd_w_register",
+    "conv2d_bwd_w_workgroup",
+    "conv2d_bwd_w_workgroup",
+];
 
 /// Scratch number of the slices' partial results.
 const PARTIAL: usize = 0;
@@ -23,7 +29,9 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let slices = product.blocks.div_ceil(slice);
     let partial = slices > 1;
     let (y_off, y_stride) = if partial { (0, product.cols) } else { (y.offset, y.stride) };
-    let d = task.border(variant.tile.dispatch(DATA, &product, slices)).tune("TRANS_B", u32::from(over_co));
+    let d = task
+        .border(variant.tile.dispatch(DATA, &product, slices))
+        .tune("TRANS_B", u32::from(over_co));
     let d = task.bind_epilogue(d.bind("x", Bind::In(0)).bind("w", Bind::In(1)), Bind::In(1));
     let d = d
         .bind("y", if partial { scratch(task, slices, true) } else { Bind::Out(0) })
@@ -56,8 +64,8 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     if partial { vec![d, sum(task, slices)] } else { vec![d] }
 }
 
-/// `dw = sum over pixels`: the kernel walks over one map (x of conv2d, dy of conv_transpose2d) and is anchored at the pixels of the
-/// other. For conv_transpose2d rows are co and columns ci.
+/// `dw = sum over pixels`: the kernel walks over one map (x of conv2d, dy of conv_transpose2d) and
+/// is anchored at the pixels of the other. For conv_transpose2d rows are co and columns ci.
 pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let (problem, conv) = (&task.problem, task.problem.conv);
     let swap = problem.pass == super::Pass::TransposedW;
@@ -111,7 +119,17 @@ fn scratch(task: &Task<'_>, slices: u32, write: bool) -> Bind {
 fn sum(task: &Task<'_>, slices: u32) -> Dispatch {
     let y = task.output();
     let partial = scratch(task, slices, false);
-    let d = task.bind_epilogue(Dispatch::new("conv2d_split_sum", "split_sum").bind("partial", partial), partial).bind("y", Bind::Out(0));
-    let d = d.u("vec4s", y.shape.vec4s() as u32).u("width", y.shape.c.vec4s()).u("slices", slices).view("y", y).u("accumulate", u32::from(task.accumulate));
+    let d = task
+        .bind_epilogue(
+            Dispatch::new("conv2d_split_sum", "split_sum").bind("partial", partial),
+            partial,
+        )
+        .bind("y", Bind::Out(0));
+    let d = d
+        .u("vec4s", y.shape.vec4s() as u32)
+        .u("width", y.shape.c.vec4s())
+        .u("slices", slices)
+        .view("y", y)
+        .u("accumulate", u32::from(task.accumulate));
     task.epilogue(d, true).over(y.shape.vec4s())
 }

@@ -1,8 +1,10 @@
-//! Convolutions as matrix products: one family of kernels for conv2d, conv_transpose2d and all their gradients.
+//! Convolutions as matrix products: one family of kernels for conv2d, conv_transpose2d and all
+//! their gradients.
 //!
-//! Data side: rows are output pixels, columns output channels, summed over taps and input channels; the adjoint of a strided
-//! layer runs by phases (see `shaders/lib/conv_operands.wgsl`). Weight side: rows are taps and channels of one map, columns
-//! channels of the other, summed over pixels (`shaders/lib/wgrad_operands.wgsl`). [`Tuning`] chooses among the variants.
+//! Data side: rows are output pixels, columns output channels, summed over taps and input channels;
+//! the adjoint of a strided layer runs by phases (see `shaders/lib/conv_operands.wgsl`). Weight
+//! side: rows are taps and channels of one map, columns channels of the other, summed over pixels
+//! (`shaders/lib/wgrad_operands.wgsl`). [`Tuning`] chooses among the variants.
 
 mod direct;
 mod problem;
@@ -25,9 +27,11 @@ use problem::Product;
 pub struct Fused {
     /// A (leaky) ReLU that each operand passes as it is loaded.
     pub load: [Option<Act>; 2],
-    /// The derivative of a (leaky) ReLU that the result is multiplied by; the operand of that activation is the last input.
+    /// The derivative of a (leaky) ReLU that the result is multiplied by; the operand of that
+    /// activation is the last input.
     pub mask: Option<Act>,
-    /// What stands around the map that the kernel walks over, as wide as the convolution's padding; `None`: zeros.
+    /// What stands around the map that the kernel walks over, as wide as the convolution's padding;
+    /// `None`: zeros.
     pub border: Option<Padding>,
 }
 
@@ -61,12 +65,15 @@ impl Task<'_> {
         self.problem.border.into_iter().fold(d, |d, padding| d.tune("BORDER", padding.border()))
     }
 
-    /// Binds the bias and the mask of `lib/epilogue.wgsl`. What is missing must be bound all the same: `instead`, which is not read.
+    /// Binds the bias and the mask of `lib/epilogue.wgsl`. What is missing must be bound all the
+    /// same: `instead`, which is not read.
     fn bind_epilogue(&self, d: Dispatch, instead: Bind) -> Dispatch {
-        d.bind("bias", self.bias.map_or(instead, Bind::In)).bind("mask", self.mask.map_or(instead, Bind::In))
+        d.bind("bias", self.bias.map_or(instead, Bind::In))
+            .bind("mask", self.mask.map_or(instead, Bind::In))
     }
 
-    /// Their parameters, and the constant that says whether there is a mask. Without `on` there is no bias and no mask.
+    /// Their parameters, and the constant that says whether there is a mask. Without `on` there is
+    /// no bias and no mask.
     fn epilogue(&self, d: Dispatch, on: bool) -> Dispatch {
         let mask = self.mask.filter(|_| on);
         let operand = mask.map_or(*self.output(), |m| *self.input(m));
@@ -77,9 +84,23 @@ impl Task<'_> {
     }
 }
 
-/// The dispatches of a pass. Inputs: the two operands, then the bias if `bias`, then the operand of the fused mask if there is one.
-pub(super) fn lower(node: &Lowering<'_>, pass: Pass, conv: Conv, bias: bool, accumulate: bool, fused: Fused) -> Vec<Dispatch> {
-    let problem = Problem { pass, inputs: [node.inputs[0].shape, node.inputs[1].shape], output: node.outputs[0].shape, conv, border: fused.border };
+/// The dispatches of a pass. Inputs: the two operands, then the bias if `bias`, then the operand of
+/// the fused mask if there is one.
+pub(super) fn lower(
+    node: &Lowering<'_>,
+    pass: Pass,
+    conv: Conv,
+    bias: bool,
+    accumulate: bool,
+    fused: Fused,
+) -> Vec<Dispatch> {
+    let problem = Problem {
+        pass,
+        inputs: [node.inputs[0].shape, node.inputs[1].shape],
+        output: node.outputs[0].shape,
+        conv,
+        border: fused.border,
+    };
     let mask = fused.mask.is_some().then(|| 2 + usize::from(bias));
     let task = Task { problem, node, fused, bias: bias.then_some(2), mask, accumulate };
     let variant = node.tuning.choose(&problem);
@@ -93,29 +114,56 @@ pub(super) fn lower(node: &Lowering<'_>, pass: Pass, conv: Conv, bias: bool, acc
     dispatches
 }
 
-/// Multiply-adds counted at the pixels of the strided side's smaller map: what the layer really needs.
+/// Multiply-adds counted at the pixels of the strided side's smaller map: what the layer really
+/// needs.
 pub(super) fn cost(anchor: &Shape, ci: u32, co: u32, conv: Conv, touched: &[&Shape]) -> Cost {
-    Cost { flop: 2 * u64::from(anchor.pixels()) * u64::from(ci) * u64::from(co) * u64::from(conv.taps()), bytes: touched.iter().map(|s| s.bytes()).sum() }
+    Cost {
+        flop: 2
+            * u64::from(anchor.pixels())
+            * u64::from(ci)
+            * u64::from(co)
+            * u64::from(conv.taps()),
+        bytes: touched.iter().map(|s| s.bytes()).sum(),
+    }
 }
 
 /// The operand that a data pass reads must have the channels that the weight was laid out for.
-pub(super) fn check_weight(x: &Shape, w: &Shape, rows: Option<Channels>, conv: Conv, bias: Option<&Shape>) -> Result<(), String> {
+pub(super) fn check_weight(
+    x: &Shape,
+    w: &Shape,
+    rows: Option<Channels>,
+    conv: Conv,
+    bias: Option<&Shape>,
+) -> Result<(), String> {
     if w.n != conv.taps() {
-        return Err(format!("w has {} taps, the kernel {}x{} has {} (w {w})", w.n, conv.kernel, conv.kernel, conv.taps()));
+        return Err(format!(
+            "w has {} taps, the kernel {}x{} has {} (w {w})",
+            w.n,
+            conv.kernel,
+            conv.kernel,
+            conv.taps()
+        ));
     }
     if w.w != x.c.physical() {
         return Err(format!(
-            "x has {} channels in {} places but w expects {} (x {x} NHWC, w {w} [tap, 1, ci, co]); a weight is laid out by the channels of its input",
+            "x has {} channels in {} places but w expects {} (x {x} NHWC, w {w} [tap, 1, ci, \
+             co]); a weight is laid out by the channels of its input",
             x.c.logical(),
             x.c.physical(),
             w.w
         ));
     }
     if let Some(rows) = rows.filter(|rows| *rows != x.c) {
-        return Err(format!("x has channels {} and w was laid out for {rows} (x {x} NHWC); make the weight with the Channels of its input", x.c));
+        return Err(format!(
+            "x has channels {} and w was laid out for {rows} (x {x} NHWC); make the weight with \
+             the Channels of its input",
+            x.c
+        ));
     }
     match bias {
-        Some(bias) if bias.c != w.c => Err(format!("the bias {bias} does not match the output channels of w {w}")),
+        Some(bias) if bias.c != w.c => {
+            Err(format!("the bias {bias} does not match the output channels of w {w}"))
+        }
         _ => Ok(()),
     }
 }
@@ -131,7 +179,8 @@ mod tests {
         let mut store = Store::new();
         let param = store.param("net", "w", Layout::Conv { ci: 6.into(), co: 4, kernel: 1 });
         let mut tape = Tape::new();
-        let (a, b) = (tape.input("a", Shape::new(1, 2, 2, 3)), tape.input("b", Shape::new(1, 2, 2, 3)));
+        let (a, b) =
+            (tape.input("a", Shape::new(1, 2, 2, 3)), tape.input("b", Shape::new(1, 2, 2, 3)));
         let pair = tape.concat(&[a, b]).unwrap();
         let w = tape.param(&store, &param);
         let error = tape.conv2d(pair, w, None, Conv::new(1, 1, 0)).unwrap_err().to_string();

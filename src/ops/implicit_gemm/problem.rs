@@ -1,4 +1,5 @@
-//! What is to be computed: a pass of a convolution and its exact shapes, and the matrix product that it is.
+//! What is to be computed: a pass of a convolution and its exact shapes, and the matrix product
+//! that it is.
 
 use super::Method;
 use crate::ops::Padding;
@@ -24,11 +25,22 @@ pub enum Pass {
 
 impl Pass {
     /// All of them.
-    pub const ALL: [Pass; 6] = [Pass::Conv, Pass::ConvX, Pass::ConvW, Pass::Transposed, Pass::TransposedX, Pass::TransposedW];
+    pub const ALL: [Pass; 6] = [
+        Pass::Conv,
+        Pass::ConvX,
+        Pass::ConvW,
+        Pass::Transposed,
+        Pass::TransposedX,
+        Pass::TransposedW,
+    ];
 
     /// Those of a layer: output, gradient of the input, gradient of the weight.
     pub fn of_layer(transposed: bool) -> [Pass; 3] {
-        if transposed { [Pass::Transposed, Pass::TransposedX, Pass::TransposedW] } else { [Pass::Conv, Pass::ConvX, Pass::ConvW] }
+        if transposed {
+            [Pass::Transposed, Pass::TransposedX, Pass::TransposedW]
+        } else {
+            [Pass::Conv, Pass::ConvX, Pass::ConvW]
+        }
     }
 
     /// Name of the operation.
@@ -76,7 +88,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, y] = [self.inputs[0], self.inputs[1], self.output].map(|s| s.to_string().replace(' ', ""));
+        let [a, b, y] =
+            [self.inputs[0], self.inputs[1], self.output].map(|s| s.to_string().replace(' ', ""));
         write!(f, "{} {a} {b} -> {y} {}", self.pass.name(), self.conv)?;
         self.border.map_or(Ok(()), |border| write!(f, " {border}"))
     }
@@ -128,12 +141,24 @@ impl Problem {
             Pass::ConvX | Pass::Transposed => {
                 let s = conv.stride;
                 let rows = y.n * y.h.div_ceil(s) * y.w.div_ceil(s);
-                Product { rows, cols: y.c.vec4s(), blocks: self.inputs[0].c.vec4s(), taps: taps.div_ceil(s * s), phases: s * s }
+                Product {
+                    rows,
+                    cols: y.c.vec4s(),
+                    blocks: self.inputs[0].c.vec4s(),
+                    taps: taps.div_ceil(s * s),
+                    phases: s * s,
+                }
             }
             Pass::ConvW | Pass::TransposedW => {
                 let (gathered, anchor) = if self.pass == Pass::ConvW { (0, 1) } else { (1, 0) };
                 let anchor = self.inputs[anchor];
-                Product { rows: taps * self.inputs[gathered].c.physical(), cols: anchor.c.vec4s(), blocks: anchor.pixels().div_ceil(4), taps: 1, phases: 1 }
+                Product {
+                    rows: taps * self.inputs[gathered].c.physical(),
+                    cols: anchor.c.vec4s(),
+                    blocks: anchor.pixels().div_ceil(4),
+                    taps: 1,
+                    phases: 1,
+                }
             }
         }
     }
@@ -149,8 +174,8 @@ impl Problem {
         let Conv { kernel, stride, pad, .. } = self.conv;
         let halves = kernel == 4 && stride == 2 && pad == 1;
         let keeps = stride == 1 && (pad < kernel || self.border.is_some());
-        // A result within one tile gains nothing, and what is constant there (one pixel enlarged) must stay so: a norm of it would multiply each
-        // rounding by 1 / sqrt(eps).
+        // A result within one tile gains nothing, and what is constant there (one pixel enlarged)
+        // must stay so: a norm of it would multiply each rounding by 1 / sqrt(eps).
         let [_, y] = self.layer();
         let exceeds = |tile: u32| y.h.min(y.w) > tile;
         match method {
@@ -166,6 +191,11 @@ impl Problem {
 impl Problem {
     /// 64 to 128 channels, 128 x 128 to 64 x 64, k4 s2 p1.
     pub(super) fn sample() -> Problem {
-        Problem::of_layer(Pass::Conv, Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128), Conv::new(4, 2, 1))
+        Problem::of_layer(
+            Pass::Conv,
+            Shape::new(1, 128, 128, 64),
+            Shape::new(1, 64, 64, 128),
+            Conv::new(4, 2, 1),
+        )
     }
 }

@@ -1,7 +1,9 @@
-//! The built-in choice of a variant, for devices that nobody has measured (and for runs that must not depend on a measurement).
+//! The built-in choice of a variant, for devices that nobody has measured (and for runs that must
+//! not depend on a measurement).
 //!
-//! A method costs its multiply-adds and its traffic; what a byte costs in FLOP is a fact of the kind of device. The constants were
-//! fitted to measured layers of pix2pix-256 (docs/decisions.md); what they decide is which of the methods is least.
+//! A method costs its multiply-adds and its traffic; what a byte costs in FLOP is a fact of the
+//! kind of device. The constants were fitted to measured layers of pix2pix-256 (docs/decisions.md);
+//! what they decide is which of the methods is least.
 
 use super::problem::Product;
 use super::winograd;
@@ -13,7 +15,8 @@ fn price(family: Family) -> (f64, f64) {
     match family {
         Family::Subgroup(_) => (7.5, 2e6),
         Family::Register => (2.5, 1e6),
-        // Tens of TFLOP/s against one or two TB/s and a few microseconds: guessed, and what the tuner is for.
+        // Tens of TFLOP/s against one or two TB/s and a few microseconds: guessed, and what the
+        // tuner is for.
         Family::Workgroup => (12.0, 5e7),
     }
 }
@@ -29,12 +32,21 @@ const SLICE: u32 = 32;
 pub(super) fn choose(family: Family, problem: &Problem) -> Variant {
     // Maps of a few channels (RGB, one logit) are all transform and no product.
     let thin = problem.inputs.iter().chain([&problem.output]).any(|s| s.c.vec4s() < THIN);
-    let fits = |m: &Method| *m == Method::Direct || !thin && problem.allows(*m) && winograd::fits(problem, *m);
-    let method = Method::ALL.into_iter().filter(fits).min_by(|a, b| cost(family, problem, *a).total_cmp(&cost(family, problem, *b)));
+    let fits = |m: &Method| {
+        *m == Method::Direct || !thin && problem.allows(*m) && winograd::fits(problem, *m)
+    };
+    let method = Method::ALL
+        .into_iter()
+        .filter(fits)
+        .min_by(|a, b| cost(family, problem, *a).total_cmp(&cost(family, problem, *b)));
     let method = method.expect("the direct one is always there");
     let product = product(problem, method);
     let tile = tile(family, problem, method, &product);
-    let split = if method == Method::Direct && family == Family::Workgroup { split(tile, &product) } else { 1 };
+    let split = if method == Method::Direct && family == Family::Workgroup {
+        split(tile, &product)
+    } else {
+        1
+    };
     Variant { method, tile, split }
 }
 
@@ -54,10 +66,13 @@ fn cost(family: Family, problem: &Problem, method: Method) -> f64 {
         Family::Workgroup => (64, 16),
     };
     let (high, wide) = if product.cols < 2 { (8, 1) } else { (high, wide) };
-    let whole = f64::from(product.rows.next_multiple_of(high)) * f64::from(4 * product.cols.next_multiple_of(wide));
-    let flop = 2.0 * whole * f64::from(4 * product.blocks * product.taps) * f64::from(product.phases);
+    let whole = f64::from(product.rows.next_multiple_of(high))
+        * f64::from(4 * product.cols.next_multiple_of(wide));
+    let flop =
+        2.0 * whole * f64::from(4 * product.blocks * product.taps) * f64::from(product.phases);
     let own: u64 = problem.inputs.iter().chain([&problem.output]).map(|s| s.bytes()).sum();
-    let (points, dispatches) = if method == Method::Direct { (0, 1.0) } else { (winograd::points(problem, method), 4.0) };
+    let (points, dispatches) =
+        if method == Method::Direct { (0, 1.0) } else { (winograd::points(problem, method), 4.0) };
     // Points are written once and read once.
     flop + byte * (own as f64 + 2.0 * points as f64) + dispatch * dispatches
 }
@@ -70,14 +85,26 @@ pub(super) fn tile(family: Family, problem: &Problem, method: Method, product: &
         return Tile::Register { columns: 1 };
     }
     match family {
-        // Weight gradients have long tiles to store and a short way to them: the high tile pays its longer compilation back.
-        Family::Subgroup(lanes) if problem.pass.is_weights() && rows >= 64 => Tile::Subgroup { lanes, rows: 32 },
-        Family::Subgroup(lanes) => Tile::Subgroup { lanes, rows: if rows <= 8 { lanes.max(8) } else { 16 } },
+        // Weight gradients have long tiles to store and a short way to them: the high tile pays its
+        // longer compilation back.
+        Family::Subgroup(lanes) if problem.pass.is_weights() && rows >= 64 => {
+            Tile::Subgroup { lanes, rows: 32 }
+        }
+        Family::Subgroup(lanes) => {
+            Tile::Subgroup { lanes, rows: if rows <= 8 { lanes.max(8) } else { 16 } }
+        }
         Family::Register => Tile::Register { columns: if cols < 4 { 2 } else { 4 } },
-        Family::Workgroup if method == Method::Direct && !problem.pass.is_weights() && rows <= 8 => Tile::Gemv { rows: if rows <= 4 { 4 } else { 8 } },
+        Family::Workgroup
+            if method == Method::Direct && !problem.pass.is_weights() && rows <= 8 =>
+        {
+            Tile::Gemv { rows: if rows <= 4 { 4 } else { 8 } }
+        }
         Family::Workgroup if rows <= 32 => Tile::Workgroup { side: 32 },
-        // The large tile does twice the arithmetic a load; it wants enough tiles to fill a GPU all the same.
-        Family::Workgroup if rows.div_ceil(128) * cols.div_ceil(32) * phases >= 128 => Tile::Workgroup { side: 128 },
+        // The large tile does twice the arithmetic a load; it wants enough tiles to fill a GPU all
+        // the same.
+        Family::Workgroup if rows.div_ceil(128) * cols.div_ceil(32) * phases >= 128 => {
+            Tile::Workgroup { side: 128 }
+        }
         Family::Workgroup => Tile::Workgroup { side: 64 },
     }
 }

@@ -24,11 +24,18 @@ impl Tile {
                 let column_groups = INVOCATIONS / lanes / row_groups;
                 let x = cols.div_ceil(lanes).div_ceil(column_groups);
                 let y = rows.div_ceil(high).div_ceil(row_groups);
-                Dispatch::new(files[0], "main").tune("SG", lanes).tune("ROWS", high).groups([x, y, z])
+                Dispatch::new(files[0], "main")
+                    .tune("SG", lanes)
+                    .tune("ROWS", high)
+                    .groups([x, y, z])
             }
             Tile::Register { columns } => {
                 let y = rows.div_ceil(INVOCATIONS * REGISTER_ROWS);
-                Dispatch::new(files[1], "main").tune("TN", columns).groups([cols.div_ceil(columns), y, z])
+                Dispatch::new(files[1], "main").tune("TN", columns).groups([
+                    cols.div_ceil(columns),
+                    y,
+                    z,
+                ])
             }
             Tile::Workgroup { side } => {
                 // The large tile keeps 8 x 8 results an invocation, the others 4 x 4.
@@ -37,17 +44,25 @@ impl Tile {
                     64 => (16, 1, 4),
                     _ => (8, 1, 4),
                 };
-                let d = Dispatch::new(files[2], "main").tune("GRID", grid).tune("TM", t).tune("TN", t).tune("KB", blocks);
+                let d = Dispatch::new(files[2], "main")
+                    .tune("GRID", grid)
+                    .tune("TM", t)
+                    .tune("TN", t)
+                    .tune("KB", blocks);
                 d.groups([cols.div_ceil(grid * t), rows.div_ceil(4 * grid * t), z])
             }
-            Tile::Gemv { rows: high } => Dispatch::new(files[3], "main").tune("ROWS", high).groups([cols.div_ceil(GEMV_COLUMNS), rows.div_ceil(high), z]),
+            Tile::Gemv { rows: high } => Dispatch::new(files[3], "main")
+                .tune("ROWS", high)
+                .groups([cols.div_ceil(GEMV_COLUMNS), rows.div_ceil(high), z]),
         }
     }
 
     /// How many subgroups of a workgroup lie along the rows; the others lie along the columns.
     pub(super) fn row_groups(self, rows: u32) -> u32 {
         match self {
-            Tile::Subgroup { lanes, rows: high } => rows.div_ceil(high).next_power_of_two().min(INVOCATIONS / lanes),
+            Tile::Subgroup { lanes, rows: high } => {
+                rows.div_ceil(high).next_power_of_two().min(INVOCATIONS / lanes)
+            }
             _ => 1,
         }
     }

@@ -14,8 +14,8 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// The built-in rule for a family of tiles. `PIXTAPE_VARIANT` forces parts of every choice where they apply (for tests: a
-    /// method, a tile, a split, as [`Variant`] prints them).
+    /// The built-in rule for a family of tiles. `PIXTAPE_VARIANT` forces parts of every choice
+    /// where they apply (for tests: a method, a tile, a split, as [`Variant`] prints them).
     ///
     /// # Errors
     /// [`Error::Usage`] if `PIXTAPE_VARIANT` is no variant.
@@ -35,13 +35,21 @@ impl Tuning {
     /// Tunings that between them use every kernel: for tests of all of them.
     pub fn samples() -> Vec<Tuning> {
         let mut all = Vec::new();
-        for family in [Family::Subgroup(4), Family::Subgroup(8), Family::Subgroup(16), Family::Register, Family::Workgroup] {
+        for family in [
+            Family::Subgroup(4),
+            Family::Subgroup(8),
+            Family::Subgroup(16),
+            Family::Register,
+            Family::Workgroup,
+        ] {
             let tiles: &[&str] = match family {
                 Family::Subgroup(4) => &["subgroup4x8", "subgroup4x16", "subgroup4x32"],
                 Family::Subgroup(8) => &["subgroup8x8", "subgroup8x16", "subgroup8x32"],
                 Family::Subgroup(_) => &["subgroup16x16", "subgroup16x32"],
                 Family::Register => &["register1", "register2", "register4"],
-                Family::Workgroup => &["workgroup32", "workgroup64", "workgroup128", "gemv4", "gemv8"],
+                Family::Workgroup => {
+                    &["workgroup32", "workgroup64", "workgroup128", "gemv4", "gemv8"]
+                }
             };
             all.push(Tuning::rule(family));
             for tile in tiles {
@@ -104,16 +112,26 @@ mod tests {
     #[test]
     fn what_is_forced_holds_where_it_applies() {
         let tuning = |text: &str| Tuning::rule(Family::Workgroup).force(text.parse().unwrap());
-        assert_eq!(tuning("winograd5").choose(&Problem::sample()).to_string(), "winograd5 workgroup64");
-        assert_eq!(tuning("winograd5 split4").choose(&Problem::sample()).to_string(), "winograd5 workgroup64 split4");
+        assert_eq!(
+            tuning("winograd5").choose(&Problem::sample()).to_string(),
+            "winograd5 workgroup64"
+        );
+        assert_eq!(
+            tuning("winograd5 split4").choose(&Problem::sample()).to_string(),
+            "winograd5 workgroup64 split4"
+        );
         assert_eq!(tuning("direct split4").choose(&Problem::sample()).split, 4);
         let seven = Problem { conv: Conv::new(7, 1, 3), ..Problem::sample() };
         assert_eq!(tuning("winograd3").choose(&seven).method, Method::Direct);
         // Maps within one tile are left alone.
         for (side, method) in [(3, Method::Direct), (4, Method::Winograd5)] {
             let (x, y) = (Shape::new(1, side + 2, 9, 16), Shape::new(1, side, 7, 16));
-            let passes = Pass::of_layer(false).map(|pass| Problem::of_layer(pass, x, y, Conv::new(3, 1, 0)));
-            assert!(passes.iter().all(|p| tuning("winograd5").choose(p).method == method), "{side}");
+            let passes =
+                Pass::of_layer(false).map(|pass| Problem::of_layer(pass, x, y, Conv::new(3, 1, 0)));
+            assert!(
+                passes.iter().all(|p| tuning("winograd5").choose(p).method == method),
+                "{side}"
+            );
         }
         // A table's choice is taken as it is.
         let mut listed = Tuning::rule(Family::Workgroup);

@@ -1,7 +1,7 @@
 //! Ways of computing one convolution pass.
 //!
-//! A [`Variant`] is a method (directly, or by minimal filtering), a tile, and a number of slices that the sum is cut into. All give
-//! the same result up to rounding.
+//! A [`Variant`] is a method (directly, or by minimal filtering), a tile, and a number of slices
+//! that the sum is cut into. All give the same result up to rounding.
 
 use super::{Problem, rule};
 use crate::error::{Error, Result};
@@ -14,19 +14,21 @@ use std::str::FromStr;
 pub enum Method {
     /// Every product of the definition.
     Direct,
-    /// Minimal filtering on 3 points: F(2x2, 2x2), for k4 s2 layers; 1.78 times fewer products, as exact as the direct sum.
+    /// Minimal filtering on 3 points: F(2x2, 2x2), for k4 s2 layers; 1.78 times fewer products, as
+    /// exact as the direct sum.
     Winograd3,
-    /// Minimal filtering on 5 points: F(4x4, 2x2) for k4 s2 layers, F(2x2, 4x4) for k4 s1 layers, 2.56 times fewer products; F(3x3, 3x3) for k3 s1
-    /// layers, 3.24 times fewer.
+    /// Minimal filtering on 5 points: F(4x4, 2x2) for k4 s2 layers, F(2x2, 4x4) for k4 s1 layers,
+    /// 2.56 times fewer products; F(3x3, 3x3) for k3 s1 layers, 3.24 times fewer.
     Winograd5,
-    /// Minimal filtering on 6 points: F(4x4, 3x3) for k3 s1 layers and F(3x3, 4x4) for k4 s1 layers, 4 times fewer products, with errors no larger
-    /// than those of 5 points.
+    /// Minimal filtering on 6 points: F(4x4, 3x3) for k3 s1 layers and F(3x3, 4x4) for k4 s1
+    /// layers, 4 times fewer products, with errors no larger than those of 5 points.
     Winograd6,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 4] = [Method::Direct, Method::Winograd3, Method::Winograd5, Method::Winograd6];
+    pub const ALL: [Method; 4] =
+        [Method::Direct, Method::Winograd3, Method::Winograd5, Method::Winograd6];
 
     /// Whether small integers come out exactly: its factors are sums of powers of two.
     pub fn is_exact(self) -> bool {
@@ -55,7 +57,8 @@ pub enum Tile {
         /// Rows of the tile: 8, 16 or 32.
         rows: u32,
     },
-    /// 8 rows by this many vec4s of columns an invocation. CPU drivers without subgroups, thin results.
+    /// 8 rows by this many vec4s of columns an invocation. CPU drivers without subgroups, thin
+    /// results.
     Register {
         /// 1, 2 or 4.
         columns: u32,
@@ -72,14 +75,16 @@ pub enum Tile {
     },
 }
 
-/// One way of computing a pass. Prints and parses as `winograd5 subgroup8x16`, `direct workgroup64 split4`.
+/// One way of computing a pass. Prints and parses as `winograd5 subgroup8x16`,
+/// `direct workgroup64 split4`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Variant {
     /// How the products are formed.
     pub method: Method,
     /// The tile.
     pub tile: Tile,
-    /// Slices of the sum, added up in order by a second pass; 1: no second pass. Of filtering: rounds of tiles, at least; memory may ask for more.
+    /// Slices of the sum, added up in order by a second pass; 1: no second pass. Of filtering:
+    /// rounds of tiles, at least; memory may ask for more.
     pub split: u32,
 }
 
@@ -110,10 +115,16 @@ impl FromStr for Wish {
     fn from_str(text: &str) -> Result<Self> {
         let mut wish = Wish::default();
         for word in text.split_whitespace() {
-            let number = |prefix: &str| word.strip_prefix(prefix).and_then(|n| n.parse::<u32>().ok());
-            let pair = word.strip_prefix("subgroup").and_then(|n| n.split_once('x')).and_then(|(l, r)| Some((l.parse().ok()?, r.parse().ok()?)));
+            let number =
+                |prefix: &str| word.strip_prefix(prefix).and_then(|n| n.parse::<u32>().ok());
+            let pair = word
+                .strip_prefix("subgroup")
+                .and_then(|n| n.split_once('x'))
+                .and_then(|(l, r)| Some((l.parse().ok()?, r.parse().ok()?)));
             let tile = match (pair, number("register"), number("workgroup"), number("gemv")) {
-                (Some((lanes @ (4 | 8 | 16), rows @ (8 | 16 | 32))), ..) if rows >= lanes => Some(Tile::Subgroup { lanes, rows }),
+                (Some((lanes @ (4 | 8 | 16), rows @ (8 | 16 | 32))), ..) if rows >= lanes => {
+                    Some(Tile::Subgroup { lanes, rows })
+                }
                 (_, Some(columns @ (1 | 2 | 4)), ..) => Some(Tile::Register { columns }),
                 (_, _, Some(side @ (32 | 64 | 128)), _) => Some(Tile::Workgroup { side }),
                 (.., Some(rows @ (4 | 8))) => Some(Tile::Gemv { rows }),
@@ -126,7 +137,9 @@ impl FromStr for Wish {
                 (_, _, Some(split @ 1..=64)) => wish.split = Some(split),
                 _ => {
                     return Err(Error::Usage(format!(
-                        "{word:?} in variant {text:?}: choose a method (direct, winograd3, winograd5, winograd6), a tile (subgroup8x16, register4, workgroup64, gemv4) and split1 to split64"
+                        "{word:?} in variant {text:?}: choose a method (direct, winograd3, \
+                         winograd5, winograd6), a tile (subgroup8x16, register4, workgroup64, \
+                         gemv4) and split1 to split64"
                     )));
                 }
             }
@@ -140,8 +153,13 @@ impl FromStr for Variant {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.parse()? {
-            Wish { method: Some(method), tile: Some(tile), split } => Ok(Variant { method, tile, split: split.unwrap_or(1) }),
-            _ => Err(Error::Usage(format!("variant {text:?}: a method and a tile are wanted, as in \"direct workgroup64 split4\""))),
+            Wish { method: Some(method), tile: Some(tile), split } => {
+                Ok(Variant { method, tile, split: split.unwrap_or(1) })
+            }
+            _ => Err(Error::Usage(format!(
+                "variant {text:?}: a method and a tile are wanted, as in \"direct workgroup64 \
+                 split4\""
+            ))),
         }
     }
 }
@@ -154,16 +172,24 @@ impl Variant {
 
     /// The nearest variant that the problem and the device's family allow.
     pub(super) fn valid_for(mut self, problem: &Problem, family: Family) -> Variant {
-        if !problem.allows(self.method) || (self.method != Method::Direct && !super::winograd::fits(problem, self.method)) {
+        if !problem.allows(self.method)
+            || (self.method != Method::Direct && !super::winograd::fits(problem, self.method))
+        {
             self.method = Method::Direct;
         }
         let product = problem.direct();
         let gemv_fits = self.method == Method::Direct && !problem.pass.is_weights();
         match (self.tile, family) {
             // A subgroup's size is a fact of the device.
-            (Tile::Subgroup { rows, .. }, Family::Subgroup(lanes)) => self.tile = Tile::Subgroup { lanes, rows: rows.max(lanes) },
-            (Tile::Subgroup { .. }, _) => self.tile = rule::tile(family, problem, self.method, &product),
-            (Tile::Gemv { .. }, _) if !gemv_fits => self.tile = rule::tile(family, problem, self.method, &product),
+            (Tile::Subgroup { rows, .. }, Family::Subgroup(lanes)) => {
+                self.tile = Tile::Subgroup { lanes, rows: rows.max(lanes) }
+            }
+            (Tile::Subgroup { .. }, _) => {
+                self.tile = rule::tile(family, problem, self.method, &product)
+            }
+            (Tile::Gemv { .. }, _) if !gemv_fits => {
+                self.tile = rule::tile(family, problem, self.method, &product)
+            }
             _ => {}
         }
         if self.method != Method::Direct {
@@ -181,9 +207,17 @@ impl Variant {
     pub fn candidates(problem: &Problem, family: Family) -> Vec<Variant> {
         let product = problem.direct();
         let mut tiles = match family {
-            Family::Subgroup(lanes) => [8, 16, 32].into_iter().filter(|r| *r >= lanes).map(|rows| Tile::Subgroup { lanes, rows }).collect(),
+            Family::Subgroup(lanes) => [8, 16, 32]
+                .into_iter()
+                .filter(|r| *r >= lanes)
+                .map(|rows| Tile::Subgroup { lanes, rows })
+                .collect(),
             Family::Register => vec![Tile::Register { columns: 2 }, Tile::Register { columns: 4 }],
-            Family::Workgroup => vec![Tile::Workgroup { side: 32 }, Tile::Workgroup { side: 64 }, Tile::Workgroup { side: 128 }],
+            Family::Workgroup => vec![
+                Tile::Workgroup { side: 32 },
+                Tile::Workgroup { side: 64 },
+                Tile::Workgroup { side: 128 },
+            ],
         };
         if product.cols < 4 {
             tiles.push(Tile::Register { columns: 1 });
@@ -191,7 +225,8 @@ impl Variant {
         if family == Family::Workgroup && product.rows <= 32 {
             tiles.extend([Tile::Gemv { rows: 4 }, Tile::Gemv { rows: 8 }]);
         }
-        let splits: &[u32] = if family == Family::Workgroup { &[1, 2, 4, 8, 16, 32] } else { &[1, 2] };
+        let splits: &[u32] =
+            if family == Family::Workgroup { &[1, 2, 4, 8, 16, 32] } else { &[1, 2] };
         let mut all = Vec::new();
         for method in Method::ALL.into_iter().filter(|m| problem.allows(*m)) {
             for &tile in &tiles {

@@ -1,14 +1,23 @@
-//! Minimal filtering: transforms to points, a matrix product a point, and back (`shaders/lib/winograd.wgsl`).
+//! Minimal filtering: transforms to points, a matrix product a point, and back
+//! (`shaders/lib/winograd.wgsl`).
 //!
-//! A k4 s1 layer is filtered as it is, F(2x2, 4x4) or F(3x3, 4x4), and so is a k3 s1 layer, F(3x3, 3x3) or F(4x4, 3x3). A k4 s2 layer falls into 2x2 phases with 2x2 taps each: where it gathers, the
-//! phases are more channels to sum over; where it spreads, each phase of the result is a product of its own.
+//! A k4 s1 layer is filtered as it is, F(2x2, 4x4) or F(3x3, 4x4), and so is a k3 s1 layer, F(3x3,
+//! 3x3) or F(4x4, 3x3). A k4 s2 layer falls into 2x2 phases with 2x2 taps each: where it gathers,
+//! the phases are more channels to sum over; where it spreads, each phase of the result is a
+//! product of its own.
 
 use super::{Method, Pass, Problem, Product, Task, Variant, slope};
 use crate::ops::{Bind, Dispatch, Operand};
 
-const GEMM: super::tile::Files = ["conv2d_gemm_subgroup", "conv2d_gemm_register", "conv2d_gemm_workgroup", "conv2d_gemm_workgroup"];
+const GEMM: super::tile::Files = [
+    "conv2d_gemm_subgroup",
+    "conv2d_gemm_register",
+    "conv2d_gemm_workgroup",
+    "conv2d_gemm_workgroup",
+];
 
-/// Scratch numbers: the points of the map that the kernel walks over, of the other operand, of the result.
+/// Scratch numbers: the points of the map that the kernel walks over, of the other operand, of the
+/// result.
 const DATA: usize = 0;
 const OTHER: usize = 1;
 const RESULT: usize = 2;
@@ -50,7 +59,16 @@ impl Filter {
             Pass::TransposedW => (problem.inputs[0].n, problem.inputs[0].h, problem.inputs[0].w),
         };
         let (high, wide) = (h.div_ceil(tile), w.div_ceil(tile));
-        Filter { file, n, kernel: problem.conv.kernel, phases: s, first: 0, tiles: images * high * wide, high, wide }
+        Filter {
+            file,
+            n,
+            kernel: problem.conv.kernel,
+            phases: s,
+            first: 0,
+            tiles: images * high * wide,
+            high,
+            wide,
+        }
     }
 
     fn points(&self) -> u32 {
@@ -72,26 +90,46 @@ impl Filter {
         let (a, b, y) = (problem.inputs[0], problem.inputs[1], problem.output);
         let (walked, other, result) = match problem.pass {
             Pass::ConvW => (a.c, self.padded() * b.c.vec4s(), self.squared() * y.w * y.c.vec4s()),
-            Pass::TransposedW => (b.c, self.padded() * a.c.vec4s(), self.squared() * y.w * y.c.vec4s()),
-            Pass::Conv | Pass::TransposedX => (a.c, self.squared() * b.w * b.c.vec4s(), self.tiles * y.c.vec4s()),
-            Pass::ConvX | Pass::Transposed => (a.c, self.squared() * b.w * b.c.vec4s(), self.squared() * self.tiles * y.c.vec4s()),
+            Pass::TransposedW => {
+                (b.c, self.padded() * a.c.vec4s(), self.squared() * y.w * y.c.vec4s())
+            }
+            Pass::Conv | Pass::TransposedX => {
+                (a.c, self.squared() * b.w * b.c.vec4s(), self.tiles * y.c.vec4s())
+            }
+            Pass::ConvX | Pass::Transposed => {
+                (a.c, self.squared() * b.w * b.c.vec4s(), self.squared() * self.tiles * y.c.vec4s())
+            }
         };
-        [self.squared() * self.padded() * walked.vec4s(), other, result].map(|vec4s| 16 * u64::from(self.points()) * u64::from(vec4s))
+        [self.squared() * self.padded() * walked.vec4s(), other, result]
+            .map(|vec4s| 16 * u64::from(self.points()) * u64::from(vec4s))
     }
 
-    /// The same in rounds of tiles, so that points take no more than [`ROUND`] bytes a tensor, and at least `least` rounds. The last
-    /// one may be shorter.
+    /// The same in rounds of tiles, so that points take no more than [`ROUND`] bytes a tensor, and
+    /// at least `least` rounds. The last one may be shorter.
     fn rounds(self, problem: &Problem, least: u32) -> Vec<Filter> {
         let [data, other, result] = self.scratch(problem);
         // What does not grow with the tiles cannot be cut.
         let most = if problem.pass.is_weights() { data.max(other) } else { data.max(result) };
-        let count = most.div_ceil(ROUND).max(u64::from(least)).min(u64::from(self.tiles.div_ceil(4))) as u32;
+        let count =
+            most.div_ceil(ROUND).max(u64::from(least)).min(u64::from(self.tiles.div_ceil(4)))
+                as u32;
         let each = self.tiles.div_ceil(count).next_multiple_of(4);
-        (0..self.tiles).step_by(each as usize).map(|first| Filter { first, tiles: each.min(self.tiles - first), ..self }).collect()
+        (0..self.tiles)
+            .step_by(each as usize)
+            .map(|first| Filter { first, tiles: each.min(self.tiles - first), ..self })
+            .collect()
     }
 
-    /// Parameters and grid of a transform: an invocation for each of `width` vec4s of `lines` lines and of the phases.
-    fn finish(&self, d: Dispatch, width: u32, lines: u32, phases: u32, block: &Block<'_>) -> Dispatch {
+    /// Parameters and grid of a transform: an invocation for each of `width` vec4s of `lines` lines
+    /// and of the phases.
+    fn finish(
+        &self,
+        d: Dispatch,
+        width: u32,
+        lines: u32,
+        phases: u32,
+        block: &Block<'_>,
+    ) -> Dispatch {
         let invocations = width * lines * phases * phases;
         let d = d
             .u("invocations", invocations)
@@ -136,11 +174,23 @@ struct Block<'a> {
 
 impl<'a> Block<'a> {
     fn new(map: &'a Operand, point: u32, phase: u32, line: u32) -> Self {
-        Block { map, step: 1, shift: 0, pad: 0, slope: 1.0, point, phase, line, rows: 0, taps: [0; 3] }
+        Block {
+            map,
+            step: 1,
+            shift: 0,
+            pad: 0,
+            slope: 1.0,
+            point,
+            phase,
+            line,
+            rows: 0,
+            taps: [0; 3],
+        }
     }
 }
 
-/// The most bytes of points a round makes of a map. It bounds a plan's scratch memory; layers at batch 1 need one round.
+/// The most bytes of points a round makes of a map. It bounds a plan's scratch memory; layers at
+/// batch 1 need one round.
 const ROUND: u64 = 32 << 20;
 
 /// Whether what lies in memory between the steps can be bound.
@@ -163,9 +213,21 @@ impl Filter {
     fn product(&self, problem: &Problem) -> Product {
         let [a, b] = problem.inputs.map(|s| s.c.vec4s());
         let squared = self.squared();
-        let weights = |rows, cols| Product { rows, cols, blocks: self.padded() / 4, taps: 1, phases: self.points() };
+        let weights = |rows, cols| Product {
+            rows,
+            cols,
+            blocks: self.padded() / 4,
+            taps: 1,
+            phases: self.points(),
+        };
         // Phases of the operand are summed over, phases of the result are products of their own.
-        let data = |summed, apart| Product { rows: self.tiles, cols: problem.output.c.vec4s(), blocks: a, taps: summed, phases: self.points() * apart };
+        let data = |summed, apart| Product {
+            rows: self.tiles,
+            cols: problem.output.c.vec4s(),
+            blocks: a,
+            taps: summed,
+            phases: self.points() * apart,
+        };
         match problem.pass {
             Pass::Conv | Pass::TransposedX => data(squared, 1),
             Pass::ConvX | Pass::Transposed => data(1, squared),
@@ -233,7 +295,12 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
 }
 
 /// A round of it: the weight's points are made in the first.
-fn data_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, taps_bytes, result_bytes]: [u64; 3]) -> Vec<Dispatch> {
+fn data_round(
+    task: &Task<'_>,
+    variant: Variant,
+    filter: &Filter,
+    [data_bytes, taps_bytes, result_bytes]: [u64; 3],
+) -> Vec<Dispatch> {
     let (problem, pass) = (&task.problem, task.problem.pass);
     let (x, w, y) = (task.input(0), task.input(1), task.output());
     let gathers = matches!(pass, Pass::Conv | Pass::TransposedX);
@@ -254,10 +321,16 @@ fn data_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, t
         (false, false) => (1, 0, kernel - 1 - pad),
         (false, true) => (1, 1, pad),
     };
-    let to_points =
-        |file, entry, input, at, bytes| Dispatch::new(file, entry).bind("map", Bind::In(input)).bind("points_out", Bind::Scratch { at, bytes, write: true });
+    let to_points = |file, entry, input, at, bytes| {
+        Dispatch::new(file, entry)
+            .bind("map", Bind::In(input))
+            .bind("points_out", Bind::Scratch { at, bytes, write: true })
+    };
     let d = to_points(filter.file, "wino_data", 0, DATA, data_bytes);
-    let of_x = without_epilogue(task, filter.finish(task.border(d), blocks, filter.padded(), filter.phases, &block));
+    let of_x = without_epilogue(
+        task,
+        filter.finish(task.border(d), blocks, filter.padded(), filter.phases, &block),
+    );
 
     let taps = match (gathers, strided) {
         (true, false) => [0, 0, 1],
@@ -265,7 +338,8 @@ fn data_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, t
         (false, false) => [kernel - 1, 0, -1],
         (false, true) => [kernel - 1, -1, -2],
     };
-    let block = Block { rows: ci, taps, ..Block::new(w, filter.squared() * ci * co4, ci * co4, co4) };
+    let block =
+        Block { rows: ci, taps, ..Block::new(w, filter.squared() * ci * co4, ci * co4, co4) };
     let d = to_points(filter.file, "wino_taps", 1, OTHER, taps_bytes);
     let of_w = without_epilogue(task, filter.finish(d, co4, ci, filter.phases, &block));
 
@@ -292,11 +366,17 @@ fn data_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, t
     if apart > 1 {
         (block.step, block.shift) = (2, 1);
     }
-    let d = task.bind_epilogue(Dispatch::new(filter.file, "wino_result").bind("points", points), points).bind("y", Bind::Out(0));
+    let d = task
+        .bind_epilogue(Dispatch::new(filter.file, "wino_result").bind("points", points), points)
+        .bind("y", Bind::Out(0));
     let phases = if gathers { 1 } else { filter.phases };
     let back = filter.finish(d, cols, filter.tiles, phases, &block);
     let of_w = (filter.first == 0).then_some(of_w);
-    [of_x].into_iter().chain(of_w).chain([gemm.dispatch(variant, result_bytes), task.epilogue(back, true)]).collect()
+    [of_x]
+        .into_iter()
+        .chain(of_w)
+        .chain([gemm.dispatch(variant, result_bytes), task.epilogue(back, true)])
+        .collect()
 }
 
 /// `dw = sum over pixels`; see [`super::direct::weights`] for which map is walked over.
@@ -307,7 +387,12 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
 }
 
 /// A round of it: what is not the first adds to the ones before, in their order.
-fn weights_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes, tile_bytes, result_bytes]: [u64; 3]) -> Vec<Dispatch> {
+fn weights_round(
+    task: &Task<'_>,
+    variant: Variant,
+    filter: &Filter,
+    [data_bytes, tile_bytes, result_bytes]: [u64; 3],
+) -> Vec<Dispatch> {
     let problem = &task.problem;
     let swap = problem.pass == Pass::TransposedW;
     let (walked, other) = if swap { (1, 0) } else { (0, 1) };
@@ -315,16 +400,41 @@ fn weights_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes
     let (x4, g4) = (x.shape.c.vec4s(), g.shape.c.vec4s());
     let line = filter.squared() * x4;
 
-    let mut block = Block { slope: slope(task.fused.load[walked]), ..Block::new(x, filter.padded() * line, x4, line) };
+    let mut block = Block {
+        slope: slope(task.fused.load[walked]),
+        ..Block::new(x, filter.padded() * line, x4, line)
+    };
     (block.step, block.shift, block.pad) = (problem.conv.stride, 1, problem.conv.pad as i32);
-    let to_points =
-        |entry, input, at, bytes| Dispatch::new(filter.file, entry).bind("map", Bind::In(input)).bind("points_out", Bind::Scratch { at, bytes, write: true });
-    let of_x = filter.finish(task.border(to_points("wino_data", walked, DATA, data_bytes)), x4, filter.padded(), filter.phases, &block);
-    let block = Block { slope: slope(task.fused.load[other]), ..Block::new(g, filter.padded() * g4, 0, g4) };
-    let of_g = filter.finish(to_points("wino_tile", other, OTHER, tile_bytes), g4, filter.padded(), 1, &block);
+    let to_points = |entry, input, at, bytes| {
+        Dispatch::new(filter.file, entry)
+            .bind("map", Bind::In(input))
+            .bind("points_out", Bind::Scratch { at, bytes, write: true })
+    };
+    let of_x = filter.finish(
+        task.border(to_points("wino_data", walked, DATA, data_bytes)),
+        x4,
+        filter.padded(),
+        filter.phases,
+        &block,
+    );
+    let block = Block {
+        slope: slope(task.fused.load[other]),
+        ..Block::new(g, filter.padded() * g4, 0, g4)
+    };
+    let of_g = filter.finish(
+        to_points("wino_tile", other, OTHER, tile_bytes),
+        g4,
+        filter.padded(),
+        1,
+        &block,
+    );
 
     let of = |at, bytes, width: u32| ((at, bytes), filter.padded() * width, width);
-    let (a, b) = if swap { (of(OTHER, tile_bytes, g4), of(DATA, data_bytes, line)) } else { (of(DATA, data_bytes, line), of(OTHER, tile_bytes, g4)) };
+    let (a, b) = if swap {
+        (of(OTHER, tile_bytes, g4), of(DATA, data_bytes, line))
+    } else {
+        (of(DATA, data_bytes, line), of(OTHER, tile_bytes, g4))
+    };
     let product = filter.product(problem);
     let gemm = Gemm {
         product,
@@ -344,12 +454,22 @@ fn weights_round(task: &Task<'_>, variant: Variant, filter: &Filter, [data_bytes
     };
 
     let (rows, width) = (dw.shape.w, dw.shape.c.vec4s());
-    let (phase, line) = if swap { (width, filter.squared() * width) } else { (rows * width, width) };
+    let (phase, line) =
+        if swap { (width, filter.squared() * width) } else { (rows * width, width) };
     let taps = if filter.phases == 2 { [0, 1, 2] } else { [0, 0, 1] };
     let block = Block { rows, taps, ..Block::new(dw, product.rows * product.cols, phase, line) };
-    let d = Dispatch::new(filter.file, "wino_dw").bind("points", Bind::Scratch { at: RESULT, bytes: result_bytes, write: false }).bind("dw", Bind::Out(0));
-    let back = filter.finish(d, width, rows, filter.phases, &block).tune("ACCUMULATE", u32::from(task.accumulate || filter.first > 0));
-    vec![without_epilogue(task, of_x), without_epilogue(task, of_g), gemm.dispatch(variant, result_bytes), task.epilogue(back, false)]
+    let d = Dispatch::new(filter.file, "wino_dw")
+        .bind("points", Bind::Scratch { at: RESULT, bytes: result_bytes, write: false })
+        .bind("dw", Bind::Out(0));
+    let back = filter
+        .finish(d, width, rows, filter.phases, &block)
+        .tune("ACCUMULATE", u32::from(task.accumulate || filter.first > 0));
+    vec![
+        without_epilogue(task, of_x),
+        without_epilogue(task, of_g),
+        gemm.dispatch(variant, result_bytes),
+        task.epilogue(back, false),
+    ]
 }
 
 /// The end of the parameter block of transforms that write points.
@@ -365,7 +485,13 @@ mod tests {
     #[test]
     fn the_layer_that_takes_a_third_of_a_step_has_a_fraction_of_its_products() {
         let (x, y) = (Shape::new(1, 32, 32, 256), Shape::new(1, 31, 31, 512));
-        let problem = Problem { pass: Pass::Conv, inputs: [x, Shape::new(16, 1, 256, 512)], output: y, conv: Conv::new(4, 1, 1), border: None };
+        let problem = Problem {
+            pass: Pass::Conv,
+            inputs: [x, Shape::new(16, 1, 256, 512)],
+            output: y,
+            conv: Conv::new(4, 1, 1),
+            border: None,
+        };
         let filter = Filter::new(&problem, Method::Winograd5);
         assert_eq!((filter.tiles, filter.points()), (256, 25));
         let products = f64::from(filter.points() * filter.tiles);
@@ -380,11 +506,24 @@ mod tests {
             let whole = Filter::new(&problem, Method::Winograd5);
             for least in [1, 7, 100_000] {
                 let rounds = whole.rounds(&problem, least);
-                assert_eq!(rounds.iter().map(|r| r.tiles).sum::<u32>(), whole.tiles, "{pass:?} {least}");
-                assert!(rounds.windows(2).all(|r| r[0].first + r[0].tiles == r[1].first && r[0].tiles >= r[1].tiles && r[0].tiles % 4 == 0));
-                assert!(rounds.len() > 3 && rounds[0].scratch(&problem).iter().all(|b| *b <= 2 * ROUND), "{pass:?} {least}: {}", rounds.len());
+                assert_eq!(
+                    rounds.iter().map(|r| r.tiles).sum::<u32>(),
+                    whole.tiles,
+                    "{pass:?} {least}"
+                );
+                assert!(rounds.windows(2).all(|r| r[0].first + r[0].tiles == r[1].first
+                    && r[0].tiles >= r[1].tiles
+                    && r[0].tiles % 4 == 0));
+                assert!(
+                    rounds.len() > 3 && rounds[0].scratch(&problem).iter().all(|b| *b <= 2 * ROUND),
+                    "{pass:?} {least}: {}",
+                    rounds.len()
+                );
             }
-            assert!(fits(&problem, Method::Winograd5) && points(&problem, Method::Winograd5) > crate::gpu::MAX_BINDING);
+            assert!(
+                fits(&problem, Method::Winograd5)
+                    && points(&problem, Method::Winograd5) > crate::gpu::MAX_BINDING
+            );
         }
     }
 }

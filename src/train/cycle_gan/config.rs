@@ -29,7 +29,8 @@ pub struct CycleGanConfig {
     pub lambda_a: f32,
     /// Weight of the cycle B to A to B.
     pub lambda_b: f32,
-    /// Weight of the identity terms, times that of the cycle they share their pictures with; 0: without, which saves two passes.
+    /// Weight of the identity terms, times that of the cycle they share their pictures with; 0:
+    /// without, which saves two passes.
     pub lambda_identity: f32,
     /// Pictures that each pool keeps; 0: discriminators see new fakes only.
     pub pool_size: u32,
@@ -76,9 +77,15 @@ impl CycleGanConfig {
             return refuse("--batch_size: at least 1".into());
         }
         if self.gan_mode == GanMode::Wgangp {
-            return refuse("--gan_mode wgangp: its penalty is not part of this model; choose lsgan, vanilla or hinge".into());
+            return refuse(
+                "--gan_mode wgangp: its penalty is not part of this model; choose \
+                           lsgan, vanilla or hinge"
+                    .into(),
+            );
         }
-        for (flag, value) in [("A", self.lambda_a), ("B", self.lambda_b), ("identity", self.lambda_identity)] {
+        for (flag, value) in
+            [("A", self.lambda_a), ("B", self.lambda_b), ("identity", self.lambda_identity)]
+        {
             if !(value >= 0.0 && value.is_finite()) {
                 return refuse(format!("--lambda_{flag} {value}: a weight is 0 or more"));
             }
@@ -86,7 +93,8 @@ impl CycleGanConfig {
         let (input, output) = (self.generator.input_nc(), self.generator.output_nc());
         if self.lambda_identity > 0.0 && input != output {
             return refuse(format!(
-                "--lambda_identity {}: a generator from {input} to {output} channels cannot leave its target's pictures as they are; give --lambda_identity 0",
+                "--lambda_identity {}: a generator from {input} to {output} channels cannot leave \
+                 its target's pictures as they are; give --lambda_identity 0",
                 self.lambda_identity
             ));
         }

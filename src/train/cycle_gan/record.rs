@@ -1,5 +1,6 @@
-//! The step as it is recorded, in the reference's order: six generator passes (four without identity terms), both generators' Adam, then
-//! both discriminators on real pictures and on fakes from a pool, their Adam.
+//! The step as it is recorded, in the reference's order: six generator passes (four without
+//! identity terms), both generators' Adam, then both discriminators on real pictures and on fakes
+//! from a pool, their Adam.
 
 use super::CycleGanConfig;
 use crate::error::Result;
@@ -22,17 +23,34 @@ const ORDER: [&str; 8] = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle
 impl Model for CycleGanConfig {
     fn record(&self) -> Result<Recorded> {
         self.check()?;
-        let CycleGanConfig { batch_size: n, width: w, height: h, pool_size, generator: g, .. } = *self;
+        let CycleGanConfig { batch_size: n, width: w, height: h, pool_size, generator: g, .. } =
+            *self;
         let channels = [g.input_nc(), g.output_nc()];
         let mut store = Store::new();
-        let generators = [Generator::new(&mut store, GENERATORS[0], g)?, Generator::new(&mut store, GENERATORS[1], g.reversed())?];
+        let generators = [
+            Generator::new(&mut store, GENERATORS[0], g)?,
+            Generator::new(&mut store, GENERATORS[1], g.reversed())?,
+        ];
         let norm = self.norm_d.unwrap_or(g.norm());
         let mut judge = |set: &str, channels: u32| {
-            Discriminator::new(&mut store, set, DiscriminatorConfig { input: channels.into(), ndf: self.ndf, kind: self.discriminator, norm })
+            Discriminator::new(
+                &mut store,
+                set,
+                DiscriminatorConfig {
+                    input: channels.into(),
+                    ndf: self.ndf,
+                    kind: self.discriminator,
+                    norm,
+                },
+            )
         };
-        let discriminators = [judge(DISCRIMINATORS[0], channels[1])?, judge(DISCRIMINATORS[1], channels[0])?];
-        let pools = [0, 1].map(|net| PoolPages::new(&mut store, POOLS[net], pool_size, [h, w, channels[1 - net]]));
-        let [g_pages, d_pages] = [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
+        let discriminators =
+            [judge(DISCRIMINATORS[0], channels[1])?, judge(DISCRIMINATORS[1], channels[0])?];
+        let pools = [0, 1].map(|net| {
+            PoolPages::new(&mut store, POOLS[net], pool_size, [h, w, channels[1 - net]])
+        });
+        let [g_pages, d_pages] =
+            [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
 
         let mut tape = Tape::new();
         let mut input = |label: &str, c: u32| -> Result<(Pictures, Tensor)> {
@@ -41,7 +59,8 @@ impl Model for CycleGanConfig {
             let (tensor, values) = record_input(&mut tape, label, shape, self.pictures)?;
             Ok((Pictures { tensor, shape }, values))
         };
-        let ((pictures_a, a), (pictures_b, b)) = (input("A", channels[0])?, input("B", channels[1])?);
+        let ((pictures_a, a), (pictures_b, b)) =
+            (input("A", channels[0])?, input("B", channels[1])?);
         let decisions = POOLS.map(|label| tape.pool_decisions(label, n));
         let real = [a, b];
         let lambdas = [self.lambda_a, self.lambda_b];
@@ -75,7 +94,8 @@ impl Model for CycleGanConfig {
             let l1 = tape.l1(rec[net], real[net])?;
             terms.push((cycle, tape.scale(l1, lambdas[net])));
         }
-        let g_wrt: Vec<Tensor> = generators.iter().flat_map(|g| g.weights().trainable(&mut tape, &store)).collect();
+        let g_wrt: Vec<Tensor> =
+            generators.iter().flat_map(|g| g.weights().trainable(&mut tape, &store)).collect();
         let losses: Vec<Tensor> = terms.iter().map(|(_, t)| *t).collect();
         tape.backward(&losses, &g_wrt)?;
         tape.scope("G");
@@ -105,15 +125,53 @@ impl Model for CycleGanConfig {
 
         terms.sort_by_key(|(name, _)| ORDER.iter().position(|n| n == name));
         let passes = if self.lambda_identity > 0.0 { 3 } else { 2 };
-        let networks = GENERATORS.into_iter().zip(generators).map(|(name, net)| Network::generator(name, net, passes));
-        let networks = networks.chain(DISCRIMINATORS.into_iter().zip(discriminators).map(|(name, net)| Network::discriminator(name, net, 3))).collect();
+        let networks = GENERATORS
+            .into_iter()
+            .zip(generators)
+            .map(|(name, net)| Network::generator(name, net, passes));
+        let networks = networks
+            .chain(
+                DISCRIMINATORS
+                    .into_iter()
+                    .zip(discriminators)
+                    .map(|(name, net)| Network::discriminator(name, net, 3)),
+            )
+            .collect();
         let pools = POOLS.into_iter().zip(pools).zip(decisions).filter(|_| pool_size > 0);
-        let pools = pools.map(|((name, pages), decisions)| Pool { name, pages, decisions }).collect();
-        Ok(Recorded { store, tape, pictures: vec![[pictures_a, pictures_b]], losses: terms, networks, pools })
+        let pools =
+            pools.map(|((name, pages), decisions)| Pool { name, pages, decisions }).collect();
+        Ok(Recorded {
+            store,
+            tape,
+            pictures: vec![[pictures_a, pictures_b]],
+            losses: terms,
+            networks,
+            pools,
+        })
     }
 
     fn common(&self) -> Common {
-        let &CycleGanConfig { generator, ndf, batch_size: pictures, pictures: format, beta1, init_type, init_gain, seed, .. } = self;
-        Common { generator, ndf, size: (self.width, self.height), pictures, format, beta1, init_type, init_gain, seed }
+        let &CycleGanConfig {
+            generator,
+            ndf,
+            batch_size: pictures,
+            pictures: format,
+            beta1,
+            init_type,
+            init_gain,
+            seed,
+            ..
+        } = self;
+        Common {
+            generator,
+            ndf,
+            size: (self.width, self.height),
+            pictures,
+            format,
+            beta1,
+            init_type,
+            init_gain,
+            seed,
+        }
     }
 }

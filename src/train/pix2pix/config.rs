@@ -19,8 +19,8 @@ pub struct Pix2PixConfig {
     pub condition_d: bool,
     /// Pictures that go through the networks together, over which norms take statistics.
     pub batch_size: u32,
-    /// Batches a step: their gradients are averaged for one update of each network. Above 1 the generator runs twice for each, so that
-    /// one batch's activations are alive at a time.
+    /// Batches a step: their gradients are averaged for one update of each network. Above 1 the
+    /// generator runs twice for each, so that one batch's activations are alive at a time.
     pub accumulate: u32,
     /// Width of the pictures.
     pub width: u32,
@@ -100,26 +100,41 @@ impl Pix2PixConfig {
         }
         if self.gan_mode == GanMode::Wgangp && self.discriminator_norm() == NormKind::Batch {
             return refuse(
-                "--gan_mode wgangp: its penalty is one of each picture, and batch norm in the discriminator mixes them; choose --norm_D instance \
+                "--gan_mode wgangp: its penalty is one of each picture, and batch norm in the \
+                 discriminator mixes them; choose --norm_D instance \
                  (or instance_affine, none)"
                     .into(),
             );
         }
         if self.label_smoothing != 0.0 && !self.gan_mode.has_labels() {
-            return refuse(format!("--label_smoothing: {} has no labels; leave it out, or choose --gan_mode vanilla or lsgan", self.gan_mode));
+            return refuse(format!(
+                "--label_smoothing: {} has no labels; leave it out, or choose --gan_mode vanilla \
+                 or lsgan",
+                self.gan_mode
+            ));
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
-            return refuse(format!("--label_smoothing {}: from 0 to below 1", self.label_smoothing));
+            return refuse(format!(
+                "--label_smoothing {}: from 0 to below 1",
+                self.label_smoothing
+            ));
         }
-        for (flag, value) in
-            [("L1", self.lambda_l1), ("GAN", self.lambda_gan), ("TV", self.lambda_tv), ("gp", self.lambda_gp)].map(|(name, v)| (format!("--lambda_{name}"), v))
+        for (flag, value) in [
+            ("L1", self.lambda_l1),
+            ("GAN", self.lambda_gan),
+            ("TV", self.lambda_tv),
+            ("gp", self.lambda_gp),
+        ]
+        .map(|(name, v)| (format!("--lambda_{name}"), v))
         {
             if !(value >= 0.0 && value.is_finite()) {
                 return refuse(format!("{flag} {value}: a weight is 0 or more"));
             }
         }
         match self.ema {
-            Some(decay) if !(0.0..1.0).contains(&decay) => refuse(format!("--ema {decay}: a decay lies in 0 to below 1, 0.999 for example")),
+            Some(decay) if !(0.0..1.0).contains(&decay) => {
+                refuse(format!("--ema {decay}: a decay lies in 0 to below 1, 0.999 for example"))
+            }
             _ => Ok(()),
         }
     }

@@ -1,5 +1,5 @@
-//! The step as it is recorded, in the reference's order: D on fake and real as batches of their own, D's Adam, D again on the fake with
-//! its new weights, L1, G's Adam.
+//! The step as it is recorded, in the reference's order: D on fake and real as batches of their
+//! own, D's Adam, D again on the fake with its new weights, L1, G's Adam.
 
 use super::Pix2PixConfig;
 use crate::error::Result;
@@ -24,23 +24,51 @@ impl Model for Pix2PixConfig {
     }
 
     fn common(&self) -> Common {
-        let &Pix2PixConfig { generator, ndf, pictures: format, beta1, init_type, init_gain, seed, .. } = self;
-        Common { generator, ndf, size: (self.width, self.height), pictures: self.pictures(), format, beta1, init_type, init_gain, seed }
+        let &Pix2PixConfig {
+            generator,
+            ndf,
+            pictures: format,
+            beta1,
+            init_type,
+            init_gain,
+            seed,
+            ..
+        } = self;
+        Common {
+            generator,
+            ndf,
+            size: (self.width, self.height),
+            pictures: self.pictures(),
+            format,
+            beta1,
+            init_type,
+            init_gain,
+            seed,
+        }
     }
 }
 
 fn record(config: &Pix2PixConfig) -> Result<Recorded> {
     config.check()?;
-    let (g, input_nc, output_nc) = (&config.generator, config.generator.input_nc(), config.generator.output_nc());
+    let (g, input_nc, output_nc) =
+        (&config.generator, config.generator.input_nc(), config.generator.output_nc());
     let mut store = Store::new();
     let generator = Generator::new(&mut store, "G", *g)?;
     let pair = Channels::concat(&[input_nc.into(), output_nc.into()]).expect("two parts");
     let judged = if config.condition_d { pair } else { output_nc.into() };
     let norm = config.discriminator_norm();
-    let discriminator = Discriminator::new(&mut store, "D", DiscriminatorConfig { input: judged, ndf: config.ndf, kind: config.discriminator, norm })?;
+    let discriminator = Discriminator::new(
+        &mut store,
+        "D",
+        DiscriminatorConfig { input: judged, ndf: config.ndf, kind: config.discriminator, norm },
+    )?;
     let average = config.ema.map(|_| Generator::new(&mut store, "G_ema", *g)).transpose()?;
     let pages = [store.pages("G"), store.pages("D")];
-    let averaged: Vec<_> = if average.is_some() { store.all_pages("G").into_iter().zip(store.all_pages("G_ema")).collect() } else { Vec::new() };
+    let averaged: Vec<_> = if average.is_some() {
+        store.all_pages("G").into_iter().zip(store.all_pages("G_ema")).collect()
+    } else {
+        Vec::new()
+    };
 
     let mut tape = Tape::new();
     let picture = |tape: &mut Tape, label: &str, channels: u32| -> Result<(Pictures, Tensor)> {
@@ -50,9 +78,12 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
         Ok((Pictures { tensor, shape }, values))
     };
     // What D judges.
-    let judged = |tape: &mut Tape, a: Tensor, b: Tensor| if config.condition_d { tape.concat(&[a, b]) } else { Ok(b) };
+    let judged = |tape: &mut Tape, a: Tensor, b: Tensor| {
+        if config.condition_d { tape.concat(&[a, b]) } else { Ok(b) }
+    };
     let share = 1.0 / config.accumulate as f32;
-    let scaled = |tape: &mut Tape, x: Tensor, by: f32| if by == 1.0 { x } else { tape.scale(x, by) };
+    let scaled =
+        |tape: &mut Tape, x: Tensor, by: f32| if by == 1.0 { x } else { tape.scale(x, by) };
 
     struct Batch {
         a: Tensor,
@@ -63,7 +94,8 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
         nodes: [usize; 2],
     }
     let mut batches = Vec::new();
-    let (mut pictures, mut d_real, mut d_fake, mut d_gp) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut pictures, mut d_real, mut d_fake, mut d_gp) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let d_wrt = discriminator.weights().trainable(&mut tape, &store);
     for at in 0..config.accumulate {
         let (raw_a, a) = picture(&mut tape, "input", input_nc)?;
@@ -72,13 +104,18 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
         tape.scope("");
         let begin = tape.nodes().len();
         // Made once more for G's step where there are several: running statistics count it then.
-        let fake = generator.record(&mut tape, &store, a, Mode { update_running: config.accumulate == 1, ..Mode::TRAIN })?;
+        let fake = generator.record(
+            &mut tape,
+            &store,
+            a,
+            Mode { update_running: config.accumulate == 1, ..Mode::TRAIN },
+        )?;
         let nodes = [begin, tape.nodes().len()];
         tape.scope("pairs");
         let (pair_fake, pair_real) = (judged(&mut tape, a, fake)?, judged(&mut tape, a, b)?);
 
-        // Two batches: one would mix the statistics of D's norms. Nothing here depends on D's weights but D, so the fake is as
-        // good as detached.
+        // Two batches: one would mix the statistics of D's norms. Nothing here depends on D's
+        // weights but D, so the fake is as good as detached.
         tape.scope("fake ");
         let logits = discriminator.record(&mut tape, &store, pair_fake, Mode::TRAIN)?;
         tape.scope("loss");
@@ -87,7 +124,8 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
         let logits = discriminator.record(&mut tape, &store, pair_real, Mode::TRAIN)?;
         tape.scope("loss");
         let real_loss = config.gan_mode.judge(&mut tape, logits, true, config.label_smoothing);
-        let [fake_loss, real_loss] = [fake_loss, real_loss].map(|loss| scaled(&mut tape, loss, share));
+        let [fake_loss, real_loss] =
+            [fake_loss, real_loss].map(|loss| scaled(&mut tape, loss, share));
         let mut halves = vec![tape.scale(fake_loss, 0.5), tape.scale(real_loss, 0.5)];
         if config.gan_mode == GanMode::Wgangp && config.lambda_gp > 0.0 {
             tape.scope("mixed");
@@ -118,13 +156,18 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
     let g_wrt = generator.weights().trainable(&mut tape, &store);
     for (at, Batch { a, b, mut fake, mut pair_fake, nodes }) in batches.into_iter().enumerate() {
         if config.accumulate > 1 {
-            // The same pictures once more, dropout included, instead of keeping all activations until D has been updated.
+            // The same pictures once more, dropout included, instead of keeping all activations
+            // until D has been updated.
             let begin = tape.nodes().len();
             tape.scope("");
             tape.draw_as(Some(nodes[0]));
             fake = generator.record(&mut tape, &store, a, Mode::TRAIN)?;
             tape.draw_as(None);
-            debug_assert_eq!(tape.nodes().len() - begin, nodes[1] - nodes[0], "streams of dropout are counted by node");
+            debug_assert_eq!(
+                tape.nodes().len() - begin,
+                nodes[1] - nodes[0],
+                "streams of dropout are counted by node"
+            );
             tape.scope("pairs");
             pair_fake = judged(&mut tape, a, fake)?;
         }
@@ -157,13 +200,28 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
 
     tape.scope("loss");
     let mut losses = Vec::new();
-    for (name, terms) in [("G_GAN", g_gan), ("G_L1", g_l1), ("D_real", d_real), ("D_fake", d_fake), ("G_TV", g_tv), ("D_GP", d_gp)] {
+    for (name, terms) in [
+        ("G_GAN", g_gan),
+        ("G_L1", g_l1),
+        ("D_real", d_real),
+        ("D_fake", d_fake),
+        ("G_TV", g_tv),
+        ("D_GP", d_gp),
+    ] {
         if !terms.is_empty() {
             losses.push((name, joined(&mut tape, &terms)?));
         }
     }
     let passes = u64::from(config.accumulate);
-    let mut networks = vec![Network::generator("G", generator, passes), Network::discriminator("D", discriminator, 3 * passes)];
-    networks.extend(average.map(|net| Network { average_of: Some("G"), ..Network::generator("G_ema", net, passes) }));
+    let mut networks = vec![
+        Network::generator("G", generator, passes),
+        Network::discriminator("D", discriminator, 3 * passes),
+    ];
+    networks.extend(
+        average.map(|net| Network {
+            average_of: Some("G"),
+            ..Network::generator("G_ema", net, passes)
+        }),
+    );
     Ok(Recorded { store, tape, pictures, losses, networks, pools: Vec::new() })
 }
