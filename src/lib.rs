@@ -9,16 +9,14 @@ pub mod nets;
 pub mod ops;
 pub mod plan;
 pub mod rng;
+#[cfg(all(feature = "io", not(target_arch = "wasm32")))]
+pub mod run;
 pub mod shader;
 mod shape;
 pub mod store;
 mod tape;
 pub mod train;
 pub mod tune;
-
-#[cfg(feature = "cli")]
-#[doc(hidden)]
-pub mod app;
 
 pub use error::{Error, Result};
 pub use gpu::Gpu;

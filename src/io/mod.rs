@@ -13,6 +13,7 @@ pub mod lab;
 pub mod limits;
 pub mod loader;
 pub mod metrics;
+pub mod palette;
 pub mod picture;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tuning;

@@ -64,10 +64,9 @@ impl Padding {
         }
     }
 
-    /// The pixel of a line of `side` that is seen at `at`, which lies outside by no more than the
+    /// The pixel of a line of `side` that is read at `at`, which lies outside by no more than the
     /// padding.
-    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "the bench's reference needs it"))]
-    pub(crate) fn seen(self, at: i64, side: u32) -> usize {
+    pub fn seen(self, at: i64, side: u32) -> usize {
         let last = i64::from(side) - 1;
         (match self {
             Padding::Reflect if at.abs() > last => 2 * last - at.abs(),

@@ -120,6 +120,18 @@ pub struct PlanNode {
     pub(crate) dispatches: Vec<Dispatch>,
 }
 
+impl PlanNode {
+    /// How many dispatches it takes; none for what the plan made a view.
+    pub fn dispatches(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// Label of the kernel of its first dispatch; empty where there is none.
+    pub fn kernel(&self) -> String {
+        self.dispatches.first().map(|d| d.kernel.label()).unwrap_or_default()
+    }
+}
+
 /// What runs in a step, in order, and where everything lies.
 #[derive(Debug)]
 pub struct Plan {
@@ -265,6 +277,12 @@ impl Plan {
             conv,
             border: fused.border,
         })
+    }
+
+    /// Shapes of what a node reads and of what it writes.
+    pub fn shapes_of(&self, node: &PlanNode) -> [Vec<Shape>; 2] {
+        [&node.inputs, &node.outputs]
+            .map(|tensors| tensors.iter().map(|t| self.shapes[t.index()]).collect())
     }
 
     /// Bytes by use.

@@ -6,6 +6,7 @@ use pixtape::Result;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
 use pixtape::io::{AnyPicture, Dataset, DatasetOptions, Header, Picture, limits};
+use pixtape::run::{Log, RunFolder, State, config};
 use std::path::Path;
 
 /// A reader.
@@ -100,13 +101,9 @@ fn list(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A reader of the program, by name.
-fn program(name: &str) -> fn(&Path) -> Result<()> {
-    pixtape::app::READERS
-        .iter()
-        .find(|(n, _)| *n == name)
-        .unwrap_or_else(|| panic!("no reader {name}"))
-        .1
+/// The folder that a file lies in, for readers that are given the folder.
+fn folder(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new(""))
 }
 
 /// All of them.
@@ -179,14 +176,22 @@ pub fn all() -> Vec<Reader> {
             "palette",
             "palette.txt",
             texts(&["#0000aa background\n255 0 0 facade\n 1,2,3\n"]),
-            program("palette"),
+            |file| pixtape::io::palette::read(file).map(drop),
         ),
-        text("options", "options.json", texts(&[seeds::OPTIONS]), program("options")),
-        text("state", "latest_state.json", texts(&[seeds::STATE]), program("state")),
+        text("options", "options.json", texts(&[seeds::OPTIONS]), |file| {
+            RunFolder::options(folder(file)).map(drop)
+        }),
+        text("state", "latest_state.json", texts(&[seeds::STATE]), |file| {
+            State::read(file).map(drop)
+        }),
         Reader {
             manner: Manner::Lenient,
-            ..text("losses", "losses.jsonl", texts(&[seeds::LOSSES]), program("losses"))
+            ..text("losses", "losses.jsonl", texts(&[seeds::LOSSES]), |file| {
+                Log::open(file, 1).map(drop)
+            })
         },
-        text("config", "config.toml", texts(&[seeds::CONFIG]), program("config")),
+        text("config", "config.toml", texts(&[seeds::CONFIG]), |file| {
+            config::table(file).map(drop)
+        }),
     ]
 }

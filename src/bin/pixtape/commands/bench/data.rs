@@ -1,0 +1,125 @@
+//! How long a training loop waits for pictures: real files, decoded by the loader that trains.
+
+use crate::commands::bench::LR;
+use crate::commands::demo::facade_pair;
+use crate::commands::train::dataset_options;
+use crate::options::TrainArgs;
+use pixtape::io::{Dataset, Loader, Picture};
+use pixtape::run::Trainer;
+use pixtape::{Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// Pairs that are drawn where no folder is given; a larger batch gets as many as it needs.
+const PAIRS: usize = 16;
+
+/// Pictures to load.
+pub(crate) struct Data {
+    dataset: Arc<Dataset>,
+    threads: usize,
+    /// Drawn pairs, deleted afterwards.
+    drawn: Option<TempDir>,
+}
+
+impl Data {
+    /// The folder that the flags name, or drawn pairs of the training size.
+    pub fn open(args: &TrainArgs) -> Result<Data> {
+        let mut args = args.clone();
+        let drawn = match &args.dataroot {
+            Some(_) => None,
+            None => Some(draw(&args)?),
+        };
+        if let Some(folder) = &drawn {
+            args.dataroot = Some(folder.path().into());
+        }
+        Ok(Data {
+            dataset: Arc::new(Dataset::open(dataset_options(&args)?)?),
+            threads: args.data.num_threads,
+            drawn,
+        })
+    }
+
+    /// Width and height of what a step sees.
+    pub fn image_size(&self) -> (u32, u32) {
+        self.dataset.image_size()
+    }
+
+    /// What was loaded, for people.
+    pub fn describe(&self) -> String {
+        let threads = self.threads;
+        match self.drawn {
+            Some(_) => format!(
+                "{} drawn pairs (--dataroot takes others), {threads} threads",
+                self.dataset.len()
+            ),
+            None => format!(
+                "{} pairs of {}, {threads} threads",
+                self.dataset.len(),
+                self.dataset.options().root.display()
+            ),
+        }
+    }
+
+    /// Seconds a step that a loop of some steps waits for its batches. The first one, which nothing
+    /// decodes ahead of, does not count.
+    pub fn wait(&self, trainer: &mut Trainer, steps: usize) -> Result<f64> {
+        let mut loader = Loader::new(self.dataset.clone(), 1, 0, self.threads)?;
+        let mut waited = 0.0;
+        for step in 0..=steps {
+            let start = Instant::now();
+            let batch = loader.next()?;
+            if step > 0 {
+                waited += start.elapsed().as_secs_f64();
+            }
+            trainer.step(&batch.input, &batch.target, LR)?;
+        }
+        trainer.finish()?;
+        Ok(waited / steps.max(1) as f64)
+    }
+}
+
+/// Draws pairs, A on the left, as files in a temporary folder.
+fn draw(args: &TrainArgs) -> Result<TempDir> {
+    let failed = |e: std::io::Error| {
+        Error::file(
+            std::env::temp_dir(),
+            format!("no temporary folder: {e}; set TMPDIR, or give --dataroot"),
+        )
+    };
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let phases: Vec<_> = if args.unpaired() { vec!["A", "B"] } else { vec![""] };
+    let phases: Vec<_> = phases
+        .iter()
+        .map(|side| folder.path().join(format!("{}{side}", args.data.phase)))
+        .collect();
+    phases.iter().try_for_each(std::fs::create_dir_all).map_err(failed)?;
+    for index in 0..PAIRS.max(args.data.batch_size as usize) {
+        let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.data.crop_size.width);
+        match &phases[..] {
+            [one] => join(&left, &right)?.save_png(&file(one, index))?,
+            sides => sides
+                .iter()
+                .zip([&left, &right])
+                .try_for_each(|(side, picture)| picture.save_png(&file(side, index)))?,
+        }
+    }
+    Ok(folder)
+}
+
+fn file(phase: &Path, index: usize) -> std::path::PathBuf {
+    phase.join(format!("{index:04}.png"))
+}
+
+/// Two pictures of one size side by side.
+fn join(left: &Picture, right: &Picture) -> Result<Picture> {
+    let row = (left.width * left.channels) as usize;
+    let data = left
+        .data
+        .chunks(row)
+        .zip(right.data.chunks(row))
+        .flat_map(|(l, r)| l.iter().chain(r).copied())
+        .collect();
+    Picture::new(2 * left.width, left.height, left.channels, data)
+}

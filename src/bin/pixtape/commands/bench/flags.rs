@@ -1,0 +1,56 @@
+//! Flags of `bench`.
+
+use crate::commands::bench::options::StepWords;
+use crate::options::bytes;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// Flags of `bench`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub what: What,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+pub(crate) enum What {
+    /// Every operation at the real layers of pix2pix-256, pix2pix-128 and cycle_gan-256.
+    Kernels(KernelsArgs),
+    /// A whole training step: how long, where the time goes, or two sets of options against each
+    /// other.
+    #[command(disable_help_flag = true)]
+    Step(StepWords),
+}
+
+/// Flags of `bench kernels`.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(crate) struct KernelsArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Draw a roofline plot into this file (SVG).
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Hold the times against those of an earlier --json, worst first.
+    #[arg(long, value_name = "OLD.json")]
+    pub compare: Option<PathBuf>,
+    /// Rows whose name, or net and name, match this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    pub only: Option<String>,
+    /// Pictures a step; several are given as 1,4,16.
+    #[arg(long, default_value = "1", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch_size: Vec<u32>,
+    /// Seconds to measure each row for, at most.
+    #[arg(long, default_value_t = 1.0)]
+    pub seconds: f64,
+    /// Skip what plans more device memory than this (bytes; 500MiB and 2GiB are understood).
+    #[arg(long, value_parser = bytes)]
+    pub memory_limit: Option<u64>,
+    /// Convolution tile: subgroup, register, workgroup; the device's own by default.
+    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
+    pub family: Option<String>,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}

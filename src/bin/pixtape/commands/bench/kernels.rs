@@ -1,0 +1,350 @@
+//! `pixtape bench kernels`: every operation at the real layers of the nets, and one fixed layer
+//! that figures are quoted for.
+
+use crate::commands::bench::compare::Old;
+use crate::commands::bench::probe::Ceilings;
+use crate::commands::bench::problem::{self, Measured, dense, variant};
+use crate::commands::bench::roofline;
+use crate::commands::bench::table::{self, Row, Skipped};
+use crate::commands::bench::{
+    Device, check_seconds, flags::KernelsArgs, preset, time, warm_trainer,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use pixtape::gpu::{Gpu, MAX_BINDING};
+use pixtape::ops::{Pass, Problem};
+use pixtape::plan::{Plan, PlanNode, PlanOptions};
+use pixtape::run::Trainer;
+use pixtape::{Conv, Shape};
+use pixtape::{Error, Result};
+use regex::Regex;
+use std::collections::BTreeMap;
+
+/// Nets whose training steps make rows.
+const NETS: [&str; 3] = ["pix2pix-256", "pix2pix-128", "cycle_gan-256"];
+
+/// Rows that are wanted, before anything is measured.
+struct Group {
+    net: Option<&'static str>,
+    batch: u32,
+    /// Convolutions with their names, and how often a step has them.
+    problems: Vec<(String, Problem, usize)>,
+    /// Other nodes of the net's plan.
+    nodes: BTreeMap<usize, (String, usize)>,
+}
+
+/// Measures.
+pub(crate) fn run(args: &KernelsArgs) -> Result<()> {
+    check_seconds(args.seconds)?;
+    let only = args
+        .only
+        .as_deref()
+        .map(|text| {
+            Regex::new(text).map_err(|e| {
+                Error::Usage(
+                    format!("--only {text}: no regular expression: {e}").replace('\n', " "),
+                )
+            })
+        })
+        .transpose()?;
+    let wanted = |net: Option<&str>, name: &str| {
+        only.as_ref().is_none_or(|r| {
+            r.is_match(name) || net.is_some_and(|net| r.is_match(&format!("{net} {name}")))
+        })
+    };
+    // What can be found wrong before minutes of measuring is.
+    if let Some(path) = &args.svg {
+        roofline::check_path(path)?;
+    }
+    let mut old = args.compare.as_deref().map(Old::read).transpose()?;
+    if let Some(old) = &mut old {
+        old.retain(|key| {
+            wanted(None, key) || key.split_once(' ').is_some_and(|(_, name)| wanted(None, name))
+        });
+    }
+    let gpu = Device { adapter: args.adapter.clone(), family: args.family.clone() }.open()?;
+    let (groups, mut skipped) = groups(&gpu, args, &wanted)?;
+    let count: usize = groups.iter().map(|g| g.problems.len() + g.nodes.len()).sum();
+    if count == 0 && skipped.is_empty() {
+        return Err(Error::Usage(format!(
+            "--only {}: no row has such a name; leave it out to see them all",
+            args.only.as_deref().unwrap_or_default()
+        )));
+    }
+    let style =
+        ProgressStyle::with_template("{wide_bar} {pos}/{len} {msg}").expect("a valid template");
+    let bar = ProgressBar::new(count as u64).with_style(style);
+    bar.set_message("ceilings");
+    let ceilings = Ceilings::measure(&gpu, args.seconds)?;
+    let mut rows = Vec::new();
+    for group in groups {
+        rows.extend(measure(&gpu, args.seconds, group, &bar, &mut skipped)?);
+    }
+    bar.set_message("ceilings");
+    let ceilings = ceilings.or(Ceilings::measure(&gpu, args.seconds)?);
+    bar.finish_and_clear();
+    let mut report = table::json(&gpu, &args.batch_size, ceilings, &rows, &skipped);
+    let comparison = old.map(|old| old.against(&report));
+    if args.json {
+        if let Some(comparison) = &comparison {
+            report["compared"] = comparison.json();
+        }
+        println!("{report:#}");
+    } else {
+        table::print(&gpu, ceilings, &rows, &skipped);
+        comparison.inspect(|c| c.print());
+    }
+    if let Some(path) = &args.svg {
+        roofline::write(path, &gpu, ceilings, &rows)?;
+    }
+    Ok(())
+}
+
+/// The rows of every net and batch that are wanted and fit, and what does not fit.
+fn groups(
+    gpu: &Gpu,
+    args: &KernelsArgs,
+    wanted: &dyn Fn(Option<&str>, &str) -> bool,
+) -> Result<(Vec<Group>, Vec<Skipped>)> {
+    let limit = args.memory_limit.or_else(|| gpu.is_software().then(free_memory).flatten());
+    let options = PlanOptions { memory_limit: limit, ..PlanOptions::default() };
+    let (mut groups, mut skipped) = (
+        vec![Group { net: None, batch: 1, problems: fixed(wanted), nodes: BTreeMap::new() }],
+        Vec::new(),
+    );
+    for &batch in &args.batch_size {
+        for net in NETS {
+            let plan = match Trainer::plan(&preset(net, batch)?, gpu.family(), options.clone()) {
+                Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) => {
+                    skipped.push(Skipped {
+                        what: format!("{net}, batch {batch}"),
+                        why: e.to_string(),
+                    });
+                    continue;
+                }
+                plan => plan?,
+            };
+            let mut group =
+                Group { net: Some(net), batch, problems: Vec::new(), nodes: BTreeMap::new() };
+            for (at, (name, uses)) in
+                distinct(&plan).into_iter().filter(|(_, (name, _))| wanted(Some(net), name))
+            {
+                match plan.problem(&plan.nodes()[at]) {
+                    Some(problem) => group.problems.push((name, problem, uses)),
+                    None => drop(group.nodes.insert(at, (name, uses))),
+                }
+            }
+            groups.push(group);
+        }
+    }
+    for group in &mut groups {
+        group.problems.retain(|(name, problem, _)| {
+            let (all, largest) = problem::bytes(problem);
+            let why = match limit {
+                _ if largest > MAX_BINDING => format!(
+                    "a tensor of {largest} bytes; {MAX_BINDING} can be bound on every adapter"
+                ),
+                Some(limit) if all > limit => format!("needs {all} bytes, the limit is {limit}"),
+                _ => return true,
+            };
+            skipped.push(Skipped { what: name.clone(), why });
+            false
+        });
+    }
+    Ok((groups, skipped))
+}
+
+/// Memory that the system would give, where it tells: a software adapter says nothing of how much
+/// it has.
+fn free_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib: u64 = text
+        .lines()
+        .find_map(|l| l.strip_prefix("MemAvailable:"))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
+    // Pictures, staging and the program itself want some as well.
+    Some((kib << 10) / 10 * 9)
+}
+
+fn fixed(wanted: &dyn Fn(Option<&str>, &str) -> bool) -> Vec<(String, Problem, usize)> {
+    let (x, y) = (Shape::new(1, 128, 128, 64), Shape::new(1, 64, 64, 128));
+    let problem = |pass| Problem::of_layer(pass, x, y, Conv::new(4, 2, 1));
+    let named = Pass::of_layer(false)
+        .map(problem)
+        .map(|p| (format!("{} 64->128 k4 s2 @128", p.pass.name()), p, 1));
+    named.into_iter().filter(|(name, ..)| wanted(None, name)).collect()
+}
+
+/// Measures a group. What the device has no memory for is skipped with its reason.
+fn measure(
+    gpu: &Gpu,
+    seconds: f64,
+    group: Group,
+    bar: &ProgressBar,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<Row>> {
+    let Group { net, batch, problems, nodes } = group;
+    let mut rows = Vec::new();
+    let mut shares = BTreeMap::new();
+    if let Some(net) =
+        net.filter(|net| NETS.contains(net) && !(problems.is_empty() && nodes.is_empty()))
+    {
+        bar.set_message(format!("{net}, batch {batch}: preparing"));
+        match of_step(gpu, seconds, (net, batch), nodes, bar) {
+            Ok((found, all)) => (rows, shares) = (found, all),
+            Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => {
+                skipped.push(Skipped {
+                    what: format!(
+                        "the step of {net}, batch {batch}, and what of it is no convolution"
+                    ),
+                    why: e.to_string(),
+                });
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    for (name, problem, uses) in problems {
+        bar.set_message(name.clone());
+        match problem::measure(&problem, gpu, seconds) {
+            Ok(measured) => rows.push(Row {
+                net,
+                batch,
+                op: problem.pass.name(),
+                share: shares.get(&name).copied(),
+                name,
+                checked: true,
+                uses,
+                measured,
+            }),
+            Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => {
+                skipped.push(Skipped { what: name, why: e.to_string() })
+            }
+            Err(e) => return Err(e),
+        }
+        bar.inc(1);
+    }
+    if net.is_some() {
+        let time = |row: &Row| row.uses as f64 * row.measured.timing.median;
+        rows.sort_by(|a, b| {
+            b.share
+                .unwrap_or_default()
+                .total_cmp(&a.share.unwrap_or_default())
+                .then(time(b).total_cmp(&time(a)))
+        });
+    }
+    Ok(rows)
+}
+
+/// Measures nodes where they stand in a training step, and every name's share of the step.
+fn of_step(
+    gpu: &Gpu,
+    seconds: f64,
+    (net, batch): (&'static str, u32),
+    nodes: BTreeMap<usize, (String, usize)>,
+    bar: &ProgressBar,
+) -> Result<(Vec<Row>, BTreeMap<String, f64>)> {
+    let (trainer, _) = warm_trainer(gpu, preset(net, batch)?, PlanOptions::default())?;
+    let program = trainer.program();
+    let plan = program.plan();
+    let times = program.time_nodes()?.seconds;
+    let step: f64 = times.iter().sum();
+    let mut shares: BTreeMap<String, f64> = BTreeMap::new();
+    for (node, seconds) in plan.nodes().iter().zip(&times).filter(|(n, _)| n.dispatches() > 0) {
+        *shares.entry(name(plan, node)).or_default() += seconds / step;
+    }
+    let mut rows = Vec::new();
+    for (at, (name, uses)) in nodes {
+        bar.set_message(name.clone());
+        let node = &plan.nodes()[at];
+        let measured = Measured {
+            timing: time(program, &program.node_ranges()[at], seconds)?,
+            cost: node.cost,
+            variant: variant(node),
+        };
+        rows.push(Row {
+            net: Some(net),
+            batch,
+            op: node.op,
+            share: shares.get(&name).copied(),
+            name,
+            checked: false,
+            uses,
+            measured,
+        });
+        bar.inc(1);
+    }
+    Ok((rows, shares))
+}
+
+/// The first node of every operation and shape that computes something, with its row's name and how
+/// often there is one like it.
+fn distinct(plan: &Plan) -> BTreeMap<usize, (String, usize)> {
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    let mut rows: BTreeMap<usize, (String, usize)> = BTreeMap::new();
+    for (at, node) in plan.nodes().iter().enumerate().filter(|(_, n)| n.dispatches() > 0) {
+        let name = name(plan, node);
+        let at = *first.entry(name.clone()).or_insert(at);
+        rows.entry(at).or_insert((name, 0)).1 += 1;
+    }
+    rows
+}
+
+/// What goes in and what comes out; of a convolution all but the weights.
+fn name(plan: &Plan, node: &PlanNode) -> String {
+    if let Some(problem) = plan.problem(node) {
+        return problem::name(&problem);
+    }
+    let [inputs, outputs] = plan.shapes_of(node);
+    let shape = |shapes: &[Shape]| shapes.first().map(dense).unwrap_or_default();
+    format!("{} {} -> {}", node.op, shape(&inputs), shape(&outputs)).replace("  ", " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixtape::gpu::Family;
+
+    #[test]
+    fn rows_are_named_by_operation_shapes_and_kernel_and_count_every_node() {
+        for family in [Family::Subgroup(8), Family::Workgroup] {
+            let plan =
+                Trainer::plan(&preset("pix2pix-256", 1).unwrap(), family, PlanOptions::default())
+                    .unwrap();
+            let rows = distinct(&plan);
+            let names: Vec<&str> = rows.values().map(|(name, _)| name.as_str()).collect();
+            for name in [
+                "conv2d [1,128,128,64] -> [1,64,64,128] k4 s2 p1",
+                "conv2d_bwd_w [1,128,128,64] [1,64,64,128] -> [16,1,64,128] k4 s2 p1",
+                "conv_transpose2d [1,128,128,128] -> [1,256,256,3] k4 s2 p1",
+            ] {
+                assert!(names.contains(&name), "{name} is not in {names:#?}");
+            }
+            let all = plan.nodes().iter().filter(|n| n.dispatches() > 0).count();
+            assert_eq!(rows.values().map(|(_, n)| n).sum::<usize>(), all);
+            assert!(rows.len() < all);
+        }
+    }
+
+    #[test]
+    fn cycle_gan_has_its_convolutions_and_what_stands_between_them() {
+        let plan = Trainer::plan(
+            &preset("cycle_gan-256", 1).unwrap(),
+            Family::Workgroup,
+            PlanOptions::default(),
+        )
+        .unwrap();
+        let rows = distinct(&plan);
+        let uses = |name: &str| rows.values().find(|(n, _)| n == name).map_or(0, |(_, uses)| *uses);
+        // Six passes of two ends, and of nine blocks of two layers, which read their maps through
+        // the padding.
+        assert_eq!(uses("conv2d [1,256,256,3] -> [1,256,256,64] k7 s1 p3 reflect"), 6, "{rows:#?}");
+        assert_eq!(uses("conv2d [1,64,64,256] -> [1,64,64,256] k3 s1 p1 reflect"), 108);
+        assert_eq!(uses("conv_transpose2d [1,64,64,256] -> [1,128,128,128] k3 s2 p1 op1"), 6);
+        assert!(
+            rows.values().any(|(name, _)| name.starts_with("resample2d_bwd_relu "))
+                && rows.values().any(|(name, _)| name.starts_with("pool "))
+        );
+    }
+}

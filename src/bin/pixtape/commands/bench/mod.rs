@@ -1,0 +1,204 @@
+//! `pixtape bench`: what the kernels, and a whole training step, do on the device at hand.
+
+mod against;
+mod compare;
+mod data;
+mod flags;
+mod kernels;
+mod options;
+mod probe;
+mod problem;
+mod roofline;
+mod sizes;
+mod step;
+mod table;
+mod whereto;
+
+pub(crate) use flags::BenchArgs;
+pub(crate) use options::preset;
+
+use crate::commands::tune::{Tuned, resolve};
+use crate::device::starting::Starting;
+use crate::options::Tune;
+use flags::What;
+use pixtape::gpu::{Family, Gpu, Request};
+use pixtape::plan::{Clock, PlanOptions, Program};
+use pixtape::run::Trainer;
+use pixtape::train::{AnyModel, Common, Model};
+use pixtape::{Error, Result};
+use serde_json::{Value, json};
+use std::ops::Range;
+use std::time::Instant;
+
+/// Measures kernels or a step.
+pub(crate) fn run(args: &BenchArgs) -> Result<()> {
+    if cfg!(debug_assertions) {
+        eprintln!("note: a debug build; host times mean little");
+    }
+    match &args.what {
+        What::Kernels(args) => kernels::run(args),
+        What::Step(words) => step::run(&words.words),
+    }
+}
+
+/// Where to measure.
+#[derive(Clone, PartialEq, Debug)]
+struct Device {
+    adapter: Option<String>,
+    family: Option<String>,
+}
+
+impl Device {
+    fn open(&self) -> Result<Gpu> {
+        let family = match self.family.as_deref() {
+            // The number of lanes is the device's own.
+            Some("subgroup") => Some(Family::Subgroup(0)),
+            Some("register") => Some(Family::Register),
+            Some("workgroup") => Some(Family::Workgroup),
+            _ => None,
+        };
+        pollster::block_on(Gpu::request(&Request {
+            adapter: self.adapter.clone(),
+            family,
+            ..Request::default()
+        }))
+    }
+}
+
+/// Refuses a time to measure for that is none.
+fn check_seconds(seconds: f64) -> Result<()> {
+    if seconds > 0.0 && seconds.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("--seconds {seconds}: a time above 0 is wanted")))
+}
+
+/// Pictures of noise for a step: input and target.
+fn noise(config: &AnyModel) -> [Vec<u8>; 2] {
+    let Common { generator: g, size, pictures, .. } = config.common();
+    let pixels = pictures * size.0 * size.1;
+    [(g.input_nc(), 0), (g.output_nc(), 1)].map(|(channels, stream)| {
+        (0..pixels * channels).map(|i| pixtape::rng::random(i, stream, 0, 0)[0] as u8).collect()
+    })
+}
+
+/// The learning rate of measured steps: the reference's.
+const LR: f64 = 2e-4;
+
+/// The kernels that `--tune` says for a training step.
+fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::Options) -> Result<Tuned> {
+    let plan = Trainer::plan(config, gpu.family(), options.plan())?;
+    resolve(
+        gpu,
+        &pixtape::tune::problems(&plan),
+        options.args.train.device.tune.as_ref().unwrap_or(&Tune::Auto),
+        true,
+    )
+}
+
+/// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every
+/// buffer holds plausible values.
+fn warm_trainer(
+    gpu: &Gpu,
+    config: AnyModel,
+    options: PlanOptions,
+) -> Result<(Trainer, [Vec<u8>; 2])> {
+    let pictures = noise(&config);
+    let mut starting = Starting::new(gpu);
+    let mut trainer = Trainer::with_progress(gpu, config, options, &mut |done, total| {
+        starting.show(done, total)
+    })?;
+    drop(starting);
+    for _ in 0..2 {
+        trainer.step(&pictures[0], &pictures[1], LR)?;
+        gpu.wait("warm-up")?;
+    }
+    Ok((trainer, pictures))
+}
+
+/// Seconds that one repetition takes.
+#[derive(Clone, Copy, Debug)]
+struct Timing {
+    median: f64,
+    min: f64,
+    clock: Clock,
+}
+
+impl Timing {
+    /// Median and least of some measurements.
+    fn of(mut seconds: Vec<f64>, clock: Clock) -> Timing {
+        seconds.sort_by(f64::total_cmp);
+        Timing { median: seconds[seconds.len() / 2], min: seconds[0], clock }
+    }
+
+    /// For JSON, in milliseconds.
+    fn json(self) -> Value {
+        json!({ "median": round(1e3 * self.median), "min": round(1e3 * self.min) })
+    }
+}
+
+/// Length of a batch of repetitions: long against what a submit and a wait take, short against
+/// watchdogs.
+const BATCH: f64 = 0.02;
+/// More batches than this say nothing new.
+const BATCHES: usize = 25;
+
+/// Measures some dispatches: batches of repetitions, for at most about `seconds`.
+fn time(program: &Program, dispatches: &Range<usize>, seconds: f64) -> Result<Timing> {
+    let mut clock = Clock::Wall;
+    let mut batch = |repeats: usize| -> Result<f64> {
+        let times = program.time(std::slice::from_ref(dispatches), repeats)?;
+        clock = times.clock;
+        Ok(times.seconds[0] / repeats as f64)
+    };
+    // The first run may compile; from then on the count doubles until a batch is long enough to be
+    // believed.
+    let (started, mut repeats) = (Instant::now(), 1);
+    batch(1)?;
+    let mut each = batch(1)?;
+    while each * (repeats as f64) < BATCH / 2.0 && repeats < 4096 {
+        repeats = ((BATCH / each) as usize).clamp(repeats + 1, 8 * repeats);
+        each = batch(repeats)?;
+    }
+    let mut all = vec![each];
+    while all.len() < BATCHES && started.elapsed().as_secs_f64() < seconds {
+        all.push(batch(repeats)?);
+    }
+    Ok(Timing::of(all, clock))
+}
+
+/// Device, driver and kernels: what a figure means nothing without.
+fn about(gpu: &Gpu) -> Value {
+    let info = gpu.info();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "device": gpu.name(),
+        "driver": info.driver,
+        "driver_info": info.driver_info,
+        "family": gpu.family().to_string(),
+    })
+}
+
+/// A number cut to what means something, for JSON.
+fn round(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let scale = 10f64.powi(4 - value.abs().log10().floor() as i32);
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_rounding() {
+        let t = Timing::of(vec![3.0, 1.0, 2.0], Clock::Wall);
+        assert_eq!((t.median, t.min), (2.0, 1.0));
+        assert_eq!(
+            (round(0.0), round(123_456.7), round(0.001_234_567)),
+            (0.0, 123_460.0, 0.001_234_6)
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! The demo of pix2pix: drawn label maps to drawn facades.
+
+use crate::commands::demo::draw::facade_pair;
+use crate::commands::demo::page::{self, DemoPage};
+use crate::commands::demo::{
+    ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
+};
+use crate::commands::translate::mode;
+use crate::device::starting::Starting;
+use crate::options::DemoArgs;
+use pixtape::Result;
+use pixtape::gpu::Gpu;
+use pixtape::io::checkpoint::save_weights;
+use pixtape::io::{Picture, write_aside};
+use pixtape::nets::{DiscriminatorKind, UnetConfig};
+use pixtape::plan::PlanOptions;
+use pixtape::train::{Pix2Pix, Pix2PixConfig, Translator};
+use std::time::Duration;
+
+/// Layouts that the net never sees in training; each gets a row of the grid.
+const HELD_OUT: u64 = 6;
+/// A small net and few steps bear more than the reference's rate.
+const LR: f64 = 8e-4;
+const TIME_LIMIT: Duration = Duration::from_secs(180);
+
+/// Steps that fit a device: by its class and not by its speed, so that the same seed gives the same
+/// pictures.
+pub(crate) fn steps_for(gpu: &Gpu) -> u64 {
+    if gpu.is_software() { 1000 } else { 3000 }
+}
+
+fn config(seed: u64) -> Pix2PixConfig {
+    Pix2PixConfig {
+        generator: UnetConfig { ngf: 16, downs: 5, dropout: false, ..UnetConfig::default() }.into(),
+        discriminator: DiscriminatorKind::Patch { n_layers: 2 },
+        ndf: 16,
+        width: SIDE,
+        height: SIDE,
+        seed,
+        ..Pix2PixConfig::default()
+    }
+}
+
+/// What the net made of the held-out layouts after some steps.
+struct Shot {
+    step: u64,
+    pictures: Vec<Picture>,
+}
+
+/// Trains and writes pictures and page; returns what is to be said.
+pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
+    let (out, seed) = (&args.out, args.seed);
+    let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
+    let mut trainer =
+        Pix2Pix::with_progress(gpu, config(seed), options.clone(), &mut |done, total| {
+            starting.show(done, total)
+        })?;
+    let translator = Translator::new(
+        gpu,
+        trainer.store(),
+        trainer.generator(),
+        SIDE,
+        SIDE,
+        mode("batch", false),
+        options,
+    )?;
+    drop(starting);
+    let pairs: Vec<_> = (0..PAIRS).map(|i| facade_pair(seed, i, SIDE)).collect();
+    let held_out: Vec<_> =
+        (0..HELD_OUT).map(|i| facade_pair(seed, FIRST_HELD_OUT + i, SIDE)).collect();
+
+    let mut shots: Vec<Shot> = Vec::new();
+    let mut look = |trainer: &Pix2Pix| {
+        let translate = |(label, _): &(Picture, Picture)| {
+            Picture::new(SIDE, SIDE, 3, pollster::block_on(translator.run(&label.data, 0, 0))?)
+        };
+        let shot = Shot {
+            step: trainer.steps(),
+            pictures: held_out.iter().map(translate).collect::<Result<_>>()?,
+        };
+        if trainer.steps() < steps {
+            // All held-out layouts at one moment, side by side: input above output.
+            let inputs = held_out.iter().map(|(label, _)| enlarge(label)).collect();
+            let strip = Picture::grid(
+                &[inputs, shot.pictures.iter().map(enlarge).collect()],
+                2 * ENLARGED,
+            )?;
+            strip.save_png(&out.join(format!("step{:05}.png", shot.step)))?;
+        }
+        shots.push(shot);
+        Ok(())
+    };
+    let pictures = |step| {
+        let (label, photo) = &pairs[place(seed, 0, step)];
+        [label.data.clone(), photo.data.clone()]
+    };
+    let trained =
+        train(&mut trainer, &Schedule { steps, lr: LR, limit: TIME_LIMIT }, pictures, &mut look)?;
+
+    // One held-out layout through time: input, output after some steps each, target.
+    let row = |at: usize| {
+        let (label, photo) = &held_out[at];
+        std::iter::once(label)
+            .chain(shots.iter().map(|shot| &shot.pictures[at]))
+            .chain([photo])
+            .map(enlarge)
+            .collect()
+    };
+    let rows: Vec<Vec<Picture>> = (0..held_out.len()).map(row).collect();
+    Picture::grid(&rows, 2 * ENLARGED)?.save_png(&out.join("grid.png"))?;
+    let columns = format!(
+        "input, after {} steps, target",
+        shots.iter().map(|s| s.step.to_string()).collect::<Vec<_>>().join(", ")
+    );
+    let mut pictures =
+        vec![("grid.png".to_string(), format!("Layouts that training never saw: {columns}"))];
+    for (at, row) in rows.into_iter().enumerate() {
+        let file = format!("facade{}.png", at + 1);
+        Picture::grid(&[row], 2 * ENLARGED)?.save_png(&out.join(&file))?;
+        pictures.push((file, format!("Facade {}: {columns}", at + 1)));
+    }
+    let weights = out.join("generator.safetensors");
+    let generator = trainer.generator().weights();
+    pollster::block_on(save_weights(
+        gpu,
+        trainer.store(),
+        generator,
+        trainer.steps(),
+        None,
+        &weights,
+    ))?;
+    let input = out.join("label.png");
+    held_out[0].0.save_png(&input)?;
+
+    let g = trainer.common().generator;
+    let mut facts = facts(
+        &trainer,
+        trained.seconds,
+        format!("{g}, ngf {}, {} weights", g.ngf(), generator.count()),
+        seed,
+    );
+    facts.push(try_it(&weights, &input));
+    let page = DemoPage {
+        title: "pixtape: facades from labels",
+        device: &device(gpu),
+        pictures: &pictures,
+        charts: &[
+            ("Distance from the target", &["G_L1"]),
+            ("The game between generator and discriminator", &["G_GAN", "D_real", "D_fake"]),
+        ],
+        losses: &trained.losses,
+        tables: &[],
+        facts: &facts,
+    };
+    write_aside(&out.join("index.html"), page::render(&page).as_bytes())?;
+    Ok(trained.summary(trainer.steps()))
+}

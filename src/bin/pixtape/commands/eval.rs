@@ -1,0 +1,187 @@
+//! `pixtape eval`: how near results are to their targets.
+
+use crate::commands::translate::{Checkpoint, Generator, RunOptions, mode, progress};
+use crate::device::starting::Starting;
+use crate::options::{CYCLE_GAN, EvalArgs, task};
+use crate::samples::made;
+use crate::scores::{Row, stem, table};
+use pixtape::io::{Dataset, DatasetOptions, Picture, Size, Task, list_pictures};
+use pixtape::nets::GeneratorConfig;
+use pixtape::run::RunFolder;
+use pixtape::{Error, Result};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Evaluates.
+pub(crate) fn run(args: &EvalArgs) -> Result<()> {
+    let rows = match (&args.results, &args.targets, &args.checkpoint, &args.dataroot) {
+        (Some(results), Some(targets), ..) => folders(results, targets)?,
+        (_, _, Some(checkpoint), Some(root)) => dataset(args, checkpoint, root)?,
+        _ => {
+            return Err(Error::Usage(
+                "eval takes --checkpoint with --dataroot, or --results with --targets".into(),
+            ));
+        }
+    };
+    if args.json {
+        let rows_json: Vec<_> = rows.iter().map(Row::json).collect();
+        println!(
+            "{:#}",
+            json!({ "pictures": rows.len(), "mean": Row::mean(&rows).json(), "rows": rows_json })
+        );
+    } else {
+        print!("{}", table(&rows, args.worst));
+    }
+    Ok(())
+}
+
+/// Runs a generator on the pairs of a phase.
+fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> {
+    // Of two generators the one of the direction; pix2pix is measured as it was trained unless the
+    // pairs are to be read the other way.
+    let cycle = checkpoint.is_dir() && RunFolder::options(checkpoint)?["model"] == CYCLE_GAN;
+    let checkpoint =
+        Checkpoint::read(checkpoint, &args.epoch, args.direction.as_deref().filter(|_| cycle))?;
+    let dataset =
+        Dataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
+    let gpu = crate::device::gpu(args.adapter.as_deref())?;
+    let generator = Generator::new(&gpu, &checkpoint)?;
+    dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
+    let mut starting = Starting::new(&gpu);
+    let translator = generator.translator(
+        dataset.image_size(),
+        mode(&args.norm_mode, false),
+        dataset.format(),
+        None,
+        &args.tune.clone().unwrap_or_default(),
+        &mut |done, total| starting.show(done, total),
+    )?;
+    drop(starting);
+    let bar = progress(dataset.len() as u64);
+    let mut rows = Vec::with_capacity(dataset.len());
+    for index in 0..dataset.len() {
+        let pair = dataset.sample(1, index)?;
+        let result = pollster::block_on(made(&dataset, &translator, &pair))?;
+        let figures =
+            dataset.measure(&pair, &result).map_err(|e| Error::file(&pair.path, e.to_string()))?;
+        rows.push(Row::of(&pair.path, figures));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(rows)
+}
+
+/// What the flags say, then the run's own options, then the reference's defaults. As the reference
+/// tests: resized to the crop's size, so that nothing is cut off, and not mirrored.
+fn data_options(
+    args: &EvalArgs,
+    root: &Path,
+    run: Option<&RunOptions>,
+    net: &GeneratorConfig,
+) -> Result<DatasetOptions> {
+    let direction =
+        args.direction.as_deref().or(run.map(|r| r.direction.as_str())).unwrap_or("AtoB");
+    let preprocess = args
+        .preprocess
+        .as_deref()
+        .or(run.map(|r| r.preprocess.as_str()))
+        .unwrap_or("resize_and_crop");
+    let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(Size::square(256));
+    let all = DatasetOptions {
+        root: root.into(),
+        // Without pairs there is nothing to measure.
+        task: run
+            .filter(|r| !r.is_cycle())
+            .map_or(Ok(Task::Aligned), |r| task(&r.dataset_mode, &r.mask))?,
+        direction: direction.parse()?,
+        preprocess: preprocess.parse()?,
+        crop_size,
+        input_nc: Some(net.input_nc()),
+        output_nc: Some(net.output_nc()),
+        bands: run.map(|r| [r.bands_a.clone(), r.bands_b.clone()]).unwrap_or_default(),
+        value_range: run.and_then(|r| r.value_range),
+        multiple_of: net.multiple(),
+        ..DatasetOptions::default()
+    };
+    Ok(all.plain(&args.phase))
+}
+
+/// Compares two folders, picture by picture of the same name.
+fn folders(results: &Path, targets: &Path) -> Result<Vec<Row>> {
+    let (left, right) = (by_name(results)?, by_name(targets)?);
+    for (here, there, folder) in [(&left, &right, targets), (&right, &left, results)] {
+        let missing: Vec<&str> =
+            here.keys().filter(|name| !there.contains_key(*name)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            let more = if missing.len() > 4 {
+                format!(" and {} more", missing.len() - 4)
+            } else {
+                String::new()
+            };
+            let names = missing[..missing.len().min(4)].join(", ");
+            return Err(Error::file(
+                folder,
+                format!(
+                    "has no picture named {names}{more}; both folders must hold the same names \
+                     (extensions may differ)"
+                ),
+            ));
+        }
+    }
+    // Gray counts as RGB of equal values: every figure stays what it was.
+    let row = |(name, path): (&String, &PathBuf)| {
+        Row::new(path, &Picture::load(path, 3)?, &Picture::load(&right[name], 3)?)
+    };
+    left.iter().map(row).collect()
+}
+
+fn by_name(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let mut found = BTreeMap::new();
+    for path in list_pictures(folder)? {
+        let name = stem(&path);
+        if let Some(other) = found.insert(name, path.clone()) {
+            return Err(Error::file(
+                path,
+                format!(
+                    "has the name of {}: results are matched by name; remove one",
+                    other.display()
+                ),
+            ));
+        }
+    }
+    if found.is_empty() { Err(Error::file(folder, "no picture in it")) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(pictures: &[(&str, u8)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, value) in pictures {
+            Picture::new(16, 16, 1, vec![*value; 256])
+                .unwrap()
+                .save_png(&dir.path().join(name))
+                .unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn folders_are_matched_by_name_and_what_is_missing_is_named() {
+        let (a, b) =
+            (folder(&[("x.png", 0), ("y.png", 51)]), folder(&[("y.png", 0), ("x.png", 0)]));
+        let rows = folders(a.path(), b.path()).unwrap();
+        assert_eq!((rows[0].name.as_str(), rows[0].l1, rows[0].psnr), ("x", 0.0, f64::INFINITY));
+        assert!((rows[1].l1 - 0.2).abs() < 1e-12 && (Row::mean(&rows).l1 - 0.1).abs() < 1e-12);
+        let less = folder(&[("x.png", 0)]);
+        for (left, right) in [(&a, &less), (&less, &a)] {
+            let message = folders(left.path(), right.path()).unwrap_err().to_string();
+            assert!(
+                message.contains("named y") && message.contains(&less.path().display().to_string()),
+                "{message}"
+            );
+        }
+    }
+}

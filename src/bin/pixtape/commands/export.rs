@@ -1,0 +1,91 @@
+//! `pixtape export`: a generator for other programs, or in fewer bytes.
+
+use crate::commands::translate::{Checkpoint, Generator, mode, pictures};
+use crate::options::{ExportArgs, Tune};
+use pixtape::io::weights::{Precision, Range, WeightsFile, onnx};
+use pixtape::io::{AnyPicture, Frame, Picture, write_aside};
+use pixtape::nets::GeneratorConfig;
+use pixtape::train::PictureFormat;
+use pixtape::{Error, Result};
+use std::path::Path;
+
+/// Exports.
+pub(crate) fn run(args: &ExportArgs) -> Result<()> {
+    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction.as_deref())?;
+    let named = |e: String| Error::file(&args.checkpoint, e);
+    let weights = checkpoint.weights();
+    let norm = mode(&args.norm_mode, false).norm;
+    let range = match args.value_range.as_str() {
+        "unit" => Range::Unit,
+        "bytes" => Range::Bytes,
+        _ => Range::Signed,
+    };
+    let bytes = match args.format.as_str() {
+        "onnx" => match &checkpoint.config {
+            GeneratorConfig::Unet(config) => onnx(weights, config, norm, range),
+            other => Err(format!("a {other}; --format onnx is for U-Nets so far")),
+        },
+        "half" => weights.to_safetensors(Precision::F16),
+        "small" => weights.to_safetensors(Precision::I8),
+        _ => weights.to_safetensors(Precision::F32),
+    };
+    let bytes = bytes.map_err(named)?;
+    let error = match (&args.input, args.format.as_str()) {
+        (Some(input), "half" | "small") => Some(error(args, &checkpoint, &bytes, input)?),
+        _ => None,
+    };
+    write_aside(&args.output, &bytes)?;
+    println!(
+        "{}: {}, {:.1} MB, written to {}",
+        args.format,
+        checkpoint.config,
+        bytes.len() as f64 / 1e6,
+        args.output.display()
+    );
+    if let Some((pictures, mean, largest)) = error {
+        println!(
+            "Its pictures differ by {mean:.3} of 255 levels on average, by {largest} at most \
+             ({pictures} of them)."
+        );
+    }
+    Ok(())
+}
+
+/// How far pictures made with the file are from those made with the exact weights: how many, mean
+/// and largest difference in levels.
+fn error(
+    args: &ExportArgs,
+    exact: &Checkpoint,
+    bytes: &[u8],
+    input: &Path,
+) -> Result<(usize, f64, u8)> {
+    let coarse = WeightsFile::parse(bytes).map_err(Error::Internal)?;
+    let gpu = crate::device::gpu(args.adapter.as_deref())?;
+    let coarse = Generator::of(&gpu, exact.config, &exact.with(coarse))?;
+    let generator = Generator::new(&gpu, exact)?;
+    let (mut count, mut values, mut sum, mut largest) = (0, 0usize, 0u64, 0);
+    for path in pictures(input)? {
+        let picture = AnyPicture::from(Picture::load(&path, exact.config.input_nc())?);
+        let frame = Frame::new(picture.size(), exact.config.multiple());
+        let input = frame.encode(&picture, PictureFormat::Bytes, None)?;
+        let result = |generator: &Generator| {
+            let translator = generator.translator(
+                frame.padded,
+                mode(&args.norm_mode, false),
+                PictureFormat::Bytes,
+                None,
+                &Tune::Auto,
+                &mut |_, _| (),
+            )?;
+            pollster::block_on(translator.run(&input, 0, 0))
+        };
+        let (a, b) = (result(&generator)?, result(&coarse)?);
+        for difference in a.iter().zip(&b).map(|(a, b)| a.abs_diff(*b)) {
+            sum += u64::from(difference);
+            largest = largest.max(difference);
+        }
+        values += a.len();
+        count += 1;
+    }
+    Ok((count, sum as f64 / values as f64, largest))
+}

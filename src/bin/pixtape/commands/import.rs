@@ -1,0 +1,25 @@
+//! `pixtape import`: weights of other programs as safetensors.
+
+use crate::options::ImportArgs;
+use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
+use pixtape::io::write_aside;
+use pixtape::{Error, Result};
+
+/// Imports.
+pub(crate) fn run(args: &ImportArgs) -> Result<()> {
+    let named = |e: String| Error::file(&args.input, e);
+    let mut file = WeightsFile::read(&args.input)?;
+    let net = Net::recognise(&file).map_err(named)?;
+    let conversion = Conversion {
+        concat: if args.concat_order == "up_first" {
+            ConcatOrder::UpFirst
+        } else {
+            ConcatOrder::SkipFirst
+        },
+        channels: if args.channel_order == "bgr" { ChannelOrder::Bgr } else { ChannelOrder::Rgb },
+    };
+    conversion.apply(&mut file).map_err(named)?;
+    write_aside(&args.output, &file.to_safetensors(Precision::F32).map_err(named)?)?;
+    println!("{net}, written to {}", args.output.display());
+    Ok(())
+}

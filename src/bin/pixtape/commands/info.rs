@@ -1,0 +1,128 @@
+//! `pixtape info`: what a checkpoint or a run's folder is.
+
+use crate::options::{CYCLE_GAN, InfoArgs};
+use pixtape::io::checkpoint::TensorFile;
+use pixtape::run::{RunFolder, newest, weights_name};
+use pixtape::{Error, Result};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// Tells what a path is.
+pub(crate) fn run(args: &InfoArgs) -> Result<()> {
+    let told = match (args.path.is_dir(), args.path.exists()) {
+        (true, _) => folder(&args.path)?,
+        (_, true) => file(&args.path)?,
+        _ => {
+            return Err(Error::file(
+                &args.path,
+                "no such file or folder; pixtape info takes a run's folder or a safetensors file",
+            ));
+        }
+    };
+    if args.json {
+        println!("{told:#}");
+    } else {
+        let mut text = String::new();
+        lines(&told, 0, &mut text);
+        print!("{text}");
+    }
+    Ok(())
+}
+
+/// A run's folder, or that of one of its checkpoints.
+fn folder(path: &Path) -> Result<Value> {
+    let options = RunFolder::options(path)?;
+    let mut told = json!({ "what": "a run's folder", "path": path });
+    let newest = newest(path);
+    let read = |name: &str| {
+        std::fs::read_to_string(path.join(name))
+            .ok()
+            .and_then(|text| serde_json::from_str::<Value>(&text).ok())
+    };
+    match &newest {
+        Ok(Some(found)) => {
+            let state = &found.state;
+            told["step"] = state.step.into();
+            told["position"] =
+                format!("epoch {}, batch {} comes next", state.epoch, state.batch).into();
+            told["checkpoint"] = json!(found.folder);
+            let refused: Vec<String> = found.refused.iter().map(Error::to_string).collect();
+            if !refused.is_empty() {
+                told["damaged"] = json!(refused);
+            }
+            let net = if options["model"] == CYCLE_GAN { "G_A" } else { "G" };
+            let mut generator = file(&found.folder.join(weights_name("latest", net)))?;
+            for name in ["architecture", "made_by"] {
+                if !generator[name].is_null() {
+                    told[name] = generator[name].take();
+                }
+            }
+        }
+        Ok(None) => told["checkpoint"] = "none yet".into(),
+        Err(e) => told["damaged"] = e.to_string().into(),
+    }
+    if let Some(info) = read("info.json") {
+        told["parameters"] = info["parameters"].clone();
+        told["data"] = info["data"].clone();
+        told["memory_bytes"] = info["memory"]["total"].clone();
+    }
+    if let Some(best) = read("best.json") {
+        told["best"] = best;
+    }
+    told["options"] = options;
+    Ok(told)
+}
+
+/// A safetensors file.
+fn file(path: &Path) -> Result<Value> {
+    let file = TensorFile::read(path)?;
+    let values: usize = file.tensors().values().map(|(_, v)| v.len()).sum();
+    let moments =
+        file.tensors().keys().all(|n| n.ends_with(".exp_avg") || n.ends_with(".exp_avg_sq"));
+    let running = |name: &str| name.ends_with(".running_mean") || name.ends_with(".running_var");
+    let parameters: usize =
+        file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, (_, v))| v.len()).sum();
+    let mut told = json!({ "what": "weights", "path": path, "tensors": file.tensors().len(), "values": values });
+    if moments && !file.tensors().is_empty() {
+        told["what"] = "an optimizer's moments".into();
+    } else {
+        told["parameters"] = parameters.into();
+    }
+    if let Ok(net) = file.recognise_generator() {
+        told["what"] = format!("weights of a generator: {net}").into();
+        told["architecture"] = json!({
+            "netG": net.name(), "ngf": net.ngf(), "input_nc": net.input_nc(), "output_nc": net.output_nc(), "norm": net.norm().to_string(),
+        });
+    }
+    match file.about() {
+        Some(about) => {
+            for name in ["network", "step"] {
+                told[name] = about[name].clone();
+            }
+            let names = ["version", "commit", "adapter", "driver", "kernels"];
+            told["made_by"] =
+                Map::from_iter(names.iter().map(|n| (n.to_string(), about[*n].clone()))).into();
+            for name in ["width", "height", "norm_mode", "options"] {
+                told[name] = about[name].clone();
+            }
+        }
+        None => told["made_by"] = "not said in the file".into(),
+    }
+    Ok(told)
+}
+
+/// Names and values, a line each.
+fn lines(value: &Value, depth: usize, text: &mut String) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        let indent = " ".repeat(2 * depth);
+        match value {
+            Value::Null => {}
+            Value::Object(_) => {
+                *text += &format!("{indent}{name}\n");
+                lines(value, depth + 1, text);
+            }
+            Value::String(said) => *text += &format!("{indent}{name}: {said}\n"),
+            other => *text += &format!("{indent}{name}: {other}\n"),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! `prepare blank`: a square or a mask of each picture in one colour, for inpainting.
+
+use crate::commands::prepare::work::{
+    Common, Job, beside, key, one_to_one, pictures, run_all, tell_of_depth,
+};
+use clap::Args;
+use pixtape::io::Picture;
+use pixtape::rng::{fold_seed, random};
+use pixtape::{Error, Result};
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+/// Flags.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(crate) struct BlankArgs {
+    /// A folder of pictures, or one.
+    #[arg(long)]
+    input: PathBuf,
+    /// Folder for the results.
+    #[arg(long)]
+    output: PathBuf,
+    /// Where the square lies: center, or random (by --seed and the picture's place in the sorted
+    /// list).
+    #[arg(long, default_value = "center", value_parser = ["center", "random"])]
+    place: String,
+    /// Side of the blank rectangle as a share of the picture's; 0.3 is what pix2pix-tensorflow's
+    /// process.py blanks.
+    #[arg(long, default_value_t = 0.5)]
+    share: f64,
+    /// Masks instead, by name: a picture whose bright pixels are blanked, or one named `mask` for
+    /// all; resized to the picture.
+    #[arg(long, value_name = "DIR")]
+    masks: Option<PathBuf>,
+    /// Gray value of what is blanked.
+    #[arg(long, default_value_t = 255)]
+    value: u8,
+    /// Seed of random places.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write A|B pairs, blanked on the left and the picture on the right.
+    #[arg(long)]
+    pairs: bool,
+    /// Write the masks as well, white where blanked, to this folder.
+    #[arg(long, value_name = "DIR")]
+    masks_output: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) fn run(args: &BlankArgs) -> Result<()> {
+    if !(args.share > 0.0 && args.share <= 1.0) {
+        return Err(Error::Usage(format!("--share {}: more than 0, at most 1", args.share)));
+    }
+    let mut jobs = one_to_one(&args.input, &args.output)?;
+    add_masks(args, &mut jobs)?;
+    tell_of_depth(jobs.iter().map(|j| &j.from[0]));
+    run_all(&args.common, &jobs, |at, job| {
+        let picture = Picture::load(&job.from[0], 3)?;
+        let mask = match job.from.get(1) {
+            Some(path) => Picture::load(path, 1)?.resize(picture.width, picture.height)?,
+            None => square(args, &picture, at as u32)?,
+        };
+        let mut blanked = picture.clone();
+        for (pixel, mask) in blanked.data.chunks_exact_mut(3).zip(&mask.data) {
+            if *mask > 127 {
+                pixel.fill(args.value);
+            }
+        }
+        if let Some(to) = job.to.get(1) {
+            let data = mask.data.iter().map(|v| if *v > 127 { 255 } else { 0 }).collect();
+            Picture::new(mask.width, mask.height, 1, data)?.save_png(to)?;
+        }
+        let result = if args.pairs { beside(blanked, picture)? } else { blanked };
+        result.save_png(&job.to[0])
+    })
+}
+
+/// Adds each picture's mask to what is read, and the file it is written to.
+fn add_masks(args: &BlankArgs, jobs: &mut [Job]) -> Result<()> {
+    let masks: HashMap<PathBuf, PathBuf> = match &args.masks {
+        Some(folder) => {
+            pictures(folder, &args.output)?.into_iter().map(|m| (key(&m, folder), m)).collect()
+        }
+        None => HashMap::new(),
+    };
+    for job in jobs {
+        let name = key(&job.from[0], &args.input);
+        if let Some(folder) = &args.masks {
+            let found = masks.get(&name).or(masks.get(&PathBuf::from("mask")));
+            let missing = || {
+                Error::file(
+                    folder,
+                    format!("has no mask named {} (nor one named mask, for all)", name.display()),
+                )
+            };
+            job.from.push(found.ok_or_else(missing)?.clone());
+        }
+        if let Some(folder) = &args.masks_output {
+            job.to.push(folder.join(format!("{}.png", name.display())));
+        }
+    }
+    Ok(())
+}
+
+/// White where the picture is blanked. The central half is rows and columns from a quarter to three
+/// quarters, as in the first release.
+fn square(args: &BlankArgs, picture: &Picture, number: u32) -> Result<Picture> {
+    let words = random(number, 0, 0, fold_seed(args.seed));
+    let range = |side: u32, word: u32| {
+        let len = ((f64::from(side) * args.share).round() as u32).clamp(1, side);
+        let first = if args.place == "center" { (side - len) / 2 } else { word % (side - len + 1) };
+        first..first + len
+    };
+    let (columns, rows) = (range(picture.width, words[0]), range(picture.height, words[1]));
+    let data = (0..picture.height).flat_map(|y| {
+        let (columns, row) = (columns.clone(), rows.contains(&y));
+        (0..picture.width).map(move |x| if row && columns.contains(&x) { 255 } else { 0 })
+    });
+    Picture::new(picture.width, picture.height, 1, data.collect())
+}

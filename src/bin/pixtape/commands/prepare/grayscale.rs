@@ -1,0 +1,35 @@
+//! `prepare grayscale`.
+
+use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, tell_of_depth};
+use clap::Args;
+use pixtape::Result;
+use pixtape::io::Picture;
+use std::path::PathBuf;
+
+/// Flags.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(crate) struct GrayscaleArgs {
+    /// A folder of pictures, or one.
+    #[arg(long)]
+    input: PathBuf,
+    /// Folder for the results.
+    #[arg(long)]
+    output: PathBuf,
+    /// Write A|B pairs, gray on the left and the picture on the right.
+    #[arg(long)]
+    pairs: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) fn run(args: &GrayscaleArgs) -> Result<()> {
+    let jobs = one_to_one(&args.input, &args.output)?;
+    tell_of_depth(jobs.iter().flat_map(|j| &j.from));
+    run_all(&args.common, &jobs, |_, job| {
+        let picture = Picture::load(&job.from[0], 3)?;
+        let gray = picture.clone().into_channels(1);
+        let result = if args.pairs { beside(gray, picture)? } else { gray };
+        result.save_png(&job.to[0])
+    })
+}

@@ -1,0 +1,73 @@
+//! `pixtape prepare`: pictures into what a training takes. One file a command, its flags beside it.
+
+mod blank;
+mod check;
+mod combine;
+mod edges;
+mod grayscale;
+pub(crate) mod palette;
+mod resize;
+mod split;
+mod tile;
+mod work;
+
+use clap::{Args, Subcommand};
+use pixtape::Result;
+
+/// Flags of `prepare`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PrepareArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+const EXAMPLES: &str = "Examples:
+  pixtape prepare check     --input data
+  pixtape prepare combine   --fold_A labels --fold_B photos --fold_AB pairs
+  pixtape prepare split     --input pairs --output data --train 8 --val 1 --test 1 --seed 1
+  pixtape prepare edges     --input photos --output edges2photos --pairs
+  pixtape prepare grayscale --input photos --output gray
+  pixtape prepare blank     --input photos --output inpainting --pairs
+  pixtape prepare palette   --input labels --output indices --to index --palette find
+  pixtape prepare resize    --input photos --output small --size 256
+  pixtape prepare tile      --input maps --output tiles --size 512 --overlap 64
+
+Originals are never changed, existing files only with --overwrite; results are PNG files of the same names, 8 bits a value\n(split copies files as they are).";
+
+#[derive(Subcommand, Clone, Debug)]
+enum What {
+    /// Report on a folder: layout, counts, sizes, channels, bit depths, misfits.
+    Check(check::CheckArgs),
+    /// Two folders of pictures (or x_A, x_B in one) into A|B files.
+    Combine(combine::CombineArgs),
+    /// Files into train, val and test, by shares and a seed or by lists of names.
+    Split(split::SplitArgs),
+    /// Photographs into edge maps, on the device (Canny, thinned; not HED).
+    Edges(edges::EdgesArgs),
+    /// Pictures into gray ones.
+    Grayscale(grayscale::GrayscaleArgs),
+    /// Blank a square or a mask of each picture, for inpainting.
+    Blank(blank::BlankArgs),
+    /// Label colours into label numbers, or back.
+    Palette(palette::PaletteArgs),
+    /// Pictures or A|B pairs to one size.
+    Resize(resize::ResizeArgs),
+    /// Large pictures or A|B pairs into tiles that overlap.
+    Tile(tile::TileArgs),
+}
+
+/// Runs `prepare`.
+pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
+    match &args.what {
+        What::Check(args) => check::run(args),
+        What::Combine(args) => combine::run(args),
+        What::Split(args) => split::run(args),
+        What::Edges(args) => edges::run(args),
+        What::Grayscale(args) => grayscale::run(args),
+        What::Blank(args) => blank::run(args),
+        What::Palette(args) => palette::run(args),
+        What::Resize(args) => resize::run(args),
+        What::Tile(args) => tile::run(args),
+    }
+}

@@ -1,0 +1,106 @@
+//! `prepare resize`: pictures or A|B pairs to one size.
+
+use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, size, tell_of_depth};
+use clap::Args;
+use pixtape::Result;
+use pixtape::io::Picture;
+use std::path::PathBuf;
+
+/// Flags.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(crate) struct ResizeArgs {
+    /// A folder of pictures, or one.
+    #[arg(long)]
+    input: PathBuf,
+    /// Folder for the results.
+    #[arg(long)]
+    output: PathBuf,
+    /// The size, of each half with --pairs: 256, or 512x256 (width x height).
+    #[arg(long, value_parser = size)]
+    size: (u32, u32),
+    /// stretch, crop (keep the aspect, cut off what stands out), pad (keep it, white around), fit
+    /// (keep it, one side may be shorter).
+    #[arg(long, default_value = "crop", value_parser = ["stretch", "crop", "pad", "fit"])]
+    mode: String,
+    /// Take the nearest pixel instead of interpolating: for label maps.
+    #[arg(long)]
+    nearest: bool,
+    /// The pictures are A|B pairs: each half by itself.
+    #[arg(long)]
+    pairs: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) fn run(args: &ResizeArgs) -> Result<()> {
+    let jobs = one_to_one(&args.input, &args.output)?;
+    tell_of_depth(jobs.iter().flat_map(|j| &j.from));
+    run_all(&args.common, &jobs, |_, job| {
+        let picture = Picture::load(&job.from[0], 3)?;
+        let result = if args.pairs {
+            let (a, b) = picture.split_pair()?;
+            // An odd width makes B one pixel wider; the sizes of both must stay equal.
+            let b = if b.width > a.width { b.crop(0, 0, a.width, b.height)? } else { b };
+            beside(fitted(args, a)?, fitted(args, b)?)?
+        } else {
+            fitted(args, picture)?
+        };
+        result.save_png(&job.to[0])
+    })
+}
+
+fn fitted(args: &ResizeArgs, picture: Picture) -> Result<Picture> {
+    let (width, height) = args.size;
+    let [across, down] = [
+        f64::from(width) / f64::from(picture.width),
+        f64::from(height) / f64::from(picture.height),
+    ];
+    let scale = match args.mode.as_str() {
+        "stretch" => return scaled(args, picture, width, height),
+        "crop" => across.max(down),
+        _ => across.min(down),
+    };
+    let side = |side: u32, wanted: u32| {
+        let side = ((f64::from(side) * scale).round() as u32).max(1);
+        // Rounding must not leave a gap, nor go beyond.
+        if args.mode == "crop" { side.max(wanted) } else { side.min(wanted) }
+    };
+    let (w, h) = (side(picture.width, width), side(picture.height, height));
+    let picture = scaled(args, picture, w, h)?;
+    match args.mode.as_str() {
+        "crop" => picture.crop((w - width) / 2, (h - height) / 2, width, height),
+        "pad" => padded(&picture, width, height),
+        _ => Ok(picture),
+    }
+}
+
+fn scaled(args: &ResizeArgs, picture: Picture, width: u32, height: u32) -> Result<Picture> {
+    if !args.nearest {
+        return picture.resize(width, height);
+    }
+    let c = picture.channels as usize;
+    // The pixel under the middle of the new one.
+    let under = |at: u32, from: u32, to: u32| {
+        ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(to))) as usize
+    };
+    let columns: Vec<usize> = (0..width).map(|x| under(x, picture.width, width) * c).collect();
+    let row =
+        |y: u32| &picture.data[under(y, picture.height, height) * picture.width as usize * c..];
+    let data = (0..height)
+        .flat_map(|y| columns.iter().flat_map(move |x| row(y)[*x..*x + c].to_vec()))
+        .collect();
+    Picture::new(width, height, picture.channels, data)
+}
+
+/// In the middle of white.
+fn padded(picture: &Picture, width: u32, height: u32) -> Result<Picture> {
+    let c = picture.channels as usize;
+    let mut data = vec![255; width as usize * height as usize * c];
+    let (left, top) =
+        (((width - picture.width) / 2) as usize, ((height - picture.height) / 2) as usize);
+    for (y, row) in picture.data.chunks_exact(picture.width as usize * c).enumerate() {
+        data[((top + y) * width as usize + left) * c..][..row.len()].copy_from_slice(row);
+    }
+    Picture::new(width, height, picture.channels, data)
+}

@@ -1,0 +1,155 @@
+//! What is done when a loss or a weight is no number any more: nothing of it is saved, the batch is
+//! kept as pictures, and the step is run again from the last checkpoint, node by node, to find
+//! where it began.
+
+use crate::commands::train::STOP;
+use crate::commands::train::session::Session;
+use pixtape::io::{AnyPicture, Batch, Depth, Loader, Picture, create_dir};
+use pixtape::run::{newest, write_json};
+use pixtape::train::PictureValues;
+use pixtape::{Error, Result};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+/// Longer than this nobody waits for an explanation, in seconds.
+const MOST_SECONDS: f64 = 900.0;
+
+impl Session<'_> {
+    /// Explains a divergence seen at `step`: `what` (a loss or a tensor) was `value`.
+    pub(crate) fn diverged(&mut self, step: u64, what: &str, value: f32) -> Error {
+        let mut parts =
+            vec![format!("{what} is {value} at step {step}: training has diverged and stops here")];
+        let saved = newest(self.folder.path()).ok().flatten();
+        if let Some(found) = &saved {
+            parts.push(format!(
+                "the checkpoint of step {} is the last good one, and a resumed run \
+                                goes on from there",
+                found.state.step
+            ));
+        }
+        match self.keep_batch(step) {
+            Ok(Some(path)) => {
+                parts.push(format!("the pictures of step {step} are in {}", path.display()))
+            }
+            Ok(None) => {}
+            Err(e) => parts.push(format!("the pictures of step {step} could not be kept ({e})")),
+        }
+        let node = match self.find_node(step) {
+            Ok(Some(node)) => node,
+            Ok(None) => "where it begins was not looked for: the last checkpoint is too far back \
+                         (--save_latest_freq sets how often there is one)"
+                .into(),
+            Err(e) => format!("where it begins could not be found ({e})"),
+        };
+        parts.push(node);
+        parts.push(
+            "a lower --lr usually helps, or another --gan_mode; if one picture is to \
+                    blame, take it out"
+                .into(),
+        );
+        let message = parts.join("; ");
+        let logged =
+            self.folder.events.line(&json!({ "step": step, "kind": "nan", "message": message }));
+        if let Err(e) = logged.and_then(|()| self.folder.flush()) {
+            eprintln!("note: {e}");
+        }
+        Error::Usage(message)
+    }
+
+    /// Writes the batch of a step: a row for each pair, and its files' names.
+    fn keep_batch(&self, step: u64) -> Result<Option<PathBuf>> {
+        let Some((_, batch)) = self.recent.iter().find(|(s, _)| *s == step) else {
+            return Ok(None);
+        };
+        let folder = self.folder.path().join("diverged");
+        create_dir(&folder)?;
+        let path = folder.join(format!("step_{step}.png"));
+        Picture::grid(&self.pictures(batch)?, 4)?.save_png(&path)?;
+        write_json(
+            &folder.join(format!("step_{step}.json")),
+            &json!({ "step": step, "epoch": batch.epoch, "files": batch.paths }),
+        )?;
+        Ok(Some(path))
+    }
+
+    fn pictures(&self, batch: &Batch) -> Result<Vec<Vec<Picture>>> {
+        let ((width, height), [input_nc, output_nc]) =
+            (self.dataset.image_size(), self.dataset.channels());
+        let pixels = (width * height) as usize;
+        let sides = [(&batch.input, input_nc), (&batch.target, output_nc)];
+        // As the net saw them: values from -1 to 1 from black to white.
+        let one = |pair: usize, (values, channels): (&PictureValues, u32)| -> Result<Picture> {
+            let size = pixels * channels as usize;
+            let range = pair * size..(pair + 1) * size;
+            Ok(match values {
+                PictureValues::Bytes(bytes) => {
+                    Picture::new(width, height, channels, bytes[range].to_vec())?
+                }
+                PictureValues::Floats(v) => {
+                    AnyPicture::from_values(&v[range], (width, height), channels, Depth::U8, None)?
+                        .to_8bit(None)
+                }
+            }
+            .visible())
+        };
+        (0..batch.paths.len())
+            .map(|pair| sides.iter().map(|side| one(pair, *side)).collect())
+            .collect()
+    }
+
+    /// Goes from the last checkpoint to the step before `step`, and runs that one and `step` node
+    /// by node. `None` if that would take too long. The trainer is not to be used after this.
+    fn find_node(&mut self, step: u64) -> Result<Option<String>> {
+        let Some(found) = newest(self.folder.path())? else { return Ok(None) };
+        let steps = step.saturating_sub(found.state.step);
+        if steps as f64 * self.progress.seconds_per_step() > MOST_SECONDS || steps == 0 {
+            return Ok(None);
+        }
+        self.progress.say(
+            "diverged",
+            &format!(
+                "diverged at step {step}: the steps since the last checkpoint ({steps}) are \
+                      run again to find where it begins (Ctrl-C skips that)"
+            ),
+            json!({ "step": step }),
+        );
+        found.load(&mut self.trainer)?;
+        self.schedule.state = found.state.schedule;
+        let mut loader = Loader::new(
+            self.dataset.clone(),
+            found.state.epoch,
+            found.state.batch,
+            self.args.data.num_threads,
+        )?;
+        while self.trainer.steps() < step {
+            if STOP.load(Ordering::SeqCst) {
+                return Ok(None);
+            }
+            let batch = loader.next()?;
+            let (next, rate) = (self.trainer.steps() + 1, self.schedule.at(batch.epoch));
+            if next + 1 < step {
+                self.trainer.step(&batch.input, &batch.target, rate)?;
+                continue;
+            }
+            self.trainer.finish()?;
+            self.trainer.set_pictures(&batch.input, &batch.target)?;
+            match pollster::block_on(
+                self.trainer.program().run_checked(&self.trainer.values(next, rate)),
+            ) {
+                Ok(()) => self.trainer.set_steps(next),
+                Err(Error::Check { node, label, message }) => {
+                    return Ok(Some(format!(
+                        "it begins in step {next} at node {node} {label:?}: {message}"
+                    )));
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(Some(
+            "the same steps run again give numbers: the device or its memory is to be doubted \
+                 (pixtape devices --check)"
+                .into(),
+        ))
+    }
+}

@@ -1,0 +1,111 @@
+//! Validation: the same figures as `pixtape eval` on `val/`, the best weights, and when to stop.
+
+use crate::samples::{Samples, row};
+use crate::scores::{Row, worst_first};
+use pixtape::io::dataset::has_phase;
+use pixtape::io::{Dataset, DatasetOptions, Picture};
+use pixtape::run::{RunFolder, write_json};
+use pixtape::{Error, Result};
+use serde_json::{Value, json};
+
+/// Pictures in the grid of the worst.
+const WORST: usize = 4;
+
+/// The pairs of `val/`, and how the validations went so far.
+#[derive(Debug)]
+pub(crate) struct Validation {
+    dataset: Dataset,
+    /// The smallest mean L1.
+    best: Option<f64>,
+    /// Validations since then.
+    since: u64,
+}
+
+impl Validation {
+    /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`. What stands
+    /// in the way is said and is no reason not to train.
+    pub fn open(
+        trained: &Dataset,
+        before: &[Value],
+    ) -> std::result::Result<Option<Validation>, String> {
+        let options = trained.options();
+        if !has_phase(&options.root, "val") {
+            return Ok(None);
+        }
+        let dataset =
+            Dataset::open(DatasetOptions { max_dataset_size: None, ..options.plain("val") })
+                .map_err(|e| e.to_string())?;
+        let (found, size) = (dataset.frame().content, trained.frame().content);
+        if found != size {
+            return Err(format!(
+                "its pictures come to {}x{}, those trained on to {}x{}",
+                found.0, found.1, size.0, size.1
+            ));
+        }
+        if (dataset.channels(), dataset.depths()) != (trained.channels(), trained.depths()) {
+            return Err("its pictures have other channels or depths than those trained on".into());
+        }
+        let mut validation = Validation { dataset, best: None, since: 0 };
+        before.iter().filter_map(|row| row["l1"].as_f64()).for_each(|l1| {
+            validation.count(l1);
+        });
+        Ok(Some(validation))
+    }
+
+    /// Counts a validation; tells whether it is the best so far.
+    fn count(&mut self, l1: f64) -> bool {
+        let better = self.best.is_none_or(|best| l1 < best);
+        if better {
+            (self.best, self.since) = (Some(l1), 0);
+        } else {
+            self.since += 1;
+        }
+        better
+    }
+
+    /// Validations since the best one.
+    pub fn since(&self) -> u64 {
+        self.since
+    }
+
+    /// Translates `val/`, writes rows and worst cases, appends the means to the log. Returns the
+    /// means, and whether they are the best.
+    pub fn run(
+        &mut self,
+        samples: &Samples,
+        folder: &mut RunFolder,
+        step: u64,
+        epoch: u64,
+    ) -> Result<(Row, bool)> {
+        let mut rows = Vec::with_capacity(self.dataset.len());
+        // The worst so far, by place: not all pictures are kept.
+        let mut worst: Vec<(usize, Vec<Picture>)> = Vec::new();
+        for index in 0..self.dataset.len() {
+            let pair = self.dataset.sample(1, index)?;
+            let output = pollster::block_on(samples.translate(&self.dataset, &pair))?;
+            let figures = self
+                .dataset
+                .measure(&pair, &output)
+                .map_err(|e| Error::file(&pair.path, e.to_string()))?;
+            rows.push(Row::of(&pair.path, figures));
+            worst.push((index, row(&self.dataset, &pair, &output)?.to_vec()));
+            let kept = &worst_first(&rows)[..WORST.min(rows.len())];
+            worst.retain(|(place, _)| kept.contains(place));
+        }
+        let places = &worst_first(&rows)[..WORST.min(rows.len())];
+        worst.sort_by_key(|(index, _)| places.iter().position(|p| p == index));
+        let names: Vec<&str> = places.iter().map(|p| rows[*p].name.as_str()).collect();
+        let pictures: Vec<Vec<Picture>> = worst.into_iter().map(|(_, row)| row).collect();
+        let path = folder.path().join("validation");
+        Picture::grid(&pictures, 4)?.save_png(&path.join("worst.png"))?;
+        write_json(&path.join("worst.json"), &json!(names))?;
+        write_json(
+            &path.join("rows.json"),
+            &json!({ "step": step, "epoch": epoch, "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }),
+        )?;
+        let mean = Row::mean(&rows);
+        folder.validation.line(&json!({ "step": step, "epoch": epoch, "pictures": rows.len(), "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim }))?;
+        let better = self.count(mean.l1);
+        Ok((mean, better))
+    }
+}

@@ -1,0 +1,245 @@
+//! Which pictures are translated, and where the results go.
+
+use crate::commands::translate::Checkpoint;
+use pixtape::io::picture::EXTENSIONS;
+use pixtape::io::{Depth, Frame, Header, list_pictures};
+use pixtape::train::PictureFormat;
+use pixtape::{Error, Result};
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// What stands for standard input and output.
+pub(crate) const STREAM: &str = "-";
+
+/// A picture to translate and where the result goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Job {
+    pub from: PathBuf,
+    pub to: PathBuf,
+    /// Its size in the file.
+    pub size: (u32, u32),
+    /// What the net sees of it.
+    pub frame: Frame,
+    /// Kind of the result's values.
+    pub depth: Depth,
+    /// How it goes to the device.
+    pub format: PictureFormat,
+}
+
+/// The pictures that `--input` names.
+pub(crate) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.is_dir() {
+        let found = list_pictures(path)?;
+        return if found.is_empty() {
+            Err(Error::file(
+                path,
+                format!("no picture in it; these count: {}", EXTENSIONS.join(", ")),
+            ))
+        } else {
+            Ok(found)
+        };
+    }
+    // Whatever a single file is called, its content decides.
+    if path.exists() || path == Path::new(STREAM) {
+        return Ok(vec![path.into()]);
+    }
+    let pattern = path.to_str().filter(|p| p.contains(['*', '?', '[']));
+    let Some(pattern) = pattern else {
+        return Err(Error::file(
+            path,
+            "no such file or folder; --input takes a picture, a folder, a pattern, or -",
+        ));
+    };
+    let found = glob::glob(pattern).map_err(|e| Error::file(path, format!("no pattern: {e}")))?;
+    // In the order of their names; what cannot be looked at is an error, not left out.
+    let mut found = found
+        .collect::<std::result::Result<Vec<PathBuf>, _>>()
+        .map_err(|e| Error::file(e.path(), format!("cannot be read: {e}")))?;
+    found.retain(|p| p.is_file());
+    if found.is_empty() { Err(Error::file(path, "no file has such a name")) } else { Ok(found) }
+}
+
+/// Extensions of what can be written.
+const WRITTEN: [&str; 5] = ["png", "tif", "tiff", "exr", "npy"];
+
+/// Decides names: the input's, with the extension that holds the result; or the file that
+/// `--output` is, for one picture. Two inputs of one name, or a result on top of an input, are
+/// refused. `extension` is what all results have, if that is settled.
+pub(crate) fn jobs(
+    inputs: &[PathBuf],
+    output: &Path,
+    checkpoint: &Checkpoint,
+    extension: Option<&str>,
+) -> Result<Vec<Job>> {
+    let (config, run) = (&checkpoint.config, checkpoint.options.as_ref());
+    let colorizes = checkpoint.colorizes();
+    let trained: Option<Depth> =
+        run.and_then(|r| r.depths.as_ref()).map(|depths| depths[1].parse()).transpose()?;
+    let known = |e: &OsStr| WRITTEN.iter().any(|w| e.eq_ignore_ascii_case(w));
+    let is_file =
+        output == Path::new(STREAM) || !output.is_dir() && output.extension().is_some_and(known);
+    if let (true, [_, _, ..]) = (is_file, inputs) {
+        return Err(Error::file(
+            output,
+            format!(
+                "is one file, and there are {} pictures; --output takes a folder for them",
+                inputs.len()
+            ),
+        ));
+    }
+    let mut taken: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    let mut jobs = Vec::with_capacity(inputs.len());
+    for from in inputs {
+        let header = Header::read(from)?;
+        let size = (header.width, header.height);
+        // A bare weights file does not know: as deep as the input.
+        let depth = if colorizes { Depth::U8 } else { trained.unwrap_or(header.depth) };
+        let content = if colorizes {
+            run.map_or(size, |r| (r.crop_size.width, r.crop_size.height))
+        } else {
+            size
+        };
+        let mut name = from.file_stem().unwrap_or_default().to_os_string();
+        name.push(".");
+        name.push(extension.unwrap_or(depth.extension(if colorizes {
+            3
+        } else {
+            config.output_nc()
+        })));
+        let to = if is_file { output.into() } else { output.join(name) };
+        if let Some(other) = taken.insert(to.clone(), from) {
+            return Err(Error::file(
+                from,
+                format!(
+                    "would be written to {}, and so would {}; rename one of them, or translate \
+                     the folders one by one",
+                    to.display(),
+                    other.display()
+                ),
+            ));
+        }
+        let bytes = !colorizes && depth == Depth::U8 && header.depth == Depth::U8;
+        let format = if bytes { PictureFormat::Bytes } else { PictureFormat::Floats };
+        jobs.push(Job {
+            from: from.clone(),
+            to,
+            size,
+            frame: Frame::new(content, config.multiple()),
+            depth,
+            format,
+        });
+    }
+    let real = |path: &Path| path.canonicalize().ok();
+    let sources: HashSet<PathBuf> = inputs.iter().filter_map(|p| real(p)).collect();
+    match jobs.iter().find(|job| real(&job.to).is_some_and(|to| sources.contains(&to))) {
+        Some(job) => Err(Error::file(
+            &job.to,
+            "is an input and would be written over; choose another --output",
+        )),
+        None => Ok(jobs),
+    }
+}
+
+/// Frames in the order in which people number them: 2 before 10.
+pub(crate) fn by_number(jobs: &mut [Job]) {
+    jobs.sort_by_cached_key(|job| {
+        let text = job.from.to_string_lossy().into_owned();
+        let mut pieces: Vec<(String, u128)> = Vec::new();
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (word, after) =
+                rest.split_at(rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len()));
+            let (digits, after) =
+                after.split_at(after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len()));
+            pieces.push((word.into(), digits.parse().unwrap_or(u128::MAX)));
+            rest = after;
+        }
+        (pieces, text)
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pixtape::io::checkpoint::TensorFile;
+    use pixtape::io::{AnyPicture, Picture};
+    use pixtape::nets::UnetConfig;
+
+    fn made(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
+        let config = UnetConfig { ngf: 4, downs: 5, ..UnetConfig::default() };
+        jobs(inputs, output, &Checkpoint::new(TensorFile::default(), config.into(), None), None)
+    }
+
+    fn picture(path: &Path, w: u32, h: u32) -> PathBuf {
+        Picture::new(w, h, 1, vec![0; (w * h) as usize]).unwrap().save_png(path).unwrap();
+        path.into()
+    }
+
+    #[test]
+    fn results_have_the_inputs_names_and_none_is_written_twice_or_over_an_input() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("x")).unwrap();
+        let files = [
+            picture(&at("a.png"), 32, 64),
+            picture(&at("b.c.png"), 40, 32),
+            picture(&at("x/a.png"), 32, 32),
+        ];
+        let deep = at("deep.png");
+        AnyPicture::U16(Picture::new(32, 32, 3, vec![0; 32 * 32 * 3]).unwrap())
+            .save(&deep)
+            .unwrap();
+        let out = Path::new("out");
+        let three = made(&[files[0].clone(), files[1].clone(), deep], out).unwrap();
+        assert_eq!(
+            three.iter().map(|j| j.to.clone()).collect::<Vec<_>>(),
+            ["a.png", "b.c.png", "deep.png"].map(|n| out.join(n))
+        );
+        assert_eq!(
+            three.iter().map(|j| j.frame.padded).collect::<Vec<_>>(),
+            [(32, 64), (64, 32), (32, 32)]
+        );
+        assert_eq!(
+            three.iter().map(|j| j.depth).collect::<Vec<_>>(),
+            [Depth::U8, Depth::U8, Depth::U16]
+        );
+        let message = made(&[files[0].clone(), files[2].clone()], out).unwrap_err().to_string();
+        assert!(message.contains("a.png") && message.contains("x/a.png"), "{message}");
+        for output in [dir.path(), &files[0]] {
+            assert!(
+                made(&files[..1], output).unwrap_err().to_string().contains("another --output")
+            );
+        }
+        assert_eq!(made(&files[..1], Path::new("b.png")).unwrap()[0].to, Path::new("b.png"));
+        assert!(made(&files[..2], Path::new("-")).unwrap_err().to_string().contains("one file"));
+    }
+
+    #[test]
+    fn patterns_name_files_and_frames_go_by_number() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["frame10.png", "frame9.png"] {
+            picture(&dir.path().join(name), 32, 32);
+        }
+        std::fs::write(dir.path().join("other.txt"), b"").unwrap();
+        let found = pictures(&dir.path().join("frame*.png")).unwrap();
+        let mut jobs = made(&found, Path::new("out")).unwrap();
+        by_number(&mut jobs);
+        assert_eq!(
+            jobs.iter().map(|j| j.to.clone()).collect::<Vec<_>>(),
+            ["out/frame9.png", "out/frame10.png"].map(PathBuf::from)
+        );
+        assert!(
+            pictures(&dir.path().join("no*"))
+                .unwrap_err()
+                .to_string()
+                .contains("no file has such a name")
+        );
+        assert!(
+            pictures(&dir.path().join("no"))
+                .unwrap_err()
+                .to_string()
+                .contains("no such file or folder")
+        );
+    }
+}

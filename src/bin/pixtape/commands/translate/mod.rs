@@ -1,0 +1,394 @@
+//! `pixtape translate`.
+
+mod checkpoint;
+mod heat;
+mod inputs;
+
+pub(crate) use checkpoint::{Checkpoint, Generator, RunOptions, mode};
+pub(crate) use inputs::pictures;
+
+use crate::device::starting::Starting;
+use crate::options::TranslateArgs;
+use heat::{Heat, Judge};
+use indicatif::{ProgressBar, ProgressStyle};
+use inputs::{Job, STREAM, by_number, jobs};
+use pixtape::gpu::Gpu;
+use pixtape::io::{AnyPicture, Picture, create_dir, lab, write_aside};
+use pixtape::train::{PictureFormat, PictureValues, Statistics, Strips, Translator};
+use pixtape::{Error, Result};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// A generator ready for pictures of one size.
+enum Engine<'a> {
+    Whole(Box<Translator>),
+    /// In strips; the statistics of the frames before, and how much of them is kept.
+    Strips(Strips<'a>, Option<Statistics>, Option<f64>),
+}
+
+impl<'a> Engine<'a> {
+    fn new(
+        args: &TranslateArgs,
+        gpu: &'a Gpu,
+        generator: &'a Generator,
+        size: (u32, u32),
+        format: PictureFormat,
+    ) -> Result<Engine<'a>> {
+        let mode = mode(&args.norm_mode, args.dropout == "on");
+        let keep = args.sequence.as_ref().map(|how| if how == "first" { 1.0 } else { args.smooth });
+        let tune = args.tune.clone().unwrap_or_default();
+        let strips = |rows| generator.strips(mode, rows);
+        match args.tile {
+            Some(rows) => return Ok(Engine::Strips(strips(rows)?, None, keep)),
+            None if keep.is_some() => {
+                return Ok(Engine::Strips(
+                    strips(size.1)?.fit(size, args.memory_limit)?,
+                    None,
+                    keep,
+                ));
+            }
+            None => {}
+        }
+        let mut starting = Starting::new(gpu);
+        match generator.translator(
+            size,
+            mode,
+            format,
+            args.memory_limit,
+            &tune,
+            &mut |done, total| starting.show(done, total),
+        ) {
+            Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
+            // What is too large goes in strips, unless a mask of dropout forbids it.
+            Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) if !mode.dropout => {
+                // The error says how much is wanted, where a net has no strips.
+                let Ok(strips) = strips(size.1) else { return Err(e) };
+                let strips = strips.fit(size, args.memory_limit)?;
+                let (mib, rows) = (|bytes: u64| bytes.div_ceil(1 << 20), strips.rows());
+                let whole = if let Error::MemoryLimit { planned, .. } = e {
+                    format!(" instead of {} MiB", mib(planned))
+                } else {
+                    String::new()
+                };
+                eprintln!(
+                    "note: {}x{} goes in strips of {rows} rows: {} MiB of device memory{whole}",
+                    size.0,
+                    size.1,
+                    mib(strips.memory(size)?)
+                );
+                Ok(Engine::Strips(strips, None, None))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Runs a picture of the engine's size.
+    fn run(
+        &mut self,
+        picture: &PictureValues,
+        size: (u32, u32),
+        seed: u64,
+    ) -> Result<PictureValues> {
+        match self {
+            // One number for all: what dropout makes of a picture depends on --seed only, not on
+            // its neighbours in the folder.
+            Engine::Whole(translator) => {
+                pollster::block_on(translator.run_values(picture, seed, 0))
+            }
+            Engine::Strips(strips, before, keep) => {
+                let given = before.as_ref().zip(*keep);
+                let (values, used) = pollster::block_on(strips.run(&floats(picture), size, given))?;
+                *before = Some(used);
+                Ok(match picture {
+                    // As `tensor_to_picture` does it.
+                    PictureValues::Bytes(_) => PictureValues::Bytes(
+                        values
+                            .iter()
+                            .map(|v| ((v + 1.0) * 127.5 + 0.5).clamp(0.0, 255.0) as u8)
+                            .collect(),
+                    ),
+                    PictureValues::Floats(_) => PictureValues::Floats(values),
+                })
+            }
+        }
+    }
+}
+
+/// Values from -1 to 1, as `picture_to_tensor` makes them of bytes.
+fn floats(values: &PictureValues) -> Vec<f32> {
+    match values {
+        PictureValues::Bytes(bytes) => {
+            bytes.iter().map(|v| (f32::from(*v) / 255.0 - 0.5) * 2.0).collect()
+        }
+        PictureValues::Floats(values) => values.clone(),
+    }
+}
+
+/// Runs the net on one picture.
+type Through<'a> = &'a dyn Fn(&PictureValues) -> Result<PictureValues>;
+
+impl Job {
+    /// Runs the net on a picture, padded where its size asks for it.
+    fn translated(
+        &self,
+        checkpoint: &Checkpoint,
+        input: AnyPicture,
+        through: Through<'_>,
+    ) -> Result<AnyPicture> {
+        let (config, described) = (&checkpoint.config, input.describe());
+        let input = input.converted(config.input_nc()).ok_or_else(|| {
+            Error::file(
+                &self.from,
+                format!(
+                    "is {described}, the net takes {} channels; give it \
+                                             pictures of the kind it was trained on",
+                    config.input_nc()
+                ),
+            )
+        })?;
+        match through(&self.frame.encode(&input, self.format, checkpoint.range(input.depth()))?)? {
+            PictureValues::Bytes(bytes) => {
+                Ok(AnyPicture::U8(self.frame.crop(bytes, config.output_nc())?))
+            }
+            PictureValues::Floats(values) => {
+                let made = self.frame.crop(values, config.output_nc())?;
+                AnyPicture::from_values(
+                    &made.data,
+                    self.frame.content,
+                    config.output_nc(),
+                    self.depth,
+                    checkpoint.range(self.depth),
+                )
+            }
+        }
+    }
+
+    /// Lightness through the net at the size it was trained on; the colours it gives are enlarged
+    /// onto the lightness as it was.
+    fn colorized(&self, input: AnyPicture, through: Through<'_>) -> Result<AnyPicture> {
+        let rgb = input.to_8bit(None).converted(3).ok_or_else(|| {
+            Error::file(&self.from, "is no photo; colorization takes gray or RGB")
+        })?;
+        let (light, _) = lab::split(&rgb);
+        let small =
+            AnyPicture::F32(lab::split(&rgb.resize(self.frame.content.0, self.frame.content.1)?).0);
+        match through(&self.frame.encode(&small, PictureFormat::Floats, Some([-1.0, 1.0]))?)? {
+            PictureValues::Floats(color) => {
+                Ok(lab::join(&light, &self.frame.crop(color, 2)?)?.into())
+            }
+            PictureValues::Bytes(_) => Err(Error::Internal("colour came back as bytes".into())),
+        }
+    }
+}
+
+/// Translates.
+pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
+    let (from_stream, to_stream) =
+        (args.input == Path::new(STREAM), args.output == Path::new(STREAM));
+    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction.as_deref())?;
+    // What comes in is spooled, so that it is read like any other picture.
+    let spool = if from_stream { Some(spooled()?) } else { None };
+    let inputs = match &spool {
+        Some((_, path)) => vec![path.clone()],
+        None => pictures(&args.input)?,
+    };
+    let mut jobs = jobs(&inputs, &args.output, &checkpoint, args.side_by_side.then_some("png"))?;
+    if args.sequence.is_some() {
+        by_number(&mut jobs);
+        if let Some(other) =
+            jobs.iter().find(|job| job.size != jobs[0].size || job.format != jobs[0].format)
+        {
+            let message = format!(
+                "is not of the size and depth of {}; the frames of a film have one",
+                jobs[0].from.display()
+            );
+            return Err(Error::file(&other.from, message));
+        }
+    }
+    let is_file = jobs.iter().all(|job| job.to == args.output);
+    let folder = if is_file {
+        args.output.parent().filter(|p| !p.as_os_str().is_empty())
+    } else {
+        Some(args.output.as_path())
+    };
+    if let Some(grid) = &args.grid {
+        check_grid(grid, folder.filter(|_| !to_stream), &jobs)?;
+    }
+    tell_of_padding(&jobs, checkpoint.config.multiple());
+    let gpu = crate::device::gpu(args.adapter.as_deref())?;
+    let generator = Generator::new(&gpu, &checkpoint)?;
+    if args.tile.is_some() || args.sequence.is_some() {
+        // What strips refuse is said before anything is made.
+        generator.strips(mode(&args.norm_mode, args.dropout == "on"), 1)?;
+    }
+    let judge = if args.heat { Some(judge(args, &gpu, &checkpoint)?) } else { None };
+    if !to_stream {
+        folder.map_or(Ok(()), create_dir)?;
+    }
+
+    let count = jobs.len();
+    let bar = progress(count as u64);
+    let started = Instant::now();
+    // Each size takes a plan of its own.
+    let mut groups: BTreeMap<((u32, u32), PictureFormat), Vec<Job>> = BTreeMap::new();
+    for job in jobs {
+        groups.entry((job.frame.padded, job.format)).or_default().push(job);
+    }
+    let mut rows = Vec::new();
+    for ((padded, format), jobs) in groups {
+        let mut engine = bar.suspend(|| Engine::new(args, &gpu, &generator, padded, format))?;
+        let heat = judge.as_ref().map(|j| j.heat(padded)).transpose()?;
+        for job in jobs {
+            let row = translate(args, &checkpoint, &mut engine, heat.as_ref(), &job)?;
+            if args.grid.is_some() {
+                rows.push(row);
+            }
+            bar.inc(1);
+        }
+    }
+    if let Some(path) = &args.grid {
+        Picture::grid(&rows, 2)?.save_png(path)?;
+    }
+    bar.finish_and_clear();
+    let pictures = if count == 1 { "picture" } else { "pictures" };
+    let said =
+        format!("{count} {pictures} in {:.1} s on {}", started.elapsed().as_secs_f64(), gpu.name());
+    if to_stream {
+        eprintln!("{said}")
+    } else {
+        println!("{said}, written to {}", args.output.display())
+    }
+    Ok(())
+}
+
+/// Translates one picture and writes what was asked for. Gives what can be looked at: input,
+/// result, and perhaps the patch map.
+fn translate(
+    args: &TranslateArgs,
+    checkpoint: &Checkpoint,
+    engine: &mut Engine<'_>,
+    heat: Option<&Heat>,
+    job: &Job,
+) -> Result<Vec<Picture>> {
+    let input = AnyPicture::load(&job.from)?;
+    if input.size() != job.size {
+        return Err(Error::file(
+            &job.from,
+            "has changed its size since the start; leave the folder alone meanwhile",
+        ));
+    }
+    let shown = |picture: AnyPicture| {
+        let range = checkpoint.range(picture.depth());
+        picture.to_8bit(range).visible()
+    };
+    let mut row = vec![shown(input.clone())];
+    let (engine, seen) = (RefCell::new(engine), RefCell::new(None));
+    let through = |values: &PictureValues| {
+        let made = engine.borrow_mut().run(values, job.frame.padded, args.seed)?;
+        if heat.is_some() {
+            seen.replace(Some((floats(values), floats(&made))));
+        }
+        Ok(made)
+    };
+    let result = if checkpoint.colorizes() {
+        job.colorized(input, &through)?
+    } else {
+        job.translated(checkpoint, input, &through)?
+    };
+    row.push(shown(result.clone()));
+    let result =
+        if args.side_by_side { AnyPicture::U8(Picture::grid(&[row.clone()], 0)?) } else { result };
+    if job.to == Path::new(STREAM) {
+        let bytes = result.encode(result.depth().extension(result.channels()))?;
+        let mut out = std::io::stdout().lock();
+        out.write_all(&bytes)
+            .and_then(|()| out.flush())
+            .map_err(|e| Error::Usage(format!("standard output cannot be written: {e}")))?;
+    } else {
+        let extension = job.to.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        write_aside(
+            &job.to,
+            &result.encode(extension).map_err(|e| Error::file(&job.to, e.to_string()))?,
+        )?;
+    }
+    if let (Some(heat), Some((input, made))) = (heat, seen.take()) {
+        let map = job.frame.crop(heat.picture(&input, &made)?, 3)?;
+        let mut name = job.to.file_stem().unwrap_or_default().to_os_string();
+        name.push("_heat.png");
+        map.save_png(&job.to.with_file_name(name))?;
+        row.push(map);
+    }
+    Ok(row)
+}
+
+fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Judge> {
+    if args.output == Path::new(STREAM) {
+        return Err(Error::Usage(
+            "--heat writes a second picture beside the first; give --output a folder or a file"
+                .into(),
+        ));
+    }
+    let mode = mode(&args.norm_mode, false);
+    Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint, mode)
+}
+
+/// Standard input, read to its end: a folder that goes with its handle, and the file in it.
+fn spooled() -> Result<(tempfile::TempDir, PathBuf)> {
+    let cannot = |e: std::io::Error| Error::Usage(format!("standard input cannot be read: {e}"));
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(cannot)?;
+    let folder = tempfile::tempdir().map_err(cannot)?;
+    let path = folder.path().join("stdin");
+    std::fs::write(&path, bytes).map_err(cannot)?;
+    Ok((folder, path))
+}
+
+/// A bar on the terminal; nothing where there is none.
+pub(crate) fn progress(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {eta} left")
+        .expect("a valid template");
+    ProgressBar::new(total).with_style(style)
+}
+
+/// Refuses a grid that could not be written in the end, or would take the place of a picture.
+/// `made`: the folder that is made for the results.
+fn check_grid(grid: &Path, made: Option<&Path>, jobs: &[Job]) -> Result<()> {
+    let folder = grid.parent().filter(|p| !p.as_os_str().is_empty());
+    if folder.is_some_and(|f| !f.is_dir() && made != Some(f)) {
+        return Err(Error::file(
+            grid,
+            "no such folder for the grid; make it, or choose another --grid",
+        ));
+    }
+    if grid.is_dir() {
+        return Err(Error::file(grid, "is a folder; --grid takes the name of a file"));
+    }
+    let same = |path: &Path| {
+        path == grid
+            || grid
+                .canonicalize()
+                .is_ok_and(|grid| path.canonicalize().is_ok_and(|path| path == grid))
+    };
+    match jobs.iter().any(|job| same(&job.from) || same(&job.to)) {
+        true => Err(Error::file(grid, "is an input or a result; choose another --grid")),
+        false => Ok(()),
+    }
+}
+
+/// One line, however many there are.
+fn tell_of_padding(jobs: &[Job], multiple: u32) {
+    let mut padded = jobs.iter().filter(|job| job.frame.pads());
+    if let Some(Job { from, frame, .. }) = padded.next() {
+        let (name, more, (before, after)) =
+            (from.display(), padded.count(), (frame.content, frame.padded));
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let sizes = format!("{}x{} becomes {}x{}", before.0, before.1, after.0, after.1);
+        eprintln!(
+            "note: sides that are no multiples of {multiple} are padded by reflection and cut off \
+             again ({name}: {sizes}{more})"
+        );
+    }
+}

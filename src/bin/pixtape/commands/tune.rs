@@ -1,0 +1,319 @@
+//! `pixtape tune`, and what `--tune` means to the other commands.
+
+use crate::commands::train::{dataset_options, given};
+use crate::options::{Tune, TuneArgs};
+use clap::ArgMatches;
+use indicatif::{ProgressBar, ProgressStyle};
+use pixtape::gpu::Gpu;
+use pixtape::io::Dataset;
+use pixtape::io::tuning::{Cached, Entry, TuningFile, clear, list};
+use pixtape::ops::Tuning;
+use pixtape::plan::{PlanOptions, Program};
+use pixtape::run::RunFolder;
+use pixtape::run::Trainer;
+use pixtape::tune::{Identity, Load, Report, choices, measure, problems};
+use pixtape::{Error, Result};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Seconds that measuring may take by default: software drivers, GPUs.
+const BUDGET: [f64; 2] = [80.0, 18.0];
+
+/// The kernels of a plan, and where the choice comes from.
+#[derive(Debug)]
+pub(crate) struct Tuned {
+    tuning: Arc<Tuning>,
+    /// Layers that the choice was known of or measured for, and all.
+    known: usize,
+    all: usize,
+    source: &'static str,
+}
+
+impl Tuned {
+    /// The options of a plan that uses them.
+    pub fn options(&self, options: PlanOptions) -> PlanOptions {
+        PlanOptions { tuning: Some(self.tuning.clone()), ..options }
+    }
+}
+
+impl fmt::Display for Tuned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.known {
+            0 => f.write_str("built-in rule"),
+            known if known == self.all => write!(f, "all {known} passes {}", self.source),
+            known => write!(
+                f,
+                "{known} of {} passes {}, the others by the built-in rule",
+                self.all, self.source
+            ),
+        }
+    }
+}
+
+/// What `--tune` says for the problems of a plan. `measures`: what is missing may be measured on a
+/// GPU.
+pub(crate) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) -> Result<Tuned> {
+    let mut tuning = Tuning::new(gpu.family())?;
+    let (file, source) = match wish {
+        Tune::Off => (None, ""),
+        Tune::File(path) => {
+            let file = TuningFile::read(path)?;
+            let family = gpu.family().to_string();
+            if file.identity.family != family {
+                let message = format!(
+                    "is for {} kernels, {} takes {family}; make one here with pixtape tune --out",
+                    file.identity.family,
+                    gpu.name()
+                );
+                return Err(Error::file(path, message));
+            }
+            (Some(file), "from the file")
+        }
+        _ if tuning.is_forced() => (None, ""),
+        Tune::Now => (measured(gpu, loads, budget(gpu))?.map(|(file, _)| file), "as measured"),
+        Tune::Auto | Tune::Cache => {
+            let mut file = cached(gpu);
+            let left = missing(file.as_ref(), loads, &tuning);
+            if *wish == Tune::Auto && measures && !gpu.is_software() && !left.is_empty() {
+                let new = measured(gpu, &left, budget(gpu))?.map(|(file, _)| file);
+                let entries = new.into_iter().flat_map(|f| f.entries);
+                file.get_or_insert_with(|| TuningFile::new(Identity::of(gpu)))
+                    .entries
+                    .extend(entries);
+            }
+            (file, "as measured")
+        }
+    };
+    let known = loads
+        .iter()
+        .filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning)))
+        .count();
+    Ok(Tuned { tuning: Arc::new(tuning), known, all: loads.len(), source })
+}
+
+/// The kernels that a run began with; `given`: the command line says something else.
+pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Result<Tuned> {
+    if given {
+        eprintln!("note: --tune is ignored: a continued run stays with its kernels");
+    }
+    let mut tuning = Tuning::new(gpu.family())?;
+    let file = RunFolder::tuning(run)?;
+    let family = gpu.family().to_string();
+    if let Some(other) = file.as_ref().filter(|f| f.identity.family != family) {
+        eprintln!(
+            "note: the run's kernels are {}, this device takes {family}: the built-in rule chooses",
+            other.identity.family
+        );
+    }
+    let file = file.filter(|f| f.identity.family == family);
+    let known = loads
+        .iter()
+        .filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning)))
+        .count();
+    Ok(Tuned { tuning: Arc::new(tuning), known, all: loads.len(), source: "from the run" })
+}
+
+/// What a program uses, to be written down.
+pub(crate) fn used(program: &Program) -> TuningFile {
+    let mut file = TuningFile::new(Identity::of(program.gpu()));
+    let entry = |(problem, variant)| (problem, Entry { variant, time: None, rule_time: None });
+    file.entries = choices(program.plan()).into_iter().map(entry).collect();
+    file
+}
+
+/// What the cache says. A broken file is as good as none.
+fn cached(gpu: &Gpu) -> Option<TuningFile> {
+    TuningFile::cached(&Identity::of(gpu)).unwrap_or_else(|e| {
+        eprintln!("note: {e}; it is not used");
+        None
+    })
+}
+
+fn missing(file: Option<&TuningFile>, loads: &[Load], tuning: &Tuning) -> Vec<Load> {
+    let known = |l: &Load| file.is_some_and(|f| f.apply(&l.problem, &mut tuning.clone()));
+    loads.iter().filter(|l| !known(l)).copied().collect()
+}
+
+fn budget(gpu: &Gpu) -> Duration {
+    Duration::from_secs_f64(BUDGET[usize::from(!gpu.is_software())])
+}
+
+/// Measures, says so, and adds to the cache.
+fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(TuningFile, Report)>> {
+    if loads.is_empty() {
+        return Ok(None);
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} measuring kernels\n{msg}")
+        .expect("a valid template");
+    let bar = ProgressBar::new(loads.len() as u64).with_style(style);
+    let report = measure(gpu, loads, &Tuning::rule(gpu.family()), budget, &mut |done, _, name| {
+        bar.set_position(done as u64);
+        bar.set_message(name.to_string());
+    })?;
+    bar.finish_and_clear();
+    for failure in &report.failed {
+        eprintln!("note: not chosen: {failure}");
+    }
+    let mut file = TuningFile::new(Identity::of(gpu));
+    file.add(&report);
+    let kept = match file.store() {
+        Ok(path) => format!("kept in {}", path.display()),
+        Err(e) => format!("not kept: {e}"),
+    };
+    let left =
+        if report.left > 0 { format!(", {} not reached", report.left) } else { String::new() };
+    eprintln!("measured {} passes in {:.1} s{left}; {kept}", report.choices.len(), report.seconds);
+    Ok(Some((file, report)))
+}
+
+/// Tunes, lists, clears.
+pub(crate) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
+    if args.list {
+        return show();
+    }
+    if args.clear {
+        let count = clear()?;
+        println!("{count} {} removed", if count == 1 { "file" } else { "files" });
+        return Ok(());
+    }
+    if let Some(seconds) = args.seconds.filter(|s| !(*s > 0.0 && s.is_finite())) {
+        return Err(Error::Usage(format!("--seconds {seconds}: a time above 0 is wanted")));
+    }
+    let mut train = args.train.clone();
+    train.model_defaults(|id| given(matches, id));
+    let size = match &train.dataroot {
+        Some(_) => {
+            let dataset = Dataset::open(dataset_options(&train)?)?;
+            train.resolve(&dataset);
+            dataset.image_size()
+        }
+        None => (train.data.crop_size.width, train.data.crop_size.height),
+    };
+    let config = train.config(size)?;
+    let gpu = crate::device::gpu_with(train.device.adapter.as_deref(), args.family.as_deref())?;
+    let options = train.device.plan();
+    let loads = problems(&Trainer::plan(&config, gpu.family(), options)?);
+    let rule = Tuning::rule(gpu.family());
+    let mut file = cached(&gpu).unwrap_or_else(|| TuningFile::new(Identity::of(&gpu)));
+    let left = if args.again { loads.clone() } else { missing(Some(&file), &loads, &rule) };
+    let budget = args.seconds.map_or(budget(&gpu), Duration::from_secs_f64);
+    if let Some((new, _)) = measured(&gpu, &left, budget)? {
+        file.entries.extend(new.entries);
+    }
+    print(&gpu, &loads, &file, &rule);
+    if let Some(path) = &args.out {
+        file.entries.retain(|problem, _| loads.iter().any(|l| l.problem.to_string() == *problem));
+        file.write(path)?;
+        println!("written to {}", path.display());
+    }
+    Ok(())
+}
+
+/// The table: what was chosen, what that takes, what the rule would have taken; what is most to a
+/// step first.
+fn print(gpu: &Gpu, loads: &[Load], file: &TuningFile, rule: &Tuning) {
+    println!("{} ({} kernels)", gpu.name(), gpu.family());
+    println!(
+        "{:>9} {:>9} {:>6} {:>5}  {:<28} {:<28} problem",
+        "ms", "rule's ms", "gain", "times", "variant", "rule's"
+    );
+    let (mut sum, mut rule_sum, mut unknown) = (0.0, 0.0, 0);
+    for load in loads {
+        let Some(entry) = file
+            .entries
+            .get(&load.problem.to_string())
+            .filter(|e| e.variant.fits(&load.problem, gpu.family()))
+        else {
+            unknown += 1;
+            continue;
+        };
+        let ms = |ns: Option<u64>| ns.map(|ns| ns as f64 / 1e6);
+        let (time, rule_time) = (ms(entry.time), ms(entry.rule_time));
+        if let (Some(time), Some(rule_time)) = (time, rule_time) {
+            sum += load.uses as f64 * time;
+            rule_sum += load.uses as f64 * rule_time;
+        }
+        let number = |ms: Option<f64>| ms.map_or("-".into(), |ms| format!("{ms:.4}"));
+        let gain = time.zip(rule_time).map_or("-".into(), |(t, r)| format!("{:.2}x", r / t));
+        let chosen = entry.variant.to_string();
+        let rules = Some(rule.choose(&load.problem).to_string())
+            .filter(|r| *r != chosen)
+            .unwrap_or("the same".into());
+        println!(
+            "{:>9} {:>9} {gain:>6} {:>5}  {chosen:<28} {rules:<28} {}",
+            number(time),
+            number(rule_time),
+            load.uses,
+            load.problem
+        );
+    }
+    if sum > 0.0 {
+        println!(
+            "convolutions of a step: {sum:.3} ms, by the rule {rule_sum:.3} ms ({:.2}x)",
+            rule_sum / sum
+        );
+    }
+    if unknown > 0 {
+        println!(
+            "{unknown} of {} passes not measured: the built-in rule chooses; a larger --seconds \
+             reaches them",
+            loads.len()
+        );
+    }
+}
+
+/// `--list`.
+fn show() -> Result<()> {
+    let all = list();
+    for Cached { path, written, file } in &all {
+        let date = written.map_or("?".into(), date);
+        match file {
+            Ok(file) => println!(
+                "{date}  {:>4} passes  {}\n    {}",
+                file.entries.len(),
+                file.identity,
+                path.display()
+            ),
+            Err(e) => println!("{date}  broken: {e}"),
+        }
+    }
+    if all.is_empty() {
+        println!("nothing is kept");
+    }
+    Ok(())
+}
+
+/// Day of the Gregorian calendar, UTC.
+fn date(time: SystemTime) -> String {
+    let days = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs() / 86_400);
+    let (mut year, mut day) = (1970, days);
+    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let mut month = 0;
+    let months = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    while day >= months[month] {
+        day -= months[month];
+        month += 1;
+    }
+    format!("{year}-{:02}-{:02}", month + 1, day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_their_dates() {
+        let on =
+            |days: u64| date(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * days + 86_399));
+        assert_eq!(
+            [on(0), on(58), on(59), on(11_016), on(20_781)],
+            ["1970-01-01", "1970-02-28", "1970-03-01", "2000-02-29", "2026-11-24"]
+        );
+    }
+}

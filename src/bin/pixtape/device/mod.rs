@@ -1,0 +1,28 @@
+//! The device that a command runs on, and its start-up.
+
+pub(crate) mod pipelines;
+pub(crate) mod starting;
+
+use pixtape::Result;
+use pixtape::gpu::{Family, Gpu, Request};
+
+/// The device that a command runs on.
+pub(crate) fn gpu(adapter: Option<&str>) -> Result<Gpu> {
+    gpu_with(adapter, None)
+}
+
+/// The same with the tile that `--family` asks for.
+pub(crate) fn gpu_with(adapter: Option<&str>, family: Option<&str>) -> Result<Gpu> {
+    let family = match family {
+        // The number of lanes is the device's own.
+        Some("subgroup") => Some(Family::Subgroup(0)),
+        Some("register") => Some(Family::Register),
+        Some("workgroup") => Some(Family::Workgroup),
+        _ => None,
+    };
+    pollster::block_on(Gpu::request(&Request {
+        adapter: adapter.map(String::from),
+        family,
+        ..Request::default()
+    }))
+}

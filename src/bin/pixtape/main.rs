@@ -1,0 +1,17 @@
+//! The command line program: see `pixtape --help`.
+
+mod cli;
+mod commands;
+mod device;
+mod options;
+mod outputs;
+mod samples;
+mod scores;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // `pixtape devices | head` ends quietly rather than in a panic.
+    sigpipe::reset();
+    cli::main()
+}

@@ -1,0 +1,185 @@
+//! Flags of the other commands.
+
+use crate::options::device::{Tune, tune};
+use crate::options::train::TrainArgs;
+use crate::options::values::underscored;
+use clap::{Args, Subcommand};
+use pixtape::Result;
+use std::path::PathBuf;
+
+/// Flags of `tune`: those of a training, and a few more.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case", mut_arg("tune", |a| a.hide(true)), mut_arg("continue_train", |a| a.hide(true)))]
+pub(crate) struct TuneArgs {
+    /// List what is kept.
+    #[arg(long, conflicts_with = "clear")]
+    pub list: bool,
+    /// Delete what is kept.
+    #[arg(long)]
+    pub clear: bool,
+    /// Measure what is kept as well.
+    #[arg(long)]
+    pub again: bool,
+    /// Write the choices to a file, for --tune FILE.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Seconds to measure for, at most about; by default what fits the kind of device.
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Convolution tile: subgroup, register, workgroup; the device's own by default.
+    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
+    pub family: Option<String>,
+    /// The training.
+    #[command(flatten)]
+    pub train: TrainArgs,
+}
+
+/// Flags of `eval`.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(crate) struct EvalArgs {
+    /// A run's folder, or a generator's safetensors file, to run on --dataroot.
+    #[arg(long, requires = "dataroot", required_unless_present = "results")]
+    pub checkpoint: Option<PathBuf>,
+    /// Folder of pairs, as for train.
+    #[arg(long)]
+    pub dataroot: Option<PathBuf>,
+    /// Folder under --dataroot.
+    #[arg(long, default_value = "val")]
+    pub phase: String,
+    /// AtoB or BtoA: how the pairs are read, and which of the two generators of a run of cycle_gan;
+    /// a run's folder knows its own.
+    #[arg(long)]
+    pub direction: Option<String>,
+    /// Size that pictures are resized to: a side, or WIDTHxHEIGHT; a run's folder knows its own.
+    #[arg(long)]
+    pub crop_size: Option<pixtape::io::Size>,
+    /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop, none; a
+    /// run's folder knows its own.
+    #[arg(long, value_parser = underscored)]
+    pub preprocess: Option<String>,
+    /// Which weights of a run's folder: latest, or an epoch.
+    #[arg(long, default_value = "latest")]
+    pub epoch: String,
+    /// Statistics of the norms: batch (of each picture), running, instance.
+    #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
+    pub norm_mode: String,
+    /// Two folders of pictures with the same names: this one against --targets.
+    #[arg(long, conflicts_with = "checkpoint", requires = "targets")]
+    pub results: Option<PathBuf>,
+    /// What --results is compared with.
+    #[arg(long)]
+    pub targets: Option<PathBuf>,
+    /// Print JSON, picture by picture.
+    #[arg(long)]
+    pub json: bool,
+    /// Pictures in the table, those with the largest L1 first.
+    #[arg(long, default_value_t = 10)]
+    pub worst: usize,
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
+    /// rule), or a file of `pixtape tune --out`.
+    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
+    pub tune: Option<Tune>,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+/// Flags of `devices`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DevicesArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Run every kernel family against the CPU on each adapter (or on --adapter).
+    #[arg(long)]
+    pub check: bool,
+    /// Adapter: an index, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+/// Flags of `demo`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DemoArgs {
+    /// pix2pix (facades from labels) or cycle_gan (horses and zebras without pairs).
+    #[arg(long, default_value = "pix2pix", value_parser = ["pix2pix", "cycle_gan"])]
+    pub model: String,
+    /// Folder for the pictures and the page.
+    #[arg(long, default_value = "demo")]
+    pub out: PathBuf,
+    /// Seed of pictures and weights.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Steps to train, instead of what fits the device.
+    #[arg(long)]
+    pub steps: Option<u64>,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+/// Flags of `report`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReportArgs {
+    /// A run's folder.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+/// Flags of `compare`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CompareArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    pub runs: Vec<PathBuf>,
+    /// The page.
+    #[arg(long, default_value = "compare.html", value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+/// Flags of `dev`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DevArgs {
+    #[command(subcommand)]
+    what: Dev,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Dev {
+    /// Print what a shader file expands to.
+    Flatten {
+        /// File in `shaders`, without extension.
+        file: String,
+    },
+    /// Measure the loader alone: pairs a second through an epoch, decoded anew and from the cache.
+    Loader(Box<TrainArgs>),
+    /// Print the plan of a training step.
+    Plan {
+        /// pix2pix-256, pix2pix-128, small, cycle_gan-256.
+        preset: String,
+        /// Make activations again instead of keeping them.
+        #[arg(long)]
+        recompute: bool,
+    },
+}
+
+/// Runs `dev`.
+pub(crate) fn dev(args: &DevArgs) -> Result<()> {
+    match &args.what {
+        Dev::Flatten { file } => print!("{}", pixtape::shader::load(file, &[])?.text),
+        Dev::Loader(args) => crate::commands::loader_speed::run(args)?,
+        Dev::Plan { preset, recompute } => {
+            let config = crate::commands::bench::preset(preset, 1)?;
+            println!(
+                "{}",
+                pixtape::run::Trainer::plan(
+                    &config,
+                    pixtape::gpu::Family::Workgroup,
+                    pixtape::PlanOptions { recompute: *recompute, ..Default::default() }
+                )?
+            );
+        }
+    }
+    Ok(())
+}

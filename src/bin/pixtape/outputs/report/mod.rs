@@ -1,0 +1,75 @@
+//! Pages about runs: `report.html` beside a run, and several runs side by side.
+//!
+//! A page is one file that fetches nothing. What must not change is written as HTML here; curves,
+//! sliders and sorting are the work of `chart.js` and `page.js`, which lie in the page as
+//! `style.css` does.
+
+mod compare;
+mod curves;
+mod folder;
+pub(crate) mod html;
+mod options;
+mod page;
+mod pictures;
+mod validation;
+
+use crate::options::{CompareArgs, ReportArgs};
+use folder::Run;
+use pixtape::io::write_aside;
+use pixtape::{Error, Result};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const NAME: &str = "report.html";
+
+/// Rewrites a run's page from what lies in its folder.
+pub(crate) fn write(folder: &Path) -> Result<()> {
+    let run = Run::read(folder)?;
+    write_aside(&folder.join(NAME), page::render(&run)?.as_bytes())
+}
+
+/// A page that is rewritten while its run goes on, as often as that costs next to nothing.
+#[derive(Debug)]
+pub(crate) struct Live {
+    folder: PathBuf,
+    /// When the page was last written, and how long that took.
+    last: Option<(Instant, Duration)>,
+}
+
+impl Live {
+    pub fn new(folder: &Path) -> Live {
+        Live { folder: folder.into(), last: None }
+    }
+
+    /// Rewrites the page unless that would take more than a fiftieth of the run's time.
+    pub fn write(&mut self) -> Result<()> {
+        if self.last.is_some_and(|(when, took)| when.elapsed() < 50 * took) {
+            return Ok(());
+        }
+        let start = Instant::now();
+        write(&self.folder)?;
+        self.last = Some((Instant::now(), start.elapsed()));
+        Ok(())
+    }
+}
+
+/// `pixtape report`.
+pub(crate) fn run(args: &ReportArgs) -> Result<()> {
+    write(&args.run)?;
+    println!("wrote {}", args.run.join(NAME).display());
+    Ok(())
+}
+
+/// `pixtape compare`.
+pub(crate) fn run_compare(args: &CompareArgs) -> Result<()> {
+    if args.out.is_dir() {
+        return Err(Error::file(&args.out, "is a folder; --out names the page's file"));
+    }
+    let runs = args.runs.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
+    write_aside(&args.out, compare::render(&runs)?.as_bytes())?;
+    println!("wrote {}", args.out.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,491 @@
+//! The page of one run.
+
+use crate::commands::train::Chance;
+use crate::options::CYCLE_GAN;
+use crate::outputs::report::curves::{self, Charts, Curve, Look};
+use crate::outputs::report::folder::Run;
+use crate::outputs::report::html::{self, duration, escape, grouped, mib, number, plain, put};
+use crate::outputs::report::pictures::{self, Embedded, Frame};
+use crate::outputs::report::{options, validation};
+use pixtape::Result;
+use serde_json::Value;
+
+/// Everything the folder tells, as one page.
+pub(crate) fn render(run: &Run) -> Result<String> {
+    let mut charts = Charts::default();
+    let mut html = String::new();
+    header(&mut html, run);
+    samples(&mut html, &pictures::frames(run)?, &grid_columns(run));
+    losses(&mut html, &mut charts, run);
+    validation::section(&mut html, &mut charts, run);
+    speed(&mut html, &mut charts, run);
+    memory(&mut html, &run.info);
+    device(&mut html, run);
+    options::section(&mut html, run);
+    Ok(html::page(&format!("{} · pixtape", run.name), &html, &charts.data(&run.epoch_starts())))
+}
+
+fn header(html: &mut String, run: &Run) {
+    let about = [run.option("model"), run.option("netG"), run.option("gan_mode")]
+        .map(escape)
+        .into_iter()
+        .filter(|t| !t.is_empty())
+        .collect::<Vec<_>>();
+    put(
+        html,
+        format_args!(
+            "<header>\n<h1>{}</h1>\n<p class=\"dim\">{}</p>\n",
+            escape(&run.name),
+            about.join(" · ")
+        ),
+    );
+    let (step, total) = (run.step(), run.total());
+    let finished = total.is_some_and(|total| step >= total);
+    let of = total.map_or_else(String::new, |total| format!(" of {}", grouped(total)));
+    if let Some(total) = total.filter(|_| !finished) {
+        put(
+            html,
+            format_args!(
+                "<progress max=\"{total}\" value=\"{step}\" aria-label=\"Steps done\"></progress>\n"
+            ),
+        );
+    }
+    let when =
+        run.written.map_or_else(String::new, |ms| format!(" <time data-ms=\"{ms}\"></time>"));
+    let state = if finished { "Finished" } else { "As of" };
+    put(html, format_args!("<p>{state}{when}: step {}{of}.", grouped(step)));
+    if !finished {
+        html.push_str(
+            " <label><input type=\"checkbox\" id=\"follow\"> Follow: look again every \
+                       20 seconds</label>",
+        );
+    }
+    html.push_str("</p>\n<dl class=\"figures\">\n");
+    let mut figure = |name: &str, value: &str, more: &str| {
+        put(
+            html,
+            format_args!(
+                "<div><dt>{}</dt><dd>{}<small>{}</small></dd></div>\n",
+                escape(name),
+                escape(value),
+                escape(more)
+            ),
+        );
+    };
+    let epoch = run.losses.column("epoch").and_then(|e| e.last()).filter(|e| e.is_finite());
+    let epochs = run
+        .number("n_epochs")
+        .map(|n| format!(" of {}", n + run.number("n_epochs_decay").unwrap_or(0.0)))
+        .unwrap_or_default();
+    figure(
+        "Steps",
+        &grouped(step),
+        &epoch.map_or_else(String::new, |e| format!("epoch {e}{epochs}")),
+    );
+    for (name, value) in last_distances(run) {
+        figure(&name, &number(value), "mean of the last twentieth");
+    }
+    if let Some((metric, value, step)) = validation::headline(run) {
+        figure(
+            &format!("Best validation {metric}"),
+            &number(value),
+            &format!("after step {}", grouped(step)),
+        );
+    }
+    if let Some(s) = Speed::of(run) {
+        figure("Images a second", &number(s.images), &format!("{} s a step", number(s.step)));
+        figure(
+            "Time in steps",
+            &duration(s.total),
+            &format!("{} % of it waiting for data", number(s.waiting)),
+        );
+    }
+    html.push_str("</dl>\n");
+    remarks(html, run);
+    html.push_str("</header>\n");
+}
+
+/// The losses that measure a distance, each as the mean over the run's last twentieth.
+fn last_distances(run: &Run) -> Vec<(String, f64)> {
+    let named = run.losses.columns.iter().filter(|(name, _)| curves::is_distance(name));
+    named.filter_map(|(name, values)| Some((name.clone(), last_mean(values)?))).collect()
+}
+
+/// Mean of the last twentieth of a column.
+pub(crate) fn last_mean(values: &[f64]) -> Option<f64> {
+    let part: Vec<f64> = values[values.len() - values.len().div_ceil(20)..]
+        .iter()
+        .copied()
+        .filter(|v| v.is_finite())
+        .collect();
+    (!part.is_empty()).then(|| part.iter().sum::<f64>() / part.len() as f64)
+}
+
+fn remarks(html: &mut String, run: &Run) {
+    let unreadable = run.losses.unreadable + run.timing.unreadable + run.validation.unreadable;
+    if run.events.is_empty() && unreadable == 0 {
+        return;
+    }
+    html.push_str("<ul class=\"remarks\" aria-label=\"Remarks\">\n");
+    for event in &run.events {
+        let step = event["step"]
+            .as_u64()
+            .map_or_else(String::new, |s| format!("<b>Step {}</b>: ", grouped(s)));
+        put(
+            html,
+            format_args!(
+                "<li>{step}{}</li>\n",
+                escape(event["message"].as_str().or(event["kind"].as_str()).unwrap_or_default())
+            ),
+        );
+    }
+    if unreadable > 0 {
+        put(
+            html,
+            format_args!(
+                "<li>{unreadable} lines of this run's logs cannot be read and are left out.</li>\n"
+            ),
+        );
+    }
+    html.push_str("</ul>\n");
+}
+
+fn samples(html: &mut String, frames: &[Frame], columns: &[&str]) {
+    html.push_str("<h2 id=\"pictures\">Pictures through time</h2>\n");
+    let Some(last) = frames.last() else {
+        html.push_str(
+            "<p class=\"dim\">None yet: a grid of samples is made at the end of each epoch.</p>\n",
+        );
+        return;
+    };
+    html.push_str("<section class=\"card\">\n");
+    let most = frames.len() - 1;
+    if most > 0 {
+        put(
+            html,
+            format_args!(
+                "<div class=\"moments\"><label for=\"moment\">Moment</label><input type=\"range\" \
+                 id=\"moment\" min=\"0\" max=\"{most}\" value=\"{most}\">\
+                 <output id=\"when\" for=\"moment\"></output><button type=\"button\" \
+                              id=\"play\">Play</button></div>\n"
+            ),
+        );
+    }
+    put(
+        html,
+        format_args!("<div class=\"strip\" style=\"width:{}px\">\n", shown_width(&last.picture)),
+    );
+    heads(html, columns);
+    for (at, frame) in frames.iter().enumerate() {
+        let label = label(frame);
+        let hidden = if at == most { "" } else { " hidden" };
+        put(html, format_args!("<div class=\"frame\" data-label=\"{}\"{hidden}>", escape(&label)));
+        image(
+            html,
+            &frame.picture,
+            &format!("Samples, {label}: each row is {}", columns.join(", ")),
+        );
+        html.push_str("</div>\n");
+    }
+    html.push_str("</div>\n</section>\n");
+}
+
+/// Columns of grids of pairs.
+pub(crate) const COLUMNS: [&str; 3] = ["input", "output", "target"];
+
+/// What the columns of a run's sample grids are.
+pub(crate) fn grid_columns(run: &Run) -> Vec<&'static str> {
+    if run.option("model") != CYCLE_GAN {
+        return COLUMNS.to_vec();
+    }
+    let all = ["real_A", "fake_B", "rec_A", "idt_B", "real_B", "fake_A", "rec_B", "idt_A"];
+    let identity = run.number("lambda_identity").is_none_or(|lambda| lambda > 0.0);
+    all.into_iter().filter(|name| identity || !name.starts_with("idt")).collect()
+}
+
+pub(crate) fn heads(html: &mut String, columns: &[&str]) {
+    let columns: String = columns.iter().map(|name| format!("<span>{name}</span>")).collect();
+    put(html, format_args!("<div class=\"heads\" aria-hidden=\"true\">{columns}</div>\n"));
+}
+
+pub(crate) fn label(frame: &Frame) -> String {
+    match frame.step {
+        Some(step) => format!("{}, step {}", frame.label, grouped(step)),
+        None => frame.label.clone(),
+    }
+}
+
+/// Small grids are shown larger, pixel by pixel.
+pub(crate) fn shown_width(picture: &Embedded) -> u32 {
+    picture.width * (640 / picture.width.max(1)).clamp(1, 4)
+}
+
+pub(crate) fn image(html: &mut String, picture: &Embedded, alt: &str) {
+    let class = if shown_width(picture) > picture.width { " class=\"pixels\"" } else { "" };
+    let (w, h, address) = (picture.width, picture.height, &picture.address);
+    put(
+        html,
+        format_args!(
+            "<img{class} width=\"{w}\" height=\"{h}\" decoding=\"async\" alt=\"{}\" \
+             src=\"{address}\">",
+            escape(alt)
+        ),
+    );
+}
+
+/// The slider and buttons that all curves of a page share.
+pub(crate) fn tools(html: &mut String) {
+    html.push_str(
+        "<div class=\"tools\"><label>Smoothing <input type=\"range\" id=\"smoothing\" min=\"0\" \
+         max=\"100\" value=\"35\"> <output id=\"smoothed\" for=\"smoothing\"></output></label>\
+         <label><input type=\"checkbox\" id=\"log\"> Logarithmic</label><button type=\"button\" \
+                              data-whole disabled>Whole run</button>\
+         <span class=\"dim\">Drag over a stretch to enlarge it. Values: smoothed \
+                       (measured).</span></div>\n",
+    );
+}
+
+/// A figure for a chart, filled by the page's script.
+pub(crate) fn figure(html: &mut String, charts: &mut Charts, curves: &[Curve], look: &Look) {
+    let at = charts.add(curves, look);
+    let note = if look.note.is_empty() {
+        String::new()
+    } else {
+        format!("<figcaption>{}</figcaption>", escape(&look.note))
+    };
+    put(
+        html,
+        format_args!(
+            "<figure data-chart=\"{at}\"><h3>{}</h3>{note}<div class=\"plot\"></div></figure>\n",
+            escape(&look.title)
+        ),
+    );
+}
+
+/// Draws losses: distances from the target, and the game with the line of chance.
+pub(crate) fn loss_charts(
+    html: &mut String,
+    charts: &mut Charts,
+    curves: Vec<Curve>,
+    chance: Option<Chance>,
+) {
+    let (distances, game): (Vec<_>, Vec<_>) =
+        curves.into_iter().partition(|c| curves::is_distance(c.name()));
+    let labelled = |curves: Vec<Curve>| -> Vec<Curve> {
+        curves
+            .into_iter()
+            .map(|c| {
+                let label = curves::loss_label(c.name());
+                c.named(&label)
+            })
+            .collect()
+    };
+    html.push_str("<div class=\"charts\">\n");
+    if !distances.is_empty() {
+        let cycles = distances.iter().any(|c| c.name().starts_with("cycle"));
+        let title = if cycles { "There and back again" } else { "Distance from the target" };
+        let look = Look {
+            title: title.into(),
+            note: "Falls while the net learns.".into(),
+            loss: true,
+            ..Look::default()
+        };
+        figure(html, charts, &labelled(distances), &look);
+    }
+    if !game.is_empty() {
+        let note = match chance {
+            Some(c) if c.least > 0.0 => {
+                format!(
+                    "Need not fall: healthy while no side wins. At the dotted lines the \
+                     discriminator guesses; with smoothed labels the mean of its losses is {} \
+                     where it \
+                     sees through everything.",
+                    number(c.least)
+                )
+            }
+            Some(_) => {
+                "Need not fall: healthy while no side wins. A discriminator's loss at the dotted \
+                 line is guessing, near 0 it sees through everything."
+                    .into()
+            }
+            None => "Need not fall: healthy while no side wins.".to_string(),
+        };
+        let look = Look {
+            title: "Generator against discriminator".into(),
+            note,
+            loss: true,
+            lines: curves::chance_lines(chance),
+            ..Look::default()
+        };
+        figure(html, charts, &labelled(game), &look);
+    }
+    html.push_str("</div>\n");
+}
+
+fn losses(html: &mut String, charts: &mut Charts, run: &Run) {
+    html.push_str("<h2 id=\"losses\">Losses</h2>\n");
+    if run.losses.steps.is_empty() {
+        html.push_str("<p class=\"dim\">No step was recorded yet.</p>\n");
+        return;
+    }
+    tools(html);
+    let curves = charts.log(&run.losses, |name| name != "epoch");
+    loss_charts(html, charts, curves, curves::chance(run));
+}
+
+/// Times of a run, from its log.
+pub(crate) struct Speed {
+    /// Seconds of a step: the median, which one slow step does not move.
+    pub step: f64,
+    /// Images a second at that.
+    pub images: f64,
+    /// Seconds in all steps.
+    pub total: f64,
+    /// Per cent of them waited for data.
+    pub waiting: f64,
+}
+
+impl Speed {
+    pub fn of(run: &Run) -> Option<Speed> {
+        let finite = |name| {
+            run.timing
+                .column(name)
+                .map(|c| c.iter().copied().filter(|v| v.is_finite()).collect::<Vec<f64>>())
+        };
+        let (mut seconds, waits) = (finite("seconds")?, finite("data_wait")?);
+        let total: f64 = seconds.iter().sum();
+        seconds.sort_by(f64::total_cmp);
+        let step = *seconds.get(seconds.len() / 2)?;
+        let batch = run.pictures();
+        Some(Speed {
+            step,
+            images: batch / step,
+            total,
+            waiting: 100.0 * waits.iter().sum::<f64>() / total,
+        })
+    }
+}
+
+fn speed(html: &mut String, charts: &mut Charts, run: &Run) {
+    html.push_str("<h2 id=\"speed\">Speed and learning rate</h2>\n");
+    let (g, d) = (run.timing.column("lr_G"), run.timing.column("lr_D"));
+    // Most runs have one rate for both networks.
+    let mut rates = charts.log(&run.timing, |name| name == "lr_G" || (name == "lr_D" && d != g));
+    if let [both] = rates.as_mut_slice() {
+        *both = both.clone().named("all networks");
+    }
+    let speed = charts.speed(run);
+    if speed.is_none() && rates.is_empty() {
+        html.push_str("<p class=\"dim\">No times were recorded yet.</p>\n");
+        return;
+    }
+    html.push_str("<div class=\"charts three\">\n");
+    if let Some([images, waiting]) = speed {
+        let look = |title: &str| Look { title: title.into(), ..Look::default() };
+        figure(html, charts, &[images], &Look { zero: true, ..look("Images a second") });
+        figure(
+            html,
+            charts,
+            &[waiting],
+            &Look { zero: true, ..look("Share of time spent waiting for data, %") },
+        );
+    }
+    if !rates.is_empty() {
+        figure(
+            html,
+            charts,
+            &rates,
+            &Look { title: "Learning rate".into(), zero: true, ..Look::default() },
+        );
+    }
+    html.push_str("</div>\n");
+}
+
+/// Parts of the plan's memory, as a bar with its key.
+fn memory(html: &mut String, info: &Value) {
+    let Some(parts) = info["memory"].as_object() else { return };
+    let parts: Vec<(&str, u64)> = parts
+        .iter()
+        .filter_map(|(k, v)| Some((k.as_str(), v.as_u64()?)))
+        .filter(|(k, v)| *k != "total" && *v > 0)
+        .collect();
+    let sum: u64 = parts.iter().map(|p| p.1).sum();
+    let total = info["memory"]["total"].as_u64().unwrap_or(sum);
+    if total == 0 {
+        return;
+    }
+    html.push_str("<h2 id=\"memory\">Memory</h2>\n<section class=\"card\">\n");
+    let peak = info["process_peak_bytes"]
+        .as_u64()
+        .map_or_else(String::new, |b| format!(" The program itself took {} at most.", mib(b)));
+    put(
+        html,
+        format_args!(
+            "<p>Planned on the device: {}.{peak}</p>\n<div class=\"bar\" aria-hidden=\"true\">",
+            mib(total)
+        ),
+    );
+    let width = |bytes: u64| 100.0 * bytes as f64 / total.max(sum) as f64;
+    for (at, (_, bytes)) in parts.iter().enumerate() {
+        put(
+            html,
+            format_args!(
+                "<i style=\"width:{:.2}%;background:var(--c{})\"></i>",
+                width(*bytes),
+                at % 8
+            ),
+        );
+    }
+    html.push_str("</div>\n<ul class=\"parts\">\n");
+    for (at, (name, bytes)) in parts.iter().enumerate() {
+        put(
+            html,
+            format_args!(
+                "<li><i style=\"background:var(--c{})\"></i>{} {}</li>\n",
+                at % 8,
+                escape(&name.replace('_', " ")),
+                mib(*bytes)
+            ),
+        );
+    }
+    html.push_str("</ul>\n</section>\n");
+}
+
+fn device(html: &mut String, run: &Run) {
+    let info = &run.info;
+    let mut facts: Vec<(String, String)> = Vec::new();
+    let mut fact = |name: &str, value: &Value| {
+        if !value.is_null() {
+            facts.push((name.into(), plain(value)));
+        }
+    };
+    for (name, key) in [("Device", "adapter"), ("Driver", "driver"), ("Kernels", "kernels")] {
+        fact(name, &info[key]);
+    }
+    if let Some(nets) = info["parameters"].as_object() {
+        let counts: Vec<_> = nets
+            .iter()
+            .filter_map(|(net, n)| Some(format!("{net} {}", grouped(n.as_u64()?))))
+            .collect();
+        fact("Weights", &counts.join(", ").into());
+    }
+    let data = &info["data"];
+    fact("Pictures come from", run.options.get("dataroot").unwrap_or(&Value::Null));
+    if let Some(pairs) = data["pairs"].as_u64() {
+        let batches = data["batches_per_epoch"]
+            .as_u64()
+            .map_or_else(String::new, |n| format!(", {} steps an epoch", grouped(n)));
+        let what = if run.option("model") == CYCLE_GAN { "Pictures an epoch" } else { "Pairs" };
+        fact(what, &format!("{}{batches}", grouped(pairs)).into());
+    }
+    if let (Some(w), Some(h)) = (data["width"].as_u64(), data["height"].as_u64()) {
+        fact(
+            "Size trained on",
+            &format!("{w}x{h}, {} at a time", plain(&data["batch_size"])).into(),
+        );
+    }
+    fact("pixtape", &info["version"]);
+    fact("Commit", &info["commit"]);
+    html.push_str("<h2 id=\"device\">Data and device</h2>\n");
+    html::facts(html, &facts);
+}

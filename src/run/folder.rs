@@ -1,0 +1,288 @@
+//! A run's folder: options, logs, checkpoints, and where the run stands.
+
+use super::checkpoints::{self, Found};
+use super::logs::Log;
+use crate::io::tuning::TuningFile;
+use crate::io::{create_dir, write_aside};
+use crate::train::{Losses, Rates};
+use crate::{Error, Result};
+use serde_json::{Map, Value, json};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+const FORMAT: u32 = 1;
+pub(super) const OPTIONS: &str = "options.json";
+const CONFIG: &str = "config.toml";
+const TUNING: &str = "tuning.json";
+const INFO: &str = "info.json";
+const LOCK: &str = ".lock";
+
+/// What a folder records of its run.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The options as they were resolved.
+    pub options: Value,
+    /// What its files say of themselves: architecture, preprocessing, device and version.
+    pub files: Value,
+    /// The same as a TOML file, for `--config`.
+    pub config: String,
+    /// Whether correlations of inputs and outputs are logged.
+    pub correlations: bool,
+    /// Checkpoints to keep.
+    pub keep: usize,
+}
+
+/// A run's folder with its open logs.
+#[derive(Debug)]
+pub struct RunFolder {
+    pub(super) path: PathBuf,
+    /// A line a step.
+    losses: Log,
+    timing: Log,
+    /// A line a validated epoch.
+    pub validation: Log,
+    /// A line a watcher's remark.
+    pub events: Log,
+    /// How outputs go with inputs, of models without pairs.
+    correlations: Option<Log>,
+    about: Value,
+    pub(super) keep: usize,
+    /// Held as long as the run goes on; the system lets go of it when the process ends, however it
+    /// ends.
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Makes a folder for a new run. One that holds a run already is refused, or emptied of it with
+    /// `overwrite`.
+    pub fn create(
+        path: &Path,
+        overwrite: bool,
+        about: About,
+        held_lock: Option<File>,
+    ) -> Result<RunFolder> {
+        let held = refuse_held(path, overwrite)?;
+        create_dir(path)?;
+        let lock = held_lock.map_or_else(|| lock(path), Ok)?;
+        if held {
+            remove_run(path)?;
+        }
+        RunFolder::with_logs(path, 0, about, lock)
+    }
+
+    /// Opens the folder of a run that goes on from a checkpoint; what its logs hold of later steps
+    /// is cut off.
+    pub fn open(path: &Path, found: &Found, about: About, lock: File) -> Result<RunFolder> {
+        found.restore(path)?;
+        RunFolder::with_logs(path, found.state.step, about, lock)
+    }
+
+    fn with_logs(path: &Path, step: u64, about: About, lock: File) -> Result<RunFolder> {
+        for folder in [path.into(), path.join("samples"), path.join("validation")] {
+            create_dir(&folder)?;
+            sweep(&folder);
+        }
+        let whole = json!({ "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"), "options": about.options });
+        write_json(&path.join(OPTIONS), &whole)?;
+        write_aside(&path.join(CONFIG), about.config.as_bytes())?;
+        let log = |name: &str| Log::open(&path.join(name), step);
+        Ok(RunFolder {
+            path: path.into(),
+            losses: log("losses.jsonl")?,
+            timing: log("timing.jsonl")?,
+            validation: log("validation.jsonl")?,
+            events: log("events.jsonl")?,
+            correlations: about.correlations.then(|| log("correlations.jsonl")).transpose()?,
+            about: about.files,
+            keep: about.keep,
+            _lock: lock,
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Options of a run, as they were resolved.
+    pub fn options(path: &Path) -> Result<Value> {
+        let file = path.join(OPTIONS);
+        let text = std::fs::read_to_string(&file).map_err(|e| {
+            Error::file(
+                &file,
+                format!("cannot be read: {e}; is {} the folder of a run?", path.display()),
+            )
+        })?;
+        let mut whole: Value =
+            serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("no JSON: {e}")))?;
+        match whole["format_version"].as_u64() {
+            Some(v) if v <= u64::from(FORMAT) => Ok(whole["options"].take()),
+            found => Err(Error::file(
+                &file,
+                format!("format version {found:?} is not known; this pixtape reads up to {FORMAT}"),
+            )),
+        }
+    }
+
+    /// The kernels that a run uses; one of an older version does not say.
+    pub fn tuning(path: &Path) -> Result<Option<TuningFile>> {
+        let file = path.join(TUNING);
+        if file.exists() { TuningFile::read(&file).map(Some) } else { Ok(None) }
+    }
+
+    /// Writes down the kernels that this run uses.
+    pub fn save_tuning(&self, tuning: &TuningFile) -> Result<()> {
+        tuning.write(&self.path.join(TUNING))
+    }
+
+    /// Writes what a page about the run wants to know of device, memory and data.
+    pub fn save_info(&self, info: &Value) -> Result<()> {
+        write_json(&self.path.join(INFO), info)
+    }
+
+    /// What a file of this run says of itself, with something more.
+    pub(super) fn about(&self, more: &Value) -> Value {
+        let mut about = self.about.clone();
+        for (name, value) in more.as_object().into_iter().flatten() {
+            about[name] = value.clone();
+        }
+        about
+    }
+
+    /// Appends a step's losses.
+    pub fn log_losses(&mut self, losses: &Losses, epoch: u64) -> Result<()> {
+        let mut row = Map::new();
+        row.insert("step".into(), losses.step.into());
+        row.insert("epoch".into(), epoch.into());
+        for (name, value) in &losses.named {
+            row.insert((*name).into(), json!(value));
+        }
+        self.losses.line(&Value::Object(row))
+    }
+
+    /// Appends the correlations of the outputs of both generators with their inputs; null where
+    /// something does not vary.
+    pub fn log_correlations(&mut self, step: u64, [a, b]: [f64; 2]) -> Result<()> {
+        self.correlations
+            .as_mut()
+            .map_or(Ok(()), |log| log.line(&json!({ "step": step, "G_A": a, "G_B": b })))
+    }
+
+    /// The correlations logged so far.
+    pub fn correlations(&mut self) -> Result<Vec<Value>> {
+        self.correlations.as_mut().map_or(Ok(Vec::new()), Log::read)
+    }
+
+    /// The losses logged so far.
+    pub fn losses(&mut self) -> Result<Vec<Value>> {
+        self.losses.read()
+    }
+
+    /// Appends a step's times, in seconds, and its learning rates.
+    pub fn log_time(&mut self, step: u64, seconds: f64, data: f64, rates: Rates) -> Result<()> {
+        let round = |s: f64| (s * 1e6).round() / 1e6;
+        self.timing.line(&json!({ "step": step, "seconds": round(seconds), "data_wait": round(data), "lr_G": rates.g, "lr_D": rates.d }))
+    }
+
+    /// Hands what was logged to the system, so that others can read it.
+    pub fn flush(&mut self) -> Result<()> {
+        self.logs().try_for_each(Log::flush)
+    }
+
+    /// Brings what was logged to the disk.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        self.logs().try_for_each(Log::sync)
+    }
+
+    fn logs(&mut self) -> impl Iterator<Item = &mut Log> {
+        [&mut self.losses, &mut self.timing, &mut self.validation, &mut self.events]
+            .into_iter()
+            .chain(&mut self.correlations)
+    }
+}
+
+/// Whether a folder holds a run, which a new one does not replace without `--overwrite`.
+pub fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
+    let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
+    if held && !overwrite {
+        return Err(Error::file(
+            path,
+            "holds a run already; go on with --continue_train, replace it with --overwrite, or \
+             choose another --name",
+        ));
+    }
+    Ok(held)
+}
+
+/// One program a folder: held until the file is dropped. Before anything is read that another
+/// program may be replacing.
+pub fn lock(path: &Path) -> Result<File> {
+    let file = path.join(LOCK);
+    let lock =
+        File::create(&file).map_err(|e| Error::file(&file, format!("cannot be written: {e}")))?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::file(
+            path,
+            "another pixtape is training in this folder; wait for it, or choose another --name",
+        )),
+        // Some file systems have no locks.
+        _ => Ok(lock),
+    }
+}
+
+/// Removes what was being written aside when an earlier program was killed: nobody else writes here
+/// now.
+fn sweep(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_file() && path.extension().is_some_and(|e| e == "part") {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Writes JSON for people.
+pub fn write_json(path: &Path, value: &Value) -> Result<()> {
+    let mut text =
+        serde_json::to_string_pretty(value).map_err(|e| Error::Internal(e.to_string()))?;
+    text.push('\n');
+    write_aside(path, text.as_bytes())
+}
+
+/// Removes what a run wrote, and nothing else.
+fn remove_run(path: &Path) -> Result<()> {
+    const FILES: [&str; 14] = [
+        OPTIONS,
+        CONFIG,
+        TUNING,
+        INFO,
+        checkpoints::STATE,
+        checkpoints::MOMENTS,
+        checkpoints::POOLS,
+        "best.json",
+        "report.html",
+        "losses.jsonl",
+        "timing.jsonl",
+        "validation.jsonl",
+        "events.jsonl",
+        "correlations.jsonl",
+    ];
+    const FOLDERS: [&str; 5] =
+        [checkpoints::FOLDER, "samples", "validation", "diverged", "tensorboard"];
+    let entries =
+        std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let gone = if FOLDERS.contains(&name.as_str()) {
+            std::fs::remove_dir_all(entry.path())
+        } else if FILES.contains(&name.as_str())
+            || (name.contains("_net_") && name.ends_with(".safetensors"))
+        {
+            std::fs::remove_file(entry.path())
+        } else {
+            Ok(())
+        };
+        gone.map_err(|e| Error::file(entry.path(), format!("cannot be removed: {e}")))?;
+    }
+    Ok(())
+}
