@@ -165,7 +165,7 @@ fn identity_terms_cost_two_passes_and_are_refused_between_different_channels() {
     let colours = ResnetConfig { ngf: 8, blocks: 2, input_nc: 1, ..ResnetConfig::default() };
     let refused =
         plan(&CycleGanConfig { generator: colours.into(), ..config() }).unwrap_err().to_string();
-    assert!(refused.contains("--lambda_identity 0"), "{refused}");
+    assert!(refused.contains("`lambda_identity` 0"), "{refused}");
     assert!(
         plan(&CycleGanConfig { generator: colours.into(), lambda_identity: 0.0, ..config() })
             .is_ok()

@@ -181,6 +181,22 @@ fn code_in_documents_is_compiled() {
 }
 
 #[test]
+fn the_library_knows_no_flags_of_the_program() {
+    // It is used by other programs too: its messages name options in backticks, and the program
+    // shows those as flags.
+    for path in files("src", &["rs"]).into_iter().filter(|p| !p.starts_with(root().join("src/bin")))
+    {
+        for (number, line) in read(&path).lines().enumerate() {
+            let flag = line
+                .split("--")
+                .skip(1)
+                .any(|after| after.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'));
+            assert!(!flag, "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
+
+#[test]
 fn links_in_documents_lead_somewhere() {
     let papers = papers();
     assert!(papers.iter().any(|p| p.ends_with("README.md")), "{papers:?}");

@@ -475,7 +475,7 @@ fn running_out_of_memory_names_the_buffer() {
         matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")),
         "{error:?}"
     );
-    assert!(error.to_string().contains("--batch_size") && error.exit_code() == 1, "{error}");
+    assert!(error.to_string().contains("`batch_size`") && error.exit_code() == 1, "{error}");
     // A plan that needs the page says the same when it is prepared.
     tape.init_normal(&store, page, 0.0, 1.0, 0);
     let error = Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())

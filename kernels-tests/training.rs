@@ -532,22 +532,25 @@ fn what_does_not_go_together_is_refused_with_what_to_choose() {
     let refused = |config: Pix2PixConfig, words: &[&str]| {
         let error = Pix2Pix::plan(&config, pixtape::gpu::Family::Workgroup, PlanOptions::default())
             .unwrap_err();
-        assert!(matches!(error, pixtape::Error::Usage(_)) && error.exit_code() == 1, "{error}");
+        assert!(
+            matches!(error, pixtape::Error::Config { .. }) && error.exit_code() == 1,
+            "{error}"
+        );
         assert!(words.iter().all(|w| error.to_string().contains(w)), "{error}");
     };
     let batch = UnetConfig { norm: NormKind::Batch, ..unet() }.into();
     refused(
         Pix2PixConfig { gan_mode: GanMode::Wgangp, generator: batch, ..base() },
-        &["wgangp", "batch norm", "--norm_D instance"],
+        &["wgangp", "batch norm", "`norm_D` instance"],
     );
     refused(
         Pix2PixConfig { gan_mode: GanMode::Wgangp, label_smoothing: 0.1, ..base() },
-        &["--label_smoothing", "wgangp"],
+        &["`label_smoothing`", "wgangp"],
     );
-    refused(Pix2PixConfig { label_smoothing: 1.0, ..base() }, &["--label_smoothing 1"]);
-    refused(Pix2PixConfig { ema: Some(1.0), ..base() }, &["--ema 1"]);
-    refused(Pix2PixConfig { lambda_tv: -1.0, ..base() }, &["--lambda_TV -1"]);
-    refused(Pix2PixConfig { accumulate: 0, ..base() }, &["--accumulate"]);
+    refused(Pix2PixConfig { label_smoothing: 1.0, ..base() }, &["`label_smoothing` 1"]);
+    refused(Pix2PixConfig { ema: Some(1.0), ..base() }, &["`ema` 1"]);
+    refused(Pix2PixConfig { lambda_tv: -1.0, ..base() }, &["`lambda_TV` -1"]);
+    refused(Pix2PixConfig { accumulate: 0, ..base() }, &["`accumulate`"]);
     let mixed = Pix2PixConfig {
         gan_mode: GanMode::Wgangp,
         generator: batch,

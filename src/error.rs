@@ -1,14 +1,26 @@
-//! The one error type: every message says what went wrong, where, the numbers, and what to try.
+//! The crate's error type. A message is one line: what went wrong, where, the numbers, what to try.
 
 use std::path::PathBuf;
 
 /// Shorthand used throughout the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong. [`Error::exit_code`] tells whose turn it is.
+/// Everything that can go wrong. [`Error::exit_code`] says whether the caller can fix it.
+///
+/// Messages name options by their public names in backticks, `` `batch_size` `` for example, so
+/// that a program can show them as it spells them: as a flag, a field of a form, a line of a file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// An option has a value that cannot work, alone or together with others.
+    #[error("`{field}` {why}")]
+    Config {
+        /// Public name of the option: `batch_size`, `netG`.
+        field: &'static str,
+        /// Its value, what is wrong with it, and what to try; continues a sentence that begins
+        /// with the name.
+        why: String,
+    },
     /// An operation was recorded with operands that do not fit each other.
     #[error("{op} {label:?}: {message}")]
     Shape {
@@ -19,7 +31,7 @@ pub enum Error {
         /// Shapes, the rule they break, and what to try.
         message: String,
     },
-    /// No adapter, or none by the name asked for.
+    /// There is no adapter, none that matches the request, or it makes no device.
     #[error("{0}")]
     Adapter(String),
     /// The adapter lacks something that a kernel or a tensor needs.
@@ -37,44 +49,53 @@ pub enum Error {
     /// The plan would take more memory than allowed. Raised before anything is allocated.
     #[error(
         "the plan needs {planned} bytes, the limit is {limit} bytes; the largest tensors are \
-         {largest}; lower --batch_size, --crop_size or --ngf, or give --recompute"
+         {largest}; lower `batch_size`, `crop_size` or `ngf`, or set `recompute`"
     )]
     MemoryLimit {
         /// Planned bytes: parameters, gradients, moments, activations, uniforms.
         planned: u64,
-        /// The limit they were held against.
+        /// The limit in bytes ([`PlanOptions::memory_limit`](crate::PlanOptions::memory_limit)).
         limit: u64,
         /// The three largest tensors with their bytes.
         largest: String,
     },
     /// The device ran out of memory.
     #[error(
-        "out of device memory at {label:?}: {message}; lower --batch_size, --crop_size or --ngf, \
-         or set --memory_limit"
+        "out of device memory at {label:?}: {message}; lower `batch_size`, `crop_size` or `ngf`, \
+         or set `memory_limit`"
     )]
     OutOfMemory {
-        /// The node or buffer at hand.
+        /// The node or buffer being handled.
         label: String,
-        /// The driver's words.
+        /// The driver's message.
         message: String,
     },
     /// The device is gone: unplugged, reset by a watchdog, or its driver crashed.
     #[error(
-        "the device was lost at {label:?}: {message}; start again with --continue_train from the \
-         last checkpoint"
+        "the device was lost at {label:?}: {message}; request a new one and resume from the last \
+         checkpoint"
     )]
     DeviceLost {
-        /// The node or segment at hand.
+        /// The node or segment being run.
         label: String,
-        /// The driver's words.
+        /// The driver's message.
         message: String,
     },
-    /// wgpu refused a call: our fault.
+    /// wgpu refused a call: a bug in this crate.
     #[error("internal: the GPU interface refused {label:?}: {message}")]
     Validation {
-        /// The node or object at hand.
+        /// The node or object being handled.
         label: String,
-        /// wgpu's words.
+        /// wgpu's message.
+        message: String,
+    },
+    /// The device reported an error outside of any call that could be asked for it. Browsers report
+    /// this way; the next call returns it.
+    #[error("the device reported an error before {label:?}: {message}")]
+    Uncaptured {
+        /// The call that returned the report.
+        label: String,
+        /// wgpu's message.
         message: String,
     },
     /// The checked run found a node whose output is wrong.
@@ -87,7 +108,7 @@ pub enum Error {
         /// What was found: a NaN, a word written outside, an element never written.
         message: String,
     },
-    /// Weights, moments or statistics are no numbers any more: they are not saved.
+    /// Weights, moments or statistics are NaN or infinite; they are not saved.
     #[error("{name} holds {value}: training has diverged")]
     NotFinite {
         /// Public name of the tensor.
@@ -103,19 +124,22 @@ pub enum Error {
         /// What happened and what to try.
         message: String,
     },
-    /// A combination of options or values that cannot work.
+    /// A call with arguments that cannot work: a wrong number of values, for example.
     #[error("{0}")]
     Usage(String),
-    /// A mistake of ours.
+    /// A bug in this crate.
     #[error("internal: {0}")]
     Internal(String),
 }
 
 impl Error {
-    /// 1 when the user can mend it, 2 when it is our fault.
+    /// Exit code for a program: 1 if the caller can fix it, 2 if it is a bug in this crate.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Validation { .. } | Error::Internal(_) | Error::Check { .. } => 2,
+            Error::Validation { .. }
+            | Error::Uncaptured { .. }
+            | Error::Internal(_)
+            | Error::Check { .. } => 2,
             _ => 1,
         }
     }
@@ -123,5 +147,10 @@ impl Error {
     /// An error about a file or folder: `message` says what happened and what to try.
     pub fn file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
         Error::File { path: path.into(), message: message.into() }
+    }
+
+    /// An error about an option: `why` continues a sentence that begins with its name.
+    pub fn config(field: &'static str, why: impl Into<String>) -> Self {
+        Error::Config { field, why: why.into() }
     }
 }

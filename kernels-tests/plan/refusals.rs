@@ -45,7 +45,7 @@ fn a_tensor_that_no_adapter_can_bind_is_refused_by_name() {
     let error = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default()).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, Error::Limit { .. }) && error.exit_code() == 1, "{message}");
-    assert!(message.contains("134217728") && message.contains("--batch_size"), "{message}");
+    assert!(message.contains("134217728") && message.contains("`batch_size`"), "{message}");
 }
 
 #[test]

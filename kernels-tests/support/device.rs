@@ -59,7 +59,7 @@ fn request(family: Option<Family>) -> Option<Gpu> {
     match pollster::block_on(Gpu::request(&Request { family, ..Request::default() })) {
         Ok(gpu) => Some(gpu),
         // No subgroups on this device.
-        Err(pixtape::Error::Usage(_)) if matches!(family, Some(Family::Subgroup(_))) => None,
+        Err(pixtape::Error::Limit { .. }) if matches!(family, Some(Family::Subgroup(_))) => None,
         Err(pixtape::Error::Adapter(message)) => {
             assert!(!required(), "PIXTAPE_REQUIRE_GPU is set and there is no adapter: {message}");
             None

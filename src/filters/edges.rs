@@ -36,16 +36,15 @@ impl Default for EdgeOptions {
 impl EdgeOptions {
     fn check(&self) -> Result<()> {
         if !(0.0..=4.0).contains(&self.sigma) {
-            return Err(Error::Usage(format!(
-                "--sigma {}: a blur from 0 (none) to 4 pixels",
-                self.sigma
-            )));
+            let why = format!("{}: a blur from 0 (none) to 4 pixels", self.sigma);
+            return Err(Error::config("sigma", why));
         }
         if !(self.low > 0.0 && self.low <= self.high && self.high.is_finite()) {
-            return Err(Error::Usage(format!(
-                "--low {} and --high {}: both above 0, low not above high",
+            let why = format!(
+                "{} and `high` {}: both must be above 0, and low not above high",
                 self.low, self.high
-            )));
+            );
+            return Err(Error::config("low", why));
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ pub(super) fn descriptor(
     }
 }
 
-/// Backend and name, the text that `--adapter` is held against.
+/// Backend and name, the text that [`Request::adapter`] is matched with.
 pub(super) fn display_name(info: &wgpu::AdapterInfo) -> String {
     format!("{:?} {}", info.backend, info.name)
 }
@@ -129,7 +129,7 @@ pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
     match at {
         Some(at) => Ok(found.swap_remove(at)),
         None => Err(Error::Adapter(match asked {
-            Some(asked) => format!("--adapter {asked}: no such adapter; there are: {}", list()),
+            Some(asked) => format!("`adapter` {asked}: no such adapter; there are: {}", list()),
             None => format!(
                 "no adapter runs compute shaders within WebGPU's default limits; there are: {}; {}",
                 list(),
@@ -187,7 +187,7 @@ pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
                 what: format!("pixtape on {name}"),
                 needed: format!("{needed} {what}"),
                 available: available.to_string(),
-                hint: "choose another adapter (pixtape devices lists them), or make the device \
+                hint: "choose another adapter (`pixtape devices` lists them), or make the device \
                        with larger limits"
                     .into(),
             });

@@ -88,8 +88,8 @@ impl Gpu {
         let (device, queue) =
             adapter.request_device(&adapters::descriptor(features, limits)).await.map_err(|e| {
                 Error::Adapter(format!(
-                    "{}: no device could be made: {e}; try another one with \
-                                    --adapter (pixtape devices lists them)",
+                    "{}: no device could be made: {e}; choose another `adapter`, of those that \
+                     `pixtape devices` lists",
                     adapter.get_info().name
                 ))
             })?;
@@ -141,12 +141,11 @@ impl Gpu {
         };
         let family = match family {
             Some(Family::Subgroup(_)) => {
-                probe::subgroup_lanes(&gpu)?.map(Family::Subgroup).ok_or_else(|| {
-                    Error::Usage(format!(
-                        "{}: no fixed subgroup size that works here; \
-                                                     choose the register or the workgroup kernels",
-                        gpu.name()
-                    ))
+                probe::subgroup_lanes(&gpu)?.map(Family::Subgroup).ok_or_else(|| Error::Limit {
+                    what: format!("the subgroup family on {}", gpu.name()),
+                    needed: "a fixed subgroup size of 4, 8 or 16 that passes a self-test".into(),
+                    available: "none".into(),
+                    hint: "choose the register or the workgroup kernels".into(),
                 })?
             }
             Some(family) => family,

@@ -50,7 +50,7 @@ impl Loader {
     /// With 0 `threads` pictures are decoded in [`next`](Self::next), on the calling thread.
     ///
     /// # Errors
-    /// [`Error::Usage`] for epoch 0, or when the system has no more threads.
+    /// [`Error::Config`] for epoch 0, or when the system has no more threads.
     pub fn new(
         dataset: Arc<Dataset>,
         start_epoch: u64,
@@ -58,7 +58,7 @@ impl Loader {
         threads: usize,
     ) -> Result<Self> {
         if start_epoch == 0 {
-            return Err(Error::Usage("epochs count from 1, --epoch_count 0 was given".into()));
+            return Err(Error::config("epoch_count", "0: epochs count from 1"));
         }
         let per_epoch = dataset.batches_per_epoch() as u64;
         let start = (start_epoch - 1) * per_epoch + start_batch as u64;
@@ -71,10 +71,9 @@ impl Loader {
                 .name(format!("pixtape-load-{i}"))
                 .spawn(move || mine.work(threads as u64, &send))
                 .map_err(|e| {
-                    Error::Usage(format!(
-                        "cannot start loader thread {} of {threads}: {e}; lower --num_threads",
-                        i + 1
-                    ))
+                    let why =
+                        format!("{threads}: the system gives no more than {i} ({e}); lower it",);
+                    Error::config("num_threads", why)
                 })?;
             loader.workers.push(Worker { batches, thread });
         }

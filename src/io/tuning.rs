@@ -151,11 +151,11 @@ impl TuningFile {
     /// [`Error::File`] if it is missing or not whole.
     pub fn read(path: &Path) -> Result<TuningFile> {
         let bytes = std::fs::read(path).map_err(|e| {
-            Error::file(path, format!("cannot be read: {e}; pixtape tune --out makes such files"))
+            Error::file(path, format!("cannot be read: {e}; `pixtape tune` makes such files"))
         })?;
         let text = String::from_utf8(bytes).map_err(|_| "no text".to_string());
         text.and_then(|t| TuningFile::parse(&t)).map_err(|e| {
-            Error::file(path, format!("no tuning file: {e}; make it again with pixtape tune --out"))
+            Error::file(path, format!("no tuning file: {e}; make it again with `pixtape tune`"))
         })
     }
 

@@ -57,10 +57,10 @@ impl fmt::Display for GeneratorConfig {
 }
 
 impl GeneratorConfig {
-    /// The net of a name of `--netG`; what the name does not say is as in `like`.
+    /// The net of a public name (`netG`); what the name does not say is as in `like`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for other names.
+    /// [`Error::Config`] for other names.
     pub fn named(name: &str, like: UnetConfig) -> Result<GeneratorConfig> {
         let UnetConfig { input_nc, output_nc, ngf, norm, dropout, .. } = like;
         if let Some(blocks) = ResnetConfig::blocks_of(name) {
@@ -75,30 +75,35 @@ impl GeneratorConfig {
             }
             .into());
         }
-        let downs = UnetConfig::downs_of(name)
-            .map_err(|e| Error::Usage(format!("{e}, or resnet_6blocks or resnet_9blocks")))?;
+        let downs = UnetConfig::downs_of(name).map_err(|e| match e {
+            Error::Config { field, why } => {
+                Error::config(field, why + ", or resnet_6blocks or resnet_9blocks")
+            }
+            other => other,
+        })?;
         Ok(UnetConfig { downs, skips: UnetConfig::skips_of(name), ..like }.into())
     }
 
     /// The same net with other padding in its residual blocks.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a U-Net, which has no such blocks, unless the padding is the default.
+    /// [`Error::Config`] for a U-Net, which has no such blocks, unless the padding is the default.
     pub fn with_padding(self, padding: BlockPadding) -> Result<GeneratorConfig> {
         match self {
             GeneratorConfig::Resnet(c) => Ok(ResnetConfig { padding, ..c }.into()),
             GeneratorConfig::Unet(_) if padding == BlockPadding::default() => Ok(self),
             GeneratorConfig::Unet(_) => {
                 let name = self.name();
-                Err(Error::Usage(format!(
-                    "--{PADDING_TYPE} {padding}: {name} has no residual blocks to pad; leave it \
-                     out, or take --netG resnet_9blocks"
-                )))
+                let why = format!(
+                    "{padding}: {name} has no residual blocks to pad; leave it out, or choose \
+                     `netG` resnet_9blocks"
+                );
+                Err(Error::config(PADDING_TYPE, why))
             }
         }
     }
 
-    /// Its name for `--netG`.
+    /// Its public name (`netG`).
     pub fn name(&self) -> String {
         match self {
             GeneratorConfig::Unet(c) => {

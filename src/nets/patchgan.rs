@@ -46,7 +46,7 @@ impl Discriminator {
     /// Adds the parameters of a discriminator to a set of the store.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are not 1 to 6 layers.
+    /// [`Error::Config`] if there are not 1 to 6 layers.
     pub fn new(store: &mut Store, set: &str, config: DiscriminatorConfig) -> Result<Discriminator> {
         let DiscriminatorConfig { input, ndf, kind, norm } = config;
         let mut weights = Weights::new(set, norm);
@@ -63,7 +63,7 @@ impl Discriminator {
             }
             DiscriminatorKind::Patch { n_layers } => {
                 if !(1..=6).contains(&n_layers) {
-                    return Err(Error::Usage(format!("--n_layers_D {n_layers}: choose 1 to 6")));
+                    return Err(Error::config("n_layers_D", format!("{n_layers}: choose 1 to 6")));
                 }
                 let mut rows = vec![("model.0".into(), None, ndf, Conv::new(4, 2, 1), true)];
                 for layer in 1..=n_layers {

@@ -42,9 +42,10 @@ impl FromStr for BlockPadding {
             "reflect" => Ok(BlockPadding::Reflect),
             "replicate" => Ok(BlockPadding::Replicate),
             "zero" => Ok(BlockPadding::Zero),
-            _ => Err(Error::Usage(format!(
-                "--{PADDING_TYPE} {s}: choose reflect, replicate or zero"
-            ))),
+            _ => {
+                let why = format!("{s}: choose reflect, replicate or zero");
+                Err(Error::config(PADDING_TYPE, why))
+            }
         }
     }
 }

@@ -31,7 +31,8 @@ impl FromStr for Upsample {
             "nearest" => Ok(Upsample::Nearest),
             "bilinear" => Ok(Upsample::Bilinear),
             _ => {
-                Err(Error::Usage(format!("--upsample {s}: choose transpose, nearest or bilinear")))
+                let why = format!("{s}: choose transpose, nearest or bilinear");
+                Err(Error::config("upsample", why))
             }
         }
     }
@@ -131,17 +132,18 @@ impl UnetConfig {
     /// Depth of `unet_32` … `unet_512` and `encoder_decoder_32` … `encoder_decoder_512`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for other names.
+    /// [`Error::Config`] for other names.
     pub fn downs_of(name: &str) -> Result<u32> {
         let side = name
             .strip_prefix("unet_")
             .or_else(|| name.strip_prefix(ENCODER_DECODER)?.strip_prefix('_'));
         let side = side.and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
         side.map(u32::ilog2).filter(|d| DEPTHS.contains(d)).ok_or_else(|| {
-            Error::Usage(format!(
-                "--netG {name}: choose unet_32, unet_64, unet_128, unet_256 or \
-                                  unet_512, or encoder_decoder_32 to encoder_decoder_512"
-            ))
+            let why = format!(
+                "{name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512, or \
+                 encoder_decoder_32 to encoder_decoder_512"
+            );
+            Error::config("netG", why)
         })
     }
 

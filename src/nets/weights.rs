@@ -39,9 +39,10 @@ impl FromStr for NormKind {
             "instance" => Ok(NormKind::Instance),
             "instance_affine" => Ok(NormKind::InstanceAffine),
             "none" => Ok(NormKind::None),
-            _ => Err(Error::Usage(format!(
-                "--norm {s}: choose batch, instance, instance_affine or none"
-            ))),
+            _ => {
+                let why = format!("{s}: choose batch, instance, instance_affine or none");
+                Err(Error::config("norm", why))
+            }
         }
     }
 }
@@ -94,9 +95,10 @@ impl FromStr for InitType {
             "xavier" => Ok(InitType::Xavier),
             "kaiming" => Ok(InitType::Kaiming),
             "orthogonal" => Ok(InitType::Orthogonal),
-            _ => Err(Error::Usage(format!(
-                "--init_type {s}: choose normal, xavier, kaiming or orthogonal"
-            ))),
+            _ => {
+                let why = format!("{s}: choose normal, xavier, kaiming or orthogonal");
+                Err(Error::config("init_type", why))
+            }
         }
     }
 }

@@ -599,7 +599,8 @@ impl Tape {
             ),
             (NormMode::Batch, Some(Running { mean, var })) => {
                 if shape.pixels() == 1 {
-                    let why = "one value a channel has no variance to keep; use a larger --crop_size or --batch_size, or no norm in this layer";
+                    let why = "one value per channel has no variance to keep; use a larger \
+                               `crop_size` or `batch_size`, or no norm in this layer";
                     return Err(self.shape_error(OP, format!("x is {shape}: {why}")));
                 }
                 self.push_into(

@@ -254,7 +254,7 @@ impl Plan {
                     what: format!("tensor {:?}", root.label),
                     needed: format!("{} bytes in one binding", root.bytes),
                     available: format!("{} (what every adapter has)", crate::gpu::MAX_BINDING),
-                    hint: "lower --batch_size or --crop_size".into(),
+                    hint: "lower `batch_size` or `crop_size`".into(),
                 });
             }
         }

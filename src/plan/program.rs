@@ -487,7 +487,7 @@ fn check_grids(plan: &Plan, gpu: &Gpu) -> Result<()> {
                 what: node.label.clone(),
                 needed: format!("a grid of {:?} workgroups", dispatch.groups),
                 available: format!("{most} a dimension"),
-                hint: "lower --batch_size or --crop_size".into(),
+                hint: "lower `batch_size` or `crop_size`".into(),
             });
         }
     }

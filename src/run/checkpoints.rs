@@ -98,7 +98,7 @@ pub fn newest(run: &Path) -> Result<Option<Found>> {
                 run,
                 format!(
                     "no checkpoint is whole ({rest}); restore one of them, or start again with \
-                     --overwrite"
+                     `overwrite`"
                 ),
             ))
         }

@@ -9,7 +9,7 @@ use std::path::Path;
 /// [`Error::File`] if it cannot be read or is no TOML, with the line.
 pub fn table(file: &Path) -> Result<toml::Table> {
     let text = std::fs::read_to_string(file).map_err(|e| {
-        Error::file(file, format!("cannot be read: {e}; --config names a TOML file of options"))
+        Error::file(file, format!("cannot be read: {e}; `config` names a TOML file of options"))
     })?;
     text.parse().map_err(|e: toml::de::Error| Error::file(file, one_line(&e, &text)))
 }

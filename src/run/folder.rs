@@ -24,7 +24,7 @@ pub struct About {
     pub options: Value,
     /// What its files say of themselves: architecture, preprocessing, device and version.
     pub files: Value,
-    /// The same as a TOML file, for `--config`.
+    /// The same as a TOML file, which a later run can start from.
     pub config: String,
     /// Whether correlations of inputs and outputs are logged.
     pub correlations: bool,
@@ -201,14 +201,14 @@ impl RunFolder {
     }
 }
 
-/// Whether a folder holds a run, which a new one does not replace without `--overwrite`.
+/// Whether a folder holds a run, which a new one does not replace unless `overwrite` is set.
 pub fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
     let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
     if held && !overwrite {
         return Err(Error::file(
             path,
-            "holds a run already; go on with --continue_train, replace it with --overwrite, or \
-             choose another --name",
+            "holds a run already; resume it with `continue_train`, replace it with `overwrite`, or \
+             choose another `name`",
         ));
     }
     Ok(held)
@@ -223,7 +223,7 @@ pub fn lock(path: &Path) -> Result<File> {
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::file(
             path,
-            "another pixtape is training in this folder; wait for it, or choose another --name",
+            "another pixtape is training in this folder; wait for it, or choose another `name`",
         )),
         // Some file systems have no locks.
         _ => Ok(lock),

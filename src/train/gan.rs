@@ -27,7 +27,8 @@ impl FromStr for GanMode {
             "hinge" => Ok(GanMode::Hinge),
             "wgangp" => Ok(GanMode::Wgangp),
             _ => {
-                Err(Error::Usage(format!("--gan_mode {s}: choose vanilla, lsgan, hinge or wgangp")))
+                let why = format!("{s}: choose vanilla, lsgan, hinge or wgangp");
+                Err(Error::config("gan_mode", why))
             }
         }
     }

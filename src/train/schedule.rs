@@ -28,9 +28,10 @@ impl FromStr for LrPolicy {
             "plateau" => Ok(LrPolicy::Plateau),
             "cosine" => Ok(LrPolicy::Cosine),
             "constant" => Ok(LrPolicy::Constant),
-            _ => Err(Error::Usage(format!(
-                "--lr_policy {s}: choose linear, step, plateau, cosine or constant"
-            ))),
+            _ => {
+                let why = format!("{s}: choose linear, step, plateau, cosine or constant");
+                Err(Error::config("lr_policy", why))
+            }
         }
     }
 }

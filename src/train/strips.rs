@@ -167,7 +167,7 @@ impl<'a> Strips<'a> {
     /// on the weights in `store`.
     ///
     /// # Errors
-    /// [`Error::Usage`] if `mode` has dropout: its masks belong to whole pictures; or the net has
+    /// [`Error::Config`] if `mode` has dropout: its masks belong to whole pictures; or the net has
     /// resize convolutions.
     pub fn new(
         gpu: &'a Gpu,
@@ -178,18 +178,17 @@ impl<'a> Strips<'a> {
         options: PlanOptions,
     ) -> Result<Strips<'a>> {
         if mode.dropout && unet.config().dropout {
-            return Err(Error::Usage(
-                "dropout makes one mask for a whole picture; use --dropout \
-                                     off with tiles and sequences"
-                    .into(),
-            ));
+            let why = "makes one mask for a whole image; turn it off (`dropout` off) with tiles \
+                       and sequences";
+            return Err(Error::config("dropout", why));
         }
         if unet.config().upsample != Upsample::Transpose {
-            return Err(Error::Usage(
-                "strips are of nets with transposed convolutions; translate \
-                                     this one whole, without --tile and --sequence"
-                    .into(),
-            ));
+            let why = format!(
+                "{}: strips are for nets with transposed convolutions; translate whole images, \
+                 without `tile` and `sequence`",
+                unet.config().upsample
+            );
+            return Err(Error::config("upsample", why));
         }
         Ok(Strips {
             gpu,
@@ -205,18 +204,19 @@ impl<'a> Strips<'a> {
     /// of this size.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the smallest strips need more, or the picture does not pass the net.
+    /// [`Error::Config`] if the smallest strips need more, [`Error::Usage`] if the image does not
+    /// pass the net.
     pub fn fit(self, size: (u32, u32), limit: Option<u64>) -> Result<Strips<'a>> {
         let mut strips = Strips { rows: size.1, ..self };
         loop {
             match (strips.memory(size), limit) {
                 (Ok(needed), Some(limit)) if needed > limit && strips.rows == 1 => {
-                    let message = format!(
-                        "a picture of {}x{} needs {needed} bytes in the smallest strips, \
-                         --memory_limit allows {limit}",
+                    let why = format!(
+                        "{limit}: an image of {}x{} needs {needed} bytes in the smallest strips; \
+                         raise it",
                         size.0, size.1
                     );
-                    return Err(Error::Usage(message));
+                    return Err(Error::config("memory_limit", why));
                 }
                 (Ok(needed), limit) if limit.is_none_or(|l| needed <= l) => return Ok(strips),
                 (Err(e), _) if strips.rows == 1 || !matches!(e, Error::Limit { .. }) => {

@@ -3,6 +3,7 @@
 use crate::commands::{
     bench, demo, devices, eval, export, import, info, prepare, train, translate, tune,
 };
+use crate::messages;
 use crate::options::{self, Cli, Command, config};
 use crate::outputs::report;
 use clap::{CommandFactory, FromArgMatches};
@@ -16,7 +17,7 @@ pub fn main() -> ExitCode {
     let words = match config::expand(words, &Cli::command()) {
         Ok(words) => words,
         Err(e) => {
-            eprintln!("error: {e}");
+            eprintln!("error: {}", messages::error(&e));
             return ExitCode::from(e.exit_code());
         }
     };
@@ -51,7 +52,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e}");
+            eprintln!("error: {}", messages::error(&e));
             ExitCode::from(e.exit_code())
         }
     }

@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod device;
+mod messages;
 mod options;
 mod outputs;
 mod samples;

@@ -16,7 +16,7 @@ impl Dataset {
         }
     }
 
-    /// What becomes -1 and 1 of pictures of a depth. `--value_range` is meant for the deepest there
+    /// What becomes -1 and 1 of pictures of a depth. `value_range` is meant for the deepest there
     /// are.
     pub fn range(&self, depth: Depth) -> Option<[f32; 2]> {
         match &self.options.task {

@@ -83,7 +83,7 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     if !root.is_dir() {
         return Err(Error::file(
             root,
-            format!("no such folder; {layout} (--dataroot names ROOT, or a list file)"),
+            format!("no such folder; {layout} (`dataroot` names ROOT, or a list file)"),
         ));
     }
     let banded = o.bands.iter().any(|b| !b.is_empty());
@@ -99,7 +99,7 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
             return Err(Error::file(
                 root,
                 format!(
-                    "--bands_A and --bands_B name subfolders of ROOT/{phase}A and ROOT/{phase}B, \
+                    "`bands_A` and `bands_B` name subfolders of ROOT/{phase}A and ROOT/{phase}B, \
                      which are not there"
                 ),
             ));
@@ -114,14 +114,14 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
         };
         return Err(Error::file(
             dir,
-            format!("no such folder; {layout} (--phase names the folder){hint}"),
+            format!("no such folder; {layout} (`phase` names the folder){hint}"),
         ));
     }
     let paths = list_pictures(&dir)?;
     if paths.is_empty() {
         return Err(Error::file(
             dir,
-            format!("no picture in it; {layout} (--phase names the folder)"),
+            format!("no picture in it; {layout} (`phase` names the folder)"),
         ));
     }
     let entry = if photos { Entry::Photo } else { Entry::Halves };
@@ -142,7 +142,7 @@ fn two_sides(root: &Path, phase: &str) -> Option<[PathBuf; 2]> {
 fn heaps(o: &DatasetOptions) -> Result<Vec<Entry>> {
     let (root, phase) = (&o.root, &o.phase);
     let layout = format!(
-        "--dataset_mode unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of \
+        "`dataset_mode` unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of \
          pictures that need not be pairs"
     );
     let Some(mut sides) = two_sides(root, phase) else {
@@ -220,7 +220,7 @@ fn two_folders(
             if !folder.is_dir() || !is_inside(Path::new(band)) {
                 return Err(Error::file(
                     folder,
-                    "no such folder of a band; --bands_A and --bands_B name the subfolders that \
+                    "no such folder of a band; `bands_A` and `bands_B` name the subfolders that \
                      hold a band each",
                 ));
             }

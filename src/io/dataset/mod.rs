@@ -66,7 +66,7 @@ impl Dataset {
     ///
     /// # Errors
     /// [`Error::File`] for a missing or empty folder (with the layout expected), and for files that
-    /// do not fit: the first twenty are named, all are counted. [`Error::Usage`] for options that
+    /// do not fit: the first twenty are named, all are counted. [`Error::Config`] for options that
     /// cannot work together.
     pub fn open(options: DatasetOptions) -> Result<Self> {
         Self::open_with(options, &|_, _| ())
@@ -82,13 +82,12 @@ impl Dataset {
         if dataset.len() < dataset.options.batch_size {
             let (what, batch) = (dataset.things(), dataset.options.batch_size);
             let folder = dataset.options.root.join(&dataset.options.phase);
-            let message = format!(
-                "{}: {} {what} do not fill one batch of {batch}; lower --batch_size or add \
-                 pictures",
-                folder.display(),
-                dataset.len()
+            let why = format!(
+                "{batch}: the {} {what} of {} do not fill one batch; lower it or add images",
+                dataset.len(),
+                folder.display()
             );
-            return Err(Error::Usage(message));
+            return Err(Error::config("batch_size", why));
         }
         Ok(dataset)
     }
@@ -229,7 +228,7 @@ impl Dataset {
         if self.enlarged > 0 {
             let (what, all) = (self.things(), self.entries.len());
             notes.push(format!(
-                "{} of {all} {what} are smaller than --crop_size {} and are enlarged",
+                "{} of {all} {what} are smaller than `crop_size` {} and are enlarged",
                 self.enlarged, self.options.crop_size
             ));
         }
@@ -325,7 +324,7 @@ impl Dataset {
         let [header, _] = &self.pairs[entry];
         let (w, h) = scaled(&self.options, (header.width, header.height));
         let (content, center) = (self.frame.content, self.options.center);
-        // Always three draws, so that --no_flip does not move the crops.
+        // Always three draws, so that `flip` does not move the crops.
         let mut offset = |side: u32, kept: u32| {
             let random = random.below(u64::from(side - kept) + 1) as u32;
             if center { (side - kept) / 2 } else { random }

@@ -225,16 +225,18 @@ impl DatasetOptions {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        let usage = |message: String| Err(Error::Usage(message));
-        if self.batch_size == 0 || self.max_dataset_size == Some(0) {
-            return usage("--batch_size and --max_dataset_size must be at least 1".into());
+        let refuse = |field, why: String| Err(Error::config(field, why));
+        if self.batch_size == 0 {
+            return refuse("batch_size", "must be at least 1".into());
+        }
+        if self.max_dataset_size == Some(0) {
+            return refuse("max_dataset_size", "must be at least 1".into());
         }
         if let Some([low, high]) = self.value_range
             && !(low.is_finite() && high.is_finite() && low < high)
         {
-            return usage(format!(
-                "--value_range {low},{high}: the first must be below the second"
-            ));
+            let why = format!("{low},{high}: the first must be below the second");
+            return refuse("value_range", why);
         }
         let (load, crop) = (self.load_size, self.crop_size);
         let small = match self.preprocess {
@@ -245,29 +247,26 @@ impl DatasetOptions {
             _ => false,
         };
         if small {
-            return usage(format!(
-                "--load_size {load} is smaller than --crop_size {crop}: --preprocess {} cannot \
-                 cut that much; raise --load_size or lower --crop_size",
+            let why = format!(
+                "{load} is smaller than `crop_size` {crop}: `preprocess` {} cannot crop that \
+                 much; raise `load_size` or lower `crop_size`",
                 self.preprocess
-            ));
+            );
+            return refuse("load_size", why);
         }
         if self.task == Task::Colorization {
             if (self.input_nc.unwrap_or(1), self.output_nc.unwrap_or(2)) != (1, 2) {
-                return usage(
-                    "--dataset_mode colorization has --input_nc 1 (lightness) and \
-                              --output_nc 2 (colour); leave both out"
-                        .into(),
-                );
+                let why = "colorization has `input_nc` 1 (lightness) and `output_nc` 2 (colour); \
+                           leave both out";
+                return refuse("dataset_mode", why.into());
             }
             if self.direction != Direction::AtoB || self.value_range.is_some() {
-                return usage(
-                    "--dataset_mode colorization takes neither --direction BtoA nor --value_range"
-                        .into(),
-                );
+                let why = "colorization takes neither `direction` BtoA nor `value_range`";
+                return refuse("dataset_mode", why.into());
             }
         }
         if matches!(self.task, Task::Inpaint(_)) && self.direction != Direction::AtoB {
-            return usage("--dataset_mode inpaint takes no --direction BtoA".into());
+            return refuse("dataset_mode", "inpaint takes no `direction` BtoA".into());
         }
         Ok(())
     }
@@ -289,7 +288,7 @@ impl FromStr for Direction {
         match s {
             "AtoB" => Ok(Self::AtoB),
             "BtoA" => Ok(Self::BtoA),
-            _ => Err(Error::Usage(format!("direction {s:?} is unknown; use AtoB or BtoA"))),
+            _ => Err(Error::config("direction", format!("{s}: choose AtoB or BtoA"))),
         }
     }
 }
@@ -319,7 +318,7 @@ impl FromStr for Preprocess {
         let found = MODES.iter().find(|(_, name)| *name == wanted);
         found.map(|(mode, _)| *mode).ok_or_else(|| {
             let names = MODES.map(|(_, name)| name).join(", ");
-            Error::Usage(format!("preprocess {s:?} is unknown; use one of {names}"))
+            Error::config("preprocess", format!("{s}: choose one of {names}"))
         })
     }
 }

@@ -73,7 +73,7 @@ fn pair(o: &DatasetOptions, entry: &Entry) -> Result<Pair, Misfit> {
             if o.preprocess == Preprocess::None && width % 2 == 1 {
                 let message = format!(
                     "is {width}x{height}: with an odd width its halves differ; cut a column off \
-                     or use --preprocess resize_and_crop"
+                     or use `preprocess` resize_and_crop"
                 );
                 return Err(Misfit::new(path, message));
             }
@@ -89,7 +89,7 @@ fn pair(o: &DatasetOptions, entry: &Entry) -> Result<Pair, Misfit> {
             {
                 let message = format!(
                     "is {}x{}, its partner {} {}x{}: they do not cover each other; make them one \
-                     size, or use --preprocess resize_and_crop",
+                     size, or use `preprocess` resize_and_crop",
                     x.width,
                     x.height,
                     b[0].display(),
@@ -141,7 +141,7 @@ pub(super) fn channels(
         }
     };
     let wanted = given.unwrap_or_else(told);
-    let (name, flag) = [("input", "--input_nc"), ("target", "--output_nc")][side];
+    let (name, flag) = [("input", "`input_nc`"), ("target", "`output_nc`")][side];
     for (entry, pair) in entries.iter().zip(pairs) {
         let Some(h) = pair.filter(|_| entry.has(side)).map(|p| p[side]) else { continue };
         let colors = h.colors() == 1 || h.colors() == 3;
@@ -227,8 +227,8 @@ pub(super) fn common_size(
             Some((_, one)) if one == size => {}
             Some((other, one)) => {
                 let message = format!(
-                    "comes to {}x{}, {} to {}x{}: --preprocess {mode} needs one size for all; use \
-                     --preprocess resize_and_crop",
+                    "comes to {}x{}, {} to {}x{}: `preprocess` {mode} needs one size for all; use \
+                     `preprocess` resize_and_crop",
                     size.0,
                     size.1,
                     other.display(),

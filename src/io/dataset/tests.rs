@@ -164,7 +164,7 @@ fn sizes_that_do_not_work_are_refused_with_numbers() {
     assert!(none.contains("01.png: comes to 16x18,"), "{none}");
     assert!(none.contains("00.png to 16x16"), "{none}");
     let load = with(Preprocess::ResizeAndCrop, 16, 1);
-    assert!(load.contains("--load_size 12 is smaller than --crop_size 16"), "{load}");
+    assert!(load.contains("`load_size` 12 is smaller than `crop_size` 16"), "{load}");
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn batches_are_whole_and_there_is_at_least_one() {
     assert_eq!(open(5, None).unwrap().batches_per_epoch(), 1);
     assert_eq!(open(1, Some(3)).unwrap().len(), 3);
     let message = open(6, None).unwrap_err().to_string();
-    assert!(message.contains("5 pairs do not fill one batch of 6"), "{message}");
+    assert!(message.contains("`batch_size` 6: the 5 pairs of "), "{message}");
 }
 
 #[test]

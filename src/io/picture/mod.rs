@@ -126,7 +126,7 @@ impl<T: Element> Picture<T> {
         };
         if !inside(x, w, self.width) || !inside(y, h, self.height) {
             return Err(Error::Usage(format!(
-                "cannot crop {w}x{h} at ({x}, {y}) from a picture of {}x{}; lower --crop_size or \
+                "cannot crop {w}x{h} at ({x}, {y}) from an image of {}x{}; lower `crop_size` or \
                  resize first",
                 self.width, self.height
             )));
@@ -210,7 +210,7 @@ impl Picture {
             Error::file(
                 path,
                 format!(
-                    "has {had} channels, {channels} were asked for; give --input_nc and --output_nc"
+                    "has {had} channels, {channels} were asked for; give `input_nc` and `output_nc`"
                 ),
             )
         })

@@ -60,7 +60,7 @@ pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
     let Net::Unet(config @ UnetConfig { upsample: Upsample::Transpose, skips: true, .. }) =
         Net::recognise(file)?
     else {
-        return Err("has no skips whose order could be another; leave --concat_order out".into());
+        return Err("has no skips whose order could be another; leave `concat_order` out".into());
     };
     for level in 0..config.downs - 1 {
         let UnetNames { up, .. } = unet_names(level, &config);
@@ -80,19 +80,19 @@ fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
             ("model.model.0", Some("model.model.3"))
         }
         Net::Unet(_) => {
-            return Err("resize convolutions are of this program, whose pictures are \
-                                    RGB; leave --channel_order out"
-                .into());
+            let why = "has resize convolutions, which only this program trains, on RGB images; \
+                       leave `channel_order` out";
+            return Err(why.into());
         }
         Net::Resnet(_) => {
-            return Err("ResNets are of PyTorch, whose pictures are RGB; leave \
-                                      --channel_order out"
-                .into());
+            let why = "is a ResNet, which come from PyTorch, with RGB images; leave \
+                       `channel_order` out";
+            return Err(why.into());
         }
         Net::Patch { .. } => ("model.0", None),
         Net::Pixel { .. } => ("net.0", None),
     };
-    let no = || "has no three channels to mirror; leave --channel_order out".to_string();
+    let no = || "has no three channels to mirror; leave `channel_order` out".to_string();
     let weight = file.tensors.get_mut(&format!("{first}.weight")).ok_or_else(no)?;
     mirror(weight).ok_or_else(no)?;
     if let Some(last) = last {

@@ -192,7 +192,7 @@ pub fn onnx(
     range: Range,
 ) -> Result<Vec<u8>, String> {
     if config.upsample != Upsample::Transpose {
-        return Err("has resize convolutions, which are not exported as ONNX yet; --format \
+        return Err("has resize convolutions, which are not exported as ONNX yet; `format` \
                     safetensors, half and small take them"
             .into());
     }

@@ -72,31 +72,32 @@ impl Default for CycleGanConfig {
 impl CycleGanConfig {
     /// Refuses what does not go together, or makes no sense.
     pub(super) fn check(&self) -> Result<()> {
-        let refuse = |why: String| Err(Error::Usage(why));
+        let refuse = |field, why: String| Err(Error::config(field, why));
         if self.batch_size == 0 {
-            return refuse("--batch_size: at least 1".into());
+            return refuse("batch_size", "must be at least 1".into());
         }
         if self.gan_mode == GanMode::Wgangp {
-            return refuse(
-                "--gan_mode wgangp: its penalty is not part of this model; choose \
-                           lsgan, vanilla or hinge"
-                    .into(),
-            );
+            let why =
+                "wgangp: its penalty is not part of this model; choose lsgan, vanilla or hinge";
+            return refuse("gan_mode", why.into());
         }
-        for (flag, value) in
-            [("A", self.lambda_a), ("B", self.lambda_b), ("identity", self.lambda_identity)]
-        {
+        for (field, value) in [
+            ("lambda_A", self.lambda_a),
+            ("lambda_B", self.lambda_b),
+            ("lambda_identity", self.lambda_identity),
+        ] {
             if !(value >= 0.0 && value.is_finite()) {
-                return refuse(format!("--lambda_{flag} {value}: a weight is 0 or more"));
+                return refuse(field, format!("{value}: a weight is 0 or more"));
             }
         }
         let (input, output) = (self.generator.input_nc(), self.generator.output_nc());
         if self.lambda_identity > 0.0 && input != output {
-            return refuse(format!(
-                "--lambda_identity {}: a generator from {input} to {output} channels cannot leave \
-                 its target's pictures as they are; give --lambda_identity 0",
+            let why = format!(
+                "{}: a generator from {input} to {output} channels cannot leave its target's \
+                 images as they are; set `lambda_identity` 0",
                 self.lambda_identity
-            ));
+            );
+            return refuse("lambda_identity", why);
         }
         Ok(())
     }

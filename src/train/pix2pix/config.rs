@@ -94,46 +94,42 @@ impl Pix2PixConfig {
 
     /// Refuses what does not go together, or makes no sense.
     pub(super) fn check(&self) -> Result<()> {
-        let refuse = |why: String| Err(Error::Usage(why));
-        if self.accumulate == 0 || self.batch_size == 0 {
-            return refuse("--accumulate and --batch_size: at least 1".into());
+        let refuse = |field, why: String| Err(Error::config(field, why));
+        for (field, value) in [("accumulate", self.accumulate), ("batch_size", self.batch_size)] {
+            if value == 0 {
+                return refuse(field, "must be at least 1".into());
+            }
         }
         if self.gan_mode == GanMode::Wgangp && self.discriminator_norm() == NormKind::Batch {
-            return refuse(
-                "--gan_mode wgangp: its penalty is one of each picture, and batch norm in the \
-                 discriminator mixes them; choose --norm_D instance \
-                 (or instance_affine, none)"
-                    .into(),
-            );
+            let why = "wgangp: its penalty is computed per image, and batch norm in the \
+                       discriminator mixes them; choose `norm_D` instance (or instance_affine, \
+                       none)";
+            return refuse("gan_mode", why.into());
         }
         if self.label_smoothing != 0.0 && !self.gan_mode.has_labels() {
-            return refuse(format!(
-                "--label_smoothing: {} has no labels; leave it out, or choose --gan_mode vanilla \
-                 or lsgan",
-                self.gan_mode
-            ));
+            let why = format!(
+                "{}: {} has no labels; leave it out, or choose `gan_mode` vanilla or lsgan",
+                self.label_smoothing, self.gan_mode
+            );
+            return refuse("label_smoothing", why);
         }
         if !(0.0..1.0).contains(&self.label_smoothing) {
-            return refuse(format!(
-                "--label_smoothing {}: from 0 to below 1",
-                self.label_smoothing
-            ));
+            let why = format!("{}: from 0 to below 1", self.label_smoothing);
+            return refuse("label_smoothing", why);
         }
-        for (flag, value) in [
-            ("L1", self.lambda_l1),
-            ("GAN", self.lambda_gan),
-            ("TV", self.lambda_tv),
-            ("gp", self.lambda_gp),
-        ]
-        .map(|(name, v)| (format!("--lambda_{name}"), v))
-        {
+        for (field, value) in [
+            ("lambda_L1", self.lambda_l1),
+            ("lambda_GAN", self.lambda_gan),
+            ("lambda_TV", self.lambda_tv),
+            ("lambda_gp", self.lambda_gp),
+        ] {
             if !(value >= 0.0 && value.is_finite()) {
-                return refuse(format!("{flag} {value}: a weight is 0 or more"));
+                return refuse(field, format!("{value}: a weight is 0 or more"));
             }
         }
         match self.ema {
             Some(decay) if !(0.0..1.0).contains(&decay) => {
-                refuse(format!("--ema {decay}: a decay lies in 0 to below 1, 0.999 for example"))
+                refuse("ema", format!("{decay}: a decay lies in 0 to below 1, 0.999 for example"))
             }
             _ => Ok(()),
         }

@@ -3,6 +3,7 @@
 
 mod check;
 
+use crate::messages::with_flags;
 use crate::options::DevicesArgs;
 use check::Outcome;
 use pixtape::gpu::{AdapterReport, Family, Gpu, Request, adapters};
@@ -122,7 +123,7 @@ fn row(
         "features": features(report).into_iter().collect::<std::collections::BTreeMap<_, _>>(),
     });
     if let Some(Err(e)) = family {
-        row["error"] = e.to_string().into();
+        row["error"] = with_flags(e).into();
     }
     if let Some(outcomes) = outcomes {
         row["check"] = outcomes.iter().map(Outcome::json).collect();
@@ -159,7 +160,7 @@ fn print(report: &AdapterReport, family: Option<&Result<Family>>, outcomes: Opti
     match family {
         None => println!("   not usable: no compute shaders, or less than WebGPU's default limits"),
         Some(Ok(family)) => println!("   convolution kernels: {family}"),
-        Some(Err(e)) => println!("   no device: {e}"),
+        Some(Err(e)) => println!("   no device: {}", with_flags(e)),
     }
     for outcome in outcomes.into_iter().flatten() {
         println!("   {outcome}");

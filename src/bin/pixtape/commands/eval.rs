@@ -2,6 +2,7 @@
 
 use crate::commands::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::device::starting::Starting;
+use crate::messages::with_flags;
 use crate::options::{CYCLE_GAN, EvalArgs, task};
 use crate::samples::made;
 use crate::scores::{Row, stem, table};
@@ -47,7 +48,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
         Dataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
-    dataset.notes().iter().for_each(|note| eprintln!("note: {note}"));
+    dataset.notes().iter().for_each(|note| eprintln!("note: {}", with_flags(note)));
     let mut starting = Starting::new(&gpu);
     let translator = generator.translator(
         dataset.image_size(),

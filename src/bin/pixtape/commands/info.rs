@@ -1,5 +1,6 @@
 //! `pixtape info`: what a checkpoint or a run's folder is.
 
+use crate::messages::with_flags;
 use crate::options::{CYCLE_GAN, InfoArgs};
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::run::{RunFolder, newest, weights_name};
@@ -59,7 +60,7 @@ fn folder(path: &Path) -> Result<Value> {
             }
         }
         Ok(None) => told["checkpoint"] = "none yet".into(),
-        Err(e) => told["damaged"] = e.to_string().into(),
+        Err(e) => told["damaged"] = with_flags(e).into(),
     }
     if let Some(info) = read("info.json") {
         told["parameters"] = info["parameters"].clone();

@@ -1,6 +1,7 @@
 //! `pixtape tune`, and what `--tune` means to the other commands.
 
 use crate::commands::train::{dataset_options, given};
+use crate::messages::with_flags;
 use crate::options::{Tune, TuneArgs};
 use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -126,7 +127,7 @@ pub(crate) fn used(program: &Program) -> TuningFile {
 /// What the cache says. A broken file is as good as none.
 fn cached(gpu: &Gpu) -> Option<TuningFile> {
     TuningFile::cached(&Identity::of(gpu)).unwrap_or_else(|e| {
-        eprintln!("note: {e}; it is not used");
+        eprintln!("note: {}; it is not used", with_flags(e));
         None
     })
 }
@@ -160,7 +161,7 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
     file.add(&report);
     let kept = match file.store() {
         Ok(path) => format!("kept in {}", path.display()),
-        Err(e) => format!("not kept: {e}"),
+        Err(e) => format!("not kept: {}", with_flags(e)),
     };
     let left =
         if report.left > 0 { format!(", {} not reached", report.left) } else { String::new() };

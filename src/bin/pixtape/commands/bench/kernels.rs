@@ -9,6 +9,7 @@ use crate::commands::bench::table::{self, Row, Skipped};
 use crate::commands::bench::{
     Device, check_seconds, flags::KernelsArgs, preset, time, warm_trainer,
 };
+use crate::messages::with_flags;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::gpu::{Gpu, MAX_BINDING};
 use pixtape::ops::{Pass, Problem};
@@ -117,7 +118,7 @@ fn groups(
                 Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) => {
                     skipped.push(Skipped {
                         what: format!("{net}, batch {batch}"),
-                        why: e.to_string(),
+                        why: with_flags(e),
                     });
                     continue;
                 }
@@ -199,7 +200,7 @@ fn measure(
                     what: format!(
                         "the step of {net}, batch {batch}, and what of it is no convolution"
                     ),
-                    why: e.to_string(),
+                    why: with_flags(e),
                 });
             }
             Err(e) => return Err(e),
@@ -219,7 +220,7 @@ fn measure(
                 measured,
             }),
             Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => {
-                skipped.push(Skipped { what: name, why: e.to_string() })
+                skipped.push(Skipped { what: name, why: with_flags(e) })
             }
             Err(e) => return Err(e),
         }

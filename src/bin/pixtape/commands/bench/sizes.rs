@@ -2,6 +2,7 @@
 
 use crate::commands::bench::options::Options;
 use crate::commands::bench::{LR, Timing, about, roofline, round, tuned, warm_trainer};
+use crate::messages::with_flags;
 use pixtape::gpu::Gpu;
 use pixtape::io::write_aside;
 use pixtape::plan::Clock;
@@ -91,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                     e @ (Error::MemoryLimit { .. }
                     | Error::OutOfMemory { .. }
                     | Error::Limit { .. }),
-                ) => eprintln!("note: {side}x{side}, batch {batch}: {e}"),
+                ) => eprintln!("note: {side}x{side}, batch {batch}: {}", with_flags(e)),
                 Err(e) => return Err(e),
             }
         }

@@ -4,6 +4,7 @@
 //! The test suite is thorough; this is for a driver nobody has tested yet, on a machine without the
 //! sources.
 
+use crate::messages::with_flags;
 use pixtape::gpu::{Family, Gpu, Request};
 use pixtape::ops::{
     Act, BatchNorm, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW,
@@ -65,7 +66,7 @@ impl fmt::Display for Outcome {
                 write!(f, "{}", if d.error == 0.0 { "exact" } else { "not exact" })
             }
             Ok(d) => write!(f, "max error {:.1e}, allowed {:.1e}", d.error, d.allowed),
-            Err(e) => write!(f, "{e}"),
+            Err(e) => f.write_str(&with_flags(e)),
         }
     }
 }
@@ -112,7 +113,7 @@ pub(crate) fn run(index: usize) -> Vec<Outcome> {
                 result: run(&gpu),
             })),
             // No subgroups of a fixed size here: nothing to check.
-            Err(Error::Usage(_)) if matches!(family, Family::Subgroup(_)) => {}
+            Err(Error::Limit { .. }) if matches!(family, Family::Subgroup(_)) => {}
             Err(e) => {
                 outcomes.push(Outcome { family: Some(family), test: "device", result: Err(e) })
             }

@@ -1,6 +1,7 @@
 //! `prepare check`: what a folder holds, and what does not fit.
 
 use crate::commands::prepare::work::{Common, each, key, pictures, relative, some};
+use crate::messages::with_flags;
 use clap::Args;
 use image::{ImageDecoder, ImageReader};
 use pixtape::{Error, Result};
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
             relative(&files[at], &args.input).parent().unwrap_or(Path::new("")).to_path_buf();
         match head {
             Ok(head) => folders.entry(folder).or_default().files.push((files[at].clone(), head)),
-            Err(e) => misfits.push(e.to_string()),
+            Err(e) => misfits.push(with_flags(e)),
         }
     }
     for (name, folder) in &folders {

@@ -4,6 +4,7 @@
 
 use crate::commands::train::STOP;
 use crate::commands::train::session::Session;
+use crate::messages::with_flags;
 use pixtape::io::{AnyPicture, Batch, Depth, Loader, Picture, create_dir};
 use pixtape::run::{newest, write_json};
 use pixtape::train::PictureValues;
@@ -52,7 +53,7 @@ impl Session<'_> {
         let logged =
             self.folder.events.line(&json!({ "step": step, "kind": "nan", "message": message }));
         if let Err(e) = logged.and_then(|()| self.folder.flush()) {
-            eprintln!("note: {e}");
+            eprintln!("note: {}", with_flags(e));
         }
         Error::Usage(message)
     }

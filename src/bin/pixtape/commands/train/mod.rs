@@ -14,6 +14,7 @@ pub(crate) use progress::peak_memory;
 
 use crate::commands::tune;
 use crate::device::starting::Starting;
+use crate::messages::with_flags;
 use crate::options::{TrainCommand, Tune};
 use crate::outputs::tensorboard::Board;
 use crate::samples::Samples;
@@ -82,7 +83,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let found = if args.run.continue_train { newest(&path)? } else { None };
     match &found {
         Some(found) => found.refused.iter().for_each(|e| {
-            eprintln!("note: {e}; the run goes on from step {} instead", found.state.step)
+            eprintln!("note: {}; resuming from step {} instead", with_flags(e), found.state.step)
         }),
         None if args.run.continue_train && !args.run.overwrite && has_weights(&path) => {
             let message = "holds weights but no checkpoint to go on from; start another run from \
@@ -174,7 +175,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         // Without pairs there is nothing to measure against.
         _ if args.unpaired() => None,
         _ => Validation::open(&dataset, &folder.validation.read()?).unwrap_or_else(|e| {
-            eprintln!("note: val/ is not used for validation: {e}");
+            eprintln!("note: val/ is not used for validation: {}", with_flags(e));
             None
         }),
     };
@@ -212,7 +213,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         );
         progress.say("note", &format!("note: {message}"), json!({ "message": message }));
     }
-    dataset.notes().iter().for_each(|note| {
+    dataset.notes().iter().map(with_flags).for_each(|note| {
         progress.say("note", &format!("note: {note}"), json!({ "message": note }))
     });
     (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =

@@ -1,0 +1,65 @@
+//! Messages of the library as the command line shows them. The library calls options by their
+//! public names in backticks, `` `batch_size` ``; here they are flags, `--batch_size`.
+
+use crate::options::Cli;
+use clap::CommandFactory;
+use pixtape::Error;
+use std::fmt::Display;
+
+/// A message of the library with its options as flags.
+pub(crate) fn with_flags(message: impl Display) -> String {
+    let text = message.to_string();
+    // Few messages name an option: only then the flags are looked up.
+    if text.contains('`') { replace(&text, &flags(&Cli::command())) } else { text }
+}
+
+/// An error as the program's last line.
+pub(crate) fn error(error: &Error) -> String {
+    match error {
+        Error::DeviceLost { .. } => format!("{error} (--continue_train)"),
+        _ => with_flags(error),
+    }
+}
+
+/// Names of the flags of a command and of all below it.
+fn flags(command: &clap::Command) -> Vec<String> {
+    let own = command.get_arguments().filter_map(|a| a.get_long()).map(String::from);
+    own.chain(command.get_subcommands().flat_map(flags)).collect()
+}
+
+fn replace(text: &str, flags: &[String]) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`') {
+        shown += before;
+        match after.split_once('`').filter(|(name, _)| flags.iter().any(|f| f == name)) {
+            Some((name, after)) => {
+                shown += "--";
+                shown += name;
+                rest = after;
+            }
+            None => {
+                shown.push('`');
+                rest = after;
+            }
+        }
+    }
+    shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_shown_as_flags_and_other_backticks_stay() {
+        let error = Error::config("load_size", "12 is smaller than `crop_size` 16; lower it");
+        assert_eq!(super::error(&error), "--load_size 12 is smaller than --crop_size 16; lower it");
+        for same in ["a ` b", "`pixtape devices` lists them", "no_such_option `x", "``", "plain"] {
+            assert_eq!(with_flags(same), same);
+        }
+        assert_eq!(with_flags("`a `netG` b"), "`a --netG b");
+        let lost = Error::DeviceLost { label: "step".into(), message: "gone".into() };
+        assert!(super::error(&lost).ends_with("from the last checkpoint (--continue_train)"));
+    }
+}
