@@ -160,12 +160,13 @@ impl RunFolder {
         self.losses.line(&Value::Object(row))
     }
 
-    /// Appends the correlations of the outputs of both generators with their inputs; null where
+    /// Appends the correlation between each generator's outputs and inputs, by its name; null where
     /// something does not vary.
-    pub fn log_correlations(&mut self, step: u64, [a, b]: [f64; 2]) -> Result<()> {
-        self.correlations
-            .as_mut()
-            .map_or(Ok(()), |log| log.line(&json!({ "step": step, "G_A": a, "G_B": b })))
+    pub fn log_correlations(&mut self, step: u64, found: &[(&'static str, f64)]) -> Result<()> {
+        let Some(log) = &mut self.correlations else { return Ok(()) };
+        let mut row = Map::from_iter([("step".to_string(), json!(step))]);
+        row.extend(found.iter().map(|(name, value)| (name.to_string(), json!(value))));
+        log.line(&Value::Object(row))
     }
 
     /// The correlations logged so far.

@@ -1,6 +1,8 @@
 //! Training pix2pix and CycleGAN, and running a generator.
 
+mod chance;
 mod cycle_gan;
+mod description;
 mod gan;
 mod model;
 mod pix2pix;
@@ -10,7 +12,9 @@ mod training;
 mod translator;
 mod values;
 
+pub use chance::Chance;
 pub use cycle_gan::{CycleGan, CycleGanConfig};
+pub use description::{Column, Content, Description, Loss, Mapping, Role};
 pub use gan::{GanMode, gradient_penalty};
 pub use model::{AnyModel, Common, Model, Net, Network, Pictures, Pool, Recorded};
 pub use pix2pix::{Pix2Pix, Pix2PixConfig};

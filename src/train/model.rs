@@ -1,6 +1,7 @@
 //! What a training needs to know of a model: its step as it is recorded, and what the host feeds
 //! it.
 
+use super::description::{Description, Loss};
 use super::{CycleGanConfig, PictureFormat, Pix2PixConfig, Values};
 use crate::error::Result;
 use crate::nets::{Discriminator, Generator, GeneratorConfig, InitType, Weights};
@@ -17,6 +18,9 @@ pub trait Model: std::fmt::Debug + Clone {
     /// # Errors
     /// [`crate::Error::Usage`] or [`crate::Error::Shape`] for what does not go together.
     fn record(&self) -> Result<Recorded>;
+
+    /// What its losses, generators and sample grids are.
+    fn describe(&self) -> Description;
 
     /// What all models have.
     fn common(&self) -> Common;
@@ -58,8 +62,8 @@ pub struct Recorded {
     pub tape: Tape,
     /// Input and target of each batch (A and B where there are no pairs).
     pub pictures: Vec<[Pictures; 2]>,
-    /// Losses by name, weighted, in the order in which they are logged.
-    pub losses: Vec<(&'static str, Tensor)>,
+    /// Losses, weighted, in the order in which they are logged: those of [`Model::describe`].
+    pub losses: Vec<(Loss, Tensor)>,
     /// The networks; averages behind all others.
     pub networks: Vec<Network>,
     /// Pools of pictures made earlier.
@@ -167,10 +171,29 @@ impl Model for AnyModel {
         }
     }
 
+    fn describe(&self) -> Description {
+        match self {
+            AnyModel::Pix2Pix(config) => config.describe(),
+            AnyModel::CycleGan(config) => config.describe(),
+        }
+    }
+
     fn common(&self) -> Common {
         match self {
             AnyModel::Pix2Pix(config) => config.common(),
             AnyModel::CycleGan(config) => config.common(),
+        }
+    }
+}
+
+impl AnyModel {
+    /// The description of the model of a name (`--model`; an unknown or missing one is taken as
+    /// pix2pix), with those values laid over the model's defaults that a run wrote down by name.
+    /// For logs of runs of any version: values that are missing or cannot be read are the defaults.
+    pub fn describe_run(model: &str, value: &dyn Fn(&str) -> Option<String>) -> Description {
+        match model {
+            "cycle_gan" => CycleGanConfig::described_by(value).describe(),
+            _ => Pix2PixConfig::described_by(value).describe(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A training on a device: the networks and the program of a step of a model, and where it stands.
 
+use super::description::Description;
 use super::model::{Common, GROUP_D, Model, Net, Network, Pictures, Pool, Recorded};
 use super::schedule::Rates;
 use super::values::Values;
@@ -16,9 +17,7 @@ use crate::tape::Tape;
 pub struct Losses {
     /// The step, from 1.
     pub step: u64,
-    /// By name, weighted: `G_GAN G_L1 D_real D_fake` of pix2pix, and `G_TV`, `D_GP` where there are
-    /// such terms; `D_A G_A cycle_A idt_A D_B G_B cycle_B idt_B` of CycleGAN, without `idt_*` where
-    /// there are no identity terms.
+    /// By name, weighted, in the order of [`Model::describe`].
     pub named: Vec<(&'static str, f32)>,
 }
 
@@ -42,7 +41,7 @@ pub struct Training<M> {
     pools: Vec<Pool>,
     program: Program,
     pictures: Vec<[Pictures; 2]>,
-    losses: Vec<&'static str>,
+    description: Description,
     scalars: Scalars,
     steps: u64,
     /// Pictures of each side so far: what pools count by.
@@ -91,10 +90,11 @@ impl<M: Model> Training<M> {
         let recorded = model.record()?;
         let kept = recorded.kept();
         let plan = Plan::new(&recorded.tape, &recorded.store, &kept, gpu.family(), options)?;
-        let Recorded { store, pictures, losses, networks, pools, .. } = recorded;
+        let Recorded { store, pictures, networks, pools, losses, .. } = recorded;
         let program = prepare(plan, &store)?;
         let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT)?;
-        let (common, losses) = (model.common(), losses.into_iter().map(|(name, _)| name).collect());
+        let losses = losses.into_iter().map(|(loss, _)| loss).collect();
+        let (common, description) = (model.common(), Description { losses, ..model.describe() });
         let trainer = Training {
             model,
             common,
@@ -103,7 +103,7 @@ impl<M: Model> Training<M> {
             pools,
             program,
             pictures,
-            losses,
+            description,
             scalars,
             steps: 0,
             pictures_seen: 0,
@@ -174,6 +174,11 @@ impl<M: Model> Training<M> {
     /// What decides the step and all models have.
     pub fn common(&self) -> &Common {
         &self.common
+    }
+
+    /// What the model's losses, generators and sample grids are.
+    pub fn description(&self) -> &Description {
+        &self.description
     }
 
     /// The program of a step.
@@ -323,7 +328,7 @@ impl<M: Model> Training<M> {
         rows.into_iter()
             .map(|(step, values)| Losses {
                 step,
-                named: self.losses.iter().copied().zip(values).collect(),
+                named: self.description.losses.iter().map(|loss| loss.name).zip(values).collect(),
             })
             .collect()
     }

@@ -1,27 +1,26 @@
-//! Sample grids: the same few pictures after every epoch, input | output | target.
+//! Sample grids: the same few images after every epoch, in the columns that the model names.
 
 use crate::options::TrainArgs;
-use pixtape::Result;
 use pixtape::io::dataset::has_phase;
 use pixtape::io::{AnyPicture, Dataset, Picture, Sample};
 use pixtape::nets::Mode;
 use pixtape::ops::NormMode;
 use pixtape::plan::{PlanOptions, Progress};
 use pixtape::run::Trainer;
-use pixtape::train::Translator;
+use pixtape::train::{Content, Description, Mapping, PictureValues, Translator};
+use pixtape::{Error, Result};
 use std::path::Path;
 
 /// Pictures in a grid.
 const ROWS: usize = 4;
 
-/// A fixed set of pairs, and generators for their size: one, or both of a cycle.
+/// A fixed set of samples, and the model's generators for their size.
 #[derive(Debug)]
 pub(crate) struct Samples {
     dataset: Dataset,
     pairs: Vec<Sample>,
     translators: Vec<Translator>,
-    /// Whether a cycle's generators are shown on pictures of their own targets too.
-    identity: bool,
+    model: Description,
 }
 
 impl Samples {
@@ -67,7 +66,7 @@ impl Samples {
                 )
             })
             .collect::<Result<_>>()?;
-        Ok(Samples { dataset, pairs, translators, identity: args.optim.lambda_identity > 0.0 })
+        Ok(Samples { dataset, pairs, translators, model: trainer.description().clone() })
     }
 
     /// What the generator (from A to B) makes of a sample of a dataset whose pictures are like
@@ -76,81 +75,94 @@ impl Samples {
         made(dataset, &self.translators[0], sample).await
     }
 
-    /// Translates the set and writes the grid: input, output, target; of a cycle real_A, fake_B,
-    /// rec_A, idt_B, real_B, fake_A, rec_B, idt_A (the `idt_*` where there are identity terms).
-    /// Returns for each generator input, output and target of each sample (another picture of the
-    /// target's kind where there are no pairs).
+    /// Translates the set and writes the grid: the columns that the model names. Returns for each
+    /// generator input, output and target of each sample (another image of the target's kind where
+    /// there are no pairs).
     pub async fn write(&self, path: &Path) -> Result<Vec<Vec<[Picture; 3]>>> {
-        let mut judged = vec![Vec::new(); self.translators.len()];
         let mut grid = Vec::new();
         for sample in &self.pairs {
-            let row = match self.translators.len() {
-                1 => row(&self.dataset, sample, &self.translate(&self.dataset, sample).await?)?
-                    .to_vec(),
-                _ => self.cycle(sample).await?,
-            };
-            // In a cycle's row the other direction begins in the middle.
-            let half = row.len() / 2;
-            match &mut judged[..] {
-                [one] => one.push([0, 1, 2].map(|at| row[at].clone())),
-                both => both
-                    .iter_mut()
-                    .zip([[0, 1, half], [half, half + 1, 0]])
-                    .for_each(|(of, places)| of.push(places.map(|at| row[at].clone()))),
-            }
-            grid.push(row);
+            grid.push(self.columns(sample).await?);
         }
         Picture::grid(&grid, 4)?.save_png(path)?;
-        Ok(judged)
+        let generators = self.model.generators.iter();
+        let places = generators.filter_map(|generator| self.places(generator));
+        let triples = |places: [usize; 3]| {
+            grid.iter().map(|row| places.map(|at| row[at].clone())).collect::<Vec<_>>()
+        };
+        Ok(places.map(triples).collect())
     }
 
-    /// Both directions of a sample: the real picture, what is made of it, what is made back of
-    /// that, and what the other generator, which should leave it alone, makes of it.
-    async fn cycle(&self, sample: &Sample) -> Result<Vec<Picture>> {
+    /// Columns of a generator's inputs, of what it makes of them, and of the images that it
+    /// imitates.
+    fn places(&self, generator: &Mapping) -> Option<[usize; 3]> {
+        let columns = &self.model.columns;
+        let of = |content: Content| columns.iter().position(|column| column.content == content);
+        let input = of(Content::Plane(generator.from))?;
+        let output = of(Content::generated(generator.name, columns[input].name))?;
+        Some([input, output, of(Content::Plane(generator.to))?])
+    }
+
+    /// A row of the grid.
+    async fn columns(&self, sample: &Sample) -> Result<Vec<Picture>> {
+        // Of each column its name, and the values that another generator may take.
+        let mut values: Vec<(&str, PictureValues)> = Vec::new();
         let mut row = Vec::new();
-        for (side, real) in [&sample.input, &sample.target].into_iter().enumerate() {
-            let (there, back) = (&self.translators[side], &self.translators[1 - side]);
-            let values = self.dataset.encode(real)?;
-            let fake = there.run_values(&values, 0, 0).await?;
-            row.push(self.dataset.visible(real));
-            row.push(self.dataset.visible(&self.dataset.decode_as(fake.clone(), 1 - side)?));
-            row.push(
-                self.dataset
-                    .visible(&self.dataset.decode_as(back.run_values(&fake, 0, 0).await?, side)?),
-            );
-            if self.identity {
-                row.push(self.dataset.visible(
-                    &self.dataset.decode_as(back.run_values(&values, 0, 0).await?, side)?,
-                ));
-            }
+        for column in &self.model.columns {
+            let (made, picture, side) = match column.content {
+                Content::Plane(plane) => {
+                    let side = self.side(plane);
+                    let real = [&sample.input, &sample.target][side];
+                    (self.dataset.encode(real)?, real.clone(), side)
+                }
+                Content::Generated { generator, from } => {
+                    let named = |(name, _): &&(&str, PictureValues)| *name == from;
+                    let (_, input) = values.iter().find(named).ok_or_else(|| no_such(from))?;
+                    let at = self.model.generators.iter().position(|g| g.name == generator);
+                    let at = at.ok_or_else(|| no_such(generator))?;
+                    let made = self.translators[at].run_values(input, 0, 0).await?;
+                    let side = self.side(self.model.generators[at].to);
+                    (made.clone(), self.dataset.decode_as(made, side)?, side)
+                }
+            };
+            row.push(match side {
+                0 => self.dataset.visible(&picture),
+                _ => self.dataset.visible_output(sample, &picture)?,
+            });
+            values.push((column.name, made));
         }
         Ok(row)
     }
 
-    /// How the outputs of a cycle's generators go with their inputs: Pearson's correlation of all
-    /// gray values of the set; `None` where there is no cycle.
-    pub async fn correlations(&self) -> Result<Option<[f64; 2]>> {
-        if self.translators.len() < 2 {
+    /// Which of a sample's images a plane is.
+    fn side(&self, plane: &str) -> usize {
+        usize::from(self.model.generators[0].from != plane)
+    }
+
+    /// The correlation between each generator's outputs and inputs, by its name: Pearson's, of all
+    /// gray values of the set; `None` where there are pairs.
+    pub async fn correlations(&self) -> Result<Option<Vec<(&'static str, f64)>>> {
+        if self.model.paired {
             return Ok(None);
         }
-        let mut found = [0.0; 2];
-        for (side, found) in found.iter_mut().enumerate() {
+        let mut found = Vec::new();
+        for (generator, translator) in self.model.generators.iter().zip(&self.translators) {
             let mut points = Vec::new();
+            let (from, to) = (self.side(generator.from), self.side(generator.to));
             for sample in &self.pairs {
-                let real = [&sample.input, &sample.target][side];
-                let fake =
-                    self.translators[side].run_values(&self.dataset.encode(real)?, 0, 0).await?;
-                let [x, y] = [
-                    self.dataset.visible(real),
-                    self.dataset.visible(&self.dataset.decode_as(fake, 1 - side)?),
-                ]
-                .map(|p| gray(&p));
+                let real = [&sample.input, &sample.target][from];
+                let fake = translator.run_values(&self.dataset.encode(real)?, 0, 0).await?;
+                let fake = self.dataset.decode_as(fake, to)?;
+                let [x, y] = [real, &fake].map(|picture| gray(&self.dataset.visible(picture)));
                 points.extend(x.into_iter().zip(y));
             }
-            *found = correlation(&points);
+            found.push((generator.name, correlation(&points)));
         }
         Ok(Some(found))
     }
+}
+
+fn no_such(name: &str) -> Error {
+    Error::Internal(format!("a column of the sample grid is made of {name}, which is not there"))
 }
 
 /// Sums over the channels: whole numbers, so that what does not vary has a variance of exactly 0.

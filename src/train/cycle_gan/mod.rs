@@ -1,6 +1,7 @@
 //! CycleGAN: what decides a training step, and how it is recorded.
 
 mod config;
+mod describe;
 mod record;
 
 use super::Training;

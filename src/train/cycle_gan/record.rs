@@ -3,22 +3,19 @@
 //! from a pool, their Adam.
 
 use super::CycleGanConfig;
+use super::describe::{DISCRIMINATORS, GENERATORS, describe};
 use crate::error::Result;
 use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
 use crate::ops::PoolPages;
 use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
+use crate::train::description::Description;
 use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pictures, Pool, Recorded};
 use crate::train::values::record_input;
 
-/// Sets of the store, and public names of the files.
-const GENERATORS: [&str; 2] = ["G_A", "G_B"];
-const DISCRIMINATORS: [&str; 2] = ["D_A", "D_B"];
 /// The first keeps fakes of B, which D_A judges.
 const POOLS: [&str; 2] = ["pool_A", "pool_B"];
-/// The losses as the reference orders them.
-const ORDER: [&str; 8] = ["D_A", "G_A", "cycle_A", "idt_A", "D_B", "G_B", "cycle_B", "idt_B"];
 
 impl Model for CycleGanConfig {
     fn record(&self) -> Result<Recorded> {
@@ -76,7 +73,7 @@ impl Model for CycleGanConfig {
         let rec_b = pass(&mut tape, "rec_B", 0, fake_a)?;
         let (fake, rec) = ([fake_b, fake_a], [rec_a, rec_b]);
         let mut terms: Vec<(&'static str, Tensor)> = Vec::new();
-        if self.lambda_identity > 0.0 {
+        if self.has_identity() {
             // G_A(B) should be B: weighted as the cycle of B.
             for (net, name) in [(0, "idt_A"), (1, "idt_B")] {
                 let same = real[1 - net];
@@ -123,8 +120,10 @@ impl Model for CycleGanConfig {
         tape.scope("D");
         d_pages.iter().for_each(|page| tape.adam(&store, page, GROUP_D as u32));
 
-        terms.sort_by_key(|(name, _)| ORDER.iter().position(|n| n == name));
-        let passes = if self.lambda_identity > 0.0 { 3 } else { 2 };
+        let recorded = |name| terms.iter().find(|(n, _)| *n == name).expect("recorded above").1;
+        let losses = self.describe().losses.into_iter();
+        let losses = losses.map(|loss| (loss.clone(), recorded(loss.name))).collect();
+        let passes = if self.has_identity() { 3 } else { 2 };
         let networks = GENERATORS
             .into_iter()
             .zip(generators)
@@ -144,10 +143,14 @@ impl Model for CycleGanConfig {
             store,
             tape,
             pictures: vec![[pictures_a, pictures_b]],
-            losses: terms,
+            losses,
             networks,
             pools,
         })
+    }
+
+    fn describe(&self) -> Description {
+        describe(self)
     }
 
     fn common(&self) -> Common {

@@ -2,12 +2,13 @@
 //! own, D's Adam, D again on the fake with its new weights, L1, G's Adam.
 
 use super::Pix2PixConfig;
+use super::describe::describe;
 use crate::error::Result;
 use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
 use crate::shape::{Channels, Shape};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
-use crate::train::GanMode;
+use crate::train::description::{Description, Role};
 use crate::train::gan::gradient_penalty;
 use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pictures, Recorded};
 use crate::train::values::record_input;
@@ -21,6 +22,10 @@ fn joined(tape: &mut Tape, terms: &[Tensor]) -> Result<Tensor> {
 impl Model for Pix2PixConfig {
     fn record(&self) -> Result<Recorded> {
         record(self)
+    }
+
+    fn describe(&self) -> Description {
+        describe(self)
     }
 
     fn common(&self) -> Common {
@@ -127,7 +132,7 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
         let [fake_loss, real_loss] =
             [fake_loss, real_loss].map(|loss| scaled(&mut tape, loss, share));
         let mut halves = vec![tape.scale(fake_loss, 0.5), tape.scale(real_loss, 0.5)];
-        if config.gan_mode == GanMode::Wgangp && config.lambda_gp > 0.0 {
+        if config.has_penalty() {
             tape.scope("mixed");
             let mixed = tape.mix(b, fake)?;
             let pair = judged(&mut tape, a, mixed)?;
@@ -200,17 +205,17 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
 
     tape.scope("loss");
     let mut losses = Vec::new();
-    for (name, terms) in [
-        ("G_GAN", g_gan),
-        ("G_L1", g_l1),
-        ("D_real", d_real),
-        ("D_fake", d_fake),
-        ("G_TV", g_tv),
-        ("D_GP", d_gp),
-    ] {
-        if !terms.is_empty() {
-            losses.push((name, joined(&mut tape, &terms)?));
-        }
+    for loss in config.describe().losses {
+        let terms = match loss.role {
+            Role::Generator => &g_gan,
+            Role::Distance => &g_l1,
+            Role::Real => &d_real,
+            Role::Fake | Role::Discriminator => &d_fake,
+            Role::Regulariser => &g_tv,
+            Role::Penalty => &d_gp,
+        };
+        let total = joined(&mut tape, terms)?;
+        losses.push((loss, total));
     }
     let passes = u64::from(config.accumulate);
     let mut networks = vec![

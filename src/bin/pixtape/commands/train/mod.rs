@@ -1,6 +1,5 @@
 //! `pixtape train`: setting up.
 
-mod chance;
 mod diverged;
 mod options;
 mod progress;
@@ -8,7 +7,6 @@ mod session;
 mod validation;
 mod watch;
 
-pub(crate) use chance::Chance;
 pub(crate) use options::{dataset_options, given, has_option, resolved};
 pub(crate) use progress::peak_memory;
 
@@ -25,6 +23,7 @@ use pixtape::io::{Dataset, DatasetOptions};
 use pixtape::plan::PlanOptions;
 use pixtape::run::Trainer;
 use pixtape::run::{About, RunFolder, lock, newest, refuse_held};
+use pixtape::train::{Description, Model};
 use pixtape::tune::Identity;
 use pixtape::{Error, Result};
 use progress::Progress;
@@ -103,7 +102,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     args.resolve(&dataset);
     let args = args;
     let config = args.config(dataset.image_size())?;
-    let chance = options::chance(&args)?;
+    let model = config.describe();
     if !args.run.continue_train {
         refuse_held(&path, args.run.overwrite)?;
     }
@@ -142,7 +141,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         options: resolved(&args)?,
         files: about(&args, &gpu, dataset.image_size())?,
         config: crate::options::config::text(&resolved(&args)?)?,
-        correlations: args.unpaired(),
+        correlations: !model.paired,
         keep: args.run.keep as usize,
     };
     let mut folder = match (&found, held) {
@@ -173,7 +172,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     let validation = match args.run.val_freq {
         0 => None,
         // Without pairs there is nothing to measure against.
-        _ if args.unpaired() => None,
+        _ if !model.paired => None,
         _ => Validation::open(&dataset, &folder.validation.read()?).unwrap_or_else(|e| {
             eprintln!("note: val/ is not used for validation: {}", with_flags(e));
             None
@@ -194,21 +193,12 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         gpu.family(),
         described(&dataset),
         again(&trainer),
-        chance
-            .map(|c| {
-                let weighted = if args.unpaired() { "cycle_* and idt_*" } else { "G_GAN and G_L1" };
-                format!(
-                    "\nlosses where D cannot tell real from fake (chance): {}; {weighted} are \
-                         weighted",
-                    c.by_name()
-                )
-            })
-            .unwrap_or_default()
+        chance(&model)
     );
     progress.say("start", &text, info.clone());
-    if args.unpaired() && args.data.direction == "BtoA" {
+    if !model.paired && args.data.direction == "BtoA" {
         let message = format!(
-            "A in names of this run (G_A, real_A, D_A) is what comes from {}B/",
+            "A in names of this run (G_A, real_A) is what comes from {}B/",
             args.data.phase
         );
         progress.say("note", &format!("note: {message}"), json!({ "message": message }));
@@ -216,8 +206,12 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     dataset.notes().iter().map(with_flags).for_each(|note| {
         progress.say("note", &format!("note: {note}"), json!({ "message": note }))
     });
-    (progress.images, progress.print_freq, progress.device_bytes, progress.chance) =
-        (trainer.common().pictures.into(), args.run.print_freq, memory.total(), chance);
+    (progress.images, progress.print_freq, progress.device_bytes, progress.model) = (
+        trainer.common().pictures.into(),
+        args.run.print_freq,
+        memory.total(),
+        Some(model.clone()),
+    );
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
@@ -226,8 +220,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     });
     let position =
         found.as_ref().map_or((args.optim.epoch_count, 0), |f| (f.state.epoch, f.state.batch));
-    let (watch, saved) =
-        (watch(chance, args.unpaired(), &mut folder)?, found.map(|f| f.state.step));
+    let (watch, saved) = (watch(model, &mut folder)?, found.map(|f| f.state.step));
     let (epochs, recent) = (BTreeMap::new(), VecDeque::new());
     let bad = None;
     let (args, page) = (&args, crate::outputs::report::Live::new(folder.path()));
@@ -253,6 +246,18 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
     .run()
 }
 
+/// The levels of chance of a model's losses, for people.
+fn chance(model: &Description) -> String {
+    let levels = model.chance_by_name();
+    if levels.is_empty() {
+        return levels;
+    }
+    format!(
+        "\nlosses where D cannot tell real from fake (chance): {levels}; losses are shown with \
+         their weights"
+    )
+}
+
 /// What `--recompute` costs, for people.
 fn again(trainer: &Trainer) -> String {
     let plan = trainer.program().plan();
@@ -275,23 +280,23 @@ fn has_weights(folder: &Path) -> bool {
 }
 
 /// Watchers that stand where those of the run's log stood.
-fn watch(chance: Option<Chance>, unpaired: bool, folder: &mut RunFolder) -> Result<Watch> {
+fn watch(model: Description, folder: &mut RunFolder) -> Result<Watch> {
     let said = folder
         .events
         .read()?
         .iter()
         .filter_map(|row| row["kind"].as_str().map(String::from))
         .collect();
-    let mut watch = Watch::new(chance, said, unpaired);
+    let generators: Vec<_> = model.generators.iter().map(|generator| generator.name).collect();
+    let mut watch = Watch::new(model.clone(), said);
     for row in folder.losses()? {
         let number = |name: &str| row[name].as_u64().unwrap_or(0);
-        watch.losses(Seen::new(number("step"), number("epoch"), |name| row[name].as_f64()));
+        watch.losses(Seen::new(&model, number("step"), number("epoch"), |name| row[name].as_f64()));
     }
     for row in folder.correlations()? {
-        watch.correlations(
-            row["step"].as_u64().unwrap_or(0),
-            ["G_A", "G_B"].map(|name| row[name].as_f64().unwrap_or(f64::NAN)),
-        );
+        let found: Vec<f64> =
+            generators.iter().map(|name| row[*name].as_f64().unwrap_or(f64::NAN)).collect();
+        watch.correlations(row["step"].as_u64().unwrap_or(0), &found);
     }
     Ok(watch)
 }

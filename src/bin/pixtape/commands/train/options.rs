@@ -1,6 +1,5 @@
 //! Options of a training: checked, and taken over from the run that is continued.
 
-use crate::commands::train::chance::Chance;
 use crate::options::{CYCLE_GAN, RunArgs, TrainArgs};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
@@ -154,16 +153,6 @@ pub(crate) fn resumed(args: TrainArgs, matches: Option<&ArgMatches>) -> Result<T
         },
         device: args.device,
         ..whole
-    })
-}
-
-/// What the adversarial losses are where D only guesses.
-pub(crate) fn chance(args: &TrainArgs) -> Result<Option<Chance>> {
-    let (o, mode) = (&args.optim, args.optim.gan_mode.parse()?);
-    Ok(if args.unpaired() {
-        Chance::unpaired(mode)
-    } else {
-        Chance::of(mode, o.lambda_gan.into(), o.label_smoothing.into())
     })
 }
 

@@ -1,10 +1,9 @@
 //! What a training says while it goes on: a bar on a terminal, lines elsewhere, JSON lines or
 //! nothing where that is asked for.
 
-use crate::commands::train::chance::Chance;
 use crate::options::TalkArgs;
 use indicatif::{ProgressBar, ProgressStyle};
-use pixtape::train::Losses;
+use pixtape::train::{Description, Losses};
 use serde_json::{Map, Value, json};
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -32,13 +31,13 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) struct Progress {
     mode: Mode,
-    /// Steps in all, pictures a step, pictures between lines, planned bytes on the device, what
-    /// losses are where D cannot tell.
+    /// Steps in all, images per step, images between lines, planned bytes on the device.
     pub total: u64,
     pub images: u64,
     pub print_freq: u64,
     pub device_bytes: u64,
-    pub chance: Option<Chance>,
+    /// What the losses mean.
+    pub model: Option<Description>,
     /// Steps, and time in them, since the program started.
     done: u64,
     busy: Duration,
@@ -61,7 +60,7 @@ impl Progress {
             images: 1,
             print_freq: 100,
             device_bytes: 0,
-            chance: None,
+            model: None,
             done: 0,
             busy: none,
             waited: none,
@@ -141,7 +140,7 @@ impl Progress {
                 let fields = json!({
                     "step": at.step, "steps": self.total, "epoch": at.epoch, "seconds_per_step": self.seconds_per_step(), "images_per_second": self.images_per_second(),
                     "data_wait_share": self.wait_share(), "seconds_left": self.left(at.step), "device_bytes": self.device_bytes,
-                    "losses_step": self.latest.as_ref().map(|l| l.step), "losses": losses, "chance": self.chance.map(|c| c.d()), "chance_levels": self.chance.map(|c| Map::from_iter(c.named().map(|(n, v)| (n.to_string(), json!(v))))),
+                    "losses_step": self.latest.as_ref().map(|l| l.step), "losses": losses, "chance": self.model.as_ref().and_then(Description::discriminator_chance), "chance_levels": self.levels(),
                 });
                 self.say("step", "", fields);
             }
@@ -156,13 +155,23 @@ impl Progress {
         }
     }
 
-    /// The newest losses in words, with what they are where D cannot tell real from fake.
+    /// The newest losses in words, with their level of chance.
     pub fn text(&self) -> String {
         let Some(losses) = &self.latest else { return "no losses yet".into() };
         let values: Vec<String> =
             losses.named.iter().map(|(n, v)| format!("{n}: {v:.3}")).collect();
-        let chance = self.chance.map(|c| format!(" (chance: {})", c.text())).unwrap_or_default();
+        let chance = self.model.as_ref().map(Description::chance_text).unwrap_or_default();
+        let chance = if chance.is_empty() { chance } else { format!(" (chance: {chance})") };
         values.join(" ") + &chance
+    }
+
+    /// The levels of chance by loss, for programs; null where there are none.
+    fn levels(&self) -> Value {
+        let levels = self.model.as_ref().map(Description::with_chance).unwrap_or_default();
+        if levels.is_empty() {
+            return Value::Null;
+        }
+        Value::Object(levels.into_iter().map(|(name, v)| (name.to_string(), json!(v))).collect())
     }
 
     /// Steps since the program started, and the time in them.
@@ -211,12 +220,13 @@ pub(crate) fn peak_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pixtape::train::{Model, Pix2PixConfig};
 
     #[test]
     fn rates_are_of_the_steps_alone() {
         let mut progress = Progress::new(&TalkArgs { quiet: true, json: false, config: None });
-        (progress.total, progress.images, progress.chance) =
-            (10, 4, Chance::of(pixtape::train::GanMode::Vanilla, 1.0, 0.0));
+        (progress.total, progress.images, progress.model) =
+            (10, 4, Some(Pix2PixConfig::default().describe()));
         for step in 1..=4 {
             progress.step(Step {
                 step,

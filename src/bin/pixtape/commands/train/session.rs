@@ -23,7 +23,7 @@ use std::time::Instant;
 /// whose losses are on their way.
 const RECENT: usize = 8;
 
-/// Steps between looks at whether a cycle's generators make negatives.
+/// Steps between looks at whether generators trained without pairs make negatives.
 const LOOK: u64 = 100;
 
 /// A training under way.
@@ -121,8 +121,9 @@ impl Session<'_> {
                 && let Some(found) = pollster::block_on(self.samples.correlations())?
             {
                 let step = self.trainer.steps();
-                self.folder.log_correlations(step, found)?;
-                let remark = self.watch.correlations(step, found);
+                self.folder.log_correlations(step, &found)?;
+                let values: Vec<f64> = found.iter().map(|(_, value)| *value).collect();
+                let remark = self.watch.correlations(step, &values);
                 remark.into_iter().try_for_each(|r| self.remark(r))?;
             }
             // By the count of pictures, so that a run that was stopped saves where the others do.
@@ -229,7 +230,8 @@ impl Session<'_> {
                 self.bad = Some(row.step);
                 return Err(Error::NotFinite { name: (*name).into(), value: *value });
             }
-            let seen = Seen::new(row.step, epoch, |name| row.get(name).map(f64::from));
+            let model = self.trainer.description();
+            let seen = Seen::new(model, row.step, epoch, |name| row.get(name).map(f64::from));
             self.schedule.saw_step(seen.distance as f32);
             self.folder.log_losses(row, epoch)?;
             if let Some(board) = &mut self.board {
@@ -306,22 +308,6 @@ impl Session<'_> {
             "data_wait_share": self.progress.wait_share(), "folder": self.folder.path(), "stopped_early": step < total && self.enough(), "process_peak_bytes": peak_memory(),
         });
         self.progress.say("end", &text, fields);
-    }
-}
-
-impl Seen {
-    /// From losses by name.
-    pub fn new(step: u64, epoch: u64, value: impl Fn(&str) -> Option<f64>) -> Seen {
-        let first = |names: [&str; 2]| names.into_iter().find_map(&value).unwrap_or(0.0);
-        let cycles = || value("cycle_A").unwrap_or(0.0) + value("cycle_B").unwrap_or(0.0);
-        let distance = value("G_L1").unwrap_or_else(cycles);
-        Seen {
-            step,
-            epoch,
-            distance,
-            d_real: first(["D_real", "D_A"]),
-            d_fake: first(["D_fake", "D_B"]),
-        }
     }
 }
 

@@ -4,12 +4,12 @@
 //! They are fed what is logged and nothing else, so a run that goes on feeds them its logs and
 //! stands where it stood.
 
-use crate::commands::train::chance::Chance;
+use pixtape::train::Description;
 use std::collections::BTreeSet;
 
 /// Steps that a state of D must last before it is worth a word.
 const LONG: u64 = 1000;
-/// Epochs without a better mean L1 that count as a plateau, and how much better counts.
+/// Epochs without a better mean distance that count as a plateau, and how much better counts.
 const PLATEAU_EPOCHS: u64 = 20;
 const PLATEAU_GAIN: f64 = 0.01;
 /// Weight of a new value in the running means: about 100 steps.
@@ -24,15 +24,28 @@ pub(crate) struct Remark {
 }
 
 /// Losses of a step that the watchers look at.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
     pub step: u64,
     pub epoch: u64,
-    /// From the target, or around the cycles; as logged: weighted.
+    /// Sum of the losses that measure distance; as logged: weighted.
     pub distance: f64,
-    /// What D says of real and of made pictures; both discriminators' losses where there are two.
-    pub d_real: f64,
-    pub d_fake: f64,
+    /// The losses that say how well real and fake are told apart, in the model's order.
+    pub discriminators: Vec<f64>,
+}
+
+impl Seen {
+    /// From losses by name; one that is missing counts as 0.
+    pub fn new(
+        model: &Description,
+        step: u64,
+        epoch: u64,
+        value: impl Fn(&str) -> Option<f64>,
+    ) -> Seen {
+        let discriminators =
+            model.discriminators().map(|loss| value(loss.name).unwrap_or(0.0)).collect();
+        Seen { step, epoch, distance: model.distance(value), discriminators }
+    }
 }
 
 /// How the outputs of a few inputs differ, in levels of 255: see [`Watch::outputs`].
@@ -53,10 +66,7 @@ const INVERTED_STEPS: u64 = 300;
 
 #[derive(Debug)]
 pub(crate) struct Watch {
-    /// Whether it is a model without pairs.
-    unpaired: bool,
-    /// Losses where D cannot tell real from fake; none where there is no such level.
-    chance: Option<Chance>,
+    model: Description,
     said: BTreeSet<String>,
     /// Running means of D's loss and of its distance from chance.
     d: Option<(f64, f64)>,
@@ -67,10 +77,10 @@ pub(crate) struct Watch {
     /// The best epoch's mean distance, and which it was.
     best: Option<(f64, u64)>,
     /// Since when each generator's outputs have been like negatives.
-    inverted: [Option<u64>; 2],
+    inverted: Vec<Option<u64>>,
 }
 
-/// The epoch under way: number, sum of L1, steps.
+/// The epoch under way: number, sum of distances, steps.
 #[derive(Debug, Default)]
 struct Epoch {
     number: u64,
@@ -80,31 +90,33 @@ struct Epoch {
 
 impl Watch {
     /// `said`: kinds that were said in an earlier part of the run.
-    pub fn new(chance: Option<Chance>, said: BTreeSet<String>, unpaired: bool) -> Watch {
+    pub fn new(model: Description, said: BTreeSet<String>) -> Watch {
+        let inverted = vec![None; model.generators.len()];
         Watch {
-            unpaired,
-            chance,
+            model,
             said,
             d: None,
             winning: 0,
             collapsed: 0,
             epoch: Epoch::default(),
             best: None,
-            inverted: [None; 2],
+            inverted,
         }
     }
 
     /// Looks at a step's losses.
     pub fn losses(&mut self, seen: Seen) -> Vec<Remark> {
-        [self.discriminator(seen), self.plateau(seen)].into_iter().flatten().collect()
+        [self.discriminator(&seen), self.plateau(&seen)].into_iter().flatten().collect()
     }
 
-    fn discriminator(&mut self, seen: Seen) -> Option<Remark> {
-        let chance = self.chance?;
-        let d = (seen.d_real + seen.d_fake) / 2.0;
-        let off = ((seen.d_real - chance.d_real).abs() + (seen.d_fake - chance.d_fake).abs()) / 2.0;
-        // From the least that D can come to.
-        let (least, chance) = (chance.least, chance.d());
+    fn discriminator(&mut self, seen: &Seen) -> Option<Remark> {
+        let chance = self.model.discriminator_chance()?;
+        let least = self.model.discriminator_least()?;
+        let count = seen.discriminators.len() as f64;
+        let d = seen.discriminators.iter().sum::<f64>() / count;
+        let levels = self.model.discriminators().filter_map(|loss| loss.chance);
+        let off = seen.discriminators.iter().zip(levels).map(|(d, level)| (d - level).abs());
+        let off = off.sum::<f64>() / count;
         let (mean, mean_off) =
             self.d.map_or((d, off), |(m, o)| (m + NEW * (d - m), o + NEW * (off - o)));
         self.d = Some((mean, mean_off));
@@ -116,19 +128,19 @@ impl Watch {
                 "D has been winning for {LONG} steps (its loss is {mean:.3} on average, \
                  {chance:.3} is chance): G learns from {} alone now; a lower rate for D, \
                  fewer layers (--n_layers_D 2, --netD pixel) or --gan_mode lsgan usually help",
-                if self.unpaired { "the cycles" } else { "L1" }
+                self.distances(", ")
             );
             return self.say("d_wins", seen.step, message);
         }
         if self.collapsed >= LONG {
             let message = format!(
-                "D has told nothing for {LONG} steps (its loss is {mean:.3} on average, \
+                "D has been uninformative for {LONG} steps (its loss is {mean:.3} on average, \
                  {chance:.3} is chance): G gets no adversarial signal; {}raise D's rate or \
                  --ndf, or start again with another --seed",
-                if self.unpaired {
-                    ""
-                } else {
+                if self.model.paired {
                     "check that the halves of the pairs are not swapped (--direction), "
+                } else {
+                    ""
                 }
             );
             return self.say("d_collapsed", seen.step, message);
@@ -136,7 +148,7 @@ impl Watch {
         None
     }
 
-    fn plateau(&mut self, seen: Seen) -> Option<Remark> {
+    fn plateau(&mut self, seen: &Seen) -> Option<Remark> {
         if seen.epoch != self.epoch.number {
             let over = std::mem::replace(
                 &mut self.epoch,
@@ -154,19 +166,19 @@ impl Watch {
         let (best, since) = self.best?;
         if best > 0.0 && seen.epoch > since + PLATEAU_EPOCHS {
             let message = format!(
-                "{} not become better by {:.0} % since epoch {since} (mean {best:.3}): more \
+                "{} has not improved by {:.0} % since epoch {since} (mean {best:.3}): more \
                  epochs at this rate bring little; let the rate fall (--n_epochs_decay), \
-                 {}or give the net more (--ngf, more pictures)",
-                if self.unpaired { "cycle_A + cycle_B have" } else { "G_L1 has" },
+                 {}or give the net more (--ngf, more images)",
+                self.distances(" + "),
                 100.0 * PLATEAU_GAIN,
-                if self.unpaired { "" } else { "compare with val/ for overfitting, " }
+                if self.model.paired { "compare with val/ for overfitting, " } else { "" }
             );
             return self.say("plateau", seen.step, message);
         }
         None
     }
 
-    /// Looks at a generator's outputs on a few inputs; of two the second is 1.
+    /// Looks at the outputs of a generator, by its place in the model, on a few inputs.
     pub fn outputs(&mut self, step: u64, generator: usize, spread: Spread) -> Option<Remark> {
         let flat = spread.within < 1.0 && spread.targets > 4.0;
         let same = spread.between < 0.25 && spread.inputs > 4.0;
@@ -175,9 +187,9 @@ impl Watch {
             (_, true) => "the outputs are the same for different inputs",
             _ => return None,
         };
-        let name = if self.unpaired { ["G_A", "G_B"][generator] } else { "G" };
+        let name = self.generator(generator);
         let pairs =
-            if self.unpaired { "" } else { "check that inputs and targets belong together, " };
+            if self.model.paired { "check that inputs and targets belong together, " } else { "" };
         let message = format!(
             "{name} is dead: {what}; start again with a lower --lr or another --seed, {pairs}and \
              leave --norm as it is by default"
@@ -185,26 +197,37 @@ impl Watch {
         self.say("dead_generator", step, message)
     }
 
-    /// Looks at how outputs of generators A and B go with their inputs: Pearson's correlation of
-    /// gray values. Below zero light becomes dark: a known dead end of training without pairs, out
-    /// of which no cycle loss leads.
-    pub fn correlations(&mut self, step: u64, found: [f64; 2]) -> Option<Remark> {
+    /// Looks at the correlation between each generator's outputs and inputs: Pearson's, of gray
+    /// values. Below zero light becomes dark: a known dead end of training without pairs, out of
+    /// which no cycle loss leads.
+    pub fn correlations(&mut self, step: u64, found: &[f64]) -> Option<Remark> {
         let mut remark = None;
-        for (net, (since, found)) in self.inverted.iter_mut().zip(found).enumerate() {
+        for (net, (since, found)) in self.inverted.iter_mut().zip(found.iter().copied()).enumerate()
+        {
             let first = since.get_or_insert(step);
             if found >= INVERTED || found.is_nan() {
                 *since = None;
             } else if step >= *first + INVERTED_STEPS {
-                remark.get_or_insert((["G_A", "G_B"][net], step - *first, found));
+                remark.get_or_insert((net, step - *first, found));
             }
         }
         let (net, steps, found) = remark?;
+        let net = self.generator(net);
         let message = format!(
             "{net} has turned light into dark for {steps} steps (correlation of input and output \
              {found:.2}): cycles allow negatives, and it seldom comes back by itself; \
              start again with a larger --lambda_identity, a smaller --init_gain (0.01), or another --seed"
         );
         self.say("inverted", step, message)
+    }
+
+    /// Names of the losses that measure distance.
+    fn distances(&self, between: &str) -> String {
+        self.model.distances().map(|loss| loss.name).collect::<Vec<_>>().join(between)
+    }
+
+    fn generator(&self, at: usize) -> &'static str {
+        self.model.generators.get(at).map_or("G", |generator| generator.name)
     }
 
     fn say(&mut self, kind: &'static str, step: u64, message: String) -> Option<Remark> {
@@ -216,23 +239,39 @@ impl Watch {
 mod tests {
     use super::*;
 
-    use pixtape::train::GanMode;
+    use pixtape::train::{CycleGanConfig, GanMode, Model, Pix2PixConfig};
 
     const CHANCE: f64 = std::f64::consts::LN_2;
+
+    fn watch(gan_mode: GanMode, label_smoothing: f32, said: &[&str]) -> Watch {
+        let config = Pix2PixConfig { gan_mode, label_smoothing, ..Pix2PixConfig::default() };
+        Watch::new(config.describe(), said.iter().map(|kind| kind.to_string()).collect())
+    }
+
+    /// One whose losses have no level of chance.
+    fn without_chance() -> Watch {
+        watch(GanMode::Wgangp, 0.0, &[])
+    }
+
+    fn unpaired() -> Watch {
+        Watch::new(CycleGanConfig::default().describe(), BTreeSet::new())
+    }
+
+    fn seen(step: u64, d_real: f64, d_fake: f64) -> Seen {
+        Seen { step, epoch: 1, distance: 1.0, discriminators: vec![d_real, d_fake] }
+    }
 
     fn kinds(watch: &mut Watch, steps: impl Iterator<Item = Seen>) -> Vec<(&'static str, u64)> {
         steps.flat_map(|seen| watch.losses(seen)).map(|r| (r.kind, r.step)).collect()
     }
 
     fn steady(count: u64, d_real: f64, d_fake: f64) -> impl Iterator<Item = Seen> {
-        (1..=count).map(move |step| Seen { step, epoch: 1, distance: 1.0, d_real, d_fake })
+        (1..=count).map(move |step| seen(step, d_real, d_fake))
     }
 
     #[test]
     fn each_state_of_d_is_said_once_and_only_if_it_lasts() {
-        let smoothed = |smoothing| {
-            Watch::new(Chance::of(GanMode::Vanilla, 1.0, smoothing), BTreeSet::new(), false)
-        };
+        let smoothed = |smoothing| watch(GanMode::Vanilla, smoothing, &[]);
         let new = || smoothed(0.0);
         assert_eq!(kinds(&mut new(), steady(3000, 0.01, 0.02)), [("d_wins", LONG)]);
         assert_eq!(kinds(&mut new(), steady(3000, CHANCE, CHANCE + 0.01)), [("d_collapsed", LONG)]);
@@ -246,21 +285,15 @@ mod tests {
         // Healthy: near chance on average, but not at each step.
         let healthy = (1..=5000).map(|step| {
             let d = if step % 2 == 0 { 0.4 } else { 0.95 };
-            Seen { step, epoch: 1, distance: 1.0, d_real: d, d_fake: 1.3 - d }
+            seen(step, d, 1.3 - d)
         });
         assert_eq!(kinds(&mut new(), healthy), []);
-        assert_eq!(
-            kinds(&mut Watch::new(None, BTreeSet::new(), false), steady(3000, 0.0, 0.0)),
-            []
-        );
-        let said = BTreeSet::from(["d_wins".into()]);
-        assert_eq!(
-            kinds(
-                &mut Watch::new(Chance::of(GanMode::Vanilla, 1.0, 0.0), said, false),
-                steady(3000, 0.01, 0.02)
-            ),
-            []
-        );
+        assert_eq!(kinds(&mut without_chance(), steady(3000, 0.0, 0.0)), []);
+        let mut said = watch(GanMode::Vanilla, 0.0, &["d_wins"]);
+        assert_eq!(kinds(&mut said, steady(3000, 0.01, 0.02)), []);
+        // Two discriminators, each with one loss.
+        assert_eq!(kinds(&mut unpaired(), steady(3000, 0.01, 0.02)), [("d_wins", LONG)]);
+        assert_eq!(kinds(&mut unpaired(), steady(3000, 0.25, 0.251)), [("d_collapsed", LONG)]);
     }
 
     #[test]
@@ -269,24 +302,17 @@ mod tests {
             step,
             epoch: step.div_ceil(10),
             distance: l1(step.div_ceil(10)),
-            d_real: 0.5,
-            d_fake: 0.5,
+            discriminators: vec![0.5; 2],
         };
         let falling = |epoch: u64| 100.0 * 0.98f64.powi(epoch as i32);
         let stuck = |epoch: u64| 10.0 + 5.0 / epoch.min(7) as f64;
-        assert_eq!(
-            kinds(
-                &mut Watch::new(None, BTreeSet::new(), false),
-                (1..=600).map(|s| row(s, falling))
-            ),
-            []
-        );
-        let mut whole = Watch::new(None, BTreeSet::new(), false);
+        assert_eq!(kinds(&mut without_chance(), (1..=600).map(|s| row(s, falling))), []);
+        let mut whole = without_chance();
         assert_eq!(
             kinds(&mut whole, (1..=600).map(|s| row(s, stuck))),
             [("plateau", 10 * (7 + PLATEAU_EPOCHS) + 1)]
         );
-        let mut first = Watch::new(None, BTreeSet::new(), false);
+        let mut first = without_chance();
         assert_eq!(kinds(&mut first, (1..=137).map(|s| row(s, stuck))), []);
         assert_eq!(
             kinds(&mut first, (138..=600).map(|s| row(s, stuck))),
@@ -296,27 +322,27 @@ mod tests {
 
     #[test]
     fn negatives_are_said_once_if_they_last() {
-        let mut watch = Watch::new(None, BTreeSet::new(), true);
+        let mut watch = unpaired();
         let looks: Vec<_> = (0..20)
-            .filter_map(|k| watch.correlations(100 * k, [0.5, if k == 4 { 0.1 } else { -0.8 }]))
+            .filter_map(|k| watch.correlations(100 * k, &[0.5, if k == 4 { 0.1 } else { -0.8 }]))
             .collect();
         assert_eq!(looks.iter().map(|r| (r.kind, r.step)).collect::<Vec<_>>(), [("inverted", 300)]);
         assert!(looks[0].message.contains("G_B"), "{}", looks[0].message);
-        let mut watch = Watch::new(None, BTreeSet::new(), true);
+        let mut watch = unpaired();
         assert!((0..20).all(|k| {
-            watch.correlations(100 * k, [-0.2, if k % 3 == 0 { 0.1 } else { -0.9 }]).is_none()
+            watch.correlations(100 * k, &[-0.2, if k % 3 == 0 { 0.1 } else { -0.9 }]).is_none()
         }));
     }
 
     #[test]
     fn a_generator_without_variance_is_dead() {
         let alive = Spread { within: 30.0, targets: 50.0, between: 12.0, inputs: 40.0 };
-        let mut watch = Watch::new(None, BTreeSet::new(), false);
+        let mut watch = without_chance();
         assert_eq!(watch.outputs(1, 0, alive), None);
         // Flat targets ask for flat outputs; one input alone says nothing of others.
         assert_eq!(watch.outputs(1, 0, Spread { within: 0.0, targets: 0.0, ..alive }), None);
         assert_eq!(watch.outputs(1, 0, Spread { between: 0.0, inputs: 0.0, ..alive }), None);
-        let mut same = Watch::new(None, BTreeSet::new(), false);
+        let mut same = without_chance();
         assert!(
             same.outputs(2, 0, Spread { between: 0.0, ..alive })
                 .unwrap()

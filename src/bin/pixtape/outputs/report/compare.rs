@@ -1,6 +1,5 @@
 //! Several runs side by side in one page.
 
-use crate::commands::train::Chance;
 use crate::outputs::report::curves::{self, Charts, Curve, Look};
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{self, duration, escape, grouped, mib, number, plain, put};
@@ -9,6 +8,7 @@ use crate::outputs::report::page::{
 };
 use crate::outputs::report::{options, pictures, validation};
 use pixtape::Result;
+use pixtape::train::{Description, Loss};
 use serde_json::Value;
 
 /// The page that compares runs, in the order given.
@@ -84,17 +84,12 @@ fn losses(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String]
         return;
     }
     tools(html);
-    let chances: Vec<Option<Chance>> = runs.iter().map(curves::chance).collect();
+    let models: Vec<Description> = runs.iter().map(Run::model).collect();
     html.push_str("<div class=\"charts\">\n");
     for loss in losses {
-        let level = |chance: &Option<Chance>| {
-            chance
-                .as_ref()
-                .and_then(|c| c.named().find(|(name, _)| *name == loss))
-                .map(|(_, level)| level)
-        };
+        let level = |model: &Description| model.loss(loss)?.chance;
         let mut levels: Vec<Option<f64>> = Vec::new();
-        for level in chances.iter().map(level) {
+        for level in models.iter().map(level) {
             if !levels.contains(&level) {
                 levels.push(level);
             }
@@ -107,7 +102,10 @@ fn losses(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String]
             ""
         };
         let look = Look {
-            title: curves::loss_label(loss),
+            title: models
+                .iter()
+                .find_map(|model| model.loss(loss))
+                .map_or_else(|| loss.into(), Loss::title),
             note: note.into(),
             loss: true,
             lines: levels
@@ -206,7 +204,15 @@ fn figures(html: &mut String, runs: &[Run], names: &[String]) {
     row("waiting for data".into(), &|run| {
         Speed::of(run).map(|s| format!("{} %", number(s.waiting)))
     });
-    for net in ["G", "D"] {
+    let nets = |run: &Run| -> Vec<String> {
+        run.info["parameters"]
+            .as_object()
+            .into_iter()
+            .flat_map(|nets| nets.keys().cloned())
+            .collect()
+    };
+    let all: Vec<Vec<String>> = runs.iter().map(nets).collect();
+    for net in columns(all.iter().map(|nets| nets.iter().map(String::as_str).collect())) {
         row(format!("weights of {net}"), &|run| run.info["parameters"][net].as_u64().map(grouped));
     }
     row("planned memory".into(), &|run| run.info["memory"]["total"].as_u64().map(mib));

@@ -1,8 +1,7 @@
 //! Curves of a page: logs thinned to what a screen can show, and what is drawn beside them.
 
-use crate::commands::train::Chance;
-use crate::options::CYCLE_GAN;
 use crate::outputs::report::folder::{Log, Run};
+use pixtape::train::{Description, Loss};
 use serde_json::{Value, json};
 
 /// Places of a thinned curve; each keeps the mean, the lowest and the highest of its stretch.
@@ -80,7 +79,7 @@ impl Charts {
         if columns.is_empty() { Vec::new() } else { self.thin(&log.steps, &columns, POINTS) }
     }
 
-    /// Images a second and the share of time waited for data, in per cent, over the run.
+    /// Images per second and the share of time waited for data, in percent, over the run.
     pub(crate) fn speed(&mut self, run: &Run) -> Option<[Curve; 2]> {
         let (seconds, waits) = (run.timing.column("seconds")?, run.timing.column("data_wait")?);
         let batch = run.pictures();
@@ -101,7 +100,7 @@ impl Charts {
             mean,
             range: None,
         };
-        Some([curve("images a second", images), curve("waiting, %", share)])
+        Some([curve("images per second", images), curve("waiting, %", share)])
     }
 
     /// Adds a chart; returns its number.
@@ -158,69 +157,36 @@ fn shorts(values: &[f64]) -> Value {
     values.iter().map(|v| short(*v)).collect()
 }
 
-/// Whether a loss is a distance from the target rather than a move in the game between generator
-/// and discriminator.
-pub(crate) fn is_distance(name: &str) -> bool {
-    ["L1", "cycle", "idt", "VGG", "Feat", "TV"].iter().any(|part| name.contains(part))
+/// A loss's name with what it measures, where that is known.
+pub(crate) fn loss_title(model: &Description, name: &str) -> String {
+    model.loss(name).map_or_else(|| name.into(), Loss::title)
 }
 
-/// A loss's name with what it says.
-pub(crate) fn loss_label(name: &str) -> String {
-    let says = match name {
-        "G_GAN" => "how much the discriminator sees through the generator",
-        "G_L1" => "distance from the target, times its weight",
-        "D_real" => "discriminator on real pairs",
-        "D_fake" => "discriminator on generated pairs",
-        "G_TV" => "unevenness of the output, times its weight",
-        "D_GP" => "gradient penalty",
-        "D_A" | "D_B" => "discriminator on real and generated pictures",
-        "G_A" | "G_B" => "how much it sees through the generator",
-        "cycle_A" | "cycle_B" => "distance from the picture after there and back, times its weight",
-        "idt_A" | "idt_B" => {
-            "how much the generator changes what it should leave, times its weight"
-        }
-        _ => return name.into(),
-    };
-    format!("{name}: {says}")
+/// Whether a loss falls while the net learns.
+pub(crate) fn falls(model: &Description, name: &str) -> bool {
+    model.loss(name).is_some_and(|loss| loss.role.falls())
 }
 
-/// What the losses of a run's game are where its discriminator only guesses.
-pub(crate) fn chance(run: &Run) -> Option<Chance> {
-    let mode = run.option("gan_mode").parse().ok()?;
-    if run.option("model") == CYCLE_GAN {
-        return Chance::unpaired(mode);
-    }
-    Chance::of(
-        mode,
-        run.number("lambda_GAN").unwrap_or(1.0),
-        run.number("label_smoothing").unwrap_or(0.0),
-    )
-}
-
-/// A level of guessing in words.
+/// A level of chance in words.
 pub(crate) fn level_label(level: f64) -> String {
     let value = format!("{level:.3}");
     let value = value.trim_end_matches('0').trim_end_matches('.');
     if (level - std::f64::consts::LN_2).abs() < 1e-9 {
-        format!("{value} = ln 2: guessing")
+        format!("{value} = ln 2: chance")
     } else {
-        format!("{value}: guessing")
+        format!("{value}: chance")
     }
 }
 
-/// Lines for a chart of all losses of the game: named where they are not all at one level.
-pub(crate) fn chance_lines(chance: Option<Chance>) -> Vec<(f64, String)> {
-    let levels = chance.map(|c| c.levels()).unwrap_or_default();
+/// Lines for a chart of all adversarial losses: named where they are not all at one level.
+pub(crate) fn chance_lines(model: &Description) -> Vec<(f64, String)> {
+    let levels = model.chance_levels();
     let one = levels.len() == 1;
-    levels
-        .into_iter()
-        .map(|(level, names)| {
-            (
-                level,
-                if one { level_label(level) } else { format!("{names} {}", level_label(level)) },
-            )
-        })
-        .collect()
+    let label = |(level, names): (f64, String)| {
+        let text = level_label(level);
+        (level, if one { text } else { format!("{names} {text}") })
+    };
+    levels.into_iter().map(label).collect()
 }
 
 /// Whether less is better in a metric.
@@ -239,6 +205,7 @@ pub(crate) fn best(metric: &str, values: &[f64]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pixtape::train::{Model, Pix2PixConfig};
 
     #[test]
     fn long_curves_keep_their_extremes() {
@@ -279,20 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_guessing_are_named_where_they_differ() {
-        let lines = |mode: &str, lambda, smoothing| {
-            chance_lines(Chance::of(mode.parse().unwrap(), lambda, smoothing))
-                .into_iter()
-                .map(|l| l.1)
-                .collect::<Vec<_>>()
+    fn lines_of_chance_are_named_where_they_differ() {
+        let lines = |mode: &str, lambda_gan| {
+            let gan_mode = mode.parse().unwrap();
+            let config = Pix2PixConfig { gan_mode, lambda_gan, ..Pix2PixConfig::default() };
+            chance_lines(&config.describe()).into_iter().map(|l| l.1).collect::<Vec<_>>()
         };
-        assert_eq!(lines("vanilla", 1.0, 0.0), ["0.693 = ln 2: guessing"]);
-        assert_eq!(lines("lsgan", 1.0, 0.0), ["0.25: guessing"]);
-        assert_eq!(lines("hinge", 1.0, 0.0), ["1: guessing"]);
-        assert_eq!(
-            lines("lsgan", 2.0, 0.0),
-            ["G_GAN 0.5: guessing", "D_real and D_fake 0.25: guessing"]
-        );
-        assert!(lines("wgangp", 1.0, 0.0).is_empty());
+        assert_eq!(lines("vanilla", 1.0), ["0.693 = ln 2: chance"]);
+        assert_eq!(lines("lsgan", 1.0), ["0.25: chance"]);
+        assert_eq!(lines("hinge", 1.0), ["1: chance"]);
+        assert_eq!(lines("lsgan", 2.0), ["G_GAN 0.5: chance", "D_real and D_fake 0.25: chance"]);
+        assert!(lines("wgangp", 1.0).is_empty());
     }
 }

@@ -2,6 +2,7 @@
 //! older than that file.
 
 use pixtape::run::RunFolder;
+use pixtape::train::{AnyModel, Description};
 use pixtape::{Error, Result};
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -123,7 +124,16 @@ impl Run {
         self.options.get(name).and_then(Value::as_f64)
     }
 
-    /// Pictures of a step.
+    /// What the run's losses and sample grids are, for runs of any version.
+    pub fn model(&self) -> Description {
+        let value = |name: &str| {
+            let value = self.options.get(name)?;
+            Some(value.as_str().map_or_else(|| value.to_string(), String::from))
+        };
+        AnyModel::describe_run(self.option("model"), &value)
+    }
+
+    /// Images of a step.
     pub fn pictures(&self) -> f64 {
         let told = self.info["data"]["batch_size"].as_f64();
         told.unwrap_or_else(|| {

@@ -1,13 +1,12 @@
 //! The page of one run.
 
-use crate::commands::train::Chance;
-use crate::options::CYCLE_GAN;
 use crate::outputs::report::curves::{self, Charts, Curve, Look};
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{self, duration, escape, grouped, mib, number, plain, put};
 use crate::outputs::report::pictures::{self, Embedded, Frame};
 use crate::outputs::report::{options, validation};
 use pixtape::Result;
+use pixtape::train::Description;
 use serde_json::Value;
 
 /// Everything the folder tells, as one page.
@@ -107,7 +106,8 @@ fn header(html: &mut String, run: &Run) {
 
 /// The losses that measure a distance, each as the mean over the run's last twentieth.
 fn last_distances(run: &Run) -> Vec<(String, f64)> {
-    let named = run.losses.columns.iter().filter(|(name, _)| curves::is_distance(name));
+    let model = run.model();
+    let named = run.losses.columns.iter().filter(|(name, _)| curves::falls(&model, name));
     named.filter_map(|(name, values)| Some((name.clone(), last_mean(values)?))).collect()
 }
 
@@ -190,17 +190,9 @@ fn samples(html: &mut String, frames: &[Frame], columns: &[&str]) {
     html.push_str("</div>\n</section>\n");
 }
 
-/// Columns of grids of pairs.
-pub(crate) const COLUMNS: [&str; 3] = ["input", "output", "target"];
-
 /// What the columns of a run's sample grids are.
 pub(crate) fn grid_columns(run: &Run) -> Vec<&'static str> {
-    if run.option("model") != CYCLE_GAN {
-        return COLUMNS.to_vec();
-    }
-    let all = ["real_A", "fake_B", "rec_A", "idt_B", "real_B", "fake_A", "rec_B", "idt_A"];
-    let identity = run.number("lambda_identity").is_none_or(|lambda| lambda > 0.0);
-    all.into_iter().filter(|name| identity || !name.starts_with("idt")).collect()
+    run.model().columns.iter().map(|column| column.name).collect()
 }
 
 pub(crate) fn heads(html: &mut String, columns: &[&str]) {
@@ -262,28 +254,27 @@ pub(crate) fn figure(html: &mut String, charts: &mut Charts, curves: &[Curve], l
     );
 }
 
-/// Draws losses: distances from the target, and the game with the line of chance.
+/// Draws losses: distances, and the adversarial ones with their level of chance.
 pub(crate) fn loss_charts(
     html: &mut String,
     charts: &mut Charts,
     curves: Vec<Curve>,
-    chance: Option<Chance>,
+    model: &Description,
 ) {
     let (distances, game): (Vec<_>, Vec<_>) =
-        curves.into_iter().partition(|c| curves::is_distance(c.name()));
+        curves.into_iter().partition(|c| curves::falls(model, c.name()));
     let labelled = |curves: Vec<Curve>| -> Vec<Curve> {
         curves
             .into_iter()
             .map(|c| {
-                let label = curves::loss_label(c.name());
+                let label = curves::loss_title(model, c.name());
                 c.named(&label)
             })
             .collect()
     };
     html.push_str("<div class=\"charts\">\n");
     if !distances.is_empty() {
-        let cycles = distances.iter().any(|c| c.name().starts_with("cycle"));
-        let title = if cycles { "There and back again" } else { "Distance from the target" };
+        let title = if model.paired { "Distance from the target" } else { "Cycle consistency" };
         let look = Look {
             title: title.into(),
             note: "Falls while the net learns.".into(),
@@ -293,19 +284,18 @@ pub(crate) fn loss_charts(
         figure(html, charts, &labelled(distances), &look);
     }
     if !game.is_empty() {
-        let note = match chance {
-            Some(c) if c.least > 0.0 => {
+        let note = match model.discriminator_chance().and(model.discriminator_least()) {
+            Some(least) if least > 0.0 => {
                 format!(
                     "Need not fall: healthy while no side wins. At the dotted lines the \
-                     discriminator guesses; with smoothed labels the mean of its losses is {} \
-                     where it \
-                     sees through everything.",
-                    number(c.least)
+                     discriminator does no better than chance; with smoothed labels the mean of \
+                     its losses is {} where it is always right.",
+                    number(least)
                 )
             }
             Some(_) => {
-                "Need not fall: healthy while no side wins. A discriminator's loss at the dotted \
-                 line is guessing, near 0 it sees through everything."
+                "Need not fall: healthy while no side wins. At the dotted line the discriminator \
+                 does no better than chance, near 0 it is always right."
                     .into()
             }
             None => "Need not fall: healthy while no side wins.".to_string(),
@@ -314,7 +304,7 @@ pub(crate) fn loss_charts(
             title: "Generator against discriminator".into(),
             note,
             loss: true,
-            lines: curves::chance_lines(chance),
+            lines: curves::chance_lines(model),
             ..Look::default()
         };
         figure(html, charts, &labelled(game), &look);
@@ -330,7 +320,7 @@ fn losses(html: &mut String, charts: &mut Charts, run: &Run) {
     }
     tools(html);
     let curves = charts.log(&run.losses, |name| name != "epoch");
-    loss_charts(html, charts, curves, curves::chance(run));
+    loss_charts(html, charts, curves, &run.model());
 }
 
 /// Times of a run, from its log.
@@ -475,7 +465,7 @@ fn device(html: &mut String, run: &Run) {
         let batches = data["batches_per_epoch"]
             .as_u64()
             .map_or_else(String::new, |n| format!(", {} steps an epoch", grouped(n)));
-        let what = if run.option("model") == CYCLE_GAN { "Pictures an epoch" } else { "Pairs" };
+        let what = if run.model().paired { "Pairs" } else { "Images per epoch" };
         fact(what, &format!("{}{batches}", grouped(pairs)).into());
     }
     if let (Some(w), Some(h)) = (data["width"].as_u64(), data["height"].as_u64()) {
