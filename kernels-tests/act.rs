@@ -1,6 +1,9 @@
 //! act: `y = f(x)`, `dx = f'(x) dy`, and the derivative of that for the (leaky) ReLU.
 
-use crate::support::{self, Case, Lay, close, directional, each, exact, fill, wide};
+use crate::support::{
+    self, Case, Lay, assert_close, assert_exact, directional, each, fill, rounding, wide,
+};
+use approx::abs_diff_eq;
 use pixtape::Shape;
 use pixtape::ops::{Act, ActBackward};
 
@@ -56,18 +59,17 @@ fn forward_and_backward_match_the_reference() {
             let dx = case.backward(y, tdy, &[tx])[0].unwrap();
             let keep = [case.result(y, lay), case.result(dx, lay)];
             let done = case.run(gpu, &keep);
-            close(
-                "act",
-                &format!("{what} y"),
-                1,
-                &done.read(y),
-                &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+            assert_close!(
+                done.read(y),
+                wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+                rounding("act", 1),
+                "{what} y"
             );
             let saved = wide(&done.read(y));
             let want: Vec<f64> = (0..len)
                 .map(|i| slope_at(act, f64::from(x[i]), saved[i]) * f64::from(dy[i]))
                 .collect();
-            close("act", &format!("{what} dx"), 1, &done.read(dx), &want);
+            assert_close!(done.read(dx), want, rounding("act", 1), "{what} dx");
         });
     }
 }
@@ -83,10 +85,11 @@ fn relu_is_exact_and_its_kink_is_that_of_pytorch() {
         let y = case.tape.act(tx, act);
         let dx = case.backward(y, tdy, &[tx])[0].unwrap();
         let done = case.run(gpu, &[y, dx]);
-        exact(
-            &name(act),
-            &done.read(y),
-            &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+        assert_exact!(
+            done.read(y),
+            wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+            "{}",
+            &name(act)
         );
         let dx = done.read(dx);
         assert_eq!(dx[2..4], [8.0 * at_zero; 2], "{act:?}: the slope at 0");
@@ -106,12 +109,12 @@ fn tanh_and_sigmoid_saturate_without_nan() {
         let y = case.tape.act(tx, act);
         let dx = case.backward(y, tdy, &[tx])[0].unwrap();
         let done = case.run(gpu, &[y, dx]);
-        close(
-            "act",
-            &name(act),
-            1,
-            &done.read(y),
-            &wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+        assert_close!(
+            done.read(y),
+            wide(&x).iter().map(|x| value(act, *x)).collect::<Vec<_>>(),
+            rounding("act", 1),
+            "{}",
+            &name(act)
         );
         assert!(done.read(dx).iter().all(|dx| (0.0..=1.0).contains(dx)), "{act:?}");
     }
@@ -122,7 +125,8 @@ fn tanh_and_sigmoid_saturate_without_nan() {
     let y = case.tape.act(tx, Act::Tanh);
     let done = case.run(gpu, &[y]);
     for (y, x) in done.read(y).iter().zip(&small) {
-        assert!((f64::from(*y) / f64::from(*x).tanh() - 1.0).abs() < 3e-7, "tanh({x}) = {y}");
+        let (got, want) = (f64::from(*y), f64::from(*x).tanh());
+        assert!(abs_diff_eq!(got / want, 1.0, epsilon = 3e-7), "tanh({x}) = {y}");
     }
 }
 
@@ -141,7 +145,7 @@ fn the_derivative_of_a_relu_has_itself_a_derivative_in_dy() {
         let done = case.run(gpu, &[ddy]);
         let want: Vec<f64> =
             x.iter().zip(&u).map(|(x, u)| slope(act, f64::from(*x)) * f64::from(*u)).collect();
-        exact(&format!("{act:?}"), &done.read(ddy), &want);
+        assert_exact!(done.read(ddy), want, "{act:?}");
     }
 }
 

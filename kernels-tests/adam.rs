@@ -1,6 +1,7 @@
 //! adam: PyTorch's formula, a page at a time, against the same in f64 over five steps.
 
-use crate::support::{self, Case, Parameter, close, fill, parts};
+use crate::support::{self, Case, Parameter, assert_close, fill, parts, rounding};
+use approx::{abs_diff_eq, assert_abs_diff_eq};
 use pixtape::plan::Rate;
 use pixtape::store::Layout;
 use pixtape::{StepValues, Store};
@@ -85,17 +86,14 @@ fn five_steps_match_pytorchs_formula_and_padding_stays_zero() {
                 });
                 // Some 13 roundings a step.
                 let k = 13 * STEPS as usize;
-                close("adam", &format!("{what} w"), k, &done.value(p), &want.w);
-                close("adam", &format!("{what} m"), k, &m, &want.m);
-                close("adam", &format!("{what} v"), k, &v, &want.v);
+                assert_close!(done.value(p), want.w, rounding("adam", k), "{what} w");
+                assert_close!(m, want.m, rounding("adam", k), "{what} m");
+                assert_close!(v, want.v, rounding("adam", k), "{what} v");
                 // Element by element too, so that small second moments are not hidden behind large
                 // ones.
-                assert!(
-                    v.iter()
-                        .zip(&want.v)
-                        .all(|(v, want)| (f64::from(*v) - want).abs() <= 1e-5 * want),
-                    "{what} v"
-                );
+                for (v, want) in v.iter().zip(&want.v) {
+                    assert!(abs_diff_eq!(f64::from(*v), want, epsilon = 1e-5 * want), "{what} v");
+                }
                 assert!(done.padding_is_zero(p), "{what}");
             }
         }
@@ -118,6 +116,6 @@ fn the_first_step_is_the_learning_rate_and_no_gradient_is_no_step() {
     let w = done.value(&p);
     // eps is 1e-8 beside a gradient of 1e-3; 1e-20 is far below eps.
     let want = [0.5 + 0.5e-5, 1.5, 1.0, 1.0, 1.5, 0.5];
-    assert!(w.iter().zip(want).all(|(w, want)| (w - want).abs() < 1e-6), "{w:?}");
+    assert_abs_diff_eq!(w[..], want[..], epsilon = 1e-6);
     assert_eq!(w[2], 1.0);
 }

@@ -1,6 +1,6 @@
 //! add: `y = a + b`, `da = db = dy`.
 
-use crate::support::{self, Case, Lay, each, exact, fill};
+use crate::support::{self, Case, Lay, assert_exact, each, fill};
 use pixtape::Shape;
 
 #[test]
@@ -23,7 +23,7 @@ fn sums_are_exact_and_gradients_pass() {
         let done = case.run(gpu, &keep);
         // One addition is rounded once, in f32 as here.
         let want: Vec<f64> = a.iter().zip(&b).map(|(a, b)| f64::from(a + b)).collect();
-        exact(what, &done.read(y), &want);
+        assert_exact!(done.read(y), want, "{what}");
     });
 }
 
@@ -38,8 +38,8 @@ fn a_tensor_added_to_itself_gets_both_gradients() {
     let dx = case.backward(y, tdy, &[tx])[0].unwrap();
     let done = case.run(gpu, &[y, dx]);
     let twice = |v: &[f32]| v.iter().map(|v| 2.0 * f64::from(*v)).collect::<Vec<_>>();
-    exact("y", &done.read(y), &twice(&x));
-    exact("dx", &done.read(dx), &twice(&dy));
+    assert_exact!(done.read(y), twice(&x), "y");
+    assert_exact!(done.read(dx), twice(&dy), "dx");
 }
 
 #[test]

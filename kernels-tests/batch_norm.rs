@@ -2,8 +2,10 @@
 //! what it does to the running ones.
 
 use crate::support::{
-    self, Case, Lay, Parameter, close, directional, dot, exact, fill, parts, wide,
+    self, Case, Lay, Parameter, assert_close, assert_exact, directional, dot, fill, parts,
+    rounding, wide,
 };
+use approx::assert_abs_diff_eq;
 use pixtape::ops::{BatchNorm, NormMode, Running};
 use pixtape::store::Layout;
 use pixtape::{Channels, Gpu, Shape};
@@ -182,17 +184,26 @@ fn every_mode(gpu: &Gpu) {
                     norm = Norm { mean: wide(&s.mean), var: wide(&s.var), own: false, ..norm };
                 }
                 let n = shape.pixels() as usize;
-                close(
-                    "batch_norm",
-                    &format!("{what} y"),
-                    n,
-                    &done.read(y),
-                    &norm.forward(&x, &wide(&s.gamma), &wide(&s.beta)),
+                assert_close!(
+                    done.read(y),
+                    norm.forward(&x, &wide(&s.gamma), &wide(&s.beta)),
+                    rounding("batch_norm", n),
+                    "{what} y"
                 );
                 let [want_dx, dgamma, dbeta] = norm.backward(&x, &wide(&s.gamma), &dy);
-                close("batch_norm", &format!("{what} dx"), n, &done.read(dx), &want_dx);
-                close("batch_norm", &format!("{what} dgamma"), n, &done.gradient(&gamma), &dgamma);
-                close("batch_norm", &format!("{what} dbeta"), n, &done.gradient(&beta), &dbeta);
+                assert_close!(done.read(dx), want_dx, rounding("batch_norm", n), "{what} dx");
+                assert_close!(
+                    done.gradient(&gamma),
+                    dgamma,
+                    rounding("batch_norm", n),
+                    "{what} dgamma"
+                );
+                assert_close!(
+                    done.gradient(&beta),
+                    dbeta,
+                    rounding("batch_norm", n),
+                    "{what} dbeta"
+                );
                 assert!(done.padding_is_zero(&gamma) && done.padding_is_zero(&beta), "{what}");
                 let Some(([kept_mean, kept_var], _)) = stored else { continue };
                 let blend = |old: &[f32], new: &[f64]| {
@@ -204,19 +215,17 @@ fn every_mode(gpu: &Gpu) {
                 let unbiased: Vec<f64> =
                     var.iter().map(|v| v * n as f64 / (n as f64 - 1.0)).collect();
                 if mode == NormMode::Batch {
-                    close(
-                        "batch_norm",
-                        &format!("{what} running mean"),
-                        n,
-                        &done.value(&kept_mean),
-                        &blend(&s.mean, &mean),
+                    assert_close!(
+                        done.value(&kept_mean),
+                        blend(&s.mean, &mean),
+                        rounding("batch_norm", n),
+                        "{what} running mean"
                     );
-                    close(
-                        "batch_norm",
-                        &format!("{what} running variance"),
-                        n,
-                        &done.value(&kept_var),
-                        &blend(&s.var, &unbiased),
+                    assert_close!(
+                        done.value(&kept_var),
+                        blend(&s.var, &unbiased),
+                        rounding("batch_norm", n),
+                        "{what} running variance"
                     );
                 } else {
                     assert!(
@@ -265,17 +274,13 @@ fn a_large_mean_does_not_cost_the_variance() {
             .iter()
             .zip(&want)
             .map(|(y, want)| (f64::from(*y) - want).abs())
-            .fold(0.0, f64::max);
+            .max_by(f64::total_cmp)
+            .unwrap();
         assert!(worst < 4e-5, "{shape} on {}: {worst}", gpu.family());
         let y = wide(&done.read(y));
         let again = Norm::of(&y, 1, c);
-        assert!(
-            again.var.iter().all(|v| (v - 1.0).abs() < 1e-4)
-                && again.mean.iter().all(|m| m.abs() < 1e-4),
-            "{:?} {:?}",
-            again.mean,
-            again.var
-        );
+        assert_abs_diff_eq!(again.mean[..], [0.0].repeat(c)[..], epsilon = 1e-4);
+        assert_abs_diff_eq!(again.var[..], [1.0].repeat(c)[..], epsilon = 1e-4);
     }
 }
 
@@ -299,9 +304,9 @@ fn one_value(gpu: &Gpu) {
         .unwrap();
     let dx = case.backward(y, tdy, &[tx, gamma.tensor, beta.tensor])[0].unwrap();
     let done = case.run(gpu, &[y, dx]);
-    exact("y", &done.read(y), &wide(&s.beta));
+    assert_exact!(done.read(y), wide(&s.beta), "y");
     assert_eq!(done.read(dx), [0.0; 6]);
-    exact("dbeta", &done.gradient(&beta), &wide(&s.dy));
+    assert_exact!(done.gradient(&beta), wide(&s.dy), "dbeta");
     assert_eq!(done.gradient(&gamma), [0.0; 6]);
 }
 
@@ -339,12 +344,12 @@ fn parameters_used_twice_get_the_sum_of_both_gradients() {
         });
         for (name, parameter, at) in [("dgamma", &gamma, 1), ("dbeta", &beta, 2)] {
             let want: Vec<f64> = each[0][at].iter().zip(&each[1][at]).map(|(a, b)| a + b).collect();
-            close(
-                "batch_norm",
-                &format!("{mode:?} {shape} {name} on {}", gpu.family()),
-                2 * shape.pixels() as usize,
-                &done.gradient(parameter),
-                &want,
+            assert_close!(
+                done.gradient(parameter),
+                want,
+                rounding("batch_norm", 2 * shape.pixels() as usize),
+                "{mode:?} {shape} {name} on {}",
+                gpu.family()
             );
         }
     }

@@ -1,7 +1,9 @@
 //! The derivative of the derivative of batch_norm, held against an f64 reference whose own
 //! derivative is checked by differences.
 
-use crate::support::{self, Case, Lay, close, directional, dot, fill, parts, wide};
+use crate::support::{
+    self, Case, Lay, assert_close, directional, dot, fill, parts, rounding, wide,
+};
 use pixtape::ops::{BatchNorm, NormMode, Running};
 use pixtape::store::Layout;
 use pixtape::{Gpu, Shape};
@@ -177,16 +179,20 @@ fn second_on(gpu: &Gpu) {
             let [by_x, by_g, by_gamma] = norm.second(&wx, &wg, &wu, &wgamma);
             let n = shape.pixels() as usize;
             if let Some(tensor) = gradients[0] {
-                close("batch_norm", &format!("{what} by x"), n, &done.read(tensor), &by_x);
+                assert_close!(done.read(tensor), by_x, rounding("batch_norm", n), "{what} by x");
             }
-            close(
-                "batch_norm",
-                &format!("{what} by g"),
-                n,
-                &done.read(gradients[1].unwrap()),
-                &by_g,
+            assert_close!(
+                done.read(gradients[1].unwrap()),
+                by_g,
+                rounding("batch_norm", n),
+                "{what} by g"
             );
-            close("batch_norm", &format!("{what} by gamma"), n, &done.gradient(&gamma), &by_gamma);
+            assert_close!(
+                done.gradient(&gamma),
+                by_gamma,
+                rounding("batch_norm", n),
+                "{what} by gamma"
+            );
             assert!(done.padding_is_zero(&gamma), "{what}");
         }
     }

@@ -1,6 +1,6 @@
 //! blur: a separable Gaussian on every channel.
 
-use crate::support::{self, Case, close, each, edges, exact, fill, wide};
+use crate::support::{self, Case, assert_close, assert_exact, each, edges, fill, rounding, wide};
 use pixtape::Shape;
 
 fn sides(shape: Shape) -> [usize; 4] {
@@ -20,12 +20,11 @@ fn it_matches_the_reference() {
             let done = case.run(gpu, &[keep]);
             // Weights are f32, two sums one after the other.
             let terms = 2 * (2 * (4.0 * sigma + 0.5) as usize + 1);
-            close(
-                "gaussian_blur",
-                what,
-                terms,
-                &done.read(y),
-                &edges::blur(&wide(&x), sides(shape), f64::from(sigma)),
+            assert_close!(
+                done.read(y),
+                edges::blur(&wide(&x), sides(shape), f64::from(sigma)),
+                rounding("gaussian_blur", terms),
+                "{what}"
             );
         });
     }
@@ -41,7 +40,7 @@ fn a_narrow_one_leaves_integers_as_they_are() {
     let tx = case.input("x", shape, &x);
     let y = case.tape.gaussian_blur(tx, 0.1).unwrap();
     let done = case.run(gpu, &[y]);
-    exact("sigma 0.1", &done.read(y), &wide(&x));
+    assert_exact!(done.read(y), wide(&x), "sigma 0.1");
 }
 
 #[test]

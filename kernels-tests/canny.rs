@@ -1,6 +1,7 @@
 //! canny: brightness, gradient, maxima along it; and the whole edge filter.
 
-use crate::support::{self, Case, Lay, close, edges, fill, wide};
+use crate::support::{self, Case, Lay, assert_close, edges, fill, rounding, wide};
+use approx::abs_diff_eq;
 use pixtape::Shape;
 use pixtape::filters::{EdgeFilter, EdgeOptions};
 
@@ -33,7 +34,7 @@ fn luma_matches_the_reference() {
         let done = case.run(gpu, &[keep]);
         let want: Vec<f64> =
             wide(&x).chunks(3).map(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]).collect();
-        close("luma", what, 3, &done.read(y), &want);
+        assert_close!(done.read(y), want, rounding("luma", 3), "{what}");
     });
 }
 
@@ -54,7 +55,7 @@ fn sobel_is_exact_on_integers() {
             assert_eq!([f64::from(got[0]), f64::from(got[1])], *want, "{what}");
             let length = want[0].hypot(want[1]);
             assert!(
-                (f64::from(got[2]) - length).abs() <= 1e-6 * length,
+                abs_diff_eq!(f64::from(got[2]), length, epsilon = 1e-6 * length),
                 "{what}: {} for {length}",
                 got[2]
             );

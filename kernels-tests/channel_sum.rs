@@ -1,6 +1,9 @@
 //! channel_sum: `y[c] (+)= sum over pixels of x`, the gradient of a bias.
 
-use crate::support::{self, Case, Lay, close, directional, dot, each, exact, fill, parts, wide};
+use crate::support::{
+    self, Case, Lay, assert_close, assert_exact, directional, dot, each, fill, parts, rounding,
+    wide,
+};
 use pixtape::ops::ChannelSum;
 use pixtape::store::Layout;
 use pixtape::{Gpu, Shape, Tensor};
@@ -32,8 +35,13 @@ fn sums(gpu: &Gpu) {
             let want = reference(&wide(&values), c);
             let what = format!("{what} {kind} on {}", gpu.family());
             match kind {
-                "integers" => exact(&what, &done.read(y), &want),
-                _ => close("channel_sum", &what, shape.pixels() as usize, &done.read(y), &want),
+                "integers" => assert_exact!(done.read(y), want, "{what}"),
+                _ => assert_close!(
+                    done.read(y),
+                    want,
+                    rounding("channel_sum", shape.pixels() as usize),
+                    "{what}"
+                ),
             }
         }
     };
@@ -74,7 +82,7 @@ fn stored_gradients_are_written_first_and_added_to_then() {
         }
         let done = case.run(gpu, &[]);
         let both: Vec<f64> = wide(&a).iter().zip(wide(&b)).map(|(a, b)| a + b).collect();
-        exact(&format!("{shape} on {}", gpu.family()), &done.gradient(&bias), &reference(&both, 6));
+        assert_exact!(done.gradient(&bias), reference(&both, 6), "{shape} on {}", gpu.family());
         assert!(done.padding_is_zero(&bias));
     }
 }

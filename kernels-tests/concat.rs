@@ -1,7 +1,7 @@
 //! concat: channels one after another, and slice, its inverse. Planned away where it can be, copied
 //! where not: same results.
 
-use crate::support::{self, Case, Lay, dot, exact, fill, parts, wide};
+use crate::support::{self, Case, Lay, assert_exact, dot, fill, parts, wide};
 use pixtape::ops::Act;
 use pixtape::{Channels, Shape, Tensor};
 
@@ -101,13 +101,13 @@ fn parts_lie_in_order_wherever_they_come_from_and_slices_undo_it() {
                 .zip(&values)
                 .map(|((_, c), v)| (c.logical() as usize, wide(v)))
                 .collect();
-            exact(&what, &done.read(y), &join(shape, &wanted));
+            assert_exact!(done.read(y), join(shape, &wanted), "{what}");
             for ((slice, times), (_, want)) in back.into_iter().zip(&wanted) {
-                exact(&format!("{what} slice"), &done.read(slice), want);
-                exact(
-                    &format!("{what} slice times 4"),
-                    &done.read(times),
-                    &want.iter().map(|v| 4.0 * v).collect::<Vec<_>>(),
+                assert_exact!(done.read(slice), want, "{what} slice");
+                assert_exact!(
+                    done.read(times),
+                    want.iter().map(|v| 4.0 * v).collect::<Vec<_>>(),
+                    "{what} slice times 4"
                 );
             }
         }
@@ -144,7 +144,7 @@ fn gradients_are_slices_and_the_adjoint_identity_holds() {
             .zip(lists)
             .map(|(g, c)| (c.logical() as usize, wide(&done.read(*g))))
             .collect();
-        exact(&format!("{lists:?}"), &dy, &join(shape, &got));
+        assert_exact!(dy, join(shape, &got), "{lists:?}");
         let left = dot(&wide(&done.read(y)), &wide(&dy));
         let right: f64 = values.iter().zip(&got).map(|(x, (_, dx))| dot(&wide(x), dx)).sum();
         assert_eq!(left, right);
@@ -206,11 +206,11 @@ fn a_concatenation_of_concatenations_is_one() {
     let y = case.tape.concat(&[inner, made[2]]).unwrap();
     let done = case.run(gpu, &[y, doubled]);
     let wanted: Vec<(usize, Vec<f64>)> = values.iter().map(|v| (3, wide(v))).collect();
-    exact("joined", &done.read(y), &join(shape, &wanted));
-    exact(
-        "used before",
-        &done.read(doubled),
-        &join(shape, &wanted[..2]).iter().map(|v| 2.0 * v).collect::<Vec<_>>(),
+    assert_exact!(done.read(y), join(shape, &wanted), "joined");
+    assert_exact!(
+        done.read(doubled),
+        join(shape, &wanted[..2]).iter().map(|v| 2.0 * v).collect::<Vec<_>>(),
+        "used before"
     );
     assert_eq!(done.program.dispatch_count(), 4, "nothing but the copies made here and the scale");
 }

@@ -1,7 +1,7 @@
 //! copy: `y = x`, `dx = dy`; also what a concatenation does where a part has to lie elsewhere (see
 //! concat.rs).
 
-use crate::support::{self, Case, Lay, each, exact, fill, wide};
+use crate::support::{self, Case, Lay, assert_exact, each, fill, wide};
 
 #[test]
 fn copies_are_equal_wherever_operand_and_result_lie() {
@@ -15,7 +15,7 @@ fn copies_are_equal_wherever_operand_and_result_lie() {
             assert_eq!(case.backward(y, x, &[x]), [Some(x)]);
             let keep = [case.result(y, to)];
             let done = case.run(gpu, &keep);
-            exact(&format!("{what} to {to:?}"), &done.read(y), &wide(&values));
+            assert_exact!(done.read(y), wide(&values), "{what} to {to:?}");
         }
     });
 }

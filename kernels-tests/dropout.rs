@@ -1,6 +1,7 @@
 //! dropout: `y = keep ? x / (1 - p) : 0`, the mask bit for bit that of `Dropout::keep`.
 
 use crate::support::{self, Case, each, fill, parts};
+use approx::abs_diff_eq;
 use pixtape::ops::Dropout;
 use pixtape::{Shape, StepValues};
 
@@ -62,17 +63,20 @@ fn the_share_kept_is_right_and_neighbours_steps_and_nodes_are_independent() {
     for (i, mask) in masks.iter().enumerate() {
         let kept = mask.iter().sum::<f64>() / n as f64;
         assert!(
-            (kept - mean).abs() < 6.0 * (var / n as f64).sqrt(),
+            abs_diff_eq!(kept, mean, epsilon = 6.0 * (var / n as f64).sqrt()),
             "mask {i}: {kept} kept, not {mean}"
         );
         // Next channel, next pixel, next row.
         for distance in [1, 6, 6 * 96] {
             let c = correlation(&mask[distance..], mask);
-            assert!(c.abs() < 1.01 * bound, "mask {i}: correlation {c} at distance {distance}");
+            assert!(
+                abs_diff_eq!(c, 0.0, epsilon = 1.01 * bound),
+                "mask {i}: correlation {c} at distance {distance}"
+            );
         }
         for (j, other) in masks.iter().enumerate().skip(i + 1) {
             let c = correlation(mask, other);
-            assert!(c.abs() < bound, "masks {i} and {j}: correlation {c}");
+            assert!(abs_diff_eq!(c, 0.0, epsilon = bound), "masks {i} and {j}: correlation {c}");
         }
     }
     // The same step again: the same bits.

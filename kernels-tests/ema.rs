@@ -1,6 +1,7 @@
 //! ema: the moving average of a page, its warm-up, and that nothing behind the page is touched.
 
-use crate::support::{self, Case, Parameter, close, fill, wide};
+use crate::support::{self, Case, Parameter, assert_close, fill, rounding, wide};
+use approx::assert_abs_diff_eq;
 use pixtape::StepValues;
 use pixtape::ops::Ema;
 use pixtape::store::Layout;
@@ -23,7 +24,7 @@ fn averages_follow_their_values_and_a_young_one_faster() {
         assert!(decay > 0.0 || share == 1.0);
         let want: Vec<f64> =
             wide(&w).iter().zip(wide(&e)).map(|(w, e)| e + share * (w - e)).collect();
-        close("ema", &format!("step {step} decay {decay}"), 4, &done.value(&te), &want);
+        assert_close!(done.value(&te), want, rounding("ema", 4), "step {step} decay {decay}");
         assert_eq!(done.value(&tw), w, "the values are left alone");
         assert!(done.padding_is_zero(&te));
     }
@@ -36,8 +37,7 @@ fn pages_of_two_sizes_are_refused_and_there_is_no_gradient() {
         [4, 40].map(|c: u32| case.store.param("test", "w", Layout::Vector(c.into())).value);
     let message = case.tape.ema(&case.store, a, b, 0.9).unwrap_err().to_string();
     assert!(message.contains("[1, 1, 1, 4]"), "{message}");
-    assert!(
-        (Ema { decay: 0.999 }.share(1_000_000) - 0.001).abs() < 1e-12
-            && Ema { decay: 0.999 }.share(0) == 0.9
-    );
+    let ema = Ema { decay: 0.999 };
+    assert_abs_diff_eq!(ema.share(1_000_000), 0.001, epsilon = 1e-12);
+    assert_eq!(ema.share(0), 0.9);
 }

@@ -1,6 +1,6 @@
 //! fill: `y = value` where there is a channel, 0 in the padding (which the checked run looks at).
 
-use crate::support::{self, Case, each, exact};
+use crate::support::{self, Case, assert_exact, each};
 
 #[test]
 fn every_element_gets_the_value() {
@@ -11,7 +11,11 @@ fn every_element_gets_the_value() {
             let y = case.tape.fill(shape, value);
             let keep = [case.result(y, lay)];
             let done = case.run(gpu, &keep);
-            exact(what, &done.read(y), &vec![f64::from(value); shape.elements() as usize]);
+            assert_exact!(
+                done.read(y),
+                vec![f64::from(value); shape.elements() as usize],
+                "{what}"
+            );
         });
     }
 }

@@ -1,6 +1,7 @@
 //! init: normal values by public index, whatever the padding; constants.
 
-use crate::support::{self, Case, close, parts};
+use crate::support::{self, Case, assert_close, parts, rounding};
+use approx::{abs_diff_eq, assert_abs_diff_eq};
 use pixtape::StepValues;
 use pixtape::ops::{Init, InitNormal};
 use pixtape::store::Layout;
@@ -42,12 +43,12 @@ fn values_are_those_of_the_host_and_padding_is_zero() {
         for (p, init) in &made {
             let want: Vec<f64> =
                 (0..p.param.layout.elements() as u32).map(|i| init.value(i, SEED)).collect();
-            close(
-                "init_normal",
-                &format!("init_normal {:?}", p.param.layout),
-                1,
-                &done.value(p),
-                &want,
+            assert_close!(
+                done.value(p),
+                want,
+                rounding("init_normal", 1),
+                "init_normal {:?}",
+                p.param.layout
             );
             assert!(done.padding_is_zero(p), "{:?}", p.param.layout);
         }
@@ -92,10 +93,11 @@ fn large_weights_are_normal() {
     let moment = |k: i32| z.iter().map(|v| v.powi(k)).sum::<f64>() / n;
     // Six standard deviations of each sample moment.
     for (k, want, var) in [(1, 0.0, 1.0f64), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)] {
-        assert!((moment(k) - want).abs() < 6.0 * (var / n).sqrt(), "moment {k}: {}", moment(k));
+        let allowed = 6.0 * (var / n).sqrt();
+        assert!(abs_diff_eq!(moment(k), want, epsilon = allowed), "moment {k}: {}", moment(k));
     }
     let neighbours = z.windows(2).map(|w| w[0] * w[1]).sum::<f64>() / n;
-    assert!(neighbours.abs() < 6.0 / n.sqrt(), "{neighbours}");
+    assert_abs_diff_eq!(neighbours, 0.0, epsilon = 6.0 / n.sqrt());
     // Kolmogorov and Smirnov: the largest distance between the distributions, at a level of about
     // one in a million.
     z.sort_by(f64::total_cmp);
@@ -103,7 +105,8 @@ fn large_weights_are_normal() {
         .iter()
         .enumerate()
         .map(|(i, v)| (normal_share(*v) - (i as f64 + 0.5) / n).abs())
-        .fold(0.0, f64::max);
+        .max_by(f64::total_cmp)
+        .unwrap();
     assert!(worst < 2.7 / n.sqrt(), "{worst}");
 }
 

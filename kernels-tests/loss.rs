@@ -1,7 +1,10 @@
 //! Losses: binary cross-entropy of logits, squared error, absolute error, hinge, squared error of
 //! roots; values and gradients.
 
-use crate::support::{self, Case, Lay, close, directional, each, fill, parts, wide};
+use crate::support::{
+    self, Case, Lay, assert_close, directional, each, fill, parts, rounding, wide,
+};
+use approx::{abs_diff_eq, assert_abs_diff_eq};
 use pixtape::ops::LossKind;
 use pixtape::{Gpu, Shape, Tensor};
 
@@ -84,20 +87,24 @@ fn values_and_gradients(gpu: &Gpu) {
         for (kind, target, loss, gradients) in made {
             let what = format!("{what} {kind:?} {target:?}");
             let goal: Vec<f64> = target.map_or_else(|| wide(&y), |t| vec![f64::from(t); len]);
-            close("loss", &what, len, &done.read(loss), &[mean(kind, &wide(&x), &goal)]);
+            assert_close!(
+                done.read(loss),
+                [mean(kind, &wide(&x), &goal)],
+                rounding("loss", len),
+                "{what}"
+            );
             let dx: Vec<f64> = wide(&x)
                 .iter()
                 .zip(&goal)
                 .map(|(x, t)| -3.0 / len as f64 * slope(kind, *x, *t))
                 .collect();
-            close("loss", &format!("{what} dx"), 1, &done.read(gradients[0]), &dx);
+            assert_close!(done.read(gradients[0]), dx, rounding("loss", 1), "{what} dx");
             if let Some(dy) = gradients.get(1) {
-                close(
-                    "loss",
-                    &format!("{what} dy"),
-                    1,
-                    &done.read(*dy),
-                    &dx.iter().map(|v| -v).collect::<Vec<_>>(),
+                assert_close!(
+                    done.read(*dy),
+                    dx.iter().map(|v| -v).collect::<Vec<_>>(),
+                    rounding("loss", 1),
+                    "{what} dy"
                 );
             }
         }
@@ -122,16 +129,15 @@ fn roots_of_norms_have_their_slope_and_a_norm_of_zero_a_finite_one() {
             let dx = case.tape.backward(&[loss], &[tx]).unwrap()[0].unwrap();
             let done = case.run(gpu, &[loss, dx]);
             let ones = vec![1.0; len];
-            close(
-                "loss",
-                &format!("{shape}"),
-                len,
-                &done.read(loss),
-                &[mean(LossKind::Root, &wide(&x), &ones)],
+            assert_close!(
+                done.read(loss),
+                [mean(LossKind::Root, &wide(&x), &ones)],
+                rounding("loss", len),
+                "{shape}"
             );
             let want: Vec<f64> =
                 wide(&x).iter().map(|x| slope(LossKind::Root, *x, 1.0) / len as f64).collect();
-            close("loss", &format!("{shape} dx"), 4, &done.read(dx), &want);
+            assert_close!(done.read(dx), want, rounding("loss", 4), "{shape} dx");
         }
         let mut case = Case::new();
         let x = case.input("x", Shape::new(2, 1, 1, 1), &[0.0, 4.0]);
@@ -139,11 +145,9 @@ fn roots_of_norms_have_their_slope_and_a_norm_of_zero_a_finite_one() {
         let dx = case.tape.backward(&[loss], &[x]).unwrap()[0].unwrap();
         let done = case.run(gpu, &[loss, dx]);
         assert_eq!(done.read(loss), [1.0]);
-        assert!(
-            done.read(dx)[0] < -1e5 && (done.read(dx)[1] - 0.25).abs() < 1e-6,
-            "{:?}",
-            done.read(dx)
-        );
+        let dx = done.read(dx);
+        assert!(dx[0] < -1e5, "{dx:?}");
+        assert_abs_diff_eq!(dx[1], 0.25, epsilon = 1e-6);
     }
 }
 
@@ -160,12 +164,22 @@ fn zero_logits_cost_log_2_and_kinks_have_no_slope() {
         [bce[0], bce[1], l1].map(|loss| case.tape.backward(&[loss], &[x]).unwrap()[0].unwrap());
     let done = case.run(gpu, &[bce[0], bce[1], l1, slopes[0], slopes[1], slopes[2]]);
     for loss in bce {
-        let got = done.read(loss)[0];
-        assert!((f64::from(got) - std::f64::consts::LN_2).abs() < 2e-7, "{got}");
+        let got = f64::from(done.read(loss)[0]);
+        assert_abs_diff_eq!(got, std::f64::consts::LN_2, epsilon = 2e-7);
     }
     assert_eq!(done.read(l1), [0.0]);
-    close("loss", "slope at 0, target 0", 1, &done.read(slopes[0]), &vec![0.5 / 900.0; 900]);
-    close("loss", "slope at 0, target 1", 1, &done.read(slopes[1]), &vec![-0.5 / 900.0; 900]);
+    assert_close!(
+        done.read(slopes[0]),
+        vec![0.5 / 900.0; 900],
+        rounding("loss", 1),
+        "slope at 0, target 0"
+    );
+    assert_close!(
+        done.read(slopes[1]),
+        vec![-0.5 / 900.0; 900],
+        rounding("loss", 1),
+        "slope at 0, target 1"
+    );
     assert_eq!(done.read(slopes[2]), zeros, "sign(0) is 0");
 }
 
@@ -184,17 +198,17 @@ fn large_logits_are_finite_and_right() {
             let (x, t) = (f64::from(x), f64::from(target));
             let (got, want) = (f64::from(done.read(loss)[0]), value(LossKind::BceLogits, x, t));
             assert!(
-                (got - want).abs() <= 1e-6 * want + 1e-37,
+                abs_diff_eq!(got, want, epsilon = 1e-6 * want + 1e-37),
                 "logit {x} target {t}: {got}, not {want}"
             );
             let slope = slope(LossKind::BceLogits, x, t) / 4.0;
-            assert!(
-                done.read(dx)
-                    .iter()
-                    .all(|g| (f64::from(*g) - slope).abs() <= 1e-6 * slope.abs() + 1e-7),
-                "logit {x} target {t}: {:?}",
-                done.read(dx)
-            );
+            for g in wide(&done.read(dx)) {
+                let allowed = 1e-6 * slope.abs() + 1e-7;
+                assert!(
+                    abs_diff_eq!(g, slope, epsilon = allowed),
+                    "logit {x} target {t}: {g}, not {slope}"
+                );
+            }
         }
     }
 }

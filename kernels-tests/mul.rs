@@ -1,6 +1,6 @@
 //! mul: `y = a b`, `da = dy b`, `db = dy a`.
 
-use crate::support::{self, Case, Lay, each, exact, fill};
+use crate::support::{self, Case, Lay, assert_exact, each, fill};
 use pixtape::Shape;
 
 #[test]
@@ -24,9 +24,9 @@ fn products_and_gradients_are_exact() {
         let want = |x: &[f32], y: &[f32]| {
             x.iter().zip(y).map(|(x, y)| f64::from(x * y)).collect::<Vec<_>>()
         };
-        exact(what, &done.read(y), &want(&a, &b));
-        exact(what, &done.read(gradients[0]), &want(&dy, &b));
-        exact(what, &done.read(gradients[1]), &want(&dy, &a));
+        assert_exact!(done.read(y), want(&a, &b), "{what}");
+        assert_exact!(done.read(gradients[0]), want(&dy, &b), "{what}");
+        assert_exact!(done.read(gradients[1]), want(&dy, &a), "{what}");
     });
 }
 
@@ -43,9 +43,9 @@ fn a_square_gets_both_gradients_and_a_second_derivative() {
     let second = case.backward(dx, tu, &[tx])[0].unwrap();
     let done = case.run(gpu, &[y, dx, second]);
     let map = |f: &dyn Fn(usize) -> f32| (0..x.len()).map(|i| f64::from(f(i))).collect::<Vec<_>>();
-    exact("y", &done.read(y), &map(&|i| x[i] * x[i]));
-    exact("dx", &done.read(dx), &map(&|i| 2.0 * x[i] * dy[i]));
-    exact("by x of <u, dx>", &done.read(second), &map(&|i| 2.0 * u[i] * dy[i]));
+    assert_exact!(done.read(y), map(&|i| x[i] * x[i]), "y");
+    assert_exact!(done.read(dx), map(&|i| 2.0 * x[i] * dy[i]), "dx");
+    assert_exact!(done.read(second), map(&|i| 2.0 * u[i] * dy[i]), "by x of <u, dx>");
 }
 
 #[test]

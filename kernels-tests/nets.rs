@@ -351,6 +351,7 @@ fn maps_of_the_discriminators_have_the_published_sizes() {
 #[cfg(feature = "io")]
 mod golden {
     use super::*;
+    use approx::abs_diff_eq;
     use pixtape::nets::{Mode, Upsample, Weights};
     use pixtape::ops::NormMode;
     use pixtape::rng::random;
@@ -465,7 +466,7 @@ mod golden {
             let off = (f64::from(got[index]) - want).abs();
             let allowed = times * worst + FLOOR * want.abs().max(rms);
             assert!(
-                off <= allowed,
+                abs_diff_eq!(f64::from(got[index]), want, epsilon = allowed),
                 "{what}: element {index} is {}, not {want} (off {off:.3e}, allowed {allowed:.3e})",
                 got[index]
             );
@@ -473,7 +474,7 @@ mod golden {
         let found = got.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         let allowed = times * error + FLOOR * norm;
         assert!(
-            (found - norm).abs() <= allowed,
+            abs_diff_eq!(found, norm, epsilon = allowed),
             "{what}: norm {found}, not {norm} (allowed {allowed:.3e})"
         );
         // Sees every element: an error vector of this norm has this dot product with random signs,
@@ -485,7 +486,7 @@ mod golden {
             .sum();
         let off = (dot - number("dot")).abs();
         assert!(
-            off <= times * allowed,
+            abs_diff_eq!(dot, number("dot"), epsilon = times * allowed),
             "{what}: dot {dot}, not {} (off {off:.3e}, allowed {:.3e})",
             number("dot"),
             times * allowed
@@ -718,7 +719,7 @@ mod golden {
                     losses.step, losses.named[at].1, exact[at]
                 );
                 assert!(
-                    off <= allowed,
+                    abs_diff_eq!(f64::from(losses.named[at].1), exact[at], epsilon = allowed),
                     "step {}: {name} is {}, not {} (off {off:.3e}, allowed {allowed:.3e})",
                     losses.step,
                     losses.named[at].1,

@@ -4,6 +4,7 @@
 #[path = "support/program.rs"]
 mod program;
 
+use approx::abs_diff_eq;
 use program::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -347,7 +348,9 @@ fn a_plateau_is_one_of_validation_where_there_is_one_and_of_training_where_not()
     // Steps at the full rate, then at a fifth of it.
     let fall = |rates: &[f64]| {
         let full = rates.iter().take_while(|r| **r == 1e-7).count();
-        assert!(rates[full..].iter().all(|r| (r / 2e-8 - 1.0).abs() < 1e-9), "{rates:?}");
+        for rate in &rates[full..] {
+            assert!(abs_diff_eq!(rate / 2e-8, 1.0, epsilon = 1e-9), "{rates:?}");
+        }
         (full, rates.len())
     };
     ok(train(&root, &runs, "validated", &[&plateau[..], &["--val_freq", "2"]].concat()));
@@ -381,7 +384,10 @@ fn a_plateau_is_one_of_validation_where_there_is_one_and_of_training_where_not()
             (bad, falls) = (0, [falls, vec![epoch]].concat());
         }
     }
-    assert!((state["best"].as_f64().unwrap() / best - 1.0).abs() < 1e-6, "{state} {best}");
+    assert!(
+        abs_diff_eq!(state["best"].as_f64().unwrap() / best, 1.0, epsilon = 1e-6),
+        "{state} {best}"
+    );
     let full = rates(&run).iter().take_while(|r| **r == 1e-7).count();
     assert_eq!(full, falls.first().map_or(30, |epoch| 2 * epoch), "{epochs:?}");
 }

@@ -1,6 +1,6 @@
 //! picture: bytes to [-1, 1] and back.
 
-use crate::support::{self, Case, Done, Lay, close, fill, parts};
+use crate::support::{self, Case, Done, Lay, assert_close, fill, parts, rounding};
 use pixtape::{Shape, Tensor};
 
 /// A case that turns bytes into a tensor; the bytes are written by [`write`].
@@ -42,7 +42,7 @@ fn every_byte_survives_the_way_to_a_tensor_and_back() {
             step(&done);
             let want: Vec<f64> =
                 bytes.iter().map(|b| (f64::from(*b) / 255.0 - 0.5) * 2.0).collect();
-            close("picture_to_tensor", &what, 1, &done.read(x), &want);
+            assert_close!(done.read(x), want, rounding("picture_to_tensor", 1), "{what}");
             assert_eq!(bytes_of(&done, back, len), bytes, "{what}");
         }
     }
@@ -63,7 +63,7 @@ fn parts_are_closed_up() {
     done.program.write_bytes(raw, &bytes).unwrap();
     step(&done);
     assert_eq!(bytes_of(&done, picture, bytes.len()), bytes);
-    close("picture_to_tensor", "3|1|2", 1, &done.read(y), &support::wide(&values));
+    assert_close!(done.read(y), support::wide(&values), rounding("picture_to_tensor", 1), "3|1|2");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! pool: pictures kept, exchanged and handed on, in pages, against a list on the host.
 
-use crate::support::{self, Case, Lay, each, exact, fill, wide};
+use crate::support::{self, Case, Lay, assert_exact, each, fill, wide};
+use approx::assert_abs_diff_eq;
 use pixtape::ops::{PoolDecision, PoolPages};
 use pixtape::{Shape, StepValues};
 
@@ -46,7 +47,7 @@ fn pictures_are_kept_exchanged_and_handed_on_as_decided() {
             for (step, take, want) in [(1, false, &fixed), (2, true, &backwards)] {
                 done.program.write(decisions, &PoolDecision::values(&decided(take))).unwrap();
                 done.step(&StepValues { step, seed: 1, ..StepValues::default() });
-                exact(&format!("{what} step {step}"), &done.read(y), &wide(want));
+                assert_exact!(done.read(y), wide(want), "{what} step {step}");
             }
             return;
         }
@@ -64,7 +65,7 @@ fn pictures_are_kept_exchanged_and_handed_on_as_decided() {
                     .map(|slot| std::mem::replace(&mut kept[slot as usize], picture.to_vec()));
                 want.extend(old.filter(|_| decision.take).unwrap_or_else(|| picture.to_vec()));
             }
-            exact(&format!("{what} step {step}"), &done.read(y), &wide(&want));
+            assert_exact!(done.read(y), wide(&want), "{what} step {step}");
         }
     };
     each("pool", &mut check);
@@ -87,7 +88,7 @@ fn decisions_fill_the_pool_first_then_exchange_half_and_hang_on_nothing_else() {
     let exchanged: Vec<u32> =
         all[50..].iter().filter(|d| d.take).map(|d| d.slot.unwrap()).collect();
     // Five standard deviations of 3950 throws.
-    assert!((exchanged.len() as i64 - 1975).abs() < 157, "{}", exchanged.len());
+    assert_abs_diff_eq!(exchanged.len(), 1975, epsilon = 156);
     assert!((0..50).all(|slot| exchanged.contains(&slot)));
     assert_eq!(all, by(2, 2000), "pictures are counted, however they are batched");
     assert_ne!(

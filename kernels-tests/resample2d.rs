@@ -1,6 +1,9 @@
 //! resample2d: enlarging by 2 and padding by reflection or replication, forward and adjoint.
 
-use crate::support::{self, Case, Lay, close, directional, dot, each, exact, fill, parts, wide};
+use crate::support::{
+    self, Case, Lay, assert_close, assert_exact, directional, dot, each, fill, parts, rounding,
+    wide,
+};
 use pixtape::ops::{Enlarge, Padding};
 use pixtape::{Shape, Tensor};
 
@@ -122,12 +125,12 @@ fn values_gradients_and_their_gradients_match_the_reference() {
             let keep = [case.result(y, lay), case.result(dx, lay), second];
             let done = case.run(gpu, &keep);
             // Sixteenths of integers: exact.
-            exact(&format!("{what} y"), &done.read(y), &forward(&wide(&x), shape, form));
-            exact(&format!("{what} dx"), &done.read(dx), &backward(&wide(&dy), shape, form));
-            exact(
-                &format!("{what} by dy of <u, dx>"),
-                &done.read(second),
-                &forward(&wide(&u), shape, form),
+            assert_exact!(done.read(y), forward(&wide(&x), shape, form), "{what} y");
+            assert_exact!(done.read(dx), backward(&wide(&dy), shape, form), "{what} dx");
+            assert_exact!(
+                done.read(second),
+                forward(&wide(&u), shape, form),
+                "{what} by dy of <u, dx>"
             );
             assert_eq!(
                 dot(&wide(&done.read(y)), &wide(&dy)),
@@ -163,7 +166,7 @@ fn a_small_picture_is_enlarged_as_pytorch_does() {
     {
         let row = want.lines().find_map(|l| l.strip_prefix(name)).unwrap();
         let row: Vec<f64> = row.split_whitespace().map(|v| v.parse().unwrap()).collect();
-        close("resample2d", name, 4, &done.read(tensor), &row);
+        assert_close!(done.read(tensor), row, rounding("resample2d", 4), "{name}");
     }
 }
 

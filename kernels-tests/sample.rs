@@ -1,6 +1,9 @@
 //! Samples one by one: their sums, a number for each, and batches mixed at random.
 
-use crate::support::{self, Case, Lay, close, dot, each, exact, fill, parts, trust, wide};
+use crate::support::{
+    self, Case, Lay, assert_close, assert_exact, dot, each, fill, parts, rounding, trust, wide,
+};
+use approx::{abs_diff_eq, assert_abs_diff_eq};
 use pixtape::ops::{Mix, SampleBroadcast};
 use pixtape::{Gpu, Shape, StepValues};
 
@@ -36,9 +39,9 @@ fn sums_on(gpu: &Gpu) {
         let keep = [y, case.result(dx, lay), second];
         let done = case.run(gpu, &keep);
         let what = format!("{what} on {}", gpu.family());
-        exact(&format!("{what} y"), &done.read(y), &sums(&wide(&x), shape.n));
-        exact(&format!("{what} dx"), &done.read(dx), &spread(&wide(&dy), len));
-        exact(&format!("{what} by dy of <u, dx>"), &done.read(second), &sums(&wide(&u), shape.n));
+        assert_exact!(done.read(y), sums(&wide(&x), shape.n), "{what} y");
+        assert_exact!(done.read(dx), spread(&wide(&dy), len), "{what} dx");
+        assert_exact!(done.read(second), sums(&wide(&u), shape.n), "{what} by dy of <u, dx>");
     };
     each("sample_sum", &mut check);
     // More than one chunk a sample.
@@ -56,7 +59,7 @@ fn a_number_reaches_all_of_its_sample() {
         let y = case.tape.push_one(SampleBroadcast, &[tx], shape);
         let keep = [case.result(y, lay)];
         let done = case.run(gpu, &keep);
-        exact(what, &done.read(y), &spread(&wide(&x), shape.elements() as usize));
+        assert_exact!(done.read(y), spread(&wide(&x), shape.elements() as usize), "{what}");
     });
 }
 
@@ -84,40 +87,39 @@ fn a_mixture_has_one_share_a_sample_and_its_gradients_are_the_shares() {
             len,
         );
         let map = |f: &dyn Fn(usize) -> f64| (0..len).map(f).collect::<Vec<_>>();
-        close(
-            "mix",
-            &format!("{what} y"),
-            2,
-            &done.read(y),
-            &map(&|i| share[i] * f64::from(a[i]) + (1.0 - share[i]) * f64::from(b[i])),
+        assert_close!(
+            done.read(y),
+            map(&|i| share[i] * f64::from(a[i]) + (1.0 - share[i]) * f64::from(b[i])),
+            rounding("mix", 2),
+            "{what} y"
         );
-        close(
-            "mix",
-            &format!("{what} da"),
-            1,
-            &done.read(g[0]),
-            &map(&|i| share[i] * f64::from(dy[i])),
+        assert_close!(
+            done.read(g[0]),
+            map(&|i| share[i] * f64::from(dy[i])),
+            rounding("mix", 1),
+            "{what} da"
         );
-        close(
-            "mix",
-            &format!("{what} db"),
-            1,
-            &done.read(g[1]),
-            &map(&|i| (1.0 - share[i]) * f64::from(dy[i])),
+        assert_close!(
+            done.read(g[1]),
+            map(&|i| (1.0 - share[i]) * f64::from(dy[i])),
+            rounding("mix", 1),
+            "{what} db"
         );
-        close(
-            "mix",
-            &format!("{what} by dy of <a, db>"),
-            1,
-            &done.read(again),
-            &map(&|i| (1.0 - share[i]) * f64::from(a[i])),
+        assert_close!(
+            done.read(again),
+            map(&|i| (1.0 - share[i]) * f64::from(a[i])),
+            rounding("mix", 1),
+            "{what} by dy of <a, db>"
         );
         // The gradients are adjoint to the mixture.
         let (left, right) = (
             dot(&wide(&done.read(y)), &wide(&dy)),
             dot(&wide(&done.read(g[0])), &wide(&a)) + dot(&wide(&done.read(g[1])), &wide(&b)),
         );
-        assert!((left - right).abs() <= 1e-5 * left.abs(), "{what}: {left} and {right}");
+        assert!(
+            abs_diff_eq!(left, right, epsilon = 1e-5 * left.abs()),
+            "{what}: {left} and {right}"
+        );
     });
 }
 
@@ -130,10 +132,8 @@ fn shares_are_uniform_and_differ_by_sample_step_stream_and_seed() {
     let square = all.iter().map(|a| a * a).sum::<f64>() / f64::from(N);
     // Five standard deviations of the means of u and u^2.
     let root = f64::from(N).sqrt();
-    assert!(
-        (mean - 0.5).abs() < 5.0 * 0.289 / root && (square - 1.0 / 3.0).abs() < 5.0 * 0.299 / root,
-        "{mean} {square}"
-    );
+    assert_abs_diff_eq!(mean, 0.5, epsilon = 5.0 * 0.289 / root);
+    assert_abs_diff_eq!(square, 1.0 / 3.0, epsilon = 5.0 * 0.299 / root);
     assert!(all.iter().all(|a| (0.0..1.0).contains(a)));
     let first = Mix::alpha(0, 0, 0, 0);
     assert!(

@@ -1,6 +1,6 @@
 //! scale: `y = a x` and `y = s x`; gradients the same.
 
-use crate::support::{self, Case, dot, each, exact, fill, wide};
+use crate::support::{self, Case, assert_exact, dot, each, fill, wide};
 use pixtape::Shape;
 
 #[test]
@@ -25,7 +25,7 @@ fn products_with_a_constant_and_with_a_scalar_tensor_are_exact() {
                 ("dx of scale", dx[0], &dy),
                 ("dx of scale_by", dx[1], &dy),
             ] {
-                exact(&format!("{what} {name}"), &done.read(got), &times(want));
+                assert_exact!(done.read(got), times(want), "{what} {name}");
             }
         });
     }

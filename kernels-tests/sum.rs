@@ -1,6 +1,9 @@
 //! sum: `y = scale * sum of x`, and broadcast: every element gets `scale * x`.
 
-use crate::support::{self, Case, Lay, close, each, exact, fill, parts, wide};
+use crate::support::{
+    self, Case, Lay, assert_close, assert_exact, each, fill, parts, rounding, wide,
+};
+use approx::abs_diff_eq;
 use pixtape::{Gpu, Shape};
 
 #[test]
@@ -24,22 +27,22 @@ fn sums_and_means(gpu: &Gpu) {
         let done = case.run(gpu, &keep);
         let total: f64 = wide(&whole).iter().sum();
         if total != 0.0 {
-            exact(&format!("{what} sum"), &done.read(sum), &[total]);
+            assert_exact!(done.read(sum), [total], "{what} sum");
         }
-        exact(&format!("{what} dx"), &done.read(dx), &vec![3.0; len]);
+        assert_exact!(done.read(dx), vec![3.0; len], "{what} dx");
         // The mean may cancel: it is held against the mean of absolute values.
         let (want, size) = (
             wide(&real).iter().sum::<f64>() / len as f64,
             wide(&real).iter().map(|v| v.abs()).sum::<f64>() / len as f64,
         );
         let got = f64::from(done.read(mean)[0]);
-        assert!((got - want).abs() <= 8.0 / 16_777_216.0 * size, "{what}: mean {got}, not {want}");
-        close(
-            "sum",
-            &format!("{what} gradient of the mean"),
-            1,
-            &done.read(dm),
-            &vec![3.0 / len as f64; len],
+        let allowed = 8.0 / 16_777_216.0 * size;
+        assert!(abs_diff_eq!(got, want, epsilon = allowed), "{what}: mean {got}, not {want}");
+        assert_close!(
+            done.read(dm),
+            vec![3.0 / len as f64; len],
+            rounding("sum", 1),
+            "{what} gradient of the mean"
         );
     };
     each("sum", &mut check);
@@ -57,6 +60,6 @@ fn the_gradient_of_a_broadcast_is_a_sum() {
     let tdy = case.operand("dy", shape, &dy, Lay::Strided);
     let dx = case.backward(y, tdy, &[x])[0].unwrap();
     let done = case.run(gpu, &[y, dx]);
-    exact("y", &done.read(y), &vec![1.5; dy.len()]);
-    exact("dx", &done.read(dx), &[0.5 * wide(&dy).iter().sum::<f64>()]);
+    assert_exact!(done.read(y), vec![1.5; dy.len()], "y");
+    assert_exact!(done.read(dx), [0.5 * wide(&dy).iter().sum::<f64>()], "dx");
 }

@@ -4,6 +4,7 @@
 
 mod support;
 
+use approx::abs_diff_eq;
 use pixtape::nets::{
     Discriminator, DiscriminatorConfig, DiscriminatorKind, InitType, Mode, NormKind, UnetConfig,
     Upsample,
@@ -188,7 +189,7 @@ fn penalty_on(gpu: &Gpu) {
         let x = Map { n: 2, h: 16, w: 16, c: 6, v: wide(&values) };
         let value = penalty(&params, &x, norm);
         let got = f64::from(done.read(loss)[0]);
-        assert!((got - value).abs() <= 1e-5 * value, "{what}: {got}, not {value}");
+        assert!(abs_diff_eq!(got, value, epsilon = 1e-5 * value), "{what}: {got}, not {value}");
         let slope = |name: &str, way: &dyn Fn(usize) -> f64| {
             let moved = |by: f64| {
                 let mut params = params.clone();
@@ -222,7 +223,7 @@ fn penalty_on(gpu: &Gpu) {
                 let allowed = 3e-6 * norm * dot(&way, &way).sqrt() + 2e-8 * value.max(1.0);
                 let off = (differences - found).abs();
                 assert!(
-                    off <= allowed,
+                    abs_diff_eq!(differences, found, epsilon = allowed),
                     "{what}: {name}, direction {stream}: {found}, differences say {differences} \
                      (off {off:.2e}, allowed {allowed:.2e})"
                 );
@@ -233,7 +234,7 @@ fn penalty_on(gpu: &Gpu) {
                     (slope(name, &|i| f64::from(u8::from(i == at))), gradient[at]);
                 let allowed = 3e-6 * norm + 2e-8 * value.max(1.0);
                 assert!(
-                    (differences - found).abs() <= allowed,
+                    abs_diff_eq!(differences, found, epsilon = allowed),
                     "{what}: {name}[{at}]: {found}, differences say {differences}"
                 );
                 worst = worst.max((differences - found).abs() / norm);
@@ -400,7 +401,10 @@ fn accumulated_gradients_are_those_of_a_larger_batch() {
         };
         let ((one, whole), (two, parts)) = (step(&whole), step(&parts));
         for ((name, a), (_, b)) in one[0].named.iter().zip(&two[0].named) {
-            assert!((a - b).abs() <= 1e-5 * a.abs().max(1e-3), "{gan_mode} {name}: {a} and {b}");
+            assert!(
+                abs_diff_eq!(a, b, epsilon = 1e-5 * a.abs().max(1e-3)),
+                "{gan_mode} {name}: {a} and {b}"
+            );
         }
         for ((net, left, _), (_, right, _)) in whole.networks().into_iter().zip(parts.networks()) {
             for (p, q) in left.params().zip(right.params()).filter(|(p, _)| p.gradient.is_some()) {
@@ -459,7 +463,8 @@ fn the_average_follows_its_formula_and_is_no_part_of_the_training() {
         .flatten()
         .zip(got.iter().flatten())
         .map(|(a, b)| (a - b).abs() / a.abs().max(0.1))
-        .fold(0.0, f64::max);
+        .max_by(f64::total_cmp)
+        .unwrap();
     assert!(count > 1000 && worst < 1e-6, "{count} values, off by {worst:.1e}");
     assert_ne!(got, of(&trainer, "G"));
     let (without, _) =

@@ -1,6 +1,6 @@
 //! variation: differences of neighbouring pixels, and the total variation made of them.
 
-use crate::support::{self, Case, close, directional, dot, each, fill, wide};
+use crate::support::{self, Case, assert_close, directional, dot, each, fill, rounding, wide};
 use pixtape::Shape;
 use pixtape::ops::Variation;
 
@@ -51,19 +51,17 @@ fn values_and_gradients_match_the_reference() {
         let dx = case.backward(y, tdy, &[tx])[0].unwrap();
         let keep = [case.result(y, lay), case.result(dx, lay)];
         let done = case.run(gpu, &keep);
-        close(
-            "variation",
-            &format!("{what} y"),
-            2,
-            &done.read(y),
-            &forward(&wide(&x), shape, 0.5, 2.0),
+        assert_close!(
+            done.read(y),
+            forward(&wide(&x), shape, 0.5, 2.0),
+            rounding("variation", 2),
+            "{what} y"
         );
-        close(
-            "variation",
-            &format!("{what} dx"),
-            4,
-            &done.read(dx),
-            &backward(&wide(&x), &wide(&dy), shape, 0.5, 2.0),
+        assert_close!(
+            done.read(dx),
+            backward(&wide(&x), &wide(&dy), shape, 0.5, 2.0),
+            rounding("variation", 4),
+            "{what} dx"
         );
     });
 }
@@ -86,7 +84,12 @@ fn the_total_is_two_means_and_of_a_pixel_nothing() {
         down += weight * f64::from((x[high] - x[low]).abs())
     });
     // 2 * 3 * 3 * 3 differences across, 2 * 2 * 4 * 3 down.
-    close("variation", "total", 48, &done.read(totals[0]), &[across / 54.0 + down / 48.0]);
+    assert_close!(
+        done.read(totals[0]),
+        [across / 54.0 + down / 48.0],
+        rounding("variation", 48),
+        "total"
+    );
     assert_eq!(done.read(totals[1]), [0.0]);
 }
 

@@ -29,6 +29,7 @@ pub fn fold_seed(seed: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::{abs_diff_eq, assert_abs_diff_eq};
 
     #[test]
     fn bits_are_balanced_and_neighbours_do_not_correlate() {
@@ -39,13 +40,13 @@ mod tests {
                 let ones = words.iter().filter(|w| *w >> bit & 1 == 1).count() as f64;
                 // Six standard deviations of a fair coin.
                 assert!(
-                    (ones - f64::from(N) / 2.0).abs() < 3.0 * f64::from(N).sqrt(),
+                    abs_diff_eq!(ones, f64::from(N) / 2.0, epsilon = 3.0 * f64::from(N).sqrt()),
                     "bit {bit}: {ones}"
                 );
             }
             let flips = words.windows(2).map(|w| (w[0] ^ w[1]).count_ones()).sum::<u32>();
             let mean = f64::from(flips) / f64::from(N - 1);
-            assert!((mean - 16.0).abs() < 0.1, "{mean}");
+            assert_abs_diff_eq!(mean, 16.0, epsilon = 0.1);
         }
     }
 

@@ -1,9 +1,17 @@
-//! Comparisons, all written so that NaN fails, and the one table of tolerances.
+//! The comparer of tensors, in which NaN always fails, and the one table of tolerances.
 //!
-//! A kernel's f32 result `a` is held against an f64 reference `b` computed from the same f32
+//! A kernel's f32 result `a` is compared with an f64 reference `b` computed from the same f32
 //! operands. With `K` terms summed, `|a - b| <= factor 2^-24 sqrt(K) max(|b|, rms(b))` for every
-//! element, and the normalised mean squared error is at most `(factor / 2)^2 K 2^-48`: f32 sums err
-//! like random walks.
+//! element, and the normalised mean squared error is at most `(factor / 2)^2 K 2^-48`: errors of
+//! f32 sums grow like random walks.
+//!
+//! The comparer is `approx`'s: [`Values`] of a kernel and the [`Reference`] are compared by
+//! `AbsDiffEq`, with [`Rounding`] as epsilon. [`assert_close!`] and [`assert_exact!`] add a message
+//! that names the element, and refuse references that are mostly zeros. Scalars are compared by
+//! `approx`'s own macros; for relative tolerances give `epsilon = 0.0` too, which is an absolute
+//! tolerance of one ulp of 1 otherwise.
+
+use approx::AbsDiffEq;
 
 /// Factor of every operation: 8, unless a row says otherwise and why.
 const FACTOR: f64 = 8.0;
@@ -73,20 +81,76 @@ pub fn mistrust(want: &[f64]) -> Option<String> {
         .then(|| format!("only {count} of {} values are not zero: badly chosen case", want.len()))
 }
 
-/// Panics unless `got` is `want` up to the rounding of sums of `k` terms.
+/// What the results of a kernel were computed with: the row of the tolerance table, and how many
+/// terms each sum has.
+#[derive(Clone, Copy, Debug)]
+pub struct Rounding {
+    op: &'static str,
+    terms: usize,
+}
+
+/// Rounding of `terms` terms by operation `op`.
+pub fn rounding(op: &'static str, terms: usize) -> Rounding {
+    Rounding { op, terms }
+}
+
+/// What a kernel computed. Equal to a [`Reference`] if every value is.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a>(pub &'a [f32]);
+
+/// What it should have computed.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference<'a>(pub &'a [f64]);
+
+impl PartialEq<Reference<'_>> for Values<'_> {
+    fn eq(&self, want: &Reference<'_>) -> bool {
+        inequality(self.0, want.0).is_none()
+    }
+}
+
+impl AbsDiffEq<Reference<'_>> for Values<'_> {
+    type Epsilon = Rounding;
+
+    /// One rounding per value, by the factor that holds unless a row says otherwise.
+    fn default_epsilon() -> Rounding {
+        rounding("", 1)
+    }
+
+    fn abs_diff_eq(&self, want: &Reference<'_>, rounding: Rounding) -> bool {
+        difference(rounding.op, rounding.terms, self.0, want.0).is_none()
+    }
+}
+
+/// Panics unless values are those of the reference up to the rounding of their sums:
+/// `assert_close!(done.read(y), want, rounding("conv2d", 48), "{what} y")`.
+macro_rules! assert_close {
+    ($got:expr, $want:expr, $rounding:expr, $($what:tt)+) => {
+        $crate::support::compare::hold_close(&$got, &$want, $rounding, &format!($($what)+))
+    };
+}
+
+/// Panics unless every value equals the reference's: `assert_exact!(done.read(y), want, "{what}")`.
+macro_rules! assert_exact {
+    ($got:expr, $want:expr, $($what:tt)+) => {
+        $crate::support::compare::hold_exact(&$got, &$want, &format!($($what)+))
+    };
+}
+
+pub(crate) use {assert_close, assert_exact};
+
 #[track_caller]
-pub fn close(op: &str, what: &str, k: usize, got: &[f32], want: &[f64]) {
-    if let Some(message) = difference(op, k, got, want) {
-        panic!("{what}: {message}");
+pub fn hold_close(got: &[f32], want: &[f64], rounding: Rounding, what: &str) {
+    if !Values(got).abs_diff_eq(&Reference(want), rounding) {
+        let message = difference(rounding.op, rounding.terms, got, want);
+        panic!("{what}: {}", message.unwrap_or_default());
     }
     trust(what, want);
 }
 
-/// Panics unless every value is equal.
 #[track_caller]
-pub fn exact(what: &str, got: &[f32], want: &[f64]) {
-    if let Some(message) = inequality(got, want) {
-        panic!("{what}: {message}");
+pub fn hold_exact(got: &[f32], want: &[f64], what: &str) {
+    if Values(got) != Reference(want) {
+        panic!("{what}: {}", inequality(got, want).unwrap_or_default());
     }
     trust(what, want);
 }
@@ -102,6 +166,51 @@ pub fn trust(what: &str, want: &[f64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::{abs_diff_eq, abs_diff_ne, assert_abs_diff_eq, relative_eq, ulps_eq};
+
+    #[test]
+    fn nan_fails_every_comparison() {
+        for (got, want) in [(f32::NAN, 1.0), (1.0, f64::NAN), (f32::NAN, f64::NAN)] {
+            let values = [Values(&[1.0, got]), Values(&[got, 1.0])];
+            for (values, want) in values.iter().zip([[1.0, want], [want, 1.0]]) {
+                let reference = Reference(&want);
+                assert!(*values != reference);
+                assert!(abs_diff_ne!(*values, reference));
+                assert!(abs_diff_ne!(
+                    *values,
+                    reference,
+                    epsilon = rounding("winograd5", usize::MAX)
+                ));
+            }
+            assert!(
+                std::panic::catch_unwind(|| assert_close!(
+                    [1.0, got],
+                    [1.0, want],
+                    rounding("", 9),
+                    ""
+                ))
+                .is_err()
+            );
+            assert!(
+                std::panic::catch_unwind(|| assert_exact!([1.0, got], [1.0, want], "")).is_err()
+            );
+            let got = f64::from(got);
+            assert!(!abs_diff_eq!(got, want, epsilon = f64::MAX));
+            assert!(!abs_diff_eq!(got, want, epsilon = f64::INFINITY));
+            assert!(!relative_eq!(got, want, epsilon = 1.0, max_relative = f64::INFINITY));
+            assert!(!ulps_eq!(got, want, epsilon = 1.0, max_ulps = u32::MAX));
+            assert!(!abs_diff_eq!([1.0, got][..], [1.0, want][..], epsilon = f64::INFINITY));
+        }
+    }
+
+    #[test]
+    fn the_comparer_is_one_of_approx() {
+        let want = Reference(&[1.0, -2.0, 3.0]);
+        assert_abs_diff_eq!(Values(&[1.0, -2.0, 3.0 + 2e-7]), want);
+        assert_abs_diff_eq!(Values(&[1.0, -2.0, 3.0 + 3e-6]), want, epsilon = rounding("add", 100));
+        assert!(abs_diff_ne!(Values(&[1.0, -2.0, 3.0 + 3e-6]), want));
+        assert!(Values(&[1.0, -2.0, 3.0]) == want);
+    }
 
     #[test]
     fn the_comparer_fails_what_it_must() {

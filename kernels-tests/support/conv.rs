@@ -2,7 +2,9 @@
 //! a result, and in the layout of the weight.
 
 use super::compare::{difference, inequality};
-use super::{Case, Done, Lay, directional, dot, exact, fill, trust, wide};
+use super::{
+    Case, Done, Lay, assert_close, assert_exact, directional, dot, fill, rounding, trust, wide,
+};
 use pixtape::gpu::Family;
 use pixtape::ops::{
     Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Method,
@@ -264,8 +266,8 @@ pub fn check_family(
 #[track_caller]
 fn hold(done: &Done, what: &str, got: &[f32], want: &[f64]) {
     match done.filtered() {
-        None => exact(what, got, want),
-        Some(row) => super::close(row, what, 64, got, want),
+        None => assert_exact!(got, want, "{what}"),
+        Some(row) => assert_close!(got, want, rounding(row, 64), "{what}"),
     }
 }
 
@@ -293,7 +295,7 @@ fn check_twice(gpu: &Gpu, both: &[ConvCase; 2]) {
     let done = case.run(gpu, &[]);
     let what = format!("{} twice on {}", both[0].op(), gpu.family());
     hold(&done, &format!("{what} dw"), &done.gradient(&tw), &dw);
-    exact(&format!("{what} db"), &done.gradient(&tb), &db);
+    assert_exact!(done.gradient(&tb), db, "{what} db");
     assert!(done.padding_is_zero(&tw) && done.padding_is_zero(&tb), "{what}");
 }
 

@@ -25,7 +25,8 @@ pub mod reference;
 pub mod run;
 
 pub use cases::{each, parts, shapes};
-pub use compare::{close, exact, trust};
+pub(crate) use compare::{assert_close, assert_exact};
+pub use compare::{rounding, trust};
 pub use device::{families, family, gpu, reducers};
 pub use fill::{bits, integers, normals, reals};
 pub use reference::{directional, dot, wide};

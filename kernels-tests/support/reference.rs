@@ -1,6 +1,7 @@
 //! Helpers of the f64 references, and the check of their gradients.
 
 use super::fill;
+use approx::abs_diff_eq;
 
 /// Widens operands.
 pub fn wide(values: &[f32]) -> Vec<f64> {
@@ -24,7 +25,7 @@ pub fn directional(what: &str, f: impl Fn(&[f64]) -> f64, x: &[f64], gradient: &
     // Rounding of f itself: its size times 2^-53 / eps.
     let scale = expected.abs() + f(x).abs() * 1e-3 + dot(gradient, gradient).sqrt();
     assert!(
-        (slope - expected).abs() <= 1e-7 * scale,
+        abs_diff_eq!(slope, expected, epsilon = 1e-7 * scale),
         "{what}: the reference's gradient says {expected}, differences say {slope}"
     );
 }

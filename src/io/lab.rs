@@ -101,6 +101,7 @@ pub fn join(light: &Picture<f32>, color: &Picture<f32>) -> crate::Result<Picture
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::abs_diff_eq;
 
     #[test]
     fn grays_and_primaries_survive() {
@@ -125,7 +126,7 @@ mod tests {
             ([120, 200, 40], [73.1897, -48.6725, 65.8091]),
         ] {
             let got = from_rgb(rgb);
-            assert!(got.iter().zip(lab).all(|(g, w)| (g - w).abs() < 0.02), "{rgb:?}: {got:?}");
+            assert!(abs_diff_eq!(got[..], lab[..], epsilon = 0.02), "{rgb:?}: {got:?}");
         }
     }
 

@@ -119,6 +119,7 @@ fn same_size<T: Element>(what: &str, a: &Picture<T>, b: &Picture<T>) -> Result<(
 mod tests {
     use super::*;
     use crate::io::picture::tests::formula;
+    use approx::{abs_diff_eq, assert_abs_diff_eq};
 
     /// `formula` with a deterministic disturbance of about +-20 levels.
     fn disturbed(mut p: Picture) -> Picture {
@@ -159,9 +160,11 @@ mod tests {
         ];
         for (a, b, want) in cases {
             let got = [l1(&a, &b).unwrap(), psnr(&a, &b).unwrap(), ssim(&a, &b).unwrap()];
-            for (g, w) in got.iter().zip(want) {
-                assert!((g - w).abs() < 1e-9, "{}: got {got:?}, want {want:?}", a.describe());
-            }
+            assert!(
+                abs_diff_eq!(got[..], want[..], epsilon = 1e-9),
+                "{}: {got:?}, not {want:?}",
+                a.describe()
+            );
         }
     }
 
@@ -170,7 +173,7 @@ mod tests {
         let p = formula(20, 12, 3, 1);
         assert_eq!(l1(&p, &p).unwrap(), 0.0);
         assert_eq!(psnr(&p, &p).unwrap(), f64::INFINITY);
-        assert!((ssim(&p, &p).unwrap() - 1.0).abs() < 1e-12);
+        assert_abs_diff_eq!(ssim(&p, &p).unwrap(), 1.0, epsilon = 1e-12);
     }
 
     #[test]

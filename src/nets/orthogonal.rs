@@ -70,6 +70,7 @@ fn transpose(values: &[f64], columns: usize) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::store::{Layout, Store};
+    use approx::abs_diff_eq;
 
     #[test]
     fn the_shorter_side_is_orthogonal_and_the_seed_decides() {
@@ -99,7 +100,7 @@ mod tests {
                     let product: f64 = (0..rows.max(columns)).map(|k| at(i, k) * at(j, k)).sum();
                     let want = if i == j { 0.25 } else { 0.0 };
                     assert!(
-                        (product - want).abs() < 1e-6,
+                        abs_diff_eq!(product, want, epsilon = 1e-6),
                         "{rows}x{columns}: vectors {i} and {j}: {product}"
                     );
                 }

@@ -82,6 +82,7 @@ impl Tape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::abs_diff_eq;
 
     #[test]
     fn the_share_kept_is_one_minus_p() {
@@ -90,7 +91,7 @@ mod tests {
             let kept = (0..N).filter(|&i| Dropout::keep(i, 3, 1, 7, p)).count() as f32 / N as f32;
             // Five standard deviations.
             assert!(
-                (kept - (1.0 - p)).abs() <= 5.0 * (p * (1.0 - p) / N as f32).sqrt(),
+                abs_diff_eq!(kept, 1.0 - p, epsilon = 5.0 * (p * (1.0 - p) / N as f32).sqrt()),
                 "{p}: {kept}"
             );
         }

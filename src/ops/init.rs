@@ -120,6 +120,7 @@ impl Tape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn values_are_normal_and_finite() {
@@ -127,13 +128,11 @@ mod tests {
         let init = InitNormal { layout: Layout::Vector(N.into()), mean: 0.0, std: 1.0, stream: 5 };
         let values: Vec<f64> = (0..N).map(|i| init.value(i, 9)).collect();
         let moment = |k: i32| values.iter().map(|v| v.powi(k)).sum::<f64>() / f64::from(N);
-        // 0, 1, 0, 3 within five standard deviations of each mean.
-        let root = f64::from(N).sqrt();
-        assert!(moment(1).abs() < 5.0 / root && (moment(2) - 1.0).abs() < 5.0 * 2f64.sqrt() / root);
-        assert!(
-            moment(3).abs() < 5.0 * 15f64.sqrt() / root
-                && (moment(4) - 3.0).abs() < 5.0 * 96f64.sqrt() / root
-        );
+        // Five standard deviations of each sample moment.
+        for (k, want, var) in [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0f64)] {
+            let allowed = 5.0 * (var / f64::from(N)).sqrt();
+            assert_abs_diff_eq!(moment(k), want, epsilon = allowed);
+        }
         assert!(values.iter().all(|v| v.abs() < 5.8));
     }
 }

@@ -209,6 +209,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::{abs_diff_eq, assert_abs_diff_eq};
 
     fn schedule(policy: LrPolicy, compat: bool) -> Schedule {
         Schedule {
@@ -225,7 +226,7 @@ mod tests {
     fn hold(s: Schedule, table: &[(u64, f64)]) {
         for (epoch, factor) in table {
             assert!(
-                (s.factor(*epoch) - factor).abs() < 1e-12,
+                abs_diff_eq!(s.factor(*epoch), factor, epsilon = 1e-12),
                 "{} compat {} epoch {epoch}: {}",
                 s.policy,
                 s.compat,
@@ -290,7 +291,7 @@ mod tests {
         (0..5).for_each(|_| s.end_epoch(Some(4.47)));
         assert_eq!((s.factor(7), s.state.bad_epochs), (1.0, 5));
         s.end_epoch(Some(4.47));
-        assert!((s.factor(8) - 0.2).abs() < 1e-15);
+        assert_abs_diff_eq!(s.factor(8), 0.2, epsilon = 1e-15);
         s.saw_step(100.0);
         s.end_epoch(Some(1.0));
         assert_eq!((s.state.best, s.state.bad_epochs), (Some(1.0), 0));

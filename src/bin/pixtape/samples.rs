@@ -209,19 +209,18 @@ pub(crate) fn row(dataset: &Dataset, sample: &Sample, output: &AnyPicture) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn negatives_correlate_by_minus_one() {
         let points = |slope: f64| {
             (0..50).map(|i| (f64::from(i % 7), 3.0 + slope * f64::from(i % 7))).collect::<Vec<_>>()
         };
-        assert!(
-            (correlation(&points(2.0)) - 1.0).abs() < 1e-12
-                && (correlation(&points(-0.5)) + 1.0).abs() < 1e-12
-        );
+        assert_abs_diff_eq!(correlation(&points(2.0)), 1.0, epsilon = 1e-12);
+        assert_abs_diff_eq!(correlation(&points(-0.5)), -1.0, epsilon = 1e-12);
         assert!(correlation(&points(0.0)).is_nan());
         let across: Vec<(f64, f64)> =
             (0..6).flat_map(|x| (0..6).map(move |y| (f64::from(x), f64::from(y)))).collect();
-        assert!(correlation(&across).abs() < 1e-12);
+        assert_abs_diff_eq!(correlation(&across), 0.0, epsilon = 1e-12);
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::nets::{NormKind, UnetConfig, UnetQuirks};
+use approx::abs_diff_eq;
 
 /// Files that `kernels-tests/golden/weights/make_weights.py` made with PyTorch.
 fn golden(name: &str) -> Vec<u8> {
@@ -177,7 +178,7 @@ fn safetensors_come_back_as_they_went() {
                 // Vectors are kept exactly; half a unit of the largest value is what rounding may
                 // cost a weight.
                 let bound = if shape.len() == 4 { largest * allowed * 1.001 } else { 0.0 };
-                assert!((a - b).abs() <= bound, "{precision:?} {name}: {a} and {b}");
+                assert!(abs_diff_eq!(a, b, epsilon = bound), "{precision:?} {name}: {a} and {b}");
             }
         }
     }

@@ -157,6 +157,7 @@ fn by_name(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     fn folder(pictures: &[(&str, u8)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -175,7 +176,8 @@ mod tests {
             (folder(&[("x.png", 0), ("y.png", 51)]), folder(&[("y.png", 0), ("x.png", 0)]));
         let rows = folders(a.path(), b.path()).unwrap();
         assert_eq!((rows[0].name.as_str(), rows[0].l1, rows[0].psnr), ("x", 0.0, f64::INFINITY));
-        assert!((rows[1].l1 - 0.2).abs() < 1e-12 && (Row::mean(&rows).l1 - 0.1).abs() < 1e-12);
+        assert_abs_diff_eq!(rows[1].l1, 0.2, epsilon = 1e-12);
+        assert_abs_diff_eq!(Row::mean(&rows).l1, 0.1, epsilon = 1e-12);
         let less = folder(&[("x.png", 0)]);
         for (left, right) in [(&a, &less), (&less, &a)] {
             let message = folders(left.path(), right.path()).unwrap_err().to_string();

@@ -126,6 +126,7 @@ impl Comparison {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn worst_come_first_and_rows_on_one_side_are_named() {
@@ -146,7 +147,7 @@ mod tests {
             ["a slower", "a same", "a faster"]
         );
         assert_eq!(c.missing, [vec!["a gone".to_string()], vec!["a fresh".to_string()]]);
-        assert!((c.mean() - 1.0).abs() < 1e-12);
+        assert_abs_diff_eq!(c.mean(), 1.0, epsilon = 1e-12);
         assert_eq!(c.json()["rows"][0]["ratio"], 4.0);
     }
 

@@ -337,6 +337,7 @@ fn address(file: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::abs_diff_eq;
 
     const CHARTS: [(&str, &[&str]); 2] =
         [("distance", &["G_L1"]), ("game", &["G_GAN", "D_real", "D_fake"])];
@@ -425,7 +426,7 @@ mod tests {
         for (value, step) in
             [(0.03, 0.05), (1.0, 1.0), (1.1, 2.0), (4.0, 5.0), (6.0, 10.0), (230.0, 500.0)]
         {
-            assert!((round_step(value) - step).abs() < 1e-9 * step, "{value}");
+            assert!(abs_diff_eq!(round_step(value), step, epsilon = 1e-9 * step), "{value}");
         }
     }
 }

@@ -220,6 +220,7 @@ pub(crate) fn peak_memory() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
     use pixtape::train::{Model, Pix2PixConfig};
 
     #[test]
@@ -235,13 +236,10 @@ mod tests {
                 waited: Duration::from_millis(50),
             });
         }
-        assert!(
-            (progress.seconds_per_step() - 0.5).abs() < 1e-9
-                && (progress.images_per_second() - 8.0).abs() < 1e-9
-        );
-        assert!(
-            (progress.wait_share() - 0.1).abs() < 1e-9 && (progress.left(4) - 3.0).abs() < 1e-9
-        );
+        assert_abs_diff_eq!(progress.seconds_per_step(), 0.5, epsilon = 1e-9);
+        assert_abs_diff_eq!(progress.images_per_second(), 8.0, epsilon = 1e-9);
+        assert_abs_diff_eq!(progress.wait_share(), 0.1, epsilon = 1e-9);
+        assert_abs_diff_eq!(progress.left(4), 3.0, epsilon = 1e-9);
         assert_eq!((progress.text(), clock(3723.4)), ("no losses yet".into(), "1:02:03".into()));
         progress.losses(&Losses {
             step: 3,
