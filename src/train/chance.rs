@@ -72,6 +72,7 @@ fn cross_entropy(label: f64, answer: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::{abs_diff_eq, assert_abs_diff_eq};
 
     const MODES: [GanMode; 4] = [GanMode::Vanilla, GanMode::Lsgan, GanMode::Hinge, GanMode::Wgangp];
 
@@ -102,10 +103,14 @@ mod tests {
             let mean = |logit: f64| losses(mode, logit, smoothing)[1..].iter().sum::<f64>() / 2.0;
             let best = logits().min_by(|a, b| mean(*a).total_cmp(&mean(*b))).unwrap();
             let (found, level) = (mean(best), chance.discriminator());
-            assert!((found - level).abs() < 1e-6, "{mode} {smoothing}: {found} and {level}");
+            assert!(
+                abs_diff_eq!(found, level, epsilon = 1e-6),
+                "{mode} {smoothing}: {found} and {level}"
+            );
             let Some(generator) = chance.weighted_generator(0.5) else {
                 // All answers between are as good: the generator's loss may be any of theirs.
-                assert!(mode == GanMode::Hinge && (mean(-1.0) - mean(1.0)).abs() < 1e-12);
+                assert_eq!(mode, GanMode::Hinge);
+                assert_abs_diff_eq!(mean(-1.0), mean(1.0), epsilon = 1e-12);
                 continue;
             };
             let at_best = losses(mode, best, smoothing);
@@ -114,14 +119,20 @@ mod tests {
                 (chance.real, at_best[1]),
                 (chance.fake, at_best[2]),
             ] {
-                assert!((level - loss).abs() < 2e-3, "{mode} {smoothing}: {level} and {loss}");
+                assert!(
+                    abs_diff_eq!(level, loss, epsilon = 2e-3),
+                    "{mode} {smoothing}: {level} and {loss}"
+                );
             }
             // The least: real and generated images told apart as well as possible.
             let [real, fake] = [1, 2].map(|at| {
                 logits().map(|l| losses(mode, l * 10.0, smoothing)[at]).fold(f64::MAX, f64::min)
             });
-            assert!((real - chance.least_real).abs() < 2e-4, "{mode} {smoothing}: {real}");
-            assert!(fake.abs() < 2e-4, "{mode} {smoothing}: {fake}");
+            assert!(
+                abs_diff_eq!(real, chance.least_real, epsilon = 2e-4),
+                "{mode} {smoothing}: {real}"
+            );
+            assert!(abs_diff_eq!(fake, 0.0, epsilon = 2e-4), "{mode} {smoothing}: {fake}");
         }
     }
 
