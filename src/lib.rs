@@ -11,6 +11,8 @@ pub mod plan;
 pub mod rng;
 #[cfg(all(feature = "io", not(target_arch = "wasm32")))]
 pub mod run;
+#[cfg(all(feature = "io", not(target_arch = "wasm32")))]
+pub mod session;
 pub mod shader;
 mod shape;
 pub mod store;

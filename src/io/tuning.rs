@@ -7,7 +7,8 @@
 use super::{cache_dir, create_dir, write_aside};
 use crate::error::{Error, Result};
 use crate::ops::{Problem, Tuning, Variant};
-use crate::tune::{Identity, Report};
+use crate::plan::Program;
+use crate::tune::{Identity, Report, choices};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -51,6 +52,14 @@ impl TuningFile {
     /// One that says nothing yet.
     pub fn new(identity: Identity) -> Self {
         TuningFile { identity, entries: BTreeMap::new() }
+    }
+
+    /// The variants that a program uses, without times: what a run writes down.
+    pub fn used_by(program: &Program) -> Self {
+        let mut file = TuningFile::new(Identity::of(program.gpu()));
+        let entry = |(problem, variant)| (problem, Entry { variant, time: None, rule_time: None });
+        file.entries = choices(program.plan()).into_iter().map(entry).collect();
+        file
     }
 
     /// Takes in what was measured.

@@ -2,6 +2,7 @@
 
 use super::checkpoints::{self, Found};
 use super::logs::Log;
+use super::state::State;
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
 use crate::train::{Losses, Rates};
@@ -46,6 +47,8 @@ pub struct RunFolder {
     /// How outputs go with inputs, of models without pairs.
     correlations: Option<Log>,
     about: Value,
+    /// Where the run stood when the folder was opened; nothing for a new run.
+    resumed: Option<State>,
     pub(super) keep: usize,
     /// Held as long as the run goes on; the system lets go of it when the process ends, however it
     /// ends.
@@ -67,17 +70,23 @@ impl RunFolder {
         if held {
             remove_run(path)?;
         }
-        RunFolder::with_logs(path, 0, about, lock)
+        RunFolder::with_logs(path, None, about, lock)
     }
 
     /// Opens the folder of a run that goes on from a checkpoint; what its logs hold of later steps
     /// is cut off.
     pub fn open(path: &Path, found: &Found, about: About, lock: File) -> Result<RunFolder> {
         found.restore(path)?;
-        RunFolder::with_logs(path, found.state.step, about, lock)
+        RunFolder::with_logs(path, Some(found.state.clone()), about, lock)
     }
 
-    fn with_logs(path: &Path, step: u64, about: About, lock: File) -> Result<RunFolder> {
+    fn with_logs(
+        path: &Path,
+        resumed: Option<State>,
+        about: About,
+        lock: File,
+    ) -> Result<RunFolder> {
+        let step = resumed.as_ref().map_or(0, |state| state.step);
         for folder in [path.into(), path.join("samples"), path.join("validation")] {
             create_dir(&folder)?;
             sweep(&folder);
@@ -94,6 +103,7 @@ impl RunFolder {
             events: log("events.jsonl")?,
             correlations: about.correlations.then(|| log("correlations.jsonl")).transpose()?,
             about: about.files,
+            resumed,
             keep: about.keep,
             _lock: lock,
         })
@@ -102,6 +112,11 @@ impl RunFolder {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the run stood when the folder was opened: nothing for a new run.
+    pub fn resumed(&self) -> Option<&State> {
+        self.resumed.as_ref()
     }
 
     /// Options of a run, as they were resolved.

@@ -6,8 +6,6 @@ mod device;
 mod messages;
 mod options;
 mod outputs;
-mod samples;
-mod scores;
 
 use std::process::ExitCode;
 

@@ -1,14 +1,13 @@
-//! `pixtape eval`: how near results are to their targets.
+//! `pixtape eval`: how close results are to their targets.
 
 use crate::commands::translate::{Checkpoint, Generator, RunOptions, mode, progress};
 use crate::device::starting::Starting;
 use crate::messages::with_flags;
 use crate::options::{CYCLE_GAN, EvalArgs, task};
-use crate::samples::made;
-use crate::scores::{Row, stem, table};
 use pixtape::io::{Dataset, DatasetOptions, Picture, Size, Task, list_pictures};
 use pixtape::nets::GeneratorConfig;
 use pixtape::run::RunFolder;
+use pixtape::session::{Row, stem, translated, worst_first};
 use pixtape::{Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -63,7 +62,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     let mut rows = Vec::with_capacity(dataset.len());
     for index in 0..dataset.len() {
         let pair = dataset.sample(1, index)?;
-        let result = pollster::block_on(made(&dataset, &translator, &pair))?;
+        let result = pollster::block_on(translated(&dataset, &translator, &pair))?;
         let figures =
             dataset.measure(&pair, &result).map_err(|e| Error::file(&pair.path, e.to_string()))?;
         rows.push(Row::of(&pair.path, figures));
@@ -106,6 +105,29 @@ fn data_options(
         ..DatasetOptions::default()
     };
     Ok(all.plain(&args.phase))
+}
+
+/// A table of `worst` pictures, the largest L1 first, then the means.
+fn table(rows: &[Row], worst: usize) -> String {
+    let shown = &worst_first(rows)[..worst.min(rows.len())];
+    let width = shown.iter().map(|i| rows[*i].name.chars().count()).max().unwrap_or(0).max(8);
+    let mut text = format!("{:width$}  {:>8}  {:>9}  {:>7}\n", "picture", "L1", "PSNR", "SSIM");
+    let mut line = |r: &Row| {
+        text += &format!("{:width$}  {:>8.5}  {:>6.2} dB  {:>7.4}\n", r.name, r.l1, r.psnr, r.ssim)
+    };
+    shown.iter().for_each(|i| line(&rows[*i]));
+    let left_out = rows.len() - shown.len();
+    line(&Row { name: "mean".into(), ..Row::mean(rows) });
+    if left_out > 0 && worst > 0 {
+        text += &format!(
+            "the worst {} of {} pictures; --worst N shows more or fewer\n",
+            shown.len(),
+            rows.len()
+        );
+    } else {
+        text += &format!("{} pictures\n", rows.len());
+    }
+    text
 }
 
 /// Compares two folders, picture by picture of the same name.
@@ -168,6 +190,18 @@ mod tests {
                 .unwrap();
         }
         dir
+    }
+
+    #[test]
+    fn the_table_has_the_worst_first_and_the_mean_of_all() {
+        let row =
+            |name: &str, l1: f64| Row { name: name.into(), l1, psnr: f64::INFINITY, ssim: 1.0 };
+        let rows = [row("a", 0.1), row("b", 0.3), row("c", 0.2), row("d", 0.3)];
+        let text = table(&rows, 2);
+        let names: Vec<&str> = text.lines().map(|l| l.split_whitespace().next().unwrap()).collect();
+        assert_eq!(names, ["picture", "b", "d", "mean", "the"]);
+        assert!(text.contains("0.22500") && text.contains("worst 2 of 4"), "{text}");
+        assert!(table(&rows, 9).contains("4 pictures"));
     }
 
     #[test]

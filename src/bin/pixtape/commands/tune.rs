@@ -7,12 +7,12 @@ use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::gpu::Gpu;
 use pixtape::io::Dataset;
-use pixtape::io::tuning::{Cached, Entry, TuningFile, clear, list};
+use pixtape::io::tuning::{Cached, TuningFile, clear, list};
 use pixtape::ops::Tuning;
-use pixtape::plan::{PlanOptions, Program};
+use pixtape::plan::PlanOptions;
 use pixtape::run::RunFolder;
 use pixtape::run::Trainer;
-use pixtape::tune::{Identity, Load, Report, choices, measure, problems};
+use pixtape::tune::{Identity, Load, Report, measure, problems};
 use pixtape::{Error, Result};
 use std::fmt;
 use std::path::Path;
@@ -114,14 +114,6 @@ pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Resu
         .filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning)))
         .count();
     Ok(Tuned { tuning: Arc::new(tuning), known, all: loads.len(), source: "from the run" })
-}
-
-/// What a program uses, to be written down.
-pub(crate) fn used(program: &Program) -> TuningFile {
-    let mut file = TuningFile::new(Identity::of(program.gpu()));
-    let entry = |(problem, variant)| (problem, Entry { variant, time: None, rule_time: None });
-    file.entries = choices(program.plan()).into_iter().map(entry).collect();
-    file
 }
 
 /// What the cache says. A broken file is as good as none.

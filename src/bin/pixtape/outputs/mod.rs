@@ -1,4 +1,6 @@
-//! What a training leaves for people to look at: pages and TensorBoard's event files.
+//! What a training shows to people and programs. Each observes the events of a session.
 
+pub(crate) mod json;
 pub(crate) mod report;
 pub(crate) mod tensorboard;
+pub(crate) mod terminal;

@@ -6,6 +6,8 @@
 //! tensorflow/core; the numbers below are their fields'.
 
 use pixtape::io::{Picture, create_dir};
+use pixtape::session::{Event, Observer, Validated};
+use pixtape::train::Rates;
 use pixtape::{Error, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,6 +19,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub(crate) struct Board {
     path: PathBuf,
     file: BufWriter<File>,
+    /// Learning rates of the last step.
+    rates: Option<Rates>,
 }
 
 impl Board {
@@ -31,7 +35,7 @@ impl Board {
         ));
         let file = File::create(&path)
             .map_err(|e| Error::file(&path, format!("cannot be written: {e}")))?;
-        let mut board = Board { path, file: BufWriter::new(file) };
+        let mut board = Board { path, file: BufWriter::new(file), rates: None };
         let mut version = Message::event(now(), 0);
         version.bytes_field(3, b"brain.Event:2");
         board.write(version)?;
@@ -43,12 +47,12 @@ impl Board {
     }
 
     /// Values of a step.
-    pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+    fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
         self.write(scalars(now(), step, values))
     }
 
     /// A picture of a step, from a PNG file.
-    pub fn picture(&mut self, step: u64, tag: &str, png: &Path) -> Result<()> {
+    fn picture(&mut self, step: u64, tag: &str, png: &Path) -> Result<()> {
         let (width, height) = Picture::dimensions(png)?;
         let bytes =
             std::fs::read(png).map_err(|e| Error::file(png, format!("cannot be read: {e}")))?;
@@ -69,7 +73,7 @@ impl Board {
     }
 
     /// Hands everything to the system, so that TensorBoard sees it.
-    pub fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> Result<()> {
         self.file.flush().map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
     }
 
@@ -77,6 +81,34 @@ impl Board {
         self.file
             .write_all(&record(&message.0))
             .map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
+    }
+}
+
+impl Observer for Board {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Losses { losses, .. } => {
+                let values: Vec<(&str, f64)> =
+                    losses.named.iter().map(|(n, v)| (*n, f64::from(*v))).collect();
+                self.scalars(losses.step, &values)
+            }
+            Event::Step(step) => {
+                self.rates = Some(step.rates);
+                Ok(())
+            }
+            Event::Samples { step, path, .. } => {
+                self.picture(*step, "samples", path)?;
+                let Some(rates) = self.rates else { return Ok(()) };
+                let values = [("learning_rate/G", rates.g), ("learning_rate/D", rates.d)];
+                self.scalars(*step, &values)
+            }
+            Event::Validated(Validated { step, mean, .. }) => self.scalars(
+                *step,
+                &[("val/L1", mean.l1), ("val/PSNR", mean.psnr), ("val/SSIM", mean.ssim)],
+            ),
+            Event::EpochEnded { .. } => self.flush(),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -6,10 +6,10 @@ use crate::commands::bench::whereto::WhereTo;
 use crate::commands::bench::{
     LR, Timing, about, against, check_seconds, round, sizes, tuned, warm_trainer,
 };
-use crate::commands::train::peak_memory;
 use pixtape::gpu::Gpu;
 use pixtape::plan::{Clock, Program};
 use pixtape::run::Trainer;
+use pixtape::session::peak_memory;
 use pixtape::train::AnyModel;
 use pixtape::{Error, Result};
 use serde_json::{Value, json};

@@ -211,7 +211,7 @@ fn facts<M: Model>(
         ),
         ("Device memory, planned".into(), program.plan().memory().to_string()),
     ];
-    if let Some(peak) = crate::commands::train::peak_memory() {
+    if let Some(peak) = pixtape::session::peak_memory() {
         facts.push((
             "Process memory, peak".into(),
             format!("{:.1} MiB", peak as f64 / f64::from(1 << 20)),

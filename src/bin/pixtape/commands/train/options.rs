@@ -6,7 +6,7 @@ use clap::{ArgMatches, Args};
 use pixtape::gpu::Gpu;
 use pixtape::io::DatasetOptions;
 use pixtape::io::dataset::has_phase;
-use pixtape::run::RunFolder;
+use pixtape::run::{COMMIT, RunFolder};
 use pixtape::tune::Identity;
 use pixtape::{Error, Result};
 use serde_json::{Value, json};
@@ -215,9 +215,6 @@ pub(crate) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) ->
         "options": options,
     }))
 }
-
-/// The commit this was built from, if the build was told.
-pub(crate) const COMMIT: Option<&str> = option_env!("PIXTAPE_COMMIT");
 
 #[cfg(test)]
 mod tests {

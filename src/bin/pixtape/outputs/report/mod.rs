@@ -16,6 +16,7 @@ mod validation;
 use crate::options::{CompareArgs, ReportArgs};
 use folder::Run;
 use pixtape::io::write_aside;
+use pixtape::session::{Event, Observer};
 use pixtape::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -41,8 +42,8 @@ impl Live {
         Live { folder: folder.into(), last: None }
     }
 
-    /// Rewrites the page unless that would take more than a fiftieth of the run's time.
-    pub fn write(&mut self) -> Result<()> {
+    /// Rewrites the page, unless that would take more than a fiftieth of the run's time.
+    fn write(&mut self) -> Result<()> {
         if self.last.is_some_and(|(when, took)| when.elapsed() < 50 * took) {
             return Ok(());
         }
@@ -50,6 +51,21 @@ impl Live {
         write(&self.folder)?;
         self.last = Some((Instant::now(), start.elapsed()));
         Ok(())
+    }
+}
+
+impl Observer for Live {
+    fn event(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::EpochEnded { .. } => self.write(),
+            Event::Ended(_) => write(&self.folder),
+            // The page says why; that it could not be written would not matter beside that.
+            Event::Diverged { .. } => {
+                let _ = write(&self.folder);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
     }
 }
 

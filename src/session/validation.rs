@@ -1,11 +1,11 @@
 //! Validation: the same figures as `pixtape eval` on `val/`, the best weights, and when to stop.
 
-use crate::samples::{Samples, row};
-use crate::scores::{Row, worst_first};
-use pixtape::io::dataset::has_phase;
-use pixtape::io::{Dataset, DatasetOptions, Picture};
-use pixtape::run::{RunFolder, write_json};
-use pixtape::{Error, Result};
+use super::samples::{Samples, row};
+use super::scores::{Row, worst_first};
+use crate::io::dataset::has_phase;
+use crate::io::{Dataset, DatasetOptions, Picture};
+use crate::run::{RunFolder, write_json};
+use crate::{Error, Result};
 use serde_json::{Value, json};
 
 /// Pictures in the grid of the worst.
@@ -13,7 +13,7 @@ const WORST: usize = 4;
 
 /// The pairs of `val/`, and how the validations went so far.
 #[derive(Debug)]
-pub(crate) struct Validation {
+pub struct Validation {
     dataset: Dataset,
     /// The smallest mean L1.
     best: Option<f64>,

@@ -1,10 +1,10 @@
-//! Watchers: each looks for one thing that goes wrong in such trainings, and says it once, with
+//! Watchers: each looks for one thing that goes wrong in such trainings, and reports it once, with
 //! what usually helps.
 //!
-//! They are fed what is logged and nothing else, so a run that goes on feeds them its logs and
-//! stands where it stood.
+//! They see what is logged and nothing else, so a resumed run shows them its logs and continues
+//! where it stood.
 
-use pixtape::train::Description;
+use crate::train::Description;
 use std::collections::BTreeSet;
 
 /// Steps that a state of D must last before it is worth a word.
@@ -17,15 +17,18 @@ const NEW: f64 = 0.01;
 
 /// Something worth saying.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remark {
+pub struct Remark {
+    /// The step.
     pub step: u64,
+    /// A short name: `d_wins`, `d_collapsed`, `plateau`, `dead_generator`, `inverted`.
     pub kind: &'static str,
+    /// What was seen, and what usually helps; options of a run in backticks.
     pub message: String,
 }
 
 /// Losses of a step that the watchers look at.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Seen {
+pub struct Seen {
     pub step: u64,
     pub epoch: u64,
     /// Sum of the losses that measure distance; as logged: weighted.
@@ -50,7 +53,7 @@ impl Seen {
 
 /// How the outputs of a few inputs differ, in levels of 255: see [`Watch::outputs`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Spread {
+pub struct Spread {
     /// The largest standard deviation within one output.
     pub within: f64,
     /// The same for the targets.
@@ -65,7 +68,7 @@ const INVERTED: f64 = -0.3;
 const INVERTED_STEPS: u64 = 300;
 
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     model: Description,
     said: BTreeSet<String>,
     /// Running means of D's loss and of its distance from chance.
@@ -127,7 +130,7 @@ impl Watch {
             let message = format!(
                 "D has been winning for {LONG} steps (its loss is {mean:.3} on average, \
                  {chance:.3} is chance): G learns from {} alone now; a lower rate for D, \
-                 fewer layers (--n_layers_D 2, --netD pixel) or --gan_mode lsgan usually help",
+                 fewer layers (`n_layers_D` 2, `netD` pixel) or `gan_mode` lsgan usually help",
                 self.distances(", ")
             );
             return self.say("d_wins", seen.step, message);
@@ -136,9 +139,9 @@ impl Watch {
             let message = format!(
                 "D has been uninformative for {LONG} steps (its loss is {mean:.3} on average, \
                  {chance:.3} is chance): G gets no adversarial signal; {}raise D's rate or \
-                 --ndf, or start again with another --seed",
+                 `ndf`, or start again with another `seed`",
                 if self.model.paired {
-                    "check that the halves of the pairs are not swapped (--direction), "
+                    "check that the halves of the pairs are not swapped (`direction`), "
                 } else {
                     ""
                 }
@@ -167,8 +170,8 @@ impl Watch {
         if best > 0.0 && seen.epoch > since + PLATEAU_EPOCHS {
             let message = format!(
                 "{} has not improved by {:.0} % since epoch {since} (mean {best:.3}): more \
-                 epochs at this rate bring little; let the rate fall (--n_epochs_decay), \
-                 {}or give the net more (--ngf, more images)",
+                 epochs at this rate bring little; let the rate fall (`n_epochs_decay`), \
+                 {}or give the net more (`ngf`, more images)",
                 self.distances(" + "),
                 100.0 * PLATEAU_GAIN,
                 if self.model.paired { "compare with val/ for overfitting, " } else { "" }
@@ -191,8 +194,8 @@ impl Watch {
         let pairs =
             if self.model.paired { "check that inputs and targets belong together, " } else { "" };
         let message = format!(
-            "{name} is dead: {what}; start again with a lower --lr or another --seed, {pairs}and \
-             leave --norm as it is by default"
+            "{name} is dead: {what}; start again with a lower `lr` or another `seed`, {pairs}and \
+             leave `norm` as it is by default"
         );
         self.say("dead_generator", step, message)
     }
@@ -216,7 +219,7 @@ impl Watch {
         let message = format!(
             "{net} has turned light into dark for {steps} steps (correlation of input and output \
              {found:.2}): cycles allow negatives, and it seldom comes back by itself; \
-             start again with a larger --lambda_identity, a smaller --init_gain (0.01), or another --seed"
+             start again with a larger `lambda_identity`, a smaller `init_gain` (0.01), or another `seed`"
         );
         self.say("inverted", step, message)
     }
@@ -239,7 +242,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    use pixtape::train::{CycleGanConfig, GanMode, Model, Pix2PixConfig};
+    use crate::train::{CycleGanConfig, GanMode, Model, Pix2PixConfig};
 
     const CHANCE: f64 = std::f64::consts::LN_2;
 

@@ -2,13 +2,11 @@
 //! kept as pictures, and the step is run again from the last checkpoint, node by node, to find
 //! where it began.
 
-use crate::commands::train::STOP;
-use crate::commands::train::session::Session;
-use crate::messages::with_flags;
-use pixtape::io::{AnyPicture, Batch, Depth, Loader, Picture, create_dir};
-use pixtape::run::{newest, write_json};
-use pixtape::train::PictureValues;
-use pixtape::{Error, Result};
+use super::{Event, Session};
+use crate::io::{AnyPicture, Batch, Depth, Loader, Picture, create_dir};
+use crate::run::{newest, write_json};
+use crate::train::PictureValues;
+use crate::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -18,7 +16,7 @@ const MOST_SECONDS: f64 = 900.0;
 
 impl Session<'_> {
     /// Explains a divergence seen at `step`: `what` (a loss or a tensor) was `value`.
-    pub(crate) fn diverged(&mut self, step: u64, what: &str, value: f32) -> Error {
+    pub(super) fn diverged(&mut self, step: u64, what: &str, value: f32) -> Result<String> {
         let mut parts =
             vec![format!("{what} is {value} at step {step}: training has diverged and stops here")];
         let saved = newest(self.folder.path()).ok().flatten();
@@ -39,13 +37,13 @@ impl Session<'_> {
         let node = match self.find_node(step) {
             Ok(Some(node)) => node,
             Ok(None) => "where it begins was not looked for: the last checkpoint is too far back \
-                         (--save_latest_freq sets how often there is one)"
+                         (`save_latest_freq` sets how often there is one)"
                 .into(),
             Err(e) => format!("where it begins could not be found ({e})"),
         };
         parts.push(node);
         parts.push(
-            "a lower --lr usually helps, or another --gan_mode; if one picture is to \
+            "a lower `lr` usually helps, or another `gan_mode`; if one picture is to \
                     blame, take it out"
                 .into(),
         );
@@ -53,9 +51,9 @@ impl Session<'_> {
         let logged =
             self.folder.events.line(&json!({ "step": step, "kind": "nan", "message": message }));
         if let Err(e) = logged.and_then(|()| self.folder.flush()) {
-            eprintln!("note: {}", with_flags(e));
+            self.emit(Event::Warning(e.to_string()))?;
         }
-        Error::Usage(message)
+        Ok(message)
     }
 
     /// Writes the batch of a step: a row for each pair, and its files' names.
@@ -104,27 +102,20 @@ impl Session<'_> {
     fn find_node(&mut self, step: u64) -> Result<Option<String>> {
         let Some(found) = newest(self.folder.path())? else { return Ok(None) };
         let steps = step.saturating_sub(found.state.step);
-        if steps as f64 * self.progress.seconds_per_step() > MOST_SECONDS || steps == 0 {
+        if steps as f64 * self.pace.seconds_per_step() > MOST_SECONDS || steps == 0 {
             return Ok(None);
         }
-        self.progress.say(
-            "diverged",
-            &format!(
-                "diverged at step {step}: the steps since the last checkpoint ({steps}) are \
-                      run again to find where it begins (Ctrl-C skips that)"
-            ),
-            json!({ "step": step }),
-        );
+        self.emit(Event::Searching { step, steps })?;
         found.load(&mut self.trainer)?;
         self.schedule.state = found.state.schedule;
         let mut loader = Loader::new(
             self.dataset.clone(),
             found.state.epoch,
             found.state.batch,
-            self.args.data.num_threads,
+            self.settings.threads,
         )?;
         while self.trainer.steps() < step {
-            if STOP.load(Ordering::SeqCst) {
+            if self.stop.load(Ordering::SeqCst) {
                 return Ok(None);
             }
             let batch = loader.next()?;
@@ -149,7 +140,7 @@ impl Session<'_> {
         }
         Ok(Some(
             "the same steps run again give numbers: the device or its memory is to be doubted \
-                 (pixtape devices --check)"
+                 (`pixtape devices` checks it)"
                 .into(),
         ))
     }

@@ -1,14 +1,14 @@
 //! Sample grids: the same few images after every epoch, in the columns that the model names.
 
-use crate::options::TrainArgs;
-use pixtape::io::dataset::has_phase;
-use pixtape::io::{AnyPicture, Dataset, Picture, Sample};
-use pixtape::nets::Mode;
-use pixtape::ops::NormMode;
-use pixtape::plan::{PlanOptions, Progress};
-use pixtape::run::Trainer;
-use pixtape::train::{Content, Description, Mapping, PictureValues, Translator};
-use pixtape::{Error, Result};
+use super::watch::Spread;
+use crate::io::dataset::has_phase;
+use crate::io::{AnyPicture, Dataset, DatasetOptions, Picture, Sample};
+use crate::nets::Mode;
+use crate::ops::NormMode;
+use crate::plan::{PlanOptions, Progress};
+use crate::run::Trainer;
+use crate::train::{Content, Description, Mapping, PictureValues, Translator};
+use crate::{Error, Result};
 use std::path::Path;
 
 /// Pictures in a grid.
@@ -16,7 +16,7 @@ const ROWS: usize = 4;
 
 /// A fixed set of samples, and the model's generators for their size.
 #[derive(Debug)]
-pub(crate) struct Samples {
+pub struct Samples {
     dataset: Dataset,
     pairs: Vec<Sample>,
     translators: Vec<Translator>,
@@ -28,13 +28,12 @@ impl Samples {
     /// or training folder where there are none.
     pub fn new(
         trainer: &Trainer,
-        args: &TrainArgs,
         trained: &Dataset,
         plan_options: PlanOptions,
         progress: Progress<'_>,
     ) -> Result<Samples> {
-        let root = args.dataroot()?;
-        let options = |phase: &str| pixtape::io::DatasetOptions {
+        let root = &trained.options().root;
+        let options = |phase: &str| DatasetOptions {
             max_dataset_size: Some(ROWS),
             ..trained.options().plain(phase)
         };
@@ -45,7 +44,8 @@ impl Samples {
         };
         let held_out = ["val", "test"].into_iter().filter(|phase| has_phase(root, phase));
         let dataset = held_out.filter_map(|phase| Dataset::open(options(phase)).ok()).find(same);
-        let dataset = dataset.map_or_else(|| Dataset::open(options(&args.data.phase)), Ok)?;
+        let dataset =
+            dataset.map_or_else(|| Dataset::open(options(&trained.options().phase)), Ok)?;
         let pairs =
             (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i)).collect::<Result<_>>()?;
         let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
@@ -72,7 +72,7 @@ impl Samples {
     /// What the generator (from A to B) makes of a sample of a dataset whose pictures are like
     /// those trained on.
     pub async fn translate(&self, dataset: &Dataset, sample: &Sample) -> Result<AnyPicture> {
-        made(dataset, &self.translators[0], sample).await
+        translated(dataset, &self.translators[0], sample).await
     }
 
     /// Translates the set and writes the grid: the columns that the model names. Returns for each
@@ -189,7 +189,7 @@ fn correlation(points: &[(f64, f64)]) -> f64 {
 
 /// What a generator makes of a sample's input, without dropout: a picture that compares with its
 /// target.
-pub(crate) async fn made(
+pub async fn translated(
     dataset: &Dataset,
     translator: &Translator,
     sample: &Sample,
@@ -198,12 +198,31 @@ pub(crate) async fn made(
 }
 
 /// Input, output and target as they are shown.
-pub(crate) fn row(dataset: &Dataset, sample: &Sample, output: &AnyPicture) -> Result<[Picture; 3]> {
+pub fn row(dataset: &Dataset, sample: &Sample, output: &AnyPicture) -> Result<[Picture; 3]> {
     Ok([
         dataset.visible_input(sample),
         dataset.visible_output(sample, output)?,
         dataset.visible_output(sample, &sample.target)?,
     ])
+}
+
+/// How a sample grid's columns differ.
+pub(super) fn spread(rows: &[[Picture; 3]]) -> Spread {
+    let deviation = |p: &Picture| {
+        let n = p.data.len() as f64;
+        let mean = p.data.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        (p.data.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n).sqrt()
+    };
+    let difference = |a: &Picture, b: &Picture| {
+        a.data.iter().zip(&b.data).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>()
+            / a.data.len() as f64
+    };
+    let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0, f64::max);
+    let within = |column: usize| largest(&mut rows.iter().map(|row| deviation(&row[column])));
+    let between = |column: usize| {
+        largest(&mut rows.iter().skip(1).map(|row| difference(&rows[0][column], &row[column])))
+    };
+    Spread { within: within(1), targets: within(2), between: between(1), inputs: between(0) }
 }
 
 #[cfg(test)]

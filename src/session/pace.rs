@@ -1,0 +1,69 @@
+//! How fast a session goes.
+
+use std::time::Duration;
+
+/// Time in the steps of a session, and how much of it was spent waiting for data.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Pace {
+    /// Images of each side per step.
+    images: u64,
+    steps: u64,
+    busy: Duration,
+    waited: Duration,
+}
+
+impl Pace {
+    /// Nothing measured yet.
+    pub fn new(images: u64) -> Pace {
+        Pace { images, ..Pace::default() }
+    }
+
+    /// Adds a step.
+    pub fn add(&mut self, seconds: Duration, waited: Duration) {
+        self.steps += 1;
+        self.busy += seconds;
+        self.waited += waited;
+    }
+
+    /// Steps since the session began.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Mean seconds per step.
+    pub fn seconds_per_step(&self) -> f64 {
+        self.busy.as_secs_f64() / self.steps.max(1) as f64
+    }
+
+    /// Images of each side per second.
+    pub fn images_per_second(&self) -> f64 {
+        self.images as f64 / self.seconds_per_step().max(1e-9)
+    }
+
+    /// The share of time that was spent waiting for data, from 0 to 1.
+    pub fn wait_share(&self) -> f64 {
+        self.waited.as_secs_f64() / self.busy.as_secs_f64().max(1e-9)
+    }
+
+    /// Seconds that so many more steps take.
+    pub fn seconds_for(&self, steps: u64) -> f64 {
+        self.seconds_per_step() * steps as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_the_steps_alone() {
+        let mut pace = Pace::new(4);
+        for _ in 0..4 {
+            pace.add(Duration::from_millis(500), Duration::from_millis(50));
+        }
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        assert!(near(pace.seconds_per_step(), 0.5) && near(pace.images_per_second(), 8.0));
+        assert!(near(pace.wait_share(), 0.1) && near(pace.seconds_for(6), 3.0));
+        assert_eq!(pace.steps(), 4);
+    }
+}

@@ -1,0 +1,41 @@
+//! How long a session goes on, and how often it saves and validates.
+
+/// What a session does beside its steps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The epoch that a new run begins with, from 1.
+    pub first_epoch: u64,
+    /// The last epoch.
+    pub epochs: u64,
+    /// Stop at this step, counted from the run's first.
+    pub max_steps: Option<u64>,
+    /// Threads that decode ahead; 0 decodes between steps.
+    pub threads: usize,
+    /// Keep the weights under the epoch's number every so many epochs.
+    pub save_epoch_freq: u64,
+    /// Write a checkpoint every so many images.
+    pub save_latest_freq: u64,
+    /// Keep the weights of each of these as `iter_IMAGES` too.
+    pub save_by_iter: bool,
+    /// Measure `val/`, where the data has it, every so many epochs; 0: never.
+    pub val_freq: u64,
+    /// Stop when the mean L1 on `val/` has not improved for this many validations.
+    pub early_stop: Option<u64>,
+}
+
+impl Default for Settings {
+    /// The defaults of `pixtape train`.
+    fn default() -> Settings {
+        Settings {
+            first_epoch: 1,
+            epochs: 200,
+            max_steps: None,
+            threads: 4,
+            save_epoch_freq: 5,
+            save_latest_freq: 5000,
+            save_by_iter: false,
+            val_freq: 1,
+            early_stop: None,
+        }
+    }
+}
