@@ -213,6 +213,7 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use crate::train::{CycleGanConfig, GanMode, Model, Pix2PixConfig};
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn equal_levels_are_said_once_and_others_by_name() {
@@ -241,8 +242,8 @@ mod tests {
     fn the_discriminators_mean_is_of_all_their_losses() {
         let model = Pix2PixConfig { label_smoothing: 0.1, ..Pix2PixConfig::default() }.describe();
         let (chance, least) = (model.discriminator_chance(), model.discriminator_least());
-        assert!((chance.unwrap() - 0.688_14).abs() < 1e-4, "{chance:?}");
-        assert!((least.unwrap() - 0.162_54).abs() < 1e-4, "{least:?}");
+        assert_abs_diff_eq!(chance.unwrap(), 0.688_14, epsilon = 1e-4);
+        assert_abs_diff_eq!(least.unwrap(), 0.162_54, epsilon = 1e-4);
         let values = |name: &str| (name == "G_L1").then_some(3.5);
         assert_eq!((model.distance(values), model.distance(|_| None)), (3.5, 0.0));
         let wgan = Pix2PixConfig { gan_mode: GanMode::Wgangp, ..Pix2PixConfig::default() };
