@@ -1,6 +1,9 @@
-//! You will learn: how a net is recorded, what the tape checks, and how `backward` records the
-//! gradient as more operations. Run: `cargo run --release --example 02_tape` Expect:
-//! `the slope along the gradient is …, differences say …`
+//! You will learn: how a network is recorded, what the tape checks, and how `backward` records
+//! the gradient as more operations.
+//!
+//! Run: `cargo run --release --example 02_tape`
+//!
+//! Expect: `the slope along the gradient is …, differences say …`
 
 use pixtape::ops::Act;
 use pixtape::store::Layout;
@@ -9,7 +12,7 @@ use pixtape::{Conv, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Ta
 fn main() -> Result<()> {
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
 
-    // Parameters lie in the store, by name and in the layout of public files: a 3x3 convolution
+    // Parameters live in the store, by name and in the layout of public files: a 3x3 convolution
     // from 3 to 8 channels, and its bias.
     let mut store = Store::new();
     let weight = store.param("net", "weight", Layout::Conv { ci: 3.into(), co: 8, kernel: 3 });
@@ -22,7 +25,7 @@ fn main() -> Result<()> {
     // The scope is the first part of the labels: errors and reports name the place.
     tape.scope("net/first");
     let refused = tape.conv2d(x, w, None, Conv::new(11, 1, 0)).unwrap_err();
-    println!("a mistake is told where it is made: {refused}");
+    println!("a mistake is reported where it is made: {refused}");
 
     let h = tape.conv2d(x, w, Some(b), Conv::new(3, 2, 1))?;
     println!("{} becomes {}", tape.shape(x), tape.shape(h));
@@ -42,7 +45,7 @@ fn main() -> Result<()> {
     program.write(x, &wave(3 * 64, 0.7))?;
     store.write(&gpu, bias.value, &bias.layout, &[0.0; 8])?;
 
-    // The loss at given weights. Gradients of parameters are written into the store, beside them.
+    // The loss at given weights. Gradients of parameters are written into the store.
     let values = wave(weight.layout.elements(), 0.3);
     let at = |values: &[f32]| -> Result<f64> {
         store.write(&gpu, weight.value, &weight.layout, values)?;
@@ -56,7 +59,7 @@ fn main() -> Result<()> {
         &weight.layout,
     ))?;
 
-    // Walk a little along the gradient, both ways: the loss changes by its length.
+    // Move a little along the gradient, both ways: the loss changes by its length.
     let length = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
     let by = 0.02;
     let moved = |way: f64| {

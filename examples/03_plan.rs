@@ -1,8 +1,11 @@
-//! You will learn: what a plan decides before anything runs: the order, who shares which memory,
-//! what it all costs. Run: `cargo run --release --example 03_plan` (`-- --smoke`: a small net)
-//! Expect: `… slots hold … tensors: … MiB in place of …`
+//! You will learn: what a plan decides before anything runs: the order, the memory that tensors
+//! share, the cost.
 //!
-//! No device is needed, nor looked for: a plan is made from shapes.
+//! Run: `cargo run --release --example 03_plan` (`-- --smoke`: a small network)
+//!
+//! Expect: `… slots hold … tensors: … MiB instead of …`
+//!
+//! No device is needed: a plan is made from shapes.
 
 use pixtape::gpu::Family;
 use pixtape::nets::UnetConfig;
@@ -21,19 +24,19 @@ fn main() -> Result<()> {
     };
     let plan = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default())?;
 
-    // A line for every operation in the order they run, with the slot that its result lies in.
+    // One line per operation in the order of execution, with the slot of its result.
     println!("{plan}\n");
 
     // Where the time will go: the five heaviest operations.
     let total = plan.cost().flop as f64;
     let mut heavy: Vec<_> = plan.nodes().iter().collect();
     heavy.sort_by_key(|n| std::cmp::Reverse(n.cost.flop));
-    println!("of {:.2} GFLOP a step:", total / 1e9);
+    println!("of {:.2} GFLOP per step:", total / 1e9);
     for node in &heavy[..5] {
         println!("{:5.1} %  {}", 100.0 * node.cost.flop as f64 / total, node.label);
     }
 
-    // Who lies in the slot that most tensors pass through, and when.
+    // The tensors that share the busiest slot, and when they are alive.
     let lives = plan.lives();
     let busiest = (0..plan.slots().len())
         .max_by_key(|slot| lives.iter().filter(|l| l.slot == *slot).count())
@@ -52,7 +55,7 @@ fn main() -> Result<()> {
 
     let memory = plan.memory();
     println!(
-        "\n{} slots hold {} tensors: {:.1} MiB in place of {:.1}",
+        "\n{} slots hold {} tensors: {:.1} MiB instead of {:.1}",
         plan.slots().len(),
         lives.len(),
         memory.activations as f64 / f64::from(1 << 20),

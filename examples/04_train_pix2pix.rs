@@ -1,9 +1,12 @@
-//! You will learn: how to train pix2pix from a program: configuration, pictures as bytes, losses
-//! that come back late. Run: `cargo run --release --example 04_train_pix2pix` (`-- --smoke`: two
-//! steps) Expect: `after … steps G_L1 went from … to …`
+//! You will learn: how to train pix2pix from a program: configuration, images as bytes, losses
+//! that arrive late.
 //!
-//! The pictures are made up: a disc on the left, the same disc with its colours turned on the
-//! right. No file is needed.
+//! Run: `cargo run --release --example 04_train_pix2pix` (`-- --smoke`: two steps)
+//!
+//! Expect: `after … steps G_L1 went from … to …`
+//!
+//! The images are generated: a disc on the left, the same disc with rotated colours on the right.
+//! No file is needed.
 
 use pixtape::nets::UnetConfig;
 use pixtape::train::{Losses, Pix2Pix, Pix2PixConfig};
@@ -17,7 +20,7 @@ fn main() -> Result<()> {
 
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
     let config = Pix2PixConfig {
-        // Six halvings take 64 pixels to one.
+        // Six halvings reduce 64 pixels to one.
         generator: UnetConfig { ngf: 16, downs: 6, ..UnetConfig::default() }.into(),
         ndf: 16,
         width: SIDE,
@@ -28,8 +31,7 @@ fn main() -> Result<()> {
     let mut trainer = Pix2Pix::new(&gpu, config, PlanOptions::default())?;
     println!("{} on {}", trainer.program().plan().memory(), gpu.name());
 
-    // A step does not wait for the device: the losses it returns are those of steps a little
-    // earlier.
+    // A step does not wait for the device: it returns the losses of earlier steps.
     let mut losses: Vec<Losses> = Vec::new();
     for step in 0..steps {
         let (input, target) = pair(step);
@@ -55,7 +57,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A pair of pictures, bytes [rows, columns, 3]: a disc somewhere, and the same with red, green and
+/// A pair of images, bytes [rows, columns, 3]: a disc somewhere, and the same with red, green and
 /// blue turned around.
 fn pair(number: u32) -> (Vec<u8>, Vec<u8>) {
     let [x, y, colour, _] = pixtape::rng::random(number, 0, 0, 7);

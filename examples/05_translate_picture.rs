@@ -1,7 +1,10 @@
-//! You will learn: how to run a generator from a bare weights file, recognised by its names and
-//! shapes. Run:
-//! `cargo run --release --example 05_translate_picture -- WEIGHTS.safetensors IN.png OUT.png` (`--
-//! --smoke`: makes its own files) Expect: `wrote …, …x… pixels`
+//! You will learn: how to run a generator from a weights file, recognised by its names and
+//! shapes.
+//!
+//! Run: `cargo run --release --example 05_translate_picture -- WEIGHTS.safetensors IN.png OUT.png`
+//! (`-- --smoke`: makes its own files)
+//!
+//! Expect: `wrote …, …x… pixels`
 
 use pixtape::io::Picture;
 use pixtape::io::checkpoint::{TensorFile, save_weights};
@@ -18,12 +21,12 @@ fn main() -> Result<()> {
         [smoke] if smoke == "--smoke" => made_up(&gpu)?,
         [weights, input, output] => [weights, input, output].map(PathBuf::from),
         _ => return Err(Error::Usage(
-            "three files are needed: weights, the picture to translate, where to write; or --smoke"
+            "three files are needed: weights, the image to translate, where to write; or --smoke"
                 .into(),
         )),
     };
 
-    // A public file says what net it is by what it holds: depth, widths, channels, norm.
+    // The names and shapes in a file give the network: depth, widths, channels, norm.
     let file = TensorFile::read(&weights)?;
     let config = file.recognise_generator()?;
     println!(
@@ -36,8 +39,8 @@ fn main() -> Result<()> {
     let generator = Generator::new(&mut store, "G", config)?;
     file.load_into(&gpu, &store, generator.weights())?;
 
-    // Statistics of the picture itself and no dropout: what upstream does at test time, made
-    // repeatable. Nothing is trained here, so the plan keeps no activations for a backward pass.
+    // Statistics of the image itself, as upstream at test time, but no dropout, so that results
+    // repeat. Nothing is trained here, so the plan keeps no activations for a backward pass.
     let mode = Mode { norm: NormMode::Instance, update_running: false, dropout: false };
     let picture = Picture::load(&input, config.input_nc())?;
     let translator = Translator::new(
@@ -58,7 +61,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Weights as a training begins with, and a picture of stripes, in a folder for temporary files.
+/// Initial weights and an image of stripes, in a temporary folder.
 fn made_up(gpu: &Gpu) -> Result<[PathBuf; 3]> {
     let folder = std::env::temp_dir().join(format!("pixtape-05-{}", std::process::id()));
     pixtape::io::create_dir(&folder)?;

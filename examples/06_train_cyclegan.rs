@@ -1,6 +1,8 @@
-//! You will learn: how to train between two heaps of pictures that share no pair (here red shapes
-//! and blue shapes on gray), with pools and both generators. Run:
-//! `cargo run --release --example 06_train_cyclegan` (`-- STEPS` for another number of steps)
+//! You will learn: how to train on two unpaired image sets (here red shapes and blue shapes on
+//! gray), with pools and both generators.
+//!
+//! Run: `cargo run --release --example 06_train_cyclegan` (`-- STEPS` for another number of steps)
+//!
 //! Expect: `after … steps the cycles went from … to …`
 
 use pixtape::nets::{DiscriminatorKind, ResnetConfig};
@@ -27,12 +29,12 @@ fn main() -> Result<()> {
         pool_size: 10,
         ..CycleGanConfig::default()
     };
-    // Both generators run three times a step: from A, from B, and from what the other made.
+    // Both generators run three times per step: on A, on B, and on the output of the other.
     let mut trainer = CycleGan::new(&gpu, config, PlanOptions::default())?;
     println!("{}", trainer.program().plan().memory());
     let mut all: Vec<Losses> = Vec::new();
     for step in 1..=steps {
-        // Losses come back a few steps late, so that the device need not wait for the host.
+        // Losses arrive a few steps late, so that the device need not wait for the host.
         let (a, b) = (shape([220, 40, 30], step), shape([30, 60, 220], 7 * step + 3));
         all.extend(trainer.step(&a, &b, 2e-4)?);
     }
@@ -61,7 +63,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A rectangle of a colour, its place and size by the number.
+/// A rectangle of one colour; the number determines its position and size.
 fn shape(colour: [u8; 3], number: u64) -> Vec<u8> {
     let [x, y, w, h] = [3, 5, 11, 13].map(|k| (number * k % 12) as u32 + 4);
     let inside = |column: u32, row: u32| (x..x + w).contains(&column) && (y..y + h).contains(&row);
