@@ -155,7 +155,7 @@ fn import_and_export_keep_every_bit() {
             "--output",
             &at("x"),
         ]),
-        &["no safetensors file"],
+        &["not a safetensors file"],
     );
     let model = golden("model.pth");
     refused(

@@ -448,7 +448,7 @@ fn files_tell_what_they_are_and_options_come_back() {
     refused(&pixtape(&["info", text(&run.join("nothing"))]), &["nothing", "no such file"]);
     refused(
         &pixtape(&["info", text(&run.join("losses.jsonl"))]),
-        &["losses.jsonl", "no safetensors file"],
+        &["losses.jsonl", "not a safetensors file"],
     );
 
     let config = run.join("config.toml");

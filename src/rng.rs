@@ -1,4 +1,4 @@
-//! Counter-based random numbers, bit for bit the ones of `shaders/lib/rng.wgsl`.
+//! Counter-based random numbers, bit for bit those of `shaders/lib/rng.wgsl`.
 
 /// The hash pcg4d (Jarzynski and Olano, "Hash Functions for GPU Rendering", 2020) of (index,
 /// stream, step, seed).
@@ -17,7 +17,7 @@ pub fn random(index: u32, stream: u32, step: u32, seed: u32) -> [u32; 4] {
     [x, y, z, w]
 }
 
-/// Folds a 64-bit seed to the 32 bits that kernels take.
+/// Hashes a 64-bit seed to the 32 bits that kernels use.
 pub fn fold_seed(seed: u64) -> u32 {
     // splitmix64's finaliser, so that neighbouring seeds share nothing.
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);

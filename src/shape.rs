@@ -1,12 +1,12 @@
 //! Shapes: channels last, the last dimension stored in whole vec4s.
 //!
-//! A tensor `[n, h, w, c]` lies in memory as `n * h * w` pixels, each a run of `c.vec4s()` vec4s.
+//! A tensor `[n, h, w, c]` is stored as `n * h * w` pixels of `c.vec4s()` consecutive vec4s.
 //! Channels come in parts: a concatenation keeps each part's own padding, so that its producers can
 //! write straight into the joint buffer. Lanes that hold no channel are zero, and stay so.
 
 use std::fmt;
 
-/// How many parts with padding of their own a tensor may have.
+/// The most parts with their own padding that a tensor may have.
 pub const MAX_PARTS: usize = 4;
 
 /// The channels of a tensor: logical counts by part, each part padded to a multiple of 4.
@@ -42,22 +42,22 @@ impl Channels {
         self.parts
     }
 
-    /// Number of channels that mean something.
+    /// Number of logical channels, without padding.
     pub fn logical(self) -> u32 {
         self.parts.iter().sum()
     }
 
-    /// Number of vec4s a pixel takes.
+    /// vec4s per pixel.
     pub fn vec4s(self) -> u32 {
         self.parts.iter().map(|p| p.div_ceil(4)).sum()
     }
 
-    /// Number of places a pixel takes: `4 * vec4s`.
+    /// f32 per pixel, padding included: `4 * vec4s`.
     pub fn physical(self) -> u32 {
         4 * self.vec4s()
     }
 
-    /// The place of each logical channel, in order.
+    /// The index of each logical channel within a pixel, in order.
     pub fn places(self) -> impl Iterator<Item = u32> {
         let mut start = 0;
         self.parts.into_iter().flat_map(move |p| {
@@ -105,7 +105,7 @@ impl Shape {
         Shape::new(1, 1, 1, c)
     }
 
-    /// One number.
+    /// A scalar, `[1, 1, 1, 1]`.
     pub fn scalar() -> Self {
         Shape::vector(1)
     }
@@ -115,22 +115,22 @@ impl Shape {
         self.n * self.h * self.w
     }
 
-    /// Numbers that mean something: `pixels * c.logical()`.
+    /// Number of logical values: `pixels * c.logical()`.
     pub fn elements(&self) -> u64 {
         u64::from(self.pixels()) * u64::from(self.c.logical())
     }
 
-    /// vec4s in a buffer of its own: `pixels * c.vec4s()`.
+    /// vec4s in a dense buffer: `pixels * c.vec4s()`.
     pub fn vec4s(&self) -> u64 {
         u64::from(self.pixels()) * u64::from(self.c.vec4s())
     }
 
-    /// Bytes in a buffer of its own.
+    /// Bytes in a dense buffer.
     pub fn bytes(&self) -> u64 {
         16 * self.vec4s()
     }
 
-    /// The same pixels with other channels.
+    /// The same pixels with different channels.
     pub fn with_channels(self, c: impl Into<Channels>) -> Self {
         Shape { c: c.into(), ..self }
     }
@@ -145,9 +145,9 @@ impl fmt::Display for Shape {
 /// Kernel, stride and padding of a convolution or transposed convolution (square, zero padded).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Conv {
-    /// Kernel side in taps.
+    /// Side of the square kernel, in taps.
     pub kernel: u32,
-    /// Stride.
+    /// Stride in pixels, in both directions.
     pub stride: u32,
     /// Zero padding on every side.
     pub pad: u32,

@@ -1,4 +1,4 @@
-//! Writing a file so that a crash leaves the old one or the new one, never half of either.
+//! Atomic writing: a crash leaves the old file or the new one, never a mixture.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -9,8 +9,8 @@ use crate::{Error, Result};
 /// Writes `bytes` to a temporary file beside `path`, flushes it to the disk and renames it.
 ///
 /// # Errors
-/// [`Error::File`] when the folder is missing or cannot be written, or the disk is full. What lay
-/// at `path` before is then untouched.
+/// [`Error::File`] when the folder is missing or cannot be written, or the disk is full. An
+/// existing file at `path` is then unchanged.
 pub fn write_aside(path: &Path, bytes: &[u8]) -> Result<()> {
     write_aside_with(path, |file| file.write_all(bytes))
 }
@@ -48,10 +48,10 @@ pub fn write_aside_with(
 /// [`Error::File`] when something else has that name, or the folder cannot be created or written.
 pub fn create_dir(path: &Path) -> Result<()> {
     if path.exists() && !path.is_dir() {
-        return Err(Error::file(path, "is a file, a folder is needed; choose another name"));
+        return Err(Error::file(path, "is a file, expected a folder; choose another name"));
     }
     std::fs::create_dir_all(path).map_err(|e| cannot("be created", path, &e))?;
-    // Permission bits do not tell (ACLs, read-only mounts, full disks): try.
+    // Permission bits are not conclusive (ACLs, read-only mounts, full disks): try.
     tempfile::tempfile_in(path).map(drop).map_err(|e| cannot("be written to", path, &e))
 }
 
@@ -64,11 +64,11 @@ fn folder_of(path: &Path) -> &Path {
 
 fn builder(path: &Path) -> tempfile::Builder<'_, 'static> {
     let mut builder = tempfile::Builder::new();
-    // The name tells whose remains they are, should the power fail in between.
+    // The name identifies leftovers after a power cut.
     builder.prefix(path.file_name().unwrap_or_default()).suffix(".part");
     #[cfg(unix)]
     {
-        // A usual new file: these bits less the umask. The default, 0600, would hide results.
+        // The usual mode of a new file, minus the umask. The default, 0600, would hide results.
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A file of weights read whole, in any format that [`WeightsFile::read`] knows.
+/// A weights file in memory, from any format that [`WeightsFile::read`] knows.
 #[derive(Debug, Default)]
 pub struct TensorFile {
     path: PathBuf,
@@ -29,22 +29,22 @@ impl TensorFile {
         Ok(TensorFile { path: path.into(), file: WeightsFile::read(path)? })
     }
 
-    /// What the file holds.
+    /// Tensors, counters and metadata of the file.
     pub fn contents(&self) -> &WeightsFile {
         &self.file
     }
 
-    /// What the file says of itself, if it was written here.
+    /// The file's metadata, if pixtape wrote it.
     pub fn about(&self) -> Option<&Value> {
         self.file.about.as_ref()
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Other contents for the same net.
+    /// The same file with other contents.
     pub fn with(&self, file: WeightsFile) -> TensorFile {
         TensorFile { path: self.path.clone(), file }
     }
@@ -54,7 +54,7 @@ impl TensorFile {
         &self.file.tensors
     }
 
-    /// Refuses a file whose names or shapes differ from what is `wanted`, saying which.
+    /// Refuses a file whose names or shapes differ from `wanted`, and names the differences.
     fn check(&self, wanted: &BTreeMap<String, Vec<usize>>, what: &str) -> Result<()> {
         let mut differ = Vec::new();
         for (name, shape) in wanted {
@@ -93,11 +93,11 @@ impl TensorFile {
         ))
     }
 
-    /// Puts the file's weights and running statistics into a network.
+    /// Copies the file's weights and running statistics into a network.
     ///
     /// # Errors
-    /// [`Error::File`] naming the keys that differ if the file is of another network; nothing is
-    /// written then.
+    /// [`Error::File`] naming the keys that differ if the file belongs to another network; then
+    /// nothing is written.
     pub fn load_into(&self, gpu: &Gpu, store: &Store, weights: &Weights) -> Result<()> {
         let wanted = weights.params().map(|p| (p.name.clone(), p.layout.public_shape())).collect();
         self.check(&wanted, "this net")?;
@@ -106,7 +106,7 @@ impl TensorFile {
             .try_for_each(|p| store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1))
     }
 
-    /// Puts Adam's moments into a network's pages; names as [`save_moments`] writes them.
+    /// Copies Adam's moments into a network's pages; names as [`save_moments`] writes them.
     ///
     /// # Errors
     /// [`Error::File`] naming the keys that differ.
@@ -128,7 +128,7 @@ impl TensorFile {
         })
     }
 
-    /// Puts pictures made earlier into pools; names as [`save_pools`] writes them.
+    /// Copies saved images into pools; names as [`save_pools`] writes them.
     ///
     /// # Errors
     /// [`Error::File`] naming the keys that differ.
@@ -146,12 +146,12 @@ impl TensorFile {
         })
     }
 
-    /// Recognises a generator from names and shapes, as far as they tell. `dropout` of a U-Net
-    /// cannot be seen in a file and is taken as on, as upstream builds it; nor can how a resize
-    /// convolution enlarges: nearest unless the file's metadata says otherwise.
+    /// Infers a generator from names and shapes. Two things are not in them: `dropout` of a U-Net
+    /// is taken as on, as upstream builds it, and the upsampling of resize convolutions as nearest
+    /// unless the file's metadata says otherwise.
     ///
     /// # Errors
-    /// [`Error::File`] saying what it is instead, where that can be told.
+    /// [`Error::File`] saying what it is instead, if that can be inferred.
     pub fn recognise_generator(&self) -> Result<GeneratorConfig> {
         match Net::recognise(&self.file).map_err(|e| Error::file(&self.path, e))? {
             Net::Unet(config) => Ok(config.into()),
@@ -163,17 +163,17 @@ impl TensorFile {
         }
     }
 
-    /// The same where only a U-Net or an encoder-decoder will do.
+    /// Like [`recognise_generator`](Self::recognise_generator), but accepts U-Nets and
+    /// encoder-decoders only.
     ///
     /// # Errors
-    /// [`Error::File`] saying what it is instead, where that can be told.
+    /// [`Error::File`] saying what it is instead, if that can be inferred.
     pub fn recognise_unet(&self) -> Result<UnetConfig> {
         match self.recognise_generator()? {
             GeneratorConfig::Unet(config) => Ok(config),
-            other => Err(Error::file(
-                &self.path,
-                format!("the weights of a {other}; a U-Net is wanted here"),
-            )),
+            other => {
+                Err(Error::file(&self.path, format!("the weights of a {other}; expected a U-Net")))
+            }
         }
     }
 }
@@ -226,12 +226,12 @@ fn write(path: &Path, file: &WeightsFile) -> Result<Vec<u8>> {
 }
 
 /// Writes a network's weights and running statistics under their public names. `batches` goes into
-/// the norms' counters, `about` into the header, with what names and shapes do not tell of the net.
+/// the norms' counters, `about` into the header: what names and shapes do not say about the net.
 /// Returns the file's bytes.
 ///
 /// # Errors
-/// [`Error::NotFinite`] for weights that are no numbers, [`Error::File`] if it cannot be written;
-/// what was there stays then.
+/// [`Error::NotFinite`] for weights with NaN or infinity, [`Error::File`] if it cannot be written;
+/// an existing file is then unchanged.
 pub async fn save_weights(
     gpu: &Gpu,
     store: &Store,
@@ -273,8 +273,8 @@ pub async fn save_moments(
     write(path, &file)
 }
 
-/// Writes the pictures of pools: `<pool>.<page>` `[slots, height, width, channels]`, values from -1
-/// to 1, zeros where a slot is free. Returns the file's bytes.
+/// Writes the images of pools: `<pool>.<page>` `[slots, height, width, channels]`, values from -1
+/// to 1, zeros in free slots. Returns the file's bytes.
 ///
 /// # Errors
 /// As [`save_weights`].

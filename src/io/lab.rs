@@ -1,4 +1,4 @@
-//! CIE Lab of sRGB pictures under D65, for colorization: lightness is the input, the two colour
+//! CIE Lab under D65 of sRGB images, for colorization: lightness is the input, the two colour
 //! channels are the target. Constants are those of affinelayer's pix2pix-tensorflow.
 
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ const TO_RGB: [[f32; 3]; 3] = [
     [-0.969_266, 1.8760108, 0.0415560],
     [0.0556434, -0.2040259, 1.0572252],
 ];
-/// L is 0 to 100, a and b lie below this for every sRGB colour.
+/// L is 0 to 100; |a| and |b| are below this for every sRGB colour.
 const AB: f32 = 110.0;
 const DELTA: f32 = 6.0 / 29.0;
 
@@ -41,7 +41,7 @@ pub fn from_rgb(rgb: [u8; 3]) -> [f32; 3] {
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
 }
 
-/// The sRGB pixel of L, a and b; colours that sRGB does not have are clipped.
+/// The sRGB pixel of L, a and b; colours outside sRGB are clipped.
 pub fn to_rgb([l, a, b]: [f32; 3]) -> [u8; 3] {
     let y = (l + 16.0) / 116.0;
     let g = |t: f32| if t > DELTA { t.powi(3) } else { 3.0 * DELTA * DELTA * (t - 4.0 / 29.0) };
@@ -53,13 +53,13 @@ pub fn to_rgb([l, a, b]: [f32; 3]) -> [u8; 3] {
     })
 }
 
-/// An RGB picture as what a colorization net takes and makes: lightness `L / 50 - 1` `[h, w, 1]`
-/// and colour `ab / 110` `[h, w, 2]`.
+/// Splits an RGB image into input and target of a colorization net: lightness `L / 50 - 1` `[h, w,
+/// 1]` and colour `ab / 110` `[h, w, 2]`.
 ///
 /// # Panics
-/// If the picture is not RGB.
+/// If the image is not RGB.
 pub fn split(rgb: &Picture) -> (Picture<f32>, Picture<f32>) {
-    assert_eq!(rgb.channels, 3, "Lab is made of RGB");
+    assert_eq!(rgb.channels, 3, "Lab needs an RGB image");
     let (mut light, mut color) =
         (Vec::with_capacity(rgb.data.len() / 3), Vec::with_capacity(rgb.data.len() / 3 * 2));
     for p in rgb.data.chunks_exact(3) {
@@ -71,15 +71,15 @@ pub fn split(rgb: &Picture) -> (Picture<f32>, Picture<f32>) {
     (of(1, light), of(2, color))
 }
 
-/// Lightness and colour of [`split`] back to RGB. A colour of another size is resized to the
-/// lightness, whose size counts.
+/// Joins lightness and colour of [`split`] to RGB. Colour of another size is resized to that of
+/// the lightness.
 ///
 /// # Errors
 /// [`crate::Error::Usage`] when the channels are not one and two.
 pub fn join(light: &Picture<f32>, color: &Picture<f32>) -> crate::Result<Picture> {
     if (light.channels, color.channels) != (1, 2) {
         return Err(crate::Error::Usage(format!(
-            "{} and {} are no lightness and colour",
+            "{} and {} are not lightness and colour",
             light.describe(),
             color.describe()
         )));

@@ -1,10 +1,10 @@
-//! How near one picture is to another: L1, PSNR, SSIM, all on values in [0, 1] (black to white of
-//! the pictures' depth), computed in f64.
+//! Similarity of images: L1, PSNR and SSIM on values in [0, 1] (black to white of the images'
+//! depth), computed in f64.
 
 use crate::io::picture::{Element, Picture};
 use crate::{Error, Result};
 
-/// Taps of the SSIM window; pictures need at least this many pixels a side.
+/// Taps of the SSIM window; images need at least this many pixels per side.
 const WINDOW: usize = 11;
 const SIGMA: f64 = 1.5;
 const C1: f64 = 0.01 * 0.01;
@@ -21,7 +21,7 @@ pub fn l1<T: Element>(a: &Picture<T>, b: &Picture<T>) -> Result<f64> {
 }
 
 /// Peak signal-to-noise ratio in dB, `10 log10(1 / mean squared difference)`; infinite for equal
-/// pictures.
+/// images.
 ///
 /// # Errors
 /// [`Error::Usage`] when the sizes differ.
@@ -32,21 +32,21 @@ pub fn psnr<T: Element>(a: &Picture<T>, b: &Picture<T>) -> Result<f64> {
     Ok(10.0 * (a.data.len() as f64 * full::<T>() * full::<T>() / sum).log10())
 }
 
-/// In the pictures' own steps: sums of integers are exact.
+/// In units of the images' own values, whose sums are exact for integers.
 fn differences<T: Element>(a: &Picture<T>, b: &Picture<T>) -> impl Iterator<Item = f64> {
     a.data.iter().zip(&b.data).map(|(p, q)| (f64::from(p.to_f32()) - f64::from(q.to_f32())).abs())
 }
 
-/// From black to white.
+/// The value of white less that of black.
 fn full<T: Element>() -> f64 {
     let [low, high] = T::DEPTH.range();
     f64::from(high - low)
 }
 
 /// Structural similarity after Wang et al. 2004: Gaussian window of 11x11 taps with sigma 1.5,
-/// K1 = 0.01, K2 = 0.03, mean over the windows that lie inside the picture, then over channels.
+/// K1 = 0.01, K2 = 0.03, mean over the windows inside the image, then over channels.
 ///
-/// 1 for equal pictures. The same number as scikit-image's `structural_similarity` with
+/// 1 for equal images. The same value as scikit-image's `structural_similarity` with
 /// `gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1`.
 ///
 /// # Errors
@@ -55,7 +55,7 @@ pub fn ssim<T: Element>(a: &Picture<T>, b: &Picture<T>) -> Result<f64> {
     same_size("SSIM", a, b)?;
     if (a.width.min(a.height) as usize) < WINDOW {
         return Err(Error::Usage(format!(
-            "SSIM needs pictures of at least {WINDOW}x{WINDOW}, these are {}x{}; use larger ones",
+            "SSIM needs images of at least {WINDOW}x{WINDOW}, these are {}x{}; use larger ones",
             a.width, a.height
         )));
     }
@@ -93,7 +93,7 @@ fn gaussian() -> [f64; WINDOW] {
     raw.map(|v| v / sum)
 }
 
-/// Separable filter of a plane `w` wide; keeps only the outputs whose window lies inside.
+/// Separable filter of a plane of width `w`, without padding.
 fn filter(plane: &[f64], w: usize, taps: &[f64; WINDOW]) -> Vec<f64> {
     let dot = |values: &[f64]| -> f64 { values.iter().zip(taps).map(|(v, t)| v * t).sum() };
     let rows: Vec<f64> =
@@ -109,7 +109,7 @@ fn same_size<T: Element>(what: &str, a: &Picture<T>, b: &Picture<T>) -> Result<(
         return Ok(());
     }
     Err(Error::Usage(format!(
-        "{what} compares pictures of one size, these are {} and {}; resize or convert one of them",
+        "{what} compares images of one size, these are {} and {}; resize or convert one of them",
         a.describe(),
         b.describe()
     )))

@@ -1,7 +1,7 @@
-//! Files around the engine: pictures, folders of pairs, a prefetching loader, metrics, safe
+//! Files around the engine: images, datasets, a prefetching loader, weights, metrics, atomic
 //! writing.
 //!
-//! A picture is interleaved (HWC), of 8 bits, 16 bits or floats, with any number of channels; a
+//! An image is interleaved (HWC), of 8 bits, 16 bits or floats, with any number of channels; a
 //! batch is the same with a leading batch axis (NHWC). 8-bit values become floats on the device,
 //! others here.
 

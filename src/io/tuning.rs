@@ -1,8 +1,7 @@
-//! Files of measured choices: one a device in the cache folder, one in every run's folder, and
-//! those a person keeps.
+//! Files of tuning results: one per device in the cache folder, one in every run's folder, and
+//! those that a user writes.
 //!
-//! A file is whole or it is nothing: a digest covers what it says. In the cache a file that is not
-//! whole is as good as none.
+//! A digest covers the contents. In the cache a damaged file counts as missing.
 
 use super::{cache_dir, create_dir, write_aside};
 use crate::error::{Error, Result};
@@ -17,39 +16,39 @@ use std::time::SystemTime;
 
 const FORMAT: u64 = 1;
 
-/// The choice for a problem. Times are in nanoseconds: whole numbers stay what they are.
+/// The choice for a problem. Times are in nanoseconds, as integers, so that they survive JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// What was chosen.
+    /// The chosen variant.
     pub variant: Variant,
-    /// What it took.
+    /// Its time.
     pub time: Option<u64>,
-    /// What the rule's choice took.
+    /// The time of the built-in rule's choice.
     pub rule_time: Option<u64>,
 }
 
-/// What a file says: for which device, which variants.
+/// The contents of a file: variants by problem, for one device.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TuningFile {
-    /// What the choices were measured on.
+    /// The device, driver and kernels that the choices were measured on.
     pub identity: Identity,
     /// By the name of the problem.
     pub entries: BTreeMap<String, Entry>,
 }
 
-/// A file of the cache.
+/// A file in the cache.
 #[derive(Debug)]
 pub struct Cached {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// When it was written.
+    /// Time of the last write, if the system says.
     pub written: Option<SystemTime>,
-    /// What it says, if it is whole.
+    /// Its contents, or why it cannot be used.
     pub file: Result<TuningFile>,
 }
 
 impl TuningFile {
-    /// One that says nothing yet.
+    /// Without choices.
     pub fn new(identity: Identity) -> Self {
         TuningFile { identity, entries: BTreeMap::new() }
     }
@@ -62,7 +61,7 @@ impl TuningFile {
         file
     }
 
-    /// Takes in what was measured.
+    /// Adds measured choices.
     pub fn add(&mut self, report: &Report) {
         let nanoseconds = |s: f64| (s * 1e9) as u64;
         for choice in &report.choices {
@@ -75,8 +74,8 @@ impl TuningFile {
         }
     }
 
-    /// Sets the choice for a problem, if there is one that the problem and the device allow; tells
-    /// whether there was.
+    /// Sets the choice for a problem if the file has one that the problem and the device allow, and
+    /// returns whether it did.
     pub fn apply(&self, problem: &Problem, tuning: &mut Tuning) -> bool {
         let entry = self
             .entries
@@ -112,7 +111,7 @@ impl TuningFile {
         format!("{content:#}\n")
     }
 
-    /// Reads such a text.
+    /// Parses the text of a file.
     ///
     /// # Errors
     /// What is wrong with it: every part is checked.
@@ -126,7 +125,7 @@ impl TuningFile {
         }
         let said = content.as_object_mut().and_then(|c| c.remove("digest"));
         if said != Some(digest(&content).into()) {
-            return Err("its digest does not fit: it was changed or cut off".into());
+            return Err("its digest does not match: it was changed or cut off".into());
         }
         let word = |name: &str| {
             content["identity"][name].as_str().map(String::from).ok_or_else(|| format!("no {name}"))
@@ -157,14 +156,17 @@ impl TuningFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`Error::File`] if it is missing or not whole.
+    /// [`Error::File`] if it is missing or damaged.
     pub fn read(path: &Path) -> Result<TuningFile> {
         let bytes = std::fs::read(path).map_err(|e| {
             Error::file(path, format!("cannot be read: {e}; `pixtape tune` makes such files"))
         })?;
-        let text = String::from_utf8(bytes).map_err(|_| "no text".to_string());
+        let text = String::from_utf8(bytes).map_err(|_| "not text".to_string());
         text.and_then(|t| TuningFile::parse(&t)).map_err(|e| {
-            Error::file(path, format!("no tuning file: {e}; make it again with `pixtape tune`"))
+            Error::file(
+                path,
+                format!("not a tuning file: {e}; write a new one with `pixtape tune`"),
+            )
         })
     }
 
@@ -176,16 +178,16 @@ impl TuningFile {
         write_aside(path, self.text().as_bytes())
     }
 
-    /// What the cache folder knows of a device. A file that is not whole, or another device's, is
-    /// an error of no consequence.
+    /// The choices that the cache folder has for a device. An error means a damaged file or one of
+    /// another device; callers may ignore it.
     ///
     /// # Errors
-    /// [`Error::File`]: there is a file, and it is good for nothing.
+    /// [`Error::File`]: there is a file, and it cannot be used.
     pub fn cached(identity: &Identity) -> Result<Option<TuningFile>> {
         cache_dir().map_or(Ok(None), |folder| TuningFile::cached_in(&folder, identity))
     }
 
-    /// Adds this to what the cache folder knows, and returns where.
+    /// Merges this into the cache folder's file, and returns its path.
     ///
     /// # Errors
     /// [`Error::File`] if there is no such folder or it cannot be written.
@@ -203,7 +205,7 @@ impl TuningFile {
         }
         let file = TuningFile::read(&path)?;
         if file.identity != *identity {
-            return Err(Error::file(path, format!("is of another device: {}", file.identity)));
+            return Err(Error::file(path, format!("belongs to another device: {}", file.identity)));
         }
         Ok(Some(file))
     }
@@ -211,7 +213,7 @@ impl TuningFile {
     fn store_in(&self, folder: &Path) -> Result<PathBuf> {
         create_dir(folder)?;
         // Another process may have added to it meanwhile. Between this and the rename one more may:
-        // its entries are then lost, and measured again some day.
+        // its entries are then lost, and will be measured again.
         let mut whole = TuningFile::cached_in(folder, &self.identity)
             .ok()
             .flatten()
@@ -236,7 +238,7 @@ fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Every file of the cache, and what was left of them by a crash.
+/// Every file of the cache, and what a crash left of them.
 fn files() -> Vec<PathBuf> {
     let entries = cache_dir().and_then(|folder| std::fs::read_dir(folder).ok());
     let mut found: Vec<PathBuf> =
@@ -250,7 +252,7 @@ fn files() -> Vec<PathBuf> {
     found
 }
 
-/// What the cache folder holds.
+/// Lists the cache folder.
 pub fn list() -> Vec<Cached> {
     let whole = |path: &PathBuf| path.extension().is_some_and(|e| e == "json");
     let cached = |path: PathBuf| Cached {
@@ -261,7 +263,7 @@ pub fn list() -> Vec<Cached> {
     files().into_iter().filter(whole).map(cached).collect()
 }
 
-/// Removes what the cache folder holds, and returns how many files that were.
+/// Deletes the files in the cache folder, and returns how many there were.
 ///
 /// # Errors
 /// [`Error::File`] if one cannot be removed.

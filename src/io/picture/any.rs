@@ -1,9 +1,9 @@
-//! A picture of whichever depth its file has, and its way to the values of a network and back.
+//! An image of any depth, and its conversion to the values of a network and back.
 
 use super::{Depth, Element, Picture};
 use crate::{Error, Result};
 
-/// A picture of any depth.
+/// An image of any depth.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AnyPicture {
     /// 8-bit.
@@ -14,7 +14,7 @@ pub enum AnyPicture {
     F32(Picture<f32>),
 }
 
-/// Runs an expression on the picture inside.
+/// Evaluates an expression on the image inside.
 macro_rules! each {
     ($any:expr, $p:ident => $body:expr) => {
         match $any {
@@ -25,7 +25,7 @@ macro_rules! each {
     };
 }
 
-/// Runs an expression that makes another picture of the same depth.
+/// Evaluates an expression that gives another image of the same depth.
 macro_rules! map {
     ($any:expr, $p:ident => $body:expr) => {
         match $any {
@@ -154,17 +154,16 @@ impl AnyPicture {
         })
     }
 
-    /// Values for a network, `[height, width, channels]`: `range` (the depth's own where there is
-    /// none) becomes -1 to 1, what lies outside is clamped. 8-bit values of the full range come out
-    /// as [`crate::ops`]'s picture kernel makes them: `(v / 255 - 0.5) * 2`.
+    /// Values for a network, `[height, width, channels]`: `range` (by default the depth's own) maps
+    /// to -1 to 1, values outside are clamped. 8-bit values of the full range give what the kernel
+    /// `picture_to_tensor` gives: `(v / 255 - 0.5) * 2`.
     pub fn to_values(&self, range: Option<[f32; 2]>) -> Vec<f32> {
         let [low, high] = range.unwrap_or_else(|| self.depth().range());
         let value = |v: f32| (((v - low) / (high - low) - 0.5) * 2.0).clamp(-1.0, 1.0);
         each!(self, p => p.data.iter().map(|v| value(v.to_f32())).collect())
     }
 
-    /// The picture that a network's values in -1 to 1 stand for: -1 is the low end of `range`, 1
-    /// the high end.
+    /// Converts a network's values back: -1 becomes the low end of `range`, 1 the high end.
     ///
     /// # Errors
     /// [`Error::Usage`] when `values` is not `[height, width, channels]`.
@@ -181,7 +180,7 @@ impl AnyPicture {
             channels: u32,
             [low, high]: [f32; 2],
         ) -> Result<Picture<T>> {
-            // A NaN becomes black in integers, and stays one in floats.
+            // NaN becomes black in integers, and stays NaN in floats.
             let data = values
                 .iter()
                 .map(|v| T::from_f32((v.clamp(-1.0, 1.0) * 0.5 + 0.5) * (high - low) + low))
@@ -196,8 +195,8 @@ impl AnyPicture {
         })
     }
 
-    /// 8 bits, `range` (the depth's own where there is none) becoming 0 to 255. Pictures of 8 bits
-    /// stay what they are without a range.
+    /// Converts to 8 bits: `range` (by default the depth's own) maps to 0 to 255. 8-bit images are
+    /// unchanged without a range.
     pub fn to_8bit(self, range: Option<[f32; 2]>) -> Picture {
         let any = match (self, range) {
             (AnyPicture::U8(p), None) => return p,
@@ -211,30 +210,29 @@ impl AnyPicture {
         })
     }
 
-    /// Floats from 0 to 1, `range` (the depth's own where there is none) being the ends; what lies
-    /// outside is clamped.
+    /// Converts to floats: `range` (by default the depth's own) maps to 0 to 1, values outside are
+    /// clamped.
     pub fn to_unit(&self, range: Option<[f32; 2]>) -> Picture<f32> {
         let data = self.to_values(range).into_iter().map(|v| v * 0.5 + 0.5).collect();
         let (width, height) = self.size();
         Picture { width, height, channels: self.channels(), data }
     }
 
-    /// Whether a float is not a number.
+    /// Whether any value is NaN.
     pub fn has_nan(&self) -> bool {
         matches!(self, AnyPicture::F32(p) if p.data.iter().any(|v| v.is_nan()))
     }
 
-    /// The picture inside, if it is of 8 bits.
+    /// The image inside, if it has 8 bits.
     ///
     /// # Errors
     /// [`Error::Usage`] for other depths.
     pub fn as_8bit(&self) -> Result<&Picture> {
         match self {
             AnyPicture::U8(p) => Ok(p),
-            other => Err(Error::Usage(format!(
-                "a picture of {} values where 8 bits are wanted",
-                other.depth()
-            ))),
+            other => {
+                Err(Error::Usage(format!("an image of {} values; expected 8 bits", other.depth())))
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Files to pictures. The format is told by the content, not the name.
+//! Decoding files. The format is inferred from the content, not the name.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
@@ -12,7 +12,7 @@ use super::{AnyPicture, Depth, Picture, npy};
 use crate::io::limits;
 use crate::{Error, Result};
 
-/// What a file's header says about its picture.
+/// What a file's header says about the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Pixels across.
@@ -31,7 +31,7 @@ impl Header {
     /// Reads a file's header, not its pixels.
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be opened or its header makes no sense.
+    /// [`Error::File`] when the file cannot be opened or its header is invalid.
     pub fn read(path: &Path) -> Result<Header> {
         let mut file = BufReader::new(File::open(path).map_err(|e| unopened(path, &e))?);
         let start = file.fill_buf().map_err(|e| unopened(path, &e))?;
@@ -106,7 +106,7 @@ impl AnyPicture {
                 return Bands::decode(&mut decoder, header).map_err(|e| broken(path, e));
             }
         }
-        // Guessing reads from memory here and cannot fail for want of a file.
+        // The format is guessed from memory here, so no file can be missing.
         let limits = limits::of_image(bytes.len() as u64);
         if let Some((w, h)) =
             webp_frames(&bytes).find(|(w, h)| 3 * u64::from(*w) * u64::from(*h) > most)
@@ -138,7 +138,7 @@ impl AnyPicture {
     }
 }
 
-/// TIFFs that the image library does not read: floats, and bands that are no colours.
+/// TIFFs that the image library does not read: floats, and bands that are not colours.
 struct Bands;
 
 impl Bands {
@@ -169,9 +169,11 @@ impl Bands {
             if (data.len() as u64)
                 < u64::from(h.width) * u64::from(h.height) * u64::from(h.channels)
             {
-                return Err("its bands lie one after another (planar); save it with interleaved \
+                return Err(
+                    "its bands are stored one after another (planar); save it with interleaved \
                             samples, or as npy"
-                    .into());
+                        .into(),
+                );
             }
             Picture::new(h.width, h.height, h.channels, data).map_err(|e| e.to_string())
         }
@@ -187,8 +189,7 @@ impl Bands {
             }
             _ => {
                 return Err(
-                    "signed or wide integers; 8 and 16 bits without sign and floats are read"
-                        .into(),
+                    "signed or wide integers; unsigned 8 and 16 bits and floats are read".into()
                 );
             }
         })
@@ -201,8 +202,8 @@ fn is_tiff(bytes: &[u8]) -> bool {
         .any(|magic| bytes.starts_with(*magic))
 }
 
-/// Sizes of the lossy frames in a WebP. The decoder makes room for a frame before it looks whether
-/// that has the picture's size.
+/// Sizes of the lossy frames in a WebP. The decoder allocates a frame before it checks its size
+/// against the image's.
 fn webp_frames(bytes: &[u8]) -> impl Iterator<Item = (u16, u16)> {
     const NAME: &[u8] = b"VP8 ";
     const START: &[u8] = &[0x9d, 0x01, 0x2a];
@@ -215,25 +216,24 @@ fn webp_frames(bytes: &[u8]) -> impl Iterator<Item = (u16, u16)> {
     frames.map(|w| [14, 16].map(|at| u16::from_le_bytes([w[at], w[at + 1]]) & 0x3fff).into())
 }
 
-/// Whether these bytes are a JPEG that stops before its end marker. The decoder fills what is
-/// missing with gray and says nothing.
+/// Whether these bytes are a JPEG that stops before its end marker. The decoder would silently fill
+/// the rest with gray.
 fn is_cut_jpeg(bytes: &[u8]) -> bool {
     if !bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
         return false;
     }
-    // Step over the segments up to the first scan: a thumbnail in one of them has an end of its
-    // own.
+    // Skip the segments up to the first scan: a thumbnail in one of them has its own end marker.
     let mut at = 2;
     while let Some(&[0xFF, kind, high, low]) = bytes.get(at..at + 4) {
         match kind {
-            // Fill bytes may stand before a marker.
+            // Fill bytes may precede a marker.
             0xFF => at += 1,
             // Within a scan 0xFF is always followed by 0 or a restart marker.
             0xDA => return !bytes[at..].windows(2).any(|w| w == [0xFF, 0xD9]),
             _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
         }
     }
-    // No scan found: the decoder has words for that.
+    // No scan found: the decoder reports that.
     false
 }
 

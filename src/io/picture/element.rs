@@ -1,4 +1,4 @@
-//! What a picture's values may be: 8-bit, 16-bit or float.
+//! Types of an image's values: 8-bit, 16-bit or float.
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -6,21 +6,21 @@ use std::str::FromStr;
 
 use crate::Error;
 
-/// The kind of a picture's values.
+/// The kind of an image's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Depth {
     /// 8 bits, 0 to 255.
     U8,
     /// 16 bits, 0 to 65535.
     U16,
-    /// 32-bit floats; 0 to 1 where nothing else is said.
+    /// 32-bit floats, 0 to 1 by default.
     F32,
 }
 
 impl Depth {
     const NAMES: [(Depth, &str); 3] = [(Depth::U8, "u8"), (Depth::U16, "u16"), (Depth::F32, "f32")];
 
-    /// The least and the largest value, black and white.
+    /// The values of black and white.
     pub fn range(self) -> [f32; 2] {
         match self {
             Depth::U8 => [0.0, 255.0],
@@ -29,8 +29,8 @@ impl Depth {
         }
     }
 
-    /// Extension of the files that pictures of this depth are written to where nothing else is
-    /// asked: PNG, TIFF for floats, npy for channel counts that these do not have.
+    /// The default file extension for images of this depth: PNG, TIFF for floats, npy for channel
+    /// counts that these do not support.
     pub fn extension(self, channels: u32) -> &'static str {
         match (self, channels) {
             (Depth::F32, 1 | 3 | 4) => "tiff",
@@ -58,34 +58,34 @@ impl FromStr for Depth {
     }
 }
 
-/// A value of a picture, with the arithmetic that resizing it takes.
+/// The type of an image's values, with the arithmetic that resizing needs.
 pub trait Element: Copy + Default + PartialEq + fmt::Debug + Send + Sync + 'static {
-    /// Which kind it is.
+    /// The type as a value.
     const DEPTH: Depth;
     /// The weight of a tap, and the type of a weighted sum.
     type Weight: Copy + Default + AddAssign;
 
-    /// The value as it is.
+    /// The value, unscaled.
     fn to_f32(self) -> f32;
-    /// The nearest value that there is.
+    /// The nearest value of the type, clamped to its range.
     fn from_f32(value: f32) -> Self;
     /// ITU-R 601-2 luma of an RGB pixel.
     fn luma(rgb: [Self; 3]) -> Self;
-    /// A tap's weight as sums use it.
+    /// Converts a tap's weight to the type of sums.
     fn weight(weight: f64) -> Self::Weight;
     /// Weight times value.
     fn weigh(self, weight: Self::Weight) -> Self::Weight;
-    /// A weighted sum as a value.
+    /// Converts a weighted sum to a value.
     fn round(sum: Self::Weight) -> Self;
 
-    /// Black and white in between: 0 to 1.
+    /// Position between black and white, 0 to 1.
     fn unit(self) -> f64 {
         let [low, high] = Self::DEPTH.range();
         f64::from(self.to_f32() - low) / f64::from(high - low)
     }
 }
 
-/// Bits behind the point of an 8-bit picture's weights, as in Pillow.
+/// Fractional bits of the weights for 8-bit images, as in Pillow.
 const FIXED: u32 = 32 - 8 - 2;
 
 impl Element for u8 {
@@ -107,7 +107,7 @@ impl Element for u8 {
     }
 
     fn weight(weight: f64) -> i32 {
-        // Halves away from zero.
+        // Halves round away from zero.
         (weight * f64::from(1 << FIXED)).round() as i32
     }
 

@@ -1,4 +1,4 @@
-//! Pictures to files.
+//! Encoding files.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -37,10 +37,10 @@ impl Picture {
 impl AnyPicture {
     /// The bytes of a file whose format `extension` names: `png` (8 or 16 bits), `tif`/`tiff` (all
     /// depths), `exr` (floats) or `npy` (all depths, any number of channels). Nothing is converted:
-    /// what a format cannot hold is refused.
+    /// an image that the format cannot store is refused.
     ///
     /// # Errors
-    /// [`Error::Usage`] for formats that are unknown or do not hold this depth and number of
+    /// [`Error::Usage`] for unknown formats, and those that cannot store this depth or number of
     /// channels.
     pub fn encode(&self, extension: &str) -> Result<Vec<u8>> {
         let c = self.channels();
@@ -58,13 +58,13 @@ impl AnyPicture {
                     png(bytemuck::cast_slice(&p.data), p.width, p.height, color)
                 }
                 AnyPicture::F32(_) => {
-                    Err(Error::Usage("a PNG holds no floats; write tiff, exr or npy".into()))
+                    Err(Error::Usage("PNG cannot store floats; write tiff, exr or npy".into()))
                 }
             },
             "tif" | "tiff" => self.encode_tiff(),
             "exr" => {
                 let AnyPicture::F32(p) = self else {
-                    return Err(Error::Usage("an EXR holds floats only; write png or tiff".into()));
+                    return Err(Error::Usage("EXR stores floats only; write png or tiff".into()));
                 };
                 let color = match c {
                     3 => ExtendedColorType::Rgb32F,
@@ -79,7 +79,7 @@ impl AnyPicture {
                 Ok(bytes.into_inner())
             }
             other => Err(Error::Usage(format!(
-                "no pictures are written as {other:?}; use png, tiff, exr or npy"
+                "unknown image format {other:?}; use png, tiff, exr or npy"
             ))),
         }
     }
@@ -108,8 +108,8 @@ impl AnyPicture {
     /// leaves the old file or the new one.
     ///
     /// # Errors
-    /// [`Error::File`] when it cannot be written, [`Error::Usage`] when the format does not hold
-    /// such a picture.
+    /// [`Error::File`] when it cannot be written, [`Error::Usage`] when the format cannot store
+    /// such an image.
     pub fn save(&self, path: &Path) -> Result<()> {
         let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
         write_aside(path, &self.encode(extension)?)

@@ -1,14 +1,14 @@
-//! Which files of a folder are pictures.
+//! Finding the image files in a folder.
 
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// Extensions of the files that count as pictures, in any case.
+/// Extensions of image files, in lower or upper case.
 pub const EXTENSIONS: [&str; 10] =
     ["jpg", "jpeg", "png", "ppm", "bmp", "tif", "tiff", "webp", "exr", "npy"];
 
-/// Every picture file in `dir` and its subfolders, sorted by path. Links are followed.
+/// Every image file in `dir` and its subfolders, sorted by path. Links are followed.
 ///
 /// # Errors
 /// [`Error::File`] when a folder cannot be read.
@@ -20,7 +20,7 @@ pub fn list_pictures(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// `above` holds the real paths from the root down to here, so that a link cannot make a circle.
+/// `above` holds the real paths from the root down to here, so that links cannot form a cycle.
 fn walk(dir: &Path, above: &mut Vec<PathBuf>, found: &mut Vec<PathBuf>) -> Result<()> {
     let unreadable = |e: std::io::Error| {
         Error::file(dir, format!("cannot be read: {e}; check the path and its permissions"))

@@ -1,4 +1,4 @@
-//! A picture in memory: load, save, cut, turn, resize, lay out.
+//! An image in memory: load, save, crop, flip, resize, arrange in grids.
 
 mod any;
 mod decode;
@@ -19,7 +19,7 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
-/// A picture, rows from the top, channels interleaved (HWC). 8-bit where no other type is named.
+/// An image, rows from the top, channels interleaved (HWC), 8-bit by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture<T: Element = u8> {
     /// Pixels across.
@@ -41,7 +41,7 @@ impl<T: Element> Picture<T> {
         let want = u128::from(width) * u128::from(height) * u128::from(channels);
         if want == 0 || data.len() as u128 != want {
             return Err(Error::Usage(format!(
-                "a picture of {width}x{height}x{channels} has {want} values (more than 0), {} \
+                "an image of {width}x{height}x{channels} has {want} values (more than 0), {} \
                  were given",
                 data.len()
             )));
@@ -75,14 +75,14 @@ impl<T: Element> Picture<T> {
     /// [`converted`](Self::converted) between gray and RGB.
     ///
     /// # Panics
-    /// Where there is no such conversion: a mistake of the caller.
+    /// If there is no such conversion.
     pub fn into_channels(self, channels: u32) -> Self {
         let described = self.describe();
         self.converted(channels)
             .unwrap_or_else(|| panic!("{described} has no conversion to {channels} channels"))
     }
 
-    /// One channel as a gray picture.
+    /// One channel as a gray image.
     ///
     /// # Panics
     /// If there is no such channel.
@@ -98,7 +98,8 @@ impl<T: Element> Picture<T> {
         Self { channels: 1, data, ..*self }
     }
 
-    /// The channels of all, one after another; `None` when their sizes differ or there is none.
+    /// Concatenates the channels of several images; `None` when their sizes differ or there are
+    /// none.
     pub fn stack(all: &[&Self]) -> Option<Self> {
         let first = *all.first()?;
         if all.iter().any(|p| (p.width, p.height) != (first.width, first.height)) {
@@ -141,8 +142,8 @@ impl<T: Element> Picture<T> {
         Self::new(w, h, self.channels, data)
     }
 
-    /// Puts the picture onto `w` by `h` pixels with its top left corner at (`x`, `y`); what lies
-    /// around is its reflection (the edge itself is not repeated).
+    /// Pads the image to `w` by `h` pixels by reflection, with its top left corner at (`x`, `y`);
+    /// the edge itself is not repeated.
     ///
     /// # Errors
     /// [`Error::Usage`] when it does not fit.
@@ -177,10 +178,10 @@ impl<T: Element> Picture<T> {
         Self { data, ..*self }
     }
 
-    /// Splits an A|B picture: A is columns `0..w/2`, B the rest (one wider when `w` is odd).
+    /// Splits an A|B image: A is columns `0..w/2`, B the rest (one wider when `w` is odd).
     ///
     /// # Errors
-    /// [`Error::Usage`] when the picture is one pixel wide.
+    /// [`Error::Usage`] when the image is one pixel wide.
     pub fn split_pair(&self) -> Result<(Self, Self)> {
         let half = self.width / 2;
         let a = self.crop(0, 0, half, self.height)?;
@@ -196,14 +197,15 @@ impl<T: Element> Picture<T> {
 impl Picture {
     /// Decodes a file into `channels` channels: 3 for RGB, 1 for gray, 4 with alpha.
     ///
-    /// The format is told by the content, not the name. 16-bit values and floats (0 to 1) are
+    /// The format is inferred from the content, not the name. 16-bit values and floats (0 to 1) are
     /// scaled to 8 bits, alpha is dropped unless asked for, EXIF orientation is not applied (the
     /// reference implementation does not either).
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be opened or decoded, or has bands that are no colours.
+    /// [`Error::File`] when the file cannot be opened or decoded, or has bands that are not
+    /// colours.
     pub fn load(path: &Path, channels: u32) -> Result<Self> {
-        // To 8 bits first, so that there is one way to gray.
+        // To 8 bits first, so that there is one conversion to gray.
         let whole = AnyPicture::load(path)?.to_8bit(None);
         let had = whole.channels;
         whole.converted(channels).ok_or_else(|| {
@@ -219,21 +221,22 @@ impl Picture {
     /// Width and height from the file's header, without decoding it.
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be opened or its header makes no sense.
+    /// [`Error::File`] when the file cannot be opened or its header is invalid.
     pub fn dimensions(path: &Path) -> Result<(u32, u32)> {
         Header::read(path).map(|h| (h.width, h.height))
     }
 
-    /// Lays pictures out in rows on white with `gap` white pixels between neighbours; none around.
+    /// Arranges images in rows on white, with `gap` white pixels between neighbours and none
+    /// around.
     ///
-    /// The result is RGB. A column is as wide as its widest picture, a row as high as its highest.
+    /// The result is RGB. A column is as wide as its widest image, a row as high as its highest.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no picture.
+    /// [`Error::Usage`] when there is no image.
     pub fn grid(rows: &[Vec<Picture>], gap: u32) -> Result<Self> {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         if columns == 0 {
-            return Err(Error::Usage("a grid needs at least one picture".into()));
+            return Err(Error::Usage("a grid needs at least one image".into()));
         }
         let width_of = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|p| p.width).max();
         let widths: Vec<u32> = (0..columns).map(|c| width_of(c).unwrap_or(0)).collect();
@@ -254,8 +257,7 @@ impl Picture {
         Self::new(width, height, 3, data)
     }
 
-    /// The first three bands as RGB, the first alone as gray where there are fewer: what can be
-    /// looked at.
+    /// The first three bands as RGB, or the first one as gray if there are fewer, for viewing.
     pub fn visible(self) -> Self {
         match self.channels {
             1 | 3 => self,
@@ -268,7 +270,7 @@ impl Picture {
         }
     }
 
-    /// Copies into an RGB canvas `canvas_width` wide; the caller made room.
+    /// Copies into an RGB canvas of width `canvas_width`, which must be large enough.
     fn paste_rgb(&self, canvas: &mut [u8], canvas_width: u32, x: u32, y: u32) {
         let c = self.channels as usize;
         for (i, row) in self.data.chunks_exact(self.width as usize * c).enumerate() {
@@ -282,8 +284,8 @@ impl Picture {
     }
 }
 
-/// The place within `0..side` that place `i` of an endless row of reflections shows: -1 is 1,
-/// `side` is `side - 2`.
+/// The index in `0..side` that index `i` maps to under reflection: -1 gives 1, `side` gives
+/// `side - 2`.
 fn reflected(i: i64, side: u32) -> usize {
     let last = i64::from(side) - 1;
     if last == 0 {

@@ -1,6 +1,6 @@
-//! NumPy's array files (format versions 1 to 3): pictures of any channel count. Own code: every
-//! reader on crates.io brings a grammar of Python literals and a C compiler along, for a header of
-//! three fields.
+//! NumPy's array files (format versions 1 to 3): images with any number of channels. Our own code,
+//! since every reader on crates.io brings a grammar of Python literals and a C compiler for a
+//! header of three fields.
 
 use super::{AnyPicture, Depth, Header, Picture};
 
@@ -8,12 +8,12 @@ pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read; NumPy's own are 128 bytes.
 const MOST: usize = 1 << 14;
 
-/// What a header says.
+/// A parsed header.
 struct Npy {
     descr: String,
     /// Height, width, channels.
     shape: [u64; 3],
-    /// Where the values begin.
+    /// Byte offset of the values.
     data: usize,
 }
 
@@ -33,7 +33,7 @@ impl Npy {
             return Err(format!("a header of {length} bytes"));
         }
         let text = std::str::from_utf8(bytes.get(start..start + length).ok_or_else(short)?)
-            .map_err(|_| "the header is no text")?;
+            .map_err(|_| "the header is not text")?;
         let field = |name: &str| -> Result<&str, String> {
             let quoted = [format!("'{name}'"), format!("\"{name}\"")];
             let at = quoted
@@ -43,7 +43,7 @@ impl Npy {
             Ok(text[at..]
                 .trim_start()
                 .strip_prefix(':')
-                .ok_or("the header makes no sense")?
+                .ok_or("the header is invalid")?
                 .trim_start())
         };
         let descr = field("descr")?;
@@ -51,17 +51,15 @@ impl Npy {
             .chars()
             .next()
             .filter(|c| matches!(c, '\'' | '"'))
-            .ok_or("records are no pictures")?;
+            .ok_or("records are not images")?;
         let descr = descr[1..].split(quote).next().unwrap_or_default().to_string();
         if !field("fortran_order")?.starts_with("False") {
-            return Err(
-                "the array lies in Fortran's order; save numpy.ascontiguousarray of it".into()
-            );
+            return Err("the array is in Fortran order; save numpy.ascontiguousarray of it".into());
         }
         let inside = field("shape")?
             .strip_prefix('(')
             .and_then(|s| s.split(')').next())
-            .ok_or("the header's shape makes no sense")?;
+            .ok_or("the header's shape is invalid")?;
         let sides = inside
             .split(',')
             .map(str::trim)
@@ -72,14 +70,14 @@ impl Npy {
             [h, w, c] => [h, w, c],
             ref other => {
                 return Err(format!(
-                    "an array of {} dimensions; a picture is (height, width) or (height, width, \
+                    "an array of {} dimensions; an image is (height, width) or (height, width, \
                      channels)",
                     other.len()
                 ));
             }
         };
         if shape.iter().any(|side| *side == 0 || *side > u64::from(u32::MAX)) {
-            return Err(format!("a picture of {}x{}x{}", shape[1], shape[0], shape[2]));
+            return Err(format!("an image of {}x{}x{}", shape[1], shape[0], shape[2]));
         }
         Ok(Npy { descr, shape, data: start + length })
     }
@@ -96,7 +94,7 @@ impl Npy {
     }
 }
 
-/// What the start of a file (at least its header) says about the picture.
+/// The image's properties from the start of a file (at least its header).
 pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
     let npy = Npy::parse(bytes)?;
     let [height, width, channels] = npy.shape.map(|side| side as u32);

@@ -1,6 +1,5 @@
-//! Bicubic resizing as Pillow does it: the filter widened when shrinking, across first, then down,
-//! 8-bit pictures in 22-bit fixed point and rounded to 8 bits in between. The same bits as Pillow's
-//! BICUBIC.
+//! Bicubic resizing, bit for bit Pillow's BICUBIC: the filter is widened when shrinking, rows come
+//! before columns, 8-bit images use 22-bit fixed point and are rounded to 8 bits in between.
 
 use super::{Element, Picture};
 use crate::{Error, Result};
@@ -16,13 +15,13 @@ fn cubic(x: f64) -> f64 {
     }
 }
 
-/// For each place of the result, the first place it takes from and the weights of that one and
-/// those behind it.
+/// For each output index, the first input index it reads and the weights of that and the following
+/// ones.
 struct Taps<T: Element> {
     first: Vec<usize>,
-    /// `count` each, zeros behind the last.
+    /// `count` each, padded with zeros.
     weights: Vec<T::Weight>,
-    /// How many are not zeros behind the last.
+    /// How many are used.
     used: Vec<usize>,
     count: usize,
 }
@@ -55,8 +54,8 @@ impl<T: Element> Taps<T> {
 }
 
 impl<T: Element> Picture<T> {
-    /// Bicubic (a = -0.5), widened when shrinking so that it does not alias: Pillow's BICUBIC. A
-    /// picture that has the size already comes back unchanged.
+    /// Bicubic (a = -0.5), widened when shrinking so that it does not alias: Pillow's BICUBIC. An
+    /// image that has that size is returned unchanged.
     ///
     /// # Errors
     /// [`Error::Usage`] when a side is 0.
@@ -77,7 +76,7 @@ impl<T: Element> Picture<T> {
             3 => self.across::<3>(width),
             4 => self.across::<4>(width),
             n => {
-                // Rare, and simple this way: channel by channel.
+                // Rare: channel by channel keeps it simple.
                 let planes: Vec<_> = (0..n).map(|c| self.channel(c).across::<1>(width)).collect();
                 Self::stack(&planes.iter().collect::<Vec<_>>()).expect("planes of one size")
             }

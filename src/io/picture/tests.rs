@@ -1,9 +1,9 @@
-//! Pictures by formula, against Pillow and through files.
+//! Images by formula, against Pillow and through files.
 
 use super::*;
 use image::{ExtendedColorType, ImageEncoder};
 
-/// A picture by integer formula, the same in Rust and in the script that made the references.
+/// An image by integer formula, the same in Rust and in the script that made the references.
 pub(crate) fn formula(width: u32, height: u32, channels: u32, k: u32) -> Picture {
     let value = |i: u32| {
         let (x, y, c) = (i / channels % width, i / channels / width, i % channels);
@@ -315,7 +315,7 @@ fn a_frame_of_a_webp_is_no_larger_than_its_file_can_hold() {
     let whole = include_bytes!("../../../kernels-tests/golden/pictures/faded.webp");
     let picture = AnyPicture::decode(whole.to_vec(), Path::new("a.webp")).unwrap();
     assert_eq!((picture.size(), picture.channels()), ((13, 9), 4));
-    // The picture stays 13x9, its frame claims to be as large as can be: 400 MB of a file of 200
+    // The image stays 13x9, its frame claims to be as large as can be: 400 MB of a file of 200
     // bytes.
     let at = whole.windows(3).position(|w| w == [0x9d, 0x01, 0x2a]).unwrap();
     let mut bomb = whole.to_vec();

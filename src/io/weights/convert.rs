@@ -1,23 +1,23 @@
-//! What other implementations do differently and a permutation of weights makes the same, so that
-//! there is one net here.
+//! Conventions of other implementations that a permutation of weights converts to ours, so that
+//! there is one network here.
 
 use super::pickle::Refusal;
 use super::recognise::Net;
 use super::{Values, WeightsFile};
 use crate::nets::{UnetConfig, UnetNames, Upsample, unet_names};
 
-/// What a decoder's layer takes first: the skip (PyTorch's pix2pix), or what comes from below
-/// (Torch, TensorFlow).
+/// Order of concatenation in the decoder: the skip first (PyTorch's pix2pix), or the upsampled
+/// features first (Torch, TensorFlow).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ConcatOrder {
-    /// The skip, then what comes from below: ours.
+    /// The skip, then the upsampled features: ours.
     #[default]
     SkipFirst,
-    /// What comes from below, then the skip.
+    /// The upsampled features, then the skip.
     UpFirst,
 }
 
-/// Order of a picture's three channels.
+/// Order of an image's three channels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ChannelOrder {
     /// Red, green, blue: ours.
@@ -27,21 +27,21 @@ pub enum ChannelOrder {
     Bgr,
 }
 
-/// What a file's net does differently.
+/// The conventions of a file's network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Conversion {
     /// Order of the decoder's inputs.
     pub concat: ConcatOrder,
-    /// Order of the pictures' channels.
+    /// Order of the images' channels.
     pub channels: ChannelOrder,
 }
 
 impl Conversion {
-    /// Permutes a file's weights so that our net computes with them what theirs did, and notes it
-    /// down.
+    /// Permutes a file's weights so that our network computes what the original did, and records
+    /// that in the metadata.
     ///
     /// # Errors
-    /// A line for people if the file's net has nothing of the kind.
+    /// A message if the conversion does not apply to the file's network.
     pub fn apply(self, file: &mut WeightsFile) -> Result<(), String> {
         if self.concat == ConcatOrder::UpFirst {
             swap_halves(file)?;
@@ -55,12 +55,12 @@ impl Conversion {
     }
 }
 
-/// Swaps the halves of the input channels of every layer of the decoder that takes a skip.
+/// Swaps the halves of the input channels of every decoder layer that has a skip.
 pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
     let Net::Unet(config @ UnetConfig { upsample: Upsample::Transpose, skips: true, .. }) =
         Net::recognise(file)?
     else {
-        return Err("has no skips whose order could be another; leave `concat_order` out".into());
+        return Err("has no skip connections to reorder; leave `concat_order` out".into());
     };
     for level in 0..config.downs - 1 {
         let UnetNames { up, .. } = unet_names(level, &config);
@@ -73,7 +73,7 @@ pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
     Ok(())
 }
 
-/// Mirrors threes of channels: of pictures that come in, and of those that go out.
+/// Reverses the order of three channels, in input and output images.
 fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
     let (first, last) = match Net::recognise(file)? {
         Net::Unet(UnetConfig { upsample: Upsample::Transpose, .. }) => {
@@ -92,7 +92,7 @@ fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
         Net::Patch { .. } => ("model.0", None),
         Net::Pixel { .. } => ("net.0", None),
     };
-    let no = || "has no three channels to mirror; leave `channel_order` out".to_string();
+    let no = || "does not have three channels to reverse; leave `channel_order` out".to_string();
     let weight = file.tensors.get_mut(&format!("{first}.weight")).ok_or_else(no)?;
     mirror(weight).ok_or_else(no)?;
     if let Some(last) = last {
@@ -104,7 +104,7 @@ fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
     Ok(())
 }
 
-/// Reverses every three along the second dimension: input channels of a convolution, output
+/// Reverses each group of three along the second dimension: input channels of a convolution, output
 /// channels of a transposed one.
 fn mirror((shape, values): &mut Values) -> Option<()> {
     let [_, channels, kh, kw] = *shape.as_slice() else { return None };

@@ -1,4 +1,4 @@
-//! Files of weights, told apart by their content: safetensors (f32, f16, bf16, and our 8-bit form),
+//! Weights files, recognised by their content: safetensors (f32, f16, bf16, and our 8-bit form),
 //! PyTorch's `.pth` in both its forms, and `.pict`.
 
 mod convert;
@@ -21,43 +21,43 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A tensor of a file: shape and values.
+/// A tensor in a file: shape and values.
 pub type Values = (Vec<usize>, Vec<f32>);
 
-/// The name in a file's header under which it says what it is, as JSON. One name for all: a
-/// header's map has no order, files have.
+/// The key of our metadata in a file's header, a JSON text. A single key, since a header's map has
+/// no order and files must be equal byte by byte.
 pub const ABOUT: &str = "pixtape";
 
 /// Suffix of batch norm's counter, which upstream's files have and nothing here needs.
 pub(crate) const COUNTER: &str = "num_batches_tracked";
 
-/// What a file of weights holds, in public names and layouts.
+/// The contents of a weights file, in public names and layouts.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightsFile {
     /// Tensors by name.
     pub tensors: BTreeMap<String, Values>,
     /// Counters of batch norms, which nothing here needs but PyTorch's `strict=True` does.
     pub counters: BTreeMap<String, i64>,
-    /// What the file says of itself: JSON in the metadata of safetensors, under [`ABOUT`].
+    /// Our metadata: JSON in the header of safetensors, under [`ABOUT`].
     pub about: Option<Value>,
 }
 
 impl WeightsFile {
-    /// Reads a file, whatever it is called. Nothing in it is executed, and no more memory is taken
-    /// than its size accounts for.
+    /// Reads a file; its name does not matter. Nothing in it is executed, and memory is bounded by
+    /// its size.
     ///
     /// # Errors
-    /// [`Error::File`] if it cannot be read, is of none of the formats, or is broken.
+    /// [`Error::File`] if it cannot be read, has none of the formats, or is broken.
     pub fn read(path: &Path) -> Result<WeightsFile> {
         let bytes =
             std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
         WeightsFile::parse(&bytes).map_err(|e| Error::file(path, e))
     }
 
-    /// The same for bytes in memory; the message of an error names no file.
+    /// Like [`read`](Self::read) for bytes in memory; error messages name no file.
     ///
     /// # Errors
-    /// A line for people if the bytes are of none of the formats, or broken.
+    /// A message if the bytes have none of the formats, or are broken.
     pub fn parse(bytes: &[u8]) -> Result<WeightsFile, String> {
         let mut file = if pth::is_one(bytes) {
             pth::read(bytes)?
@@ -70,7 +70,7 @@ impl WeightsFile {
         Ok(file)
     }
 
-    /// Notes something down in what the file says of itself.
+    /// Adds an entry to the metadata.
     pub fn note(&mut self, name: &str, value: &str) {
         let about = self.about.get_or_insert_with(|| Value::Object(Map::new()));
         if let Some(about) = about.as_object_mut() {
@@ -78,7 +78,7 @@ impl WeightsFile {
         }
     }
 
-    /// Drops what old files have and no net needs: the prefix of `DataParallel`, and running
+    /// Drops what old files have and no network needs: the prefix of `DataParallel`, and running
     /// statistics of instance norms (no weight beside them).
     fn tidy(&mut self) {
         const PREFIX: &str = "module.";
@@ -108,12 +108,12 @@ impl WeightsFile {
     }
 }
 
-/// For messages: no more of a file's text than fits a line.
+/// Text from a file, shortened for messages.
 pub(super) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
-/// A shape for messages, likewise.
+/// A shape, shortened for messages.
 pub(super) fn sides(shape: &[usize]) -> String {
     match shape.get(..8) {
         Some(first) if shape.len() > 8 => format!("{first:?}").replace(']', ", …]"),

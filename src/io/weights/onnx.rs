@@ -1,19 +1,19 @@
-//! A U-Net as an ONNX graph (operator set 13), for any size of picture that passes its halvings and
-//! any number of them.
+//! A U-Net as an ONNX graph (operator set 13), for any batch size and any image size that is a
+//! multiple of the network's.
 
 use super::protobuf::Message;
 use super::{Values, WeightsFile};
 use crate::nets::{NormKind, UnetConfig, UnetNames, Upsample, unet_names};
 use crate::ops::{BatchNorm, NormMode};
 
-/// What goes in and comes out.
+/// Type and range of the graph's input and output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Range {
     /// f32 `[n, c, h, w]` in [-1, 1].
     Signed,
     /// f32 `[n, c, h, w]` in [0, 1].
     Unit,
-    /// u8 `[n, h, w, c]`: pictures as they lie in memory.
+    /// u8 `[n, h, w, c]`: images as they are stored in memory.
     Bytes,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Graph<'a> {
         ))
     }
 
-    /// `x op value`, one after another.
+    /// A chain of `x op value`.
     fn chain(&mut self, x: &str, steps: &[(&str, f32)]) -> String {
         steps.iter().fold(x.to_string(), |x, (op, value)| {
             let value = self.scalar(*value);
@@ -165,7 +165,7 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// `ValueInfoProto` of a batch of pictures.
+/// `ValueInfoProto` of a batch of images.
 fn picture(name: &str, channels: u32, range: Range) -> Message {
     let free = |name: &str| Message::default().bytes(2, name);
     let channels = Message::default().int(1, channels.into());
@@ -180,11 +180,11 @@ fn picture(name: &str, channels: u32, range: Range) -> Message {
 }
 
 /// The bytes of an ONNX model: input `input`, output `output`, dropout off. `mode`: running
-/// statistics (folded into the convolutions), or the statistics of each picture, which is what
-/// batch statistics of single pictures are.
+/// statistics (folded into the convolutions), or the statistics of each image, which is what
+/// batch statistics of single images are.
 ///
 /// # Errors
-/// A line for people if a weight is missing, or the net has resize convolutions.
+/// A message if a weight is missing, or the network has resize convolutions.
 pub fn onnx(
     file: &WeightsFile,
     config: &UnetConfig,
@@ -234,7 +234,7 @@ pub fn onnx(
             graph.node_to("Mul", &[&y, &half], "output", &[]);
         }
         Range::Bytes => {
-            // Within 0 to 255 as tanh is within -1 and 1; rounded half up.
+            // tanh is within -1 and 1, so this is within 0 and 255; rounded half up.
             let y = graph.node("Tanh", &[&h], &[]);
             let y = graph.chain(&y, &[("Add", 1.0), ("Mul", 127.5), ("Add", 0.5)]);
             let y = graph.node("Floor", &[&y], &[]);

@@ -1,21 +1,21 @@
-//! The part of Python's pickle format that state dicts are written in. Nothing is executed: a
-//! pickle is a program for a stack machine, and this machine knows a few opcodes and the few names
-//! that `torch.save` of a state dict needs. Everything else is refused.
+//! The part of Python's pickle format that state dicts use. Nothing is executed: a pickle is a
+//! program for a stack machine, and this machine knows only the opcodes and names that `torch.save`
+//! of a state dict needs. Everything else is refused.
 //!
-//! Values lie in flat tables and refer to each other by number, so that nesting costs no stack,
+//! Values are kept in flat tables and refer to each other by index, so that nesting costs no stack,
 //! neither here nor when they are dropped.
 
 use super::short;
 use std::collections::HashMap;
 
-/// What a file's refusal says.
+/// Why a file is refused.
 pub(super) type Refusal<T> = Result<T, String>;
 
-/// Operations of a pickle at most. A state dict takes some 30 a tensor; the limit bounds the tables
-/// of a file made to fill memory.
+/// The most operations in a pickle. A state dict has some 30 per tensor; the limit bounds the
+/// tables of a malicious file.
 const MOST_OPERATIONS: usize = 1 << 21;
 
-/// The type of a storage's elements.
+/// Type of a storage's elements.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     F32,
@@ -23,12 +23,12 @@ pub(super) enum Kind {
     BF16,
     F64,
     I64,
-    /// An integer or boolean type of this many bytes, which holds no weights.
+    /// An integer or boolean type of this many bytes, which cannot be weights.
     Other(usize),
 }
 
 impl Kind {
-    /// Bytes of an element.
+    /// Bytes per element.
     pub fn bytes(self) -> usize {
         match self {
             Kind::F32 => 4,
@@ -75,7 +75,7 @@ impl Global {
     }
 }
 
-/// A value; numbers are places in the tables of [`Pickle`].
+/// A value; numbers are indices into the tables of [`Pickle`].
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Value<'a> {
     None,
@@ -91,7 +91,7 @@ pub(super) enum Value<'a> {
     Global(usize),
 }
 
-/// Elements that lie elsewhere in the file.
+/// Elements stored elsewhere in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Storage<'a> {
     pub kind: Kind,
@@ -102,14 +102,14 @@ pub(super) struct Storage<'a> {
 /// A view of a storage.
 #[derive(Clone, Debug)]
 pub(super) struct View {
-    /// Place in [`Pickle::storages`].
+    /// Index into [`Pickle::storages`].
     pub storage: usize,
     pub offset: u64,
     pub size: Vec<u64>,
     pub stride: Vec<u64>,
 }
 
-/// What a pickle says.
+/// The contents of a pickle.
 #[derive(Debug, Default)]
 pub(super) struct Pickle<'a> {
     tuples: Vec<Value<'a>>,
@@ -127,13 +127,12 @@ struct Machine<'a> {
     marks: Vec<usize>,
     memo: HashMap<u32, Value<'a>>,
     made: Pickle<'a>,
-    /// Values that calls may still copy. A file says each value in a byte at least; only one that
-    /// recalls what it kept to have it copied over and over comes to more.
+    /// Values that calls may still copy. Each value takes at least a byte in the file; only a file
+    /// that copies stored values over and over exceeds that.
     copies: usize,
 }
 
-/// Reads one pickle from the start of `bytes`: what it says, its value, and how many bytes it
-/// takes.
+/// Reads one pickle from the start of `bytes`: its tables, its value, and its length in bytes.
 pub(super) fn read(bytes: &[u8]) -> Refusal<(Pickle<'_>, Value<'_>, usize)> {
     let mut machine = Machine {
         bytes,
@@ -169,7 +168,7 @@ impl<'a> Pickle<'a> {
     }
 
     fn counts(&self, value: Value<'a>) -> Refusal<Vec<u64>> {
-        let items = self.items(value).ok_or("a tensor's size is no tuple")?;
+        let items = self.items(value).ok_or("a tensor's size is not a tuple")?;
         // PyTorch's own tensors have at most 64 dimensions.
         if items.len() > 64 {
             return Err(format!("a tensor of {} dimensions", items.len()));
@@ -195,7 +194,7 @@ impl<'a> Pickle<'a> {
     }
 
     fn storage(&mut self, id: Value<'a>) -> Refusal<Value<'a>> {
-        let items = self.items(id).ok_or("a storage's id is no tuple")?;
+        let items = self.items(id).ok_or("a storage's id is not a tuple")?;
         // ("storage", type, key, device, elements), and in the legacy form None or the part of
         // another storage that it is.
         let [
@@ -207,7 +206,7 @@ impl<'a> Pickle<'a> {
             ref view @ ..,
         ] = *items
         else {
-            return Err("a storage that is no plain one".into());
+            return Err("a storage that is not a plain one".into());
         };
         if view.iter().any(|v| *v != Value::None) {
             return Err(
@@ -215,7 +214,7 @@ impl<'a> Pickle<'a> {
             );
         }
         let Some(Global::Storage(kind)) = self.globals.get(kind).copied() else {
-            return Err("a storage of no known type".into());
+            return Err("a storage of an unknown type".into());
         };
         let elements = count(elements)?;
         self.storages.push(Storage { kind, key, elements });
@@ -232,18 +231,19 @@ impl<'a> Pickle<'a> {
 
     fn call(&mut self, function: Value<'a>, arguments: Value<'a>) -> Refusal<Value<'a>> {
         let Value::Global(at) = function else {
-            return Err("a call of something that is no known name".into());
+            return Err("a call of an unknown name".into());
         };
         let arguments =
-            self.items(arguments).ok_or("a call whose arguments are no tuple")?.to_vec();
+            self.items(arguments).ok_or("a call whose arguments are not a tuple")?.to_vec();
         match (self.globals[at], arguments.as_slice()) {
             (Global::OrderedDict, []) => Ok(self.dict(Vec::new())),
             // Python 2 wrote the entries as a list of pairs.
             (Global::OrderedDict, [list]) => {
-                let pairs = self.items(*list).ok_or("a dictionary made of no list")?.to_vec();
+                let pairs =
+                    self.items(*list).ok_or("a dictionary that is not made from a list")?.to_vec();
                 let pair = |p: &Value<'a>| match self.items(*p) {
                     Some([key, value]) => Ok((*key, *value)),
-                    _ => Err("a dictionary made of no pairs".to_string()),
+                    _ => Err("a dictionary that is not made from pairs".to_string()),
                 };
                 let entries = pairs.iter().map(pair).collect::<Refusal<_>>()?;
                 Ok(self.dict(entries))
@@ -263,7 +263,7 @@ impl<'a> Pickle<'a> {
 fn count(value: Value<'_>) -> Refusal<u64> {
     match value {
         Value::Int(n) if n >= 0 => Ok(n as u64),
-        _ => Err("a size that is no number from 0 up".into()),
+        _ => Err("a size that is not a number from 0 up".into()),
     }
 }
 
@@ -288,23 +288,23 @@ impl<'a> Machine<'a> {
         let length = usize::try_from(self.number(width)?).map_err(|e| e.to_string())?;
         std::str::from_utf8(self.take(length)?)
             .map(Value::Text)
-            .map_err(|_| "a text in its pickle is no UTF-8".into())
+            .map_err(|_| "a text in its pickle is not UTF-8".into())
     }
 
     fn line(&mut self) -> Refusal<&'a str> {
         let rest = &self.bytes[self.at..];
-        // Names are short: no need to look through a whole file for the end of one.
+        // Names are short: do not search the whole file for the end of one.
         let length = rest
             .iter()
             .take(256)
             .position(|b| *b == b'\n')
             .ok_or("a name in its pickle has no end")?;
         let line = self.take(length + 1)?;
-        std::str::from_utf8(&line[..length]).map_err(|_| "a name in its pickle is no UTF-8".into())
+        std::str::from_utf8(&line[..length]).map_err(|_| "a name in its pickle is not UTF-8".into())
     }
 
     fn pop(&mut self) -> Refusal<Value<'a>> {
-        // Nothing below the last mark may be taken by a single value's operation.
+        // An operation on a single value must not pop below the last mark.
         if self.marks.last().is_some_and(|&m| m >= self.stack.len()) {
             return Err("its pickle takes a value that is not there".into());
         }
@@ -315,7 +315,7 @@ impl<'a> Machine<'a> {
         self.stack.last().copied().ok_or_else(|| "its pickle uses a value that is not there".into())
     }
 
-    /// What lies above the last mark.
+    /// The values above the last mark.
     fn marked(&mut self) -> Refusal<Vec<Value<'a>>> {
         let mark = self
             .marks
@@ -346,7 +346,7 @@ impl<'a> Machine<'a> {
 
     fn append(&mut self, items: &[Value<'a>]) -> Refusal<()> {
         let Value::List(at) = self.top()? else {
-            return Err("its pickle appends to no list".into());
+            return Err("its pickle appends to something that is not a list".into());
         };
         self.made.lists[at].extend_from_slice(items);
         Ok(())
@@ -354,7 +354,7 @@ impl<'a> Machine<'a> {
 
     fn set(&mut self, items: &[Value<'a>]) -> Refusal<()> {
         let (Value::Dict(at), true) = (self.top()?, items.len().is_multiple_of(2)) else {
-            return Err("its pickle sets entries of no dictionary".into());
+            return Err("its pickle sets entries of something that is not a dictionary".into());
         };
         self.made.dicts[at].extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1])));
         Ok(())
@@ -370,7 +370,7 @@ impl<'a> Machine<'a> {
         let value = *self
             .memo
             .get(&(at as u32))
-            .ok_or("its pickle recalls a value that it has not kept")?;
+            .ok_or("its pickle recalls a value that it has not stored")?;
         self.stack.push(value);
         Ok(())
     }
@@ -426,7 +426,7 @@ impl<'a> Machine<'a> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?); // STACK_GLOBAL
                 let (Value::Text(module), Value::Text(name)) = (module, name) else {
-                    return Err("a name in its pickle is no text".into());
+                    return Err("a name in its pickle is not text".into());
                 };
                 self.global(module, name)?;
             }
@@ -485,11 +485,11 @@ impl<'a> Machine<'a> {
                 self.stack.push(made);
             }
             b'b' => {
-                // BUILD: a state dict's `_metadata`, which says nothing about the weights.
+                // BUILD: a state dict's `_metadata`, which does not matter for the weights.
                 self.pop()?;
                 let Value::Dict(_) = self.top()? else {
                     return Err(
-                        "its pickle sets attributes of something that is no dictionary".into()
+                        "its pickle sets attributes of something that is not a dictionary".into()
                     );
                 };
             }

@@ -1,12 +1,11 @@
-//! `.pict`, the weights of affinelayer's pix2pix-tensorflow as its web demo takes them: three
-//! blocks, each behind its length (u32, big-endian): a JSON list of names and shapes, a code-book
-//! of 256 little-endian f32, and one byte a value, tensors one after another in the order of the
-//! list.
+//! `.pict`, the weights of affinelayer's pix2pix-tensorflow for its web demo: three blocks, each
+//! preceded by its length (u32, big-endian): a JSON list of names and shapes, a code-book of 256
+//! little-endian f32, and one byte per value, tensor after tensor in the order of the list.
 //!
 //! TensorFlow's kernels are `[kh, kw, in, out]`, those of transposed convolutions
-//! `[kh, kw, out, in]`. The decoder's layers take what comes from below first, then the skip: here
-//! it is the other way round. There is a norm at the bottleneck. There are no running statistics: a
-//! norm takes those of each picture, so it is an instance norm with weight and bias.
+//! `[kh, kw, out, in]`. The decoder concatenates the upsampled features, then the skip: here it is
+//! the other way round. There is a norm at the bottleneck. There are no running statistics: a
+//! norm uses those of each image, so it is an instance norm with weight and bias.
 
 use super::convert::swap_halves;
 use super::pickle::Refusal;
@@ -21,7 +20,7 @@ struct Listed {
     shape: Vec<usize>,
 }
 
-/// Whether a file begins like one.
+/// Whether a file starts like a `.pict`.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
     // A list of objects; safetensors begins with a little-endian length, then an object.
     bytes.len() > 6 && bytes[4] == b'[' && bytes[..4] != [0; 4]
@@ -37,11 +36,12 @@ fn block<'a>(bytes: &mut &'a [u8]) -> Refusal<&'a [u8]> {
     Ok(content)
 }
 
-/// Reads a generator.
+/// Parses a generator.
 pub(super) fn read(mut bytes: &[u8]) -> Refusal<WeightsFile> {
     let (list, book, mut codes) = (block(&mut bytes)?, block(&mut bytes)?, block(&mut bytes)?);
-    let list: Vec<Listed> = serde_json::from_slice(list)
-        .map_err(|e| format!("a .pict file whose list is no JSON of names and shapes: {e}"))?;
+    let list: Vec<Listed> = serde_json::from_slice(list).map_err(|e| {
+        format!("a .pict file whose list is not a JSON list of names and shapes: {e}")
+    })?;
     let book = super::f32s(book);
     if book.len() != 256 {
         return Err(format!(
@@ -106,7 +106,7 @@ fn generator(mut raw: BTreeMap<String, Values>) -> Refusal<WeightsFile> {
         }
     }
     if let Some(name) = raw.keys().next() {
-        return Err(format!("a .pict file with {}, which this net has not", short(name)));
+        return Err(format!("a .pict file with {}, which this network does not have", short(name)));
     }
     swap_halves(&mut file)?;
     file.note("source", "pict");

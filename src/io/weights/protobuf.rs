@@ -1,4 +1,4 @@
-//! Protocol Buffers' encoding, as much of it as writing takes.
+//! The part of the Protocol Buffers encoding that writing needs.
 
 /// A message being written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Message {
         self
     }
 
-    /// A field that comes once a value.
+    /// A repeated field.
     pub fn each<T>(
         self,
         values: impl IntoIterator<Item = T>,

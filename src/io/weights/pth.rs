@@ -5,7 +5,7 @@ use super::pickle::{self, Kind, Pickle, Refusal, Storage, Value, View};
 use super::{COUNTER, WeightsFile, bf16, f16, f32s, f64s, short, zip};
 use std::collections::HashMap;
 
-/// The number that the legacy form begins with, pickled.
+/// The pickled magic number at the start of the legacy form.
 const MAGIC: [u8; 15] =
     [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
 const PROTOCOL: i64 = 1001;
@@ -15,7 +15,7 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&MAGIC)
 }
 
-/// Reads either form.
+/// Parses either form.
 pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
     if bytes.starts_with(&MAGIC) { legacy(bytes) } else { zipped(bytes) }
 }
@@ -29,7 +29,7 @@ fn zipped(bytes: &[u8]) -> Refusal<WeightsFile> {
     let name = files
         .keys()
         .find(|n| is_data(n))
-        .ok_or("an archive without data.pkl, so none of torch.save")?;
+        .ok_or("an archive without data.pkl, so not one of torch.save")?;
     let folder = name.trim_end_matches("data.pkl");
     if files
         .get(format!("{folder}byteorder").as_str())
@@ -59,7 +59,7 @@ fn legacy(bytes: &[u8]) -> Refusal<WeightsFile> {
     let known: HashMap<&str, Storage<'_>> = pickle.storages.iter().map(|s| (s.key, *s)).collect();
     let mut data = HashMap::new();
     for key in list.items(keys).ok_or("no list of storages behind the weights")? {
-        let Value::Text(key) = *key else { return Err("a storage's key is no text".into()) };
+        let Value::Text(key) = *key else { return Err("a storage's key is not text".into()) };
         let storage = known.get(key).ok_or("a storage that no weight uses")?;
         let cut = || "the weights are cut off".to_string();
         let count = bytes.get(at..at + 8).ok_or_else(cut)?;
@@ -76,7 +76,8 @@ fn legacy(bytes: &[u8]) -> Refusal<WeightsFile> {
     state_dict(&pickle, top, bytes.len(), |storage| data.get(storage.key).copied())
 }
 
-/// The tensors of a state dict, or of the one that a training script wrapped with other things.
+/// The tensors of a state dict, or of one that a training script wrapped together with other
+/// things.
 fn state_dict<'a>(
     pickle: &Pickle<'a>,
     top: Value<'a>,
@@ -88,7 +89,7 @@ fn state_dict<'a>(
                                                  save net.state_dict() in Python and import that",
     )?;
     if let Some((_, inner)) = entries.iter().find(|(key, _)| *key == Value::Text("state_dict")) {
-        entries = pickle.entries(*inner).ok_or("its state_dict is no dictionary")?;
+        entries = pickle.entries(*inner).ok_or("its state_dict is not a dictionary")?;
     }
     let mut found = WeightsFile::default();
     // Tensors may share a storage; a file made to share one a thousand times is refused.
@@ -96,7 +97,7 @@ fn state_dict<'a>(
     for (key, value) in entries {
         let (Value::Text(name), Value::Tensor(at)) = (*key, *value) else {
             return Err(
-                "has an entry that is no named tensor; save net.state_dict() in Python and \
+                "has an entry that is not a named tensor; save net.state_dict() in Python and \
                         import that"
                     .into(),
             );
@@ -123,7 +124,7 @@ fn state_dict<'a>(
                 continue;
             }
             Kind::I64 | Kind::Other(_) => {
-                return Err(named("is of integers; weights are floating-point numbers".into()));
+                return Err(named("has integers; weights are floating-point numbers".into()));
             }
         };
         if found.tensors.insert(name.into(), (shape, values)).is_some() {

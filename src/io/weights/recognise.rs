@@ -1,4 +1,4 @@
-//! Which net a file's weights are of, from names and shapes.
+//! Inferring the network of a weights file from names and shapes.
 
 use super::pickle::Refusal;
 use super::{Values, WeightsFile};
@@ -9,35 +9,34 @@ use crate::nets::{
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// More than any net has; a shape in a file without values may claim anything.
+/// More than any network has; a shape in a file without values may claim anything.
 const MOST_CHANNELS: usize = 1 << 16;
 
 /// A net with the names of the public files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Net {
-    /// A U-Net generator; whether it drops out cannot be seen and is taken as upstream builds it:
-    /// it does.
+    /// A U-Net generator. Dropout cannot be inferred and is taken as on, as upstream builds it.
     Unet(UnetConfig),
     /// A ResNet generator.
     Resnet(ResnetConfig),
     /// A PatchGAN discriminator.
     Patch {
-        /// Strided layers.
+        /// Number of strided layers.
         n_layers: u32,
-        /// Channels of its input.
+        /// Channels of the input.
         input_nc: u32,
-        /// Channels of its first layer.
+        /// Channels of the first layer.
         ndf: u32,
-        /// The norm.
+        /// Kind of norm.
         norm: NormKind,
     },
     /// The pixel discriminator.
     Pixel {
-        /// Channels of its input.
+        /// Channels of the input.
         input_nc: u32,
-        /// Channels of its first layer.
+        /// Channels of the first layer.
         ndf: u32,
-        /// The norm.
+        /// Kind of norm.
         norm: NormKind,
     },
 }
@@ -56,10 +55,10 @@ impl fmt::Display for Net {
 }
 
 impl Net {
-    /// Recognises a net.
+    /// Infers the network.
     ///
     /// # Errors
-    /// A line for people naming what it is instead, where that can be told.
+    /// A message saying what it is instead, if that can be inferred.
     pub fn recognise(file: &WeightsFile) -> Result<Net, String> {
         let tensors = &file.tensors;
         let has = |name: &str| tensors.contains_key(name);
@@ -90,7 +89,7 @@ impl Net {
             [config.input_nc, config.output_nc, config.ngf]
                 .iter()
                 .try_for_each(|c| channels(*c as usize).map(drop))?;
-            // Names tell zeros from modules, but not one module from another.
+            // Names distinguish zeros from padding modules, but not one module from another.
             if config.padding == BlockPadding::Reflect
                 && let Some(said) = file.about.as_ref().and_then(|a| a[PADDING_TYPE].as_str())
             {
@@ -124,7 +123,7 @@ impl Net {
                 });
             }
         }
-        Err("not the weights of a net that is known: a U-Net generator (model.model.0.weight, \
+        Err("not the weights of a known network: a U-Net generator (model.model.0.weight, \
              model.model.1.model.1.weight, …), a ResNet (model.10.conv_block.1.weight, …), a \
              PatchGAN (model.0.weight, \
              model.2.weight, …) or the pixel discriminator (net.0.weight, …)"
@@ -136,11 +135,11 @@ fn channels(count: usize) -> Refusal<u32> {
     if (1..=MOST_CHANNELS).contains(&count) {
         Ok(count as u32)
     } else {
-        Err(format!("a layer of {count} channels, which no net has"))
+        Err(format!("a layer of {count} channels, which no network has"))
     }
 }
 
-/// The kind of a net's norms, from one of them and the convolution before it.
+/// The kind of norm, inferred from one of them and the convolution before it.
 fn norm_kind(tensors: &BTreeMap<String, Values>, norm: &str, conv: &str) -> NormKind {
     let has = |name: String| tensors.contains_key(&name);
     match (
@@ -170,14 +169,14 @@ fn unet(
         skips: last == 2 * first[0],
         ..UnetConfig::default()
     };
-    // No deeper than any that exists, whatever a file claims.
+    // No deeper than any network that exists, whatever a file claims.
     config.downs =
         1 + (1..64).take_while(|&level| four(&unet_names(level, &config).down)).count() as u32;
     if !DEPTHS.contains(&config.downs) {
         return Err(format!("a U-Net of {} halvings; there are nets of 5 to 9", config.downs));
     }
     let innermost = config.downs - 1;
-    // Without a norm there the place is that of the norm behind, whose weight is a vector.
+    // Without a norm there, the name belongs to the norm behind, whose weight is a vector.
     config.quirks.bottleneck_norm = true;
     config.quirks.bottleneck_norm = four(&unet_names(innermost, &config).up);
     let UnetNames { up, up_norm, .. } = unet_names(innermost, &config);

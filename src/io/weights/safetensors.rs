@@ -1,6 +1,6 @@
-//! safetensors, in f32, f16 or bf16, and an 8-bit form of our own: a file of the same format, where
-//! a weight `NAME` of type I8 stands beside a vector `NAME.scale` (F32), one number an output
-//! channel; a value is the product of the two. Other programs read it as what it is.
+//! safetensors, in f32, f16 or bf16, and our own 8-bit form: a file of the same format in which a
+//! weight `NAME` of type I8 comes with a vector `NAME.scale` (F32), one number per output channel;
+//! a value is the product of the two. Other programs can read both tensors.
 
 use super::pickle::Refusal;
 use super::{ABOUT, COUNTER, Values, WeightsFile, short, sides};
@@ -12,28 +12,28 @@ use std::collections::HashMap;
 /// How the values of a file are stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Precision {
-    /// Exactly.
+    /// As f32, exactly.
     F32,
-    /// Weights as f16; vectors (biases, norms), which weigh nothing, exactly.
+    /// Weights as f16; vectors (biases, norms), which are small, exactly.
     F16,
-    /// Weights as 8-bit whole numbers with a scale an output channel; vectors exactly.
+    /// Weights as 8-bit integers with one scale per output channel; vectors exactly.
     I8,
 }
 
 const SCALE: &str = ".scale";
 
-/// Reads a file.
+/// Parses a file.
 pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
     let no = |e| {
         format!(
-            "no safetensors file ({e}), and neither a .pth (a state dict of PyTorch) nor a .pict"
+            "not a safetensors file ({e}), and neither a .pth (a state dict of PyTorch) nor a .pict"
         )
     };
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(no)?;
     let parsed =
         SafeTensors::deserialize(bytes).map_err(|e| format!("a broken safetensors file ({e})"))?;
     let mut file = WeightsFile::default();
-    // What says nothing that we understand is from elsewhere.
+    // Metadata that we cannot parse comes from another program.
     let about = header.metadata().as_ref().and_then(|m| m.get(ABOUT));
     file.about =
         about.and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
@@ -85,8 +85,8 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
 }
 
 /// The dimension of a weight that counts output channels: transposed convolutions have it second.
-/// They are told by their kernel of 4 and their place in upstream's U-Net; a wrong guess would cost
-/// precision, not correctness, as both ends make the same.
+/// They are recognised by their kernel of 4 and their position in upstream's U-Net; a wrong guess
+/// would cost precision, not correctness, since writing and reading make the same.
 fn output_axis(name: &str, shape: &[usize]) -> usize {
     let place = name.strip_suffix(".weight").and_then(|n| n.rsplit('.').next());
     usize::from(
@@ -127,7 +127,7 @@ impl WeightsFile {
     /// The bytes of a safetensors file.
     ///
     /// # Errors
-    /// A line for people if a weight has no place in f16 (beyond 65,504).
+    /// A message if a weight does not fit f16 (beyond 65,504).
     pub fn to_safetensors(&self, precision: Precision) -> Result<Vec<u8>, String> {
         let mut tensors = Vec::new();
         for (name, values) in &self.tensors {
@@ -178,7 +178,7 @@ fn halved((shape, values): &Values) -> Refusal<Tensor> {
     })
 }
 
-/// Codes -127 to 127 and a scale a channel: the largest value of each channel is met exactly.
+/// Codes -127 to 127 and one scale per channel: the largest value of each channel is exact.
 fn quantised((shape, values): &Values, axis: usize) -> (Tensor, Tensor) {
     let mut largest = vec![0f32; shape[axis]];
     for (i, v) in values.iter().enumerate() {

@@ -1,6 +1,5 @@
-//! Where the files of a ZIP archive lie, as far as `torch.save` uses the format: stored, not
-//! compressed, so that every file is a range of the archive's bytes and nothing is allocated for
-//! it.
+//! Locating the files of a ZIP archive, as far as `torch.save` uses the format: stored, not
+//! compressed, so that every file is a range of the archive's bytes and nothing is allocated.
 
 use super::pickle::Refusal;
 use std::collections::BTreeMap;
@@ -23,12 +22,12 @@ fn signed(bytes: &[u8], at: u64, signature: u32) -> Refusal<bool> {
     Ok(number(bytes, at, 4)? == u64::from(signature))
 }
 
-/// A sum of offsets of the file's own.
+/// A checked sum of offsets from the file.
 fn plus(a: u64, b: u64) -> Refusal<u64> {
     a.checked_add(b).ok_or_else(|| "an offset beyond the end of the archive".into())
 }
 
-/// First entry of the central directory, and how many there are.
+/// Offset of the first entry of the central directory, and the number of entries.
 fn directory(bytes: &[u8]) -> Refusal<(u64, u64)> {
     // The end record has 22 bytes and a comment of up to 65,535.
     let last = bytes.len().checked_sub(22).ok_or("the archive is cut off")?;
@@ -49,7 +48,7 @@ fn directory(bytes: &[u8]) -> Refusal<(u64, u64)> {
     Ok((at, count))
 }
 
-/// Names and places of the files in an archive.
+/// Names and byte ranges of the files in an archive.
 pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Range<usize>>> {
     let (mut at, count) = directory(bytes)?;
     let mut found = BTreeMap::new();
@@ -64,7 +63,7 @@ pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Range<usize>>> {
         let mut local = field(42, 4)?;
         let name = range(bytes, plus(at, 46)?, name_length)?;
         let name =
-            std::str::from_utf8(&bytes[name]).map_err(|_| "a name in the archive is no UTF-8")?;
+            std::str::from_utf8(&bytes[name]).map_err(|_| "a name in the archive is not UTF-8")?;
         let (mut size, mut packed) = (plain, packed);
         // Values that do not fit 32 bits follow in an extra field, in this order, those only that
         // are marked.
@@ -96,7 +95,7 @@ pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Range<usize>>> {
             plus(number(bytes, plus(local, 26)?, 2)?, number(bytes, plus(local, 28)?, 2)?)?;
         let data = range(bytes, plus(local, plus(30, header)?)?, size)?;
         if found.insert(name, data).is_some() {
-            return Err("two files of the archive have one name".into());
+            return Err("two files of the archive have the same name".into());
         }
         at = plus(extra_end, comment_length)?;
     }
