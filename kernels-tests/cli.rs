@@ -481,7 +481,7 @@ fn a_run_keeps_the_kernels_it_began_with_and_a_file_gives_the_same_bits() {
         "cache",
     ];
     let output = program(&cache).args(words).output().unwrap();
-    assert!(errors(&output).contains("stays with its kernels"), "{}", errors(&output));
+    assert!(errors(&output).contains("keeps its kernels"), "{}", errors(&output));
     assert!(ok(output).contains("from the run"));
     assert_identical(&runs.join("a"), &runs.join("c"));
     // A run of a version that wrote none goes on by the rule.
@@ -511,7 +511,7 @@ fn a_run_keeps_the_kernels_it_began_with_and_a_file_gives_the_same_bits() {
         ["garbage", &whole[..whole.len() / 2], &whole.replacen("register2", "register4", 1)]
     {
         std::fs::write(&list, wrong).unwrap();
-        refused(&go("x", &["--tune", text(&list)]), &["list.json", "no tuning file"]);
+        refused(&go("x", &["--tune", text(&list)]), &["list.json", "not a tuning file"]);
     }
     let mut other = odd;
     other.identity.family = "subgroup(64)".into();
@@ -551,7 +551,7 @@ fn what_was_measured_is_kept_listed_used_and_cleared_and_a_bad_cache_is_no_matte
         ];
         program(cache).args(words).args(TINY).args(more).output().unwrap()
     };
-    assert!(ok(tune(&cache, &["--list"])).contains("nothing is kept"));
+    assert!(ok(tune(&cache, &["--list"])).contains("nothing is stored"));
     // Two at once.
     let start = || {
         program(&cache)
@@ -596,13 +596,15 @@ fn what_was_measured_is_kept_listed_used_and_cleared_and_a_bad_cache_is_no_matte
     let wall = dir.path().join("wall");
     std::fs::write(&wall, b"").unwrap();
     let output = tune(&wall.join("cache"), &["--seconds", "0.1"]);
-    assert!(errors(&output).contains("not kept"), "{}", errors(&output));
+    assert!(errors(&output).contains("not stored"), "{}", errors(&output));
     ok(output);
     ok(train(&wall.join("cache"), "b", &["--tune", "cache"]));
 
     assert!(ok(tune(&cache, &["--list"])).contains("broken"));
     assert!(ok(tune(&cache, &["--clear"])).contains("1 file"));
-    assert!(files(&cache).is_empty() && ok(tune(&cache, &["--list"])).contains("nothing is kept"));
+    assert!(
+        files(&cache).is_empty() && ok(tune(&cache, &["--list"])).contains("nothing is stored")
+    );
     refused(&tune(&cache, &["--seconds", "0"]), &["--seconds"]);
 }
 

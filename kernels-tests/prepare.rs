@@ -422,7 +422,7 @@ fn check_tells_layouts_and_misfits() {
     pairs(root, 3);
     let report = ok(pixtape(&["prepare", "check", "--input", text(root)]));
     assert!(
-        report.contains("train: 3 pictures, 80x40; 3 channel(s)")
+        report.contains("train: 3 images, 80x40; 3 channel(s)")
             && report.contains("A|B files")
             && report.contains("no misfits"),
         "{report}"
@@ -467,7 +467,7 @@ fn broken_pictures_and_wrong_folders_are_refused_and_nothing_is_half_written() {
         &["nowhere", "no such folder"],
     );
     std::fs::create_dir(path("empty")).unwrap();
-    refused(&prepare("grayscale", &path("empty"), &path("out"), &[]), &["has no pictures"]);
+    refused(&prepare("grayscale", &path("empty"), &path("out"), &[]), &["has no images"]);
     // Onto itself: refused, even with --overwrite.
     std::fs::write(path("in").join("2.png"), &whole).unwrap();
     refused(&prepare("grayscale", &path("in"), &path("in"), &["--overwrite"]), &["originals"]);

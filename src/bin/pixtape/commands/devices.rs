@@ -1,5 +1,4 @@
-//! `pixtape devices`: what adapters there are, what they offer, and whether the kernels work on
-//! them.
+//! `pixtape devices`: adapters, their features, and whether the kernels work on them.
 
 mod check;
 
@@ -10,14 +9,14 @@ use pixtape::gpu::{AdapterReport, Family, Gpu, Request, adapters};
 use pixtape::{Error, Result};
 use serde_json::{Value, json};
 
-/// Lists, and checks.
+/// Lists the adapters, and checks them with `--check`.
 pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     let all = pollster::block_on(adapters());
     if all.is_empty() {
         if args.json {
             println!("{:#}", json!({ "adapters": [] }));
         }
-        // Asking for one has the words for it.
+        // Requesting one gives the right message.
         return crate::device::gpu(None).map(drop);
     }
     let chosen = match &args.adapter {
@@ -58,7 +57,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<()> {
     )))
 }
 
-/// The adapter that `--adapter` means: an index, or part of backend and name, as everywhere.
+/// The adapter of `--adapter`: an index, or part of backend and name.
 fn find(all: Vec<AdapterReport>, asked: &str) -> Result<AdapterReport> {
     let list =
         all.iter().map(|r| format!("{} {}", r.index, name(r))).collect::<Vec<_>>().join(", ");
@@ -78,7 +77,7 @@ fn name(report: &AdapterReport) -> String {
     format!("{:?} {}", report.info.backend, report.info.name)
 }
 
-/// The tile that convolutions use there, or why no device can be had.
+/// The convolution tile of an adapter, or why it gives no device.
 fn family(index: usize) -> Result<Family> {
     let request = Request { adapter: Some(index.to_string()), ..Request::default() };
     pollster::block_on(Gpu::request(&request)).map(|gpu| gpu.family())
@@ -93,7 +92,7 @@ fn features(report: &AdapterReport) -> [(&'static str, bool); 3] {
     ]
 }
 
-/// Keys of this are stable: scripts read them.
+/// The keys are stable, since scripts read them.
 fn row(
     report: &AdapterReport,
     family: Option<&Result<Family>>,

@@ -13,7 +13,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Evaluates.
+/// Runs `eval`.
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let rows = match (&args.results, &args.targets, &args.checkpoint, &args.dataroot) {
         (Some(results), Some(targets), ..) => folders(results, targets)?,
@@ -38,8 +38,8 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
 
 /// Runs a generator on the pairs of a phase.
 fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> {
-    // Of two generators the one of the direction; pix2pix is measured as it was trained unless the
-    // pairs are to be read the other way.
+    // CycleGAN: the generator of the direction. pix2pix: as it was trained, unless the flag says
+    // how to read the pairs.
     let cycle = checkpoint.is_dir() && RunFolder::options(checkpoint)?["model"] == CYCLE_GAN;
     let checkpoint =
         Checkpoint::read(checkpoint, &args.epoch, args.direction.as_deref().filter(|_| cycle))?;
@@ -72,8 +72,8 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
     Ok(rows)
 }
 
-/// What the flags say, then the run's own options, then the reference's defaults. As the reference
-/// tests: resized to the crop's size, so that nothing is cut off, and not mirrored.
+/// Flags, then the run's own options, then the reference's defaults. Images are resized to the crop
+/// size, so that nothing is cut off, and not flipped, as the reference does.
 fn data_options(
     args: &EvalArgs,
     root: &Path,
@@ -130,7 +130,7 @@ fn table(rows: &[Row], worst: usize) -> String {
     text
 }
 
-/// Compares two folders, picture by picture of the same name.
+/// Compares two folders, image by image of the same name.
 fn folders(results: &Path, targets: &Path) -> Result<Vec<Row>> {
     let (left, right) = (by_name(results)?, by_name(targets)?);
     for (here, there, folder) in [(&left, &right, targets), (&right, &left, results)] {
@@ -146,13 +146,13 @@ fn folders(results: &Path, targets: &Path) -> Result<Vec<Row>> {
             return Err(Error::file(
                 folder,
                 format!(
-                    "has no picture named {names}{more}; both folders must hold the same names \
+                    "has no image named {names}{more}; both folders must hold the same names \
                      (extensions may differ)"
                 ),
             ));
         }
     }
-    // Gray counts as RGB of equal values: every figure stays what it was.
+    // Gray counts as RGB of equal values, which changes no metric.
     let row = |(name, path): (&String, &PathBuf)| {
         Row::new(path, &Picture::load(path, 3)?, &Picture::load(&right[name], 3)?)
     };
@@ -173,7 +173,7 @@ fn by_name(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
             ));
         }
     }
-    if found.is_empty() { Err(Error::file(folder, "no picture in it")) } else { Ok(found) }
+    if found.is_empty() { Err(Error::file(folder, "no image in it")) } else { Ok(found) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `pixtape export`: a generator for other programs, or in fewer bytes.
+//! `pixtape export`: a generator for other programs, or in a smaller file.
 
 use crate::commands::translate::{Checkpoint, Generator, mode, pictures};
 use crate::options::{ExportArgs, Tune};
@@ -9,7 +9,7 @@ use pixtape::train::PictureFormat;
 use pixtape::{Error, Result};
 use std::path::Path;
 
-/// Exports.
+/// Runs `export`.
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction.as_deref())?;
     let named = |e: String| Error::file(&args.checkpoint, e);
@@ -44,15 +44,15 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     );
     if let Some((pictures, mean, largest)) = error {
         println!(
-            "Its pictures differ by {mean:.3} of 255 levels on average, by {largest} at most \
+            "Its images differ by {mean:.3} 8-bit levels on average, by {largest} at most \
              ({pictures} of them)."
         );
     }
     Ok(())
 }
 
-/// How far pictures made with the file are from those made with the exact weights: how many, mean
-/// and largest difference in levels.
+/// Compares images made with the file and with the exact weights: number of images, mean and
+/// largest difference in 8-bit levels.
 fn error(
     args: &ExportArgs,
     exact: &Checkpoint,

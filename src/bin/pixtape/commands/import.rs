@@ -1,11 +1,11 @@
-//! `pixtape import`: weights of other programs as safetensors.
+//! `pixtape import`: converts weights of other programs to safetensors.
 
 use crate::options::ImportArgs;
 use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
 use pixtape::io::write_aside;
 use pixtape::{Error, Result};
 
-/// Imports.
+/// Runs `import`.
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let named = |e: String| Error::file(&args.input, e);
     let mut file = WeightsFile::read(&args.input)?;

@@ -1,4 +1,4 @@
-//! `pixtape info`: what a checkpoint or a run's folder is.
+//! `pixtape info`: shows what a checkpoint or a run's folder holds.
 
 use crate::messages::with_flags;
 use crate::options::{CYCLE_GAN, InfoArgs};
@@ -8,9 +8,9 @@ use pixtape::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// Tells what a path is.
+/// Runs `info`.
 pub(crate) fn run(args: &InfoArgs) -> Result<()> {
-    let told = match (args.path.is_dir(), args.path.exists()) {
+    let shown = match (args.path.is_dir(), args.path.exists()) {
         (true, _) => folder(&args.path)?,
         (_, true) => file(&args.path)?,
         _ => {
@@ -21,10 +21,10 @@ pub(crate) fn run(args: &InfoArgs) -> Result<()> {
         }
     };
     if args.json {
-        println!("{told:#}");
+        println!("{shown:#}");
     } else {
         let mut text = String::new();
-        lines(&told, 0, &mut text);
+        lines(&shown, 0, &mut text);
         print!("{text}");
     }
     Ok(())
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &InfoArgs) -> Result<()> {
 /// A run's folder, or that of one of its checkpoints.
 fn folder(path: &Path) -> Result<Value> {
     let options = RunFolder::options(path)?;
-    let mut told = json!({ "what": "a run's folder", "path": path });
+    let mut shown = json!({ "what": "a run's folder", "path": path });
     let newest = newest(path);
     let read = |name: &str| {
         std::fs::read_to_string(path.join(name))
@@ -43,35 +43,35 @@ fn folder(path: &Path) -> Result<Value> {
     match &newest {
         Ok(Some(found)) => {
             let state = &found.state;
-            told["step"] = state.step.into();
-            told["position"] =
+            shown["step"] = state.step.into();
+            shown["position"] =
                 format!("epoch {}, batch {} comes next", state.epoch, state.batch).into();
-            told["checkpoint"] = json!(found.folder);
+            shown["checkpoint"] = json!(found.folder);
             let refused: Vec<String> = found.refused.iter().map(Error::to_string).collect();
             if !refused.is_empty() {
-                told["damaged"] = json!(refused);
+                shown["damaged"] = json!(refused);
             }
             let net = if options["model"] == CYCLE_GAN { "G_A" } else { "G" };
             let mut generator = file(&found.folder.join(weights_name("latest", net)))?;
             for name in ["architecture", "made_by"] {
                 if !generator[name].is_null() {
-                    told[name] = generator[name].take();
+                    shown[name] = generator[name].take();
                 }
             }
         }
-        Ok(None) => told["checkpoint"] = "none yet".into(),
-        Err(e) => told["damaged"] = with_flags(e).into(),
+        Ok(None) => shown["checkpoint"] = "none yet".into(),
+        Err(e) => shown["damaged"] = with_flags(e).into(),
     }
     if let Some(info) = read("info.json") {
-        told["parameters"] = info["parameters"].clone();
-        told["data"] = info["data"].clone();
-        told["memory_bytes"] = info["memory"]["total"].clone();
+        shown["parameters"] = info["parameters"].clone();
+        shown["data"] = info["data"].clone();
+        shown["memory_bytes"] = info["memory"]["total"].clone();
     }
     if let Some(best) = read("best.json") {
-        told["best"] = best;
+        shown["best"] = best;
     }
-    told["options"] = options;
-    Ok(told)
+    shown["options"] = options;
+    Ok(shown)
 }
 
 /// A safetensors file.
@@ -83,36 +83,36 @@ fn file(path: &Path) -> Result<Value> {
     let running = |name: &str| name.ends_with(".running_mean") || name.ends_with(".running_var");
     let parameters: usize =
         file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, (_, v))| v.len()).sum();
-    let mut told = json!({ "what": "weights", "path": path, "tensors": file.tensors().len(), "values": values });
+    let mut shown = json!({ "what": "weights", "path": path, "tensors": file.tensors().len(), "values": values });
     if moments && !file.tensors().is_empty() {
-        told["what"] = "an optimizer's moments".into();
+        shown["what"] = "an optimizer's moments".into();
     } else {
-        told["parameters"] = parameters.into();
+        shown["parameters"] = parameters.into();
     }
     if let Ok(net) = file.recognise_generator() {
-        told["what"] = format!("weights of a generator: {net}").into();
-        told["architecture"] = json!({
+        shown["what"] = format!("weights of a generator: {net}").into();
+        shown["architecture"] = json!({
             "netG": net.name(), "ngf": net.ngf(), "input_nc": net.input_nc(), "output_nc": net.output_nc(), "norm": net.norm().to_string(),
         });
     }
     match file.about() {
         Some(about) => {
             for name in ["network", "step"] {
-                told[name] = about[name].clone();
+                shown[name] = about[name].clone();
             }
             let names = ["version", "commit", "adapter", "driver", "kernels"];
-            told["made_by"] =
+            shown["made_by"] =
                 Map::from_iter(names.iter().map(|n| (n.to_string(), about[*n].clone()))).into();
             for name in ["width", "height", "norm_mode", "options"] {
-                told[name] = about[name].clone();
+                shown[name] = about[name].clone();
             }
         }
-        None => told["made_by"] = "not said in the file".into(),
+        None => shown["made_by"] = "not said in the file".into(),
     }
-    Ok(told)
+    Ok(shown)
 }
 
-/// Names and values, a line each.
+/// Names and values, one per line.
 fn lines(value: &Value, depth: usize, text: &mut String) {
     for (name, value) in value.as_object().into_iter().flatten() {
         let indent = " ".repeat(2 * depth);

@@ -1,4 +1,4 @@
-//! `pixtape tune`, and what `--tune` means to the other commands.
+//! `pixtape tune`, and `--tune` of the other commands.
 
 use crate::commands::train::{dataset_options, given};
 use crate::messages::with_flags;
@@ -19,21 +19,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Seconds that measuring may take by default: software drivers, GPUs.
+/// Default seconds for measuring: software drivers, GPUs.
 const BUDGET: [f64; 2] = [80.0, 18.0];
 
-/// The kernels of a plan, and where the choice comes from.
+/// The kernels of a plan, and the origin of the choice.
 #[derive(Debug)]
 pub(crate) struct Tuned {
     tuning: Arc<Tuning>,
-    /// Layers that the choice was known of or measured for, and all.
+    /// Number of layers with a known or measured choice, and of all layers.
     known: usize,
     all: usize,
     source: &'static str,
 }
 
 impl Tuned {
-    /// The options of a plan that uses them.
+    /// Options of a plan that uses these kernels.
     pub fn options(&self, options: PlanOptions) -> PlanOptions {
         PlanOptions { tuning: Some(self.tuning.clone()), ..options }
     }
@@ -53,8 +53,8 @@ impl fmt::Display for Tuned {
     }
 }
 
-/// What `--tune` says for the problems of a plan. `measures`: what is missing may be measured on a
-/// GPU.
+/// The kernels that `--tune` selects for the problems of a plan. `measures`: missing ones may be
+/// measured on a GPU.
 pub(crate) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) -> Result<Tuned> {
     let mut tuning = Tuning::new(gpu.family())?;
     let (file, source) = match wish {
@@ -94,10 +94,10 @@ pub(crate) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) ->
     Ok(Tuned { tuning: Arc::new(tuning), known, all: loads.len(), source })
 }
 
-/// The kernels that a run began with; `given`: the command line says something else.
+/// The kernels that a run started with; `given`: the command line asks for others.
 pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Result<Tuned> {
     if given {
-        eprintln!("note: --tune is ignored: a continued run stays with its kernels");
+        eprintln!("note: --tune is ignored: a resumed run keeps its kernels");
     }
     let mut tuning = Tuning::new(gpu.family())?;
     let file = RunFolder::tuning(run)?;
@@ -116,7 +116,7 @@ pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Resu
     Ok(Tuned { tuning: Arc::new(tuning), known, all: loads.len(), source: "from the run" })
 }
 
-/// What the cache says. A broken file is as good as none.
+/// The choices in the cache. A broken file counts as missing.
 fn cached(gpu: &Gpu) -> Option<TuningFile> {
     TuningFile::cached(&Identity::of(gpu)).unwrap_or_else(|e| {
         eprintln!("note: {}; it is not used", with_flags(e));
@@ -133,7 +133,7 @@ fn budget(gpu: &Gpu) -> Duration {
     Duration::from_secs_f64(BUDGET[usize::from(!gpu.is_software())])
 }
 
-/// Measures, says so, and adds to the cache.
+/// Measures, reports, and adds to the cache.
 fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(TuningFile, Report)>> {
     if loads.is_empty() {
         return Ok(None);
@@ -152,8 +152,8 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
     let mut file = TuningFile::new(Identity::of(gpu));
     file.add(&report);
     let kept = match file.store() {
-        Ok(path) => format!("kept in {}", path.display()),
-        Err(e) => format!("not kept: {}", with_flags(e)),
+        Ok(path) => format!("stored in {}", path.display()),
+        Err(e) => format!("not stored: {}", with_flags(e)),
     };
     let left =
         if report.left > 0 { format!(", {} not reached", report.left) } else { String::new() };
@@ -161,7 +161,7 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
     Ok(Some((file, report)))
 }
 
-/// Tunes, lists, clears.
+/// Runs `tune`.
 pub(crate) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
     if args.list {
         return show();
@@ -172,7 +172,7 @@ pub(crate) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
         return Ok(());
     }
     if let Some(seconds) = args.seconds.filter(|s| !(*s > 0.0 && s.is_finite())) {
-        return Err(Error::Usage(format!("--seconds {seconds}: a time above 0 is wanted")));
+        return Err(Error::Usage(format!("--seconds {seconds}: expected a time above 0")));
     }
     let mut train = args.train.clone();
     train.model_defaults(|id| given(matches, id));
@@ -204,8 +204,8 @@ pub(crate) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
     Ok(())
 }
 
-/// The table: what was chosen, what that takes, what the rule would have taken; what is most to a
-/// step first.
+/// Prints the choices with their times and those of the built-in rule, sorted by their share of a
+/// step.
 fn print(gpu: &Gpu, loads: &[Load], file: &TuningFile, rule: &Tuning) {
     println!("{} ({} kernels)", gpu.name(), gpu.family());
     println!(
@@ -257,7 +257,7 @@ fn print(gpu: &Gpu, loads: &[Load], file: &TuningFile, rule: &Tuning) {
     }
 }
 
-/// `--list`.
+/// Runs `tune --list`.
 fn show() -> Result<()> {
     let all = list();
     for Cached { path, written, file } in &all {
@@ -273,7 +273,7 @@ fn show() -> Result<()> {
         }
     }
     if all.is_empty() {
-        println!("nothing is kept");
+        println!("nothing is stored");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `bench step --against`: two sets of options, step by step in turn.
+//! `bench step --against`: two sets of options, interleaved step by step.
 
 use crate::commands::bench::options::Options;
 use crate::commands::bench::{LR, Timing, about, round, tuned, warm_trainer};
@@ -9,10 +9,10 @@ use pixtape::run::Trainer;
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// Fewest and most rounds; each runs both once.
+/// Limits of the number of rounds; each round runs both once.
 const ROUNDS: std::ops::RangeInclusive<usize> = 5..=200;
 
-/// One of the two.
+/// One of the two sets.
 struct Side {
     gpu: Gpu,
     trainer: Trainer,
@@ -48,7 +48,7 @@ impl Side {
     }
 }
 
-/// Measures.
+/// Runs both and prints the comparison.
 pub(crate) fn run(first: &Options, flags: &str) -> Result<()> {
     let second = first.with(flags);
     let gpu = first.device().open()?;
@@ -60,7 +60,7 @@ pub(crate) fn run(first: &Options, flags: &str) -> Result<()> {
         if round >= *ROUNDS.start() && started.elapsed().as_secs_f64() >= first.args.seconds {
             break;
         }
-        // Whoever comes second finds the caches full of the other's data: in turn.
+        // The second one finds the caches full of the other's data, so they take turns.
         let (one, two) = if round % 2 == 0 { (&mut a, &mut b) } else { (&mut b, &mut a) };
         one.step()?;
         two.step()?;
@@ -78,7 +78,7 @@ pub(crate) fn run(first: &Options, flags: &str) -> Result<()> {
         return Ok(());
     }
     println!(
-        "{}, batch {}; {} rounds of both in turn, each step waited for",
+        "{}, batch {}; {} rounds, interleaved, each step waited for",
         first.size,
         first.args.train.data.batch_size,
         ratios.len()

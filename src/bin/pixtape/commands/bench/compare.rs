@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// An earlier run's report.
+/// The report of an earlier run.
 #[derive(Debug)]
 pub(crate) struct Old {
     device: String,
@@ -14,17 +14,17 @@ pub(crate) struct Old {
     rows: BTreeMap<String, f64>,
 }
 
-/// Two runs side by side.
+/// Two runs compared.
 #[derive(Debug)]
 pub(crate) struct Comparison {
     from: String,
-    /// Net and name, old and new milliseconds; what became slower most comes first.
+    /// Net and name, old and new milliseconds; the largest slowdown first.
     rows: Vec<(String, f64, f64)>,
-    /// Only in the old run, only in the new one.
+    /// Rows only in the old run, and only in the new one.
     missing: [Vec<String>; 2],
 }
 
-/// What a row is known by: net and name; batch and shapes are in the name.
+/// The key of a row: net and name; batch and shapes are in the name.
 fn key(row: &Value) -> Option<(String, f64)> {
     let name = row["name"].as_str()?;
     let net = row["net"].as_str().map_or(String::new(), |net| format!("{net} "));
@@ -39,18 +39,18 @@ impl Old {
     /// Reads a file that `bench kernels --json` has printed.
     ///
     /// # Errors
-    /// [`Error::File`] if it cannot be read or is something else.
+    /// [`Error::File`] if it cannot be read or has another format.
     pub fn read(path: &Path) -> Result<Old> {
         let text = std::fs::read_to_string(path).map_err(|e| {
             Error::file(
                 path,
-                format!("cannot be read: {e}; --compare takes what bench kernels --json printed"),
+                format!("cannot be read: {e}; --compare takes the output of bench kernels --json"),
             )
         })?;
         let other = || {
             Error::file(
                 path,
-                "is no report of bench kernels; --compare takes what bench kernels --json printed",
+                "is not a report of bench kernels; --compare takes the output of bench kernels --json",
             )
         };
         let report: Value = serde_json::from_str(&text).map_err(|_| other())?;
@@ -61,12 +61,12 @@ impl Old {
         })
     }
 
-    /// Leaves only rows that this run was asked for.
+    /// Keeps only the rows that this run measures.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.rows.retain(|name, _| wanted(name));
     }
 
-    /// Holds a new report against it.
+    /// Compares a new report with it.
     pub fn against(&self, report: &Value) -> Comparison {
         let new = rows(report).unwrap_or_default();
         let mut both: Vec<(String, f64, f64)> = self

@@ -1,4 +1,4 @@
-//! How long a training loop waits for pictures: real files, decoded by the loader that trains.
+//! How long a training loop waits for images: real files, decoded by the loader of training.
 
 use crate::commands::bench::LR;
 use crate::commands::demo::facade_pair;
@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
 
-/// Pairs that are drawn where no folder is given; a larger batch gets as many as it needs.
+/// Number of pairs to draw if no folder is given; a larger batch gets as many as it needs.
 const PAIRS: usize = 16;
 
-/// Pictures to load.
+/// A folder of images to load.
 pub(crate) struct Data {
     dataset: Arc<Dataset>,
     threads: usize,
-    /// Drawn pairs, deleted afterwards.
+    /// The temporary folder of drawn pairs, deleted afterwards.
     drawn: Option<TempDir>,
 }
 
@@ -41,17 +41,17 @@ impl Data {
         })
     }
 
-    /// Width and height of what a step sees.
+    /// Width and height of the images in a step.
     pub fn image_size(&self) -> (u32, u32) {
         self.dataset.image_size()
     }
 
-    /// What was loaded, for people.
+    /// Description of the data, for the report.
     pub fn describe(&self) -> String {
         let threads = self.threads;
         match self.drawn {
             Some(_) => format!(
-                "{} drawn pairs (--dataroot takes others), {threads} threads",
+                "{} drawn pairs (--dataroot for others), {threads} threads",
                 self.dataset.len()
             ),
             None => format!(
@@ -62,8 +62,8 @@ impl Data {
         }
     }
 
-    /// Seconds a step that a loop of some steps waits for its batches. The first one, which nothing
-    /// decodes ahead of, does not count.
+    /// Seconds per step that a loop waits for its batches. The first one, which could not be
+    /// decoded ahead, does not count.
     pub fn wait(&self, trainer: &mut Trainer, steps: usize) -> Result<f64> {
         let mut loader = Loader::new(self.dataset.clone(), 1, 0, self.threads)?;
         let mut waited = 0.0;
@@ -85,7 +85,7 @@ fn draw(args: &TrainArgs) -> Result<TempDir> {
     let failed = |e: std::io::Error| {
         Error::file(
             std::env::temp_dir(),
-            format!("no temporary folder: {e}; set TMPDIR, or give --dataroot"),
+            format!("cannot create a temporary folder: {e}; set TMPDIR, or give --dataroot"),
         )
     };
     let folder = tempfile::tempdir().map_err(failed)?;
@@ -112,7 +112,7 @@ fn file(phase: &Path, index: usize) -> std::path::PathBuf {
     phase.join(format!("{index:04}.png"))
 }
 
-/// Two pictures of one size side by side.
+/// Two images of the same size side by side.
 fn join(left: &Picture, right: &Picture) -> Result<Picture> {
     let row = (left.width * left.channels) as usize;
     let data = left

@@ -16,8 +16,7 @@ pub(crate) struct BenchArgs {
 pub(crate) enum What {
     /// Every operation at the real layers of pix2pix-256, pix2pix-128 and cycle_gan-256.
     Kernels(KernelsArgs),
-    /// A whole training step: how long, where the time goes, or two sets of options against each
-    /// other.
+    /// A whole training step: its time, its parts, or two sets of options compared.
     #[command(disable_help_flag = true)]
     Step(StepWords),
 }
@@ -32,19 +31,19 @@ pub(crate) struct KernelsArgs {
     /// Draw a roofline plot into this file (SVG).
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
-    /// Hold the times against those of an earlier --json, worst first.
+    /// Compare with the times of an earlier --json, largest slowdown first.
     #[arg(long, value_name = "OLD.json")]
     pub compare: Option<PathBuf>,
     /// Rows whose name, or net and name, match this regular expression.
     #[arg(long, value_name = "REGEX")]
     pub only: Option<String>,
-    /// Pictures a step; several are given as 1,4,16.
+    /// Images per step, one or more: 1,4,16.
     #[arg(long, default_value = "1", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch_size: Vec<u32>,
-    /// Seconds to measure each row for, at most.
+    /// Most seconds to measure each row.
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
-    /// Skip what plans more device memory than this (bytes; 500MiB and 2GiB are understood).
+    /// Skip what needs more device memory than this (bytes; 500MiB and 2GiB are understood).
     #[arg(long, value_parser = bytes)]
     pub memory_limit: Option<u64>,
     /// Convolution tile: subgroup, register, workgroup; the device's own by default.

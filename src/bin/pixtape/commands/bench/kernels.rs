@@ -1,5 +1,5 @@
-//! `pixtape bench kernels`: every operation at the real layers of the nets, and one fixed layer
-//! that figures are quoted for.
+//! `pixtape bench kernels`: every operation at the layers of the real networks, and one fixed layer
+//! for which figures are quoted.
 
 use crate::commands::bench::compare::Old;
 use crate::commands::bench::probe::Ceilings;
@@ -20,20 +20,20 @@ use pixtape::{Error, Result};
 use regex::Regex;
 use std::collections::BTreeMap;
 
-/// Nets whose training steps make rows.
+/// Networks whose training steps are measured.
 const NETS: [&str; 3] = ["pix2pix-256", "pix2pix-128", "cycle_gan-256"];
 
-/// Rows that are wanted, before anything is measured.
+/// The rows to measure.
 struct Group {
     net: Option<&'static str>,
     batch: u32,
-    /// Convolutions with their names, and how often a step has them.
+    /// Convolutions with their names, and their number per step.
     problems: Vec<(String, Problem, usize)>,
-    /// Other nodes of the net's plan.
+    /// Other nodes of the network's plan.
     nodes: BTreeMap<usize, (String, usize)>,
 }
 
-/// Measures.
+/// Runs `bench kernels`.
 pub(crate) fn run(args: &KernelsArgs) -> Result<()> {
     check_seconds(args.seconds)?;
     let only = args
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &KernelsArgs) -> Result<()> {
         .map(|text| {
             Regex::new(text).map_err(|e| {
                 Error::Usage(
-                    format!("--only {text}: no regular expression: {e}").replace('\n', " "),
+                    format!("--only {text}: not a regular expression: {e}").replace('\n', " "),
                 )
             })
         })
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &KernelsArgs) -> Result<()> {
             r.is_match(name) || net.is_some_and(|net| r.is_match(&format!("{net} {name}")))
         })
     };
-    // What can be found wrong before minutes of measuring is.
+    // Find mistakes before minutes of measuring.
     if let Some(path) = &args.svg {
         roofline::check_path(path)?;
     }
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &KernelsArgs) -> Result<()> {
     let count: usize = groups.iter().map(|g| g.problems.len() + g.nodes.len()).sum();
     if count == 0 && skipped.is_empty() {
         return Err(Error::Usage(format!(
-            "--only {}: no row has such a name; leave it out to see them all",
+            "--only {}: no row matches; leave it out to see all",
             args.only.as_deref().unwrap_or_default()
         )));
     }
@@ -100,7 +100,7 @@ pub(crate) fn run(args: &KernelsArgs) -> Result<()> {
     Ok(())
 }
 
-/// The rows of every net and batch that are wanted and fit, and what does not fit.
+/// The rows of every network and batch size that match and fit, and those that do not fit.
 fn groups(
     gpu: &Gpu,
     args: &KernelsArgs,
@@ -154,8 +154,7 @@ fn groups(
     Ok((groups, skipped))
 }
 
-/// Memory that the system would give, where it tells: a software adapter says nothing of how much
-/// it has.
+/// Available memory of the system, if known: a software adapter does not report how much it has.
 fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kib: u64 = text
@@ -165,7 +164,7 @@ fn free_memory() -> Option<u64> {
         .next()?
         .parse()
         .ok()?;
-    // Pictures, staging and the program itself want some as well.
+    // Images, staging and the program itself need some as well.
     Some((kib << 10) / 10 * 9)
 }
 
@@ -178,7 +177,7 @@ fn fixed(wanted: &dyn Fn(Option<&str>, &str) -> bool) -> Vec<(String, Problem, u
     named.into_iter().filter(|(name, ..)| wanted(None, name)).collect()
 }
 
-/// Measures a group. What the device has no memory for is skipped with its reason.
+/// Measures a group. What does not fit the device's memory is skipped with the reason.
 fn measure(
     gpu: &Gpu,
     seconds: f64,
@@ -197,9 +196,7 @@ fn measure(
             Ok((found, all)) => (rows, shares) = (found, all),
             Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => {
                 skipped.push(Skipped {
-                    what: format!(
-                        "the step of {net}, batch {batch}, and what of it is no convolution"
-                    ),
+                    what: format!("the step of {net}, batch {batch}, except convolutions"),
                     why: with_flags(e),
                 });
             }
@@ -238,7 +235,7 @@ fn measure(
     Ok(rows)
 }
 
-/// Measures nodes where they stand in a training step, and every name's share of the step.
+/// Measures nodes within a training step, and the share of each name.
 fn of_step(
     gpu: &Gpu,
     seconds: f64,
@@ -279,8 +276,8 @@ fn of_step(
     Ok((rows, shares))
 }
 
-/// The first node of every operation and shape that computes something, with its row's name and how
-/// often there is one like it.
+/// The first node of every operation and shape that computes something, with its row's name and the
+/// number of such nodes.
 fn distinct(plan: &Plan) -> BTreeMap<usize, (String, usize)> {
     let mut first: BTreeMap<String, usize> = BTreeMap::new();
     let mut rows: BTreeMap<usize, (String, usize)> = BTreeMap::new();
@@ -292,7 +289,7 @@ fn distinct(plan: &Plan) -> BTreeMap<usize, (String, usize)> {
     rows
 }
 
-/// What goes in and what comes out; of a convolution all but the weights.
+/// Operands and results of a node; for a convolution without the weights.
 fn name(plan: &Plan, node: &PlanNode) -> String {
     if let Some(problem) = plan.problem(node) {
         return problem::name(&problem);

@@ -1,4 +1,4 @@
-//! `pixtape bench`: what the kernels, and a whole training step, do on the device at hand.
+//! `pixtape bench`: times of the kernels and of a whole training step on a device.
 
 mod against;
 mod compare;
@@ -30,10 +30,10 @@ use serde_json::{Value, json};
 use std::ops::Range;
 use std::time::Instant;
 
-/// Measures kernels or a step.
+/// Runs `bench kernels` or `bench step`.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     if cfg!(debug_assertions) {
-        eprintln!("note: a debug build; host times mean little");
+        eprintln!("note: this is a debug build; host times are not meaningful");
     }
     match &args.what {
         What::Kernels(args) => kernels::run(args),
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     }
 }
 
-/// Where to measure.
+/// The device to measure on.
 #[derive(Clone, PartialEq, Debug)]
 struct Device {
     adapter: Option<String>,
@@ -51,7 +51,7 @@ struct Device {
 impl Device {
     fn open(&self) -> Result<Gpu> {
         let family = match self.family.as_deref() {
-            // The number of lanes is the device's own.
+            // The device decides the number of lanes.
             Some("subgroup") => Some(Family::Subgroup(0)),
             Some("register") => Some(Family::Register),
             Some("workgroup") => Some(Family::Workgroup),
@@ -65,15 +65,15 @@ impl Device {
     }
 }
 
-/// Refuses a time to measure for that is none.
+/// Refuses a measuring time that is not positive.
 fn check_seconds(seconds: f64) -> Result<()> {
     if seconds > 0.0 && seconds.is_finite() {
         return Ok(());
     }
-    Err(Error::Usage(format!("--seconds {seconds}: a time above 0 is wanted")))
+    Err(Error::Usage(format!("--seconds {seconds}: expected a time above 0")))
 }
 
-/// Pictures of noise for a step: input and target.
+/// Noise images for a step: input and target.
 fn noise(config: &AnyModel) -> [Vec<u8>; 2] {
     let Common { generator: g, size, pictures, .. } = config.common();
     let pixels = pictures * size.0 * size.1;
@@ -82,10 +82,10 @@ fn noise(config: &AnyModel) -> [Vec<u8>; 2] {
     })
 }
 
-/// The learning rate of measured steps: the reference's.
+/// The learning rate of measured steps, as in the reference implementation.
 const LR: f64 = 2e-4;
 
-/// The kernels that `--tune` says for a training step.
+/// The kernels that `--tune` selects for a training step.
 fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::Options) -> Result<Tuned> {
     let plan = Trainer::plan(config, gpu.family(), options.plan())?;
     resolve(
@@ -96,8 +96,8 @@ fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::Options) -> Result<Tun
     )
 }
 
-/// Makes a trainer that has done two steps on noise: the driver has compiled everything, and every
-/// buffer holds plausible values.
+/// Makes a trainer and runs two steps on noise, so that the driver has compiled everything and
+/// every buffer holds plausible values.
 fn warm_trainer(
     gpu: &Gpu,
     config: AnyModel,
@@ -116,7 +116,7 @@ fn warm_trainer(
     Ok((trainer, pictures))
 }
 
-/// Seconds that one repetition takes.
+/// Seconds per repetition.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
     median: f64,
@@ -125,7 +125,7 @@ struct Timing {
 }
 
 impl Timing {
-    /// Median and least of some measurements.
+    /// Median and minimum of some measurements.
     fn of(mut seconds: Vec<f64>, clock: Clock) -> Timing {
         seconds.sort_by(f64::total_cmp);
         Timing { median: seconds[seconds.len() / 2], min: seconds[0], clock }
@@ -137,10 +137,10 @@ impl Timing {
     }
 }
 
-/// Length of a batch of repetitions: long against what a submit and a wait take, short against
+/// Length of a batch of repetitions: long compared with a submit and a wait, short compared with
 /// watchdogs.
 const BATCH: f64 = 0.02;
-/// More batches than this say nothing new.
+/// The most batches to measure.
 const BATCHES: usize = 25;
 
 /// Measures some dispatches: batches of repetitions, for at most about `seconds`.
@@ -152,7 +152,7 @@ fn time(program: &Program, dispatches: &Range<usize>, seconds: f64) -> Result<Ti
         Ok(times.seconds[0] / repeats as f64)
     };
     // The first run may compile; from then on the count doubles until a batch is long enough to be
-    // believed.
+    // reliable.
     let (started, mut repeats) = (Instant::now(), 1);
     batch(1)?;
     let mut each = batch(1)?;
@@ -167,7 +167,7 @@ fn time(program: &Program, dispatches: &Range<usize>, seconds: f64) -> Result<Ti
     Ok(Timing::of(all, clock))
 }
 
-/// Device, driver and kernels: what a figure means nothing without.
+/// Device, driver and kernels, without which a figure is meaningless.
 fn about(gpu: &Gpu) -> Value {
     let info = gpu.info();
     json!({
@@ -179,7 +179,7 @@ fn about(gpu: &Gpu) -> Value {
     })
 }
 
-/// A number cut to what means something, for JSON.
+/// A number rounded to significant digits, for JSON.
 fn round(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;

@@ -1,5 +1,5 @@
-//! Which step `bench step` measures: a preset, training flags laid over it, and perhaps a second
-//! set of options.
+//! The step that `bench step` measures: a preset, training flags on top of it, and optionally a
+//! second set of options.
 
 use crate::commands::bench::Device;
 use crate::commands::train::given;
@@ -11,48 +11,47 @@ use pixtape::train::AnyModel;
 use pixtape::{Error, Result};
 use std::path::PathBuf;
 
-/// Everything behind `bench step`. It is parsed apart ([`StepArgs`]), since a preset stands for
-/// flags that come before the others.
+/// The words after `bench step`. They are parsed separately ([`StepArgs`]), since a preset stands
+/// for flags that come before the others.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StepWords {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "FLAGS")]
     pub words: Vec<String>,
 }
 
-/// Flags of `bench step`. It takes those of train as well.
+/// Flags of `bench step`, in addition to those of `train`.
 #[derive(Parser, Clone, Debug)]
 #[command(
     name = "pixtape bench step",
     no_binary_name = true,
     args_override_self = true,
     rename_all = "snake_case",
-    about = "Measures a training step: how long it takes, and where the time goes. Takes the \
-             flags of train; those that say nothing about a step are ignored."
+    about = "Measures a training step and its parts. Takes the flags of train; those that do not \
+             affect a step are ignored."
 )]
 pub(crate) struct StepArgs {
     /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32), cycle_gan-256;
-    /// flags change it from there. Without it: small, or train's own defaults where a flag says how
-    /// large a net or a picture is.
+    /// other flags change it. Default: small, or train's defaults if a flag sets the size of a
+    /// network or of images.
     #[arg(long, value_parser = PRESETS)]
     pub preset: Option<String>,
     /// Measure against the same step with these flags as well, interleaved: --against "--no_reuse",
     /// --against "--adapter gl".
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub against: Option<String>,
-    /// Measure these sides instead, from the least to the largest, and tell what a pixel costs:
-    /// 128,256,512.
+    /// Measure these sides instead and show the cost per pixel: 128,256,512.
     #[arg(long, value_name = "SIDES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=8192), conflicts_with = "against")]
     pub sizes: Vec<u32>,
-    /// The same for batch sizes: 1,2,4,8.
+    /// Measure these batch sizes instead: 1,2,4,8.
     #[arg(long, value_name = "BATCHES", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=4096), conflicts_with = "against")]
     pub batches: Vec<u32>,
-    /// Draw what --sizes and --batches find into this file (SVG).
+    /// Draw the results of --sizes and --batches into this file (SVG).
     #[arg(long, value_name = "FILE", conflicts_with = "against")]
     pub svg: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-    /// Seconds to measure for, about.
+    /// Approximate seconds to measure.
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
     /// Convolution tile: subgroup, register, workgroup; the device's own by default.
@@ -109,11 +108,11 @@ pub(crate) fn preset(name: &str, batch_size: u32) -> Result<AnyModel> {
     args.config((args.data.crop_size.width, args.data.crop_size.height))
 }
 
-/// Flags that say how large a step is: with one of them and no preset, train's defaults hold.
+/// Flags that set the size of a step: with one of them and no preset, train's defaults apply.
 const SIZES: [&str; 8] =
     ["model", "net_g", "net_d", "n_layers_d", "ngf", "ndf", "crop_size", "load_size"];
-/// Flags of train that decide nothing about a step: they are taken, since command lines get copied,
-/// and not listed.
+/// Flags of train that do not affect a step: accepted, since command lines get copied, and not
+/// listed.
 const UNLISTED: [&str; 24] = [
     "name",
     "checkpoints_dir",
@@ -143,7 +142,7 @@ const UNLISTED: [&str; 24] = [
 
 fn parse(words: &[String]) -> Result<(StepArgs, clap::ArgMatches), clap::Error> {
     let dataroot = |_: Arg| {
-        let help = "Folder of pairs for the loader that is waited for; drawn ones without it";
+        let help = "Folder of pairs for measuring the data wait [default: drawn pairs]";
         Arg::new("dataroot")
             .long("dataroot")
             .value_name("DATAROOT")
@@ -158,19 +157,19 @@ fn parse(words: &[String]) -> Result<(StepArgs, clap::ArgMatches), clap::Error> 
     Ok((args, matches))
 }
 
-/// One set of options, read.
+/// One parsed set of options.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub args: StepArgs,
-    /// The preset or, without one, `train`.
+    /// The name of the preset, or `train` without one.
     pub size: String,
-    /// What was written on the command line.
+    /// The words of the command line.
     pub words: Vec<String>,
 }
 
 impl Options {
-    /// Reads the words of a command line. Prints help, or what is wrong with a flag, and ends the
-    /// program as flags elsewhere do.
+    /// Parses the words of a command line. Prints help or a flag's error and exits, as clap does
+    /// elsewhere.
     pub fn read(words: &[String]) -> Options {
         Options::try_read(words).unwrap_or_else(|e| {
             let _ = e.print();
@@ -189,7 +188,7 @@ impl Options {
         Ok(Options { args: parse(&all)?.0, size, words: words.to_vec() })
     }
 
-    /// The same with further flags behind.
+    /// The same with more flags appended.
     pub fn with(&self, flags: &str) -> Options {
         let (more, _) = normalise(flags.split_whitespace().map(String::from));
         let words: Vec<String> = self.words.iter().cloned().chain(more).collect();
@@ -204,7 +203,7 @@ impl Options {
         self.args.train.device.plan()
     }
 
-    /// The step for pictures of a size.
+    /// The step for square images of a size.
     pub fn config(&self, size: (u32, u32)) -> Result<AnyModel> {
         self.args.train.config(size)
     }

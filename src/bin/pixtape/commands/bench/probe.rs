@@ -1,4 +1,4 @@
-//! What the device can do at best: multiply-adds on registers, and copying.
+//! Measured ceilings of a device: multiply-adds on registers, and copying.
 
 use crate::commands::bench::time;
 use pixtape::Result;
@@ -10,25 +10,26 @@ use pixtape::{Backward, Tape, Tensor};
 use pixtape::{Channels, Shape};
 use std::time::Instant;
 
-/// Measured ceilings: what rows are held against, since nobody publishes them for every device.
+/// The ceilings that rows are compared with, measured since they are not published for every
+/// device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ceilings {
-    /// Multiply-adds, in FLOP a second.
+    /// Multiply-adds, in FLOP per second.
     pub flops: f64,
-    /// Copying from buffer to buffer, bytes read and written, a second.
+    /// Copying from buffer to buffer: bytes read and written, per second.
     pub bytes: f64,
-    /// How device time is taken here.
+    /// How device time is measured.
     pub clock: Clock,
 }
 
 impl Ceilings {
-    /// Measures both, each for about `seconds`.
+    /// Measures both ceilings, each for about `seconds`.
     pub fn measure(gpu: &Gpu, seconds: f64) -> Result<Ceilings> {
         let (flops, clock) = flops(gpu, seconds)?;
         Ok(Ceilings { flops, bytes: bytes(gpu, seconds)?, clock })
     }
 
-    /// The better of two measurements: on a busy machine one before and one after the rows is
+    /// The better of two measurements: on a busy machine, one before and one after the rows is
     /// fairer than one.
     pub fn or(self, other: Ceilings) -> Ceilings {
         Ceilings { flops: self.flops.max(other.flops), bytes: self.bytes.max(other.bytes), ..self }
@@ -40,11 +41,11 @@ fn prepare(gpu: &Gpu, tape: &Tape, keep: Tensor) -> Result<Program> {
     Plan::new(tape, &store, &[keep], gpu.family(), PlanOptions::default())?.prepare(gpu, &store)
 }
 
-/// What is copied: more than caches hold, on most devices.
+/// Bytes to copy: more than the caches of most devices.
 const COPIED: Shape = Shape { n: 1, h: 1024, w: 256, c: Channels::new(64) };
 
-/// The faster of a kernel's copy and the driver's own: a software driver's kernels do not get near
-/// what its memory does.
+/// The faster of a kernel's copy and the driver's own: kernels of a software driver do not reach
+/// its memory bandwidth.
 fn bytes(gpu: &Gpu, seconds: f64) -> Result<f64> {
     let mut tape = Tape::new();
     let x = tape.input("x", COPIED);
@@ -54,7 +55,7 @@ fn bytes(gpu: &Gpu, seconds: f64) -> Result<f64> {
     Ok(2.0 * COPIED.bytes() as f64 / kernel.min(driver_copy(gpu, seconds / 2.0)?))
 }
 
-/// Seconds that the driver takes to copy as much from buffer to buffer.
+/// Seconds that the driver needs for the same copy.
 fn driver_copy(gpu: &Gpu, seconds: f64) -> Result<f64> {
     const REPEATS: u32 = 4;
     let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
@@ -87,15 +88,15 @@ fn driver_copy(gpu: &Gpu, seconds: f64) -> Result<f64> {
     Ok(least)
 }
 
-/// Chains of multiply-adds, `y` a vec4 an invocation. Only for measuring: it computes nothing of
-/// use.
+/// Chains of multiply-adds, one vec4 of `y` per invocation. For measuring only: the result is not
+/// used.
 #[derive(Debug)]
 struct MultiplyAdd {
     chains: u32,
     rounds: u32,
 }
 
-/// Multiply-adds on each chain in a turn of the kernel's loop: `TURN` in `fma.wgsl`.
+/// Multiply-adds on each chain per iteration of the kernel's loop: `TURN` in `fma.wgsl`.
 const TURN: u32 = 16;
 
 impl MultiplyAdd {
@@ -126,9 +127,9 @@ impl Op for MultiplyAdd {
     }
 }
 
-/// The best of several numbers of chains: few hide no latency, many do not fit the registers.
+/// The best of several numbers of chains: few do not hide latency, many do not fit the registers.
 fn flops(gpu: &Gpu, seconds: f64) -> Result<(f64, Clock)> {
-    // A GPU needs many invocations to fill it; a CPU is full with few, and slower.
+    // A GPU needs many invocations to be busy, a CPU few.
     let (invocations, rounds) = if gpu.is_software() { (1 << 12, 64) } else { (1 << 19, 64) };
     let (mut best, mut clock) = (0.0f64, Clock::Wall);
     for chains in [1, 2, 4, 8] {

@@ -1,4 +1,4 @@
-//! One pass of a convolution at a size, on its own: built, checked against sums in f64, measured.
+//! One pass of a convolution, on its own: built, checked against sums in f64, measured.
 
 use crate::commands::bench::{Timing, time};
 use pixtape::Shape;
@@ -9,7 +9,7 @@ use pixtape::plan::{Plan, PlanNode, PlanOptions};
 use pixtape::store::Store;
 use pixtape::{Error, Result};
 
-/// What was measured.
+/// A measured pass.
 pub(crate) struct Measured {
     pub timing: Timing,
     pub cost: Cost,
@@ -22,11 +22,11 @@ pub(crate) fn variant(node: &PlanNode) -> String {
     node.variant().map_or_else(|| node.kernel(), |v| v.to_string())
 }
 
-/// Elements of the result that are held against the reference.
+/// Elements of the result that are compared with the reference.
 const SAMPLES: u64 = 256;
 
-/// `conv2d [1,128,128,64] -> [1,64,64,128] k4 s2 p1`: what goes in but the weights, and what comes
-/// out.
+/// `conv2d [1,128,128,64] -> [1,64,64,128] k4 s2 p1`: operands without the weights,
+/// then the result.
 pub(crate) fn name(problem: &Problem) -> String {
     let ([a, b], y) = (problem.inputs.map(|s| dense(&s)), dense(&problem.output));
     let operands = if problem.pass.is_weights() { format!("{a} {b}") } else { a };
@@ -34,7 +34,7 @@ pub(crate) fn name(problem: &Problem) -> String {
     format!("{} {operands} -> {y} {}{border}", problem.pass.name(), problem.conv)
 }
 
-/// Bytes of operands and result, and of the largest of them.
+/// Bytes of operands and result together, and of the largest of them.
 pub(crate) fn bytes(problem: &Problem) -> (u64, u64) {
     let all = [problem.inputs[0].bytes(), problem.inputs[1].bytes(), problem.output.bytes()];
     (all.iter().sum(), all.into_iter().max().unwrap_or_default())
@@ -43,7 +43,7 @@ pub(crate) fn bytes(problem: &Problem) -> (u64, u64) {
 /// Runs a pass once on random numbers, checks the result, then measures.
 ///
 /// # Errors
-/// [`Error::Internal`] for a wrong result, and what the device reports.
+/// [`Error::Internal`] for a wrong result, and errors of the device.
 pub(crate) fn measure(problem: &Problem, gpu: &Gpu, seconds: f64) -> Result<Measured> {
     let mut tape = Tape::new();
     let inputs = problem.inputs.map(|shape| tape.input("operand", shape));
@@ -63,18 +63,18 @@ pub(crate) fn measure(problem: &Problem, gpu: &Gpu, seconds: f64) -> Result<Meas
     Ok(Measured { timing, cost: node.cost, variant: variant(node) })
 }
 
-/// Holds a few hundred results against sums in f64.
+/// Compares a few hundred results with sums in f64.
 fn check(problem: &Problem, got: &[f32], values: &[Vec<f32>; 2]) -> Result<()> {
     // Terms are products of two numbers uniform in -1 to 1.
     let allowed = 8.0 / 16_777_216.0 * problem.terms() as f64;
     let count = got.len() as u64;
-    // A step without common divisors with any size meets every tap, channel and edge sooner or
-    // later; both ends are looked at.
+    // A stride without common divisors with any size meets every tap, channel and edge sooner or
+    // later; both ends are checked.
     let places = (0..SAMPLES.min(count)).map(|i| i * 2_654_435_761 % count).chain([count - 1]);
     for at in places.map(|at| at as usize) {
         let want = reference(problem, at, values);
         let off = (f64::from(got[at]) - want).abs();
-        // NaN is not within.
+        // NaN fails.
         if off.partial_cmp(&allowed).is_none_or(std::cmp::Ordering::is_gt) {
             return Err(Error::Internal(format!(
                 "{}: element {at} is {}, not {want} (allowed {allowed:.1e}); pixtape devices \
@@ -90,7 +90,7 @@ fn check(problem: &Problem, got: &[f32], values: &[Vec<f32>; 2]) -> Result<()> {
 /// An element of the result, in f64.
 fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
     let ([px, py], transposed) = (problem.layer(), problem.pass.is_transposed());
-    // The side that the kernel is anchored at, and the side that it walks over.
+    // The side that the kernel is anchored at, and the side that it iterates over.
     let (small, big) = if transposed { (px, py) } else { (py, px) };
     let (s, p, k) =
         (problem.conv.stride as usize, problem.conv.pad as usize, problem.conv.kernel as usize);
@@ -98,7 +98,7 @@ fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
     let places: Vec<usize> = px.c.places().map(|c| c as usize).collect();
     let rows = px.c.physical() as usize;
     let product = |i: usize, j: usize| f64::from(values[0][i]) * f64::from(values[1][j]);
-    // The place on the large side under a tap of the small one, and the other way round.
+    // The position on the large side under a tap of the small one, and the other way round.
     let under = |at: usize, tap: usize, side: u32| match problem.border {
         Some(padding) => Some(padding.seen((at * s + tap) as i64 - p as i64, side)),
         None => (at * s + tap).checked_sub(p).filter(|b| *b < side as usize),
@@ -115,7 +115,7 @@ fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
     };
     if problem.pass.is_weights() {
         let (tap, place, o) = (at / co / rows, at / co % rows, at % co);
-        // A row without a channel holds nothing.
+        // A row without a channel is padding.
         let Some(i) = places.iter().position(|p| *p == place) else { return 0.0 };
         let mut sum = 0.0;
         for (n, y, x) in (0..small.pixels() as usize)
@@ -158,7 +158,7 @@ fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
 
 /// Numbers uniform in -1 to 1.
 fn random(count: u64, stream: u32) -> Vec<f32> {
-    // Four a draw.
+    // Four per draw.
     (0..count.div_ceil(4) as u32)
         .flat_map(|i| pixtape::rng::random(i, stream, 0, 0))
         .take(count as usize)
@@ -166,7 +166,7 @@ fn random(count: u64, stream: u32) -> Vec<f32> {
         .collect()
 }
 
-/// A shape without blanks.
+/// A shape without spaces.
 pub(crate) fn dense(shape: &Shape) -> String {
     shape.to_string().replace(' ', "")
 }
@@ -178,7 +178,7 @@ mod tests {
     use pixtape::Conv;
     use pixtape::ops::Pass;
 
-    /// A small problem by hand: the reference is what everything is held against.
+    /// A small problem by hand, since everything is compared with the reference.
     #[test]
     fn the_reference_is_a_convolution_and_its_adjoints() {
         let x = Shape::new(2, 5, 4, 3);

@@ -1,5 +1,4 @@
-//! `bench kernels --svg`: arithmetic intensity against speed, under what the adapter can do at
-//! best.
+//! `bench kernels --svg`: speed over arithmetic intensity, below the adapter's measured ceilings.
 
 use crate::commands::bench::probe::Ceilings;
 use crate::commands::bench::table::Row;
@@ -13,8 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Kinds of operations, told apart by colours that colour-blind people can tell apart too (Okabe
-/// and Ito's).
+/// Kinds of operations, in colours that colour-blind people can distinguish (Okabe and Ito's).
 const KINDS: [(&str, RGBColor); 6] = [
     ("convolution", RGBColor(0, 114, 178)),
     ("gradient of a convolution's input", RGBColor(86, 180, 233)),
@@ -35,21 +33,21 @@ fn kind(op: &str) -> usize {
     }
 }
 
-/// Rows of less arithmetic are launches and copies: scalars would take up half of the plot.
+/// Rows with less arithmetic are launches and copies, and would take up half of the plot.
 const LEAST_FLOP: u64 = 10_000;
 
 /// A row in the plot.
 #[derive(Clone, Copy, Debug)]
 struct Point {
     kind: usize,
-    /// Place of its batch size among those that were measured.
+    /// Index of its batch size among those that were measured.
     batch: usize,
     intensity: f64,
     gflops: f64,
     share: f64,
 }
 
-/// What stands in a plot.
+/// The contents of a plot.
 #[derive(Clone, Debug)]
 struct Plot {
     title: String,
@@ -59,7 +57,7 @@ struct Plot {
     copy: f64,
     points: Vec<Point>,
     batches: Vec<u32>,
-    /// Rows that do hardly any arithmetic have no place here.
+    /// Rows with hardly any arithmetic are left out.
     left_out: usize,
 }
 
@@ -81,7 +79,7 @@ pub(crate) fn check_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Draws the rows into a file.
+/// Draws the rows into an SVG file.
 pub(crate) fn write(path: &Path, gpu: &Gpu, ceilings: Ceilings, rows: &[Row]) -> Result<()> {
     let mut batches: Vec<u32> = rows.iter().map(|r| r.batch).collect();
     batches.sort_unstable();
@@ -124,8 +122,8 @@ type Area<'a, C = Shift> = DrawingArea<SVGBackend<'a>, C>;
 type Axes = Cartesian2d<LogCoord<f64>, LogCoord<f64>>;
 type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// From the power of ten below the least to the one above the largest, and a hair more: so that the
-/// ends have their labels.
+/// From the power of ten below the smallest value to the one above the largest, and slightly more,
+/// so that the ends have labels.
 fn decades(values: impl Iterator<Item = f64> + Clone) -> std::ops::Range<f64> {
     let least = values.clone().fold(f64::INFINITY, f64::min);
     let most = values.fold(0.0, f64::max);
@@ -204,7 +202,7 @@ impl Plot {
         area.draw(&PathElement::new(line.to_vec(), INK.stroke_width(2)))?;
         let right = font.clone().pos(Pos::new(HPos::Right, VPos::Bottom));
         let above = |v: f64| v * 1.06;
-        // Behind the ridge, where few marks are; at the right end where there is no room.
+        // Right of the ridge, where few marks are, or at the right end if there is no room.
         let (at, side) = if ridge * 30.0 < x.end {
             (ridge * 1.1, HPos::Left)
         } else {
@@ -282,7 +280,7 @@ fn mark(root: &Area<'_>, at: (i32, i32), batch: usize, radius: f64, colour: RGBC
 /// Year, month and day in UTC.
 fn date(now: SystemTime) -> String {
     let days = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() / 86_400) as i64;
-    // Howard Hinnant's days-to-civil: years begin in March, eras of 400 years are alike.
+    // Howard Hinnant's days-to-civil: years begin in March, and eras have 400 years.
     let shifted = days + 719_468;
     let (era, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

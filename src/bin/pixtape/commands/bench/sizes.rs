@@ -1,4 +1,4 @@
-//! `bench step --sizes --batches`: what a pixel costs from size to size and batch to batch.
+//! `bench step --sizes --batches`: cost per pixel over image sizes and batch sizes.
 
 use crate::commands::bench::options::Options;
 use crate::commands::bench::{LR, Timing, about, roofline, round, tuned, warm_trainer};
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
 
-/// Fewest and most measured steps of a size.
+/// Limits of the number of measured steps per size.
 const STEPS: std::ops::RangeInclusive<usize> = 2..=100;
 
-/// A size and batch, measured.
+/// A measured size and batch size.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     side: u32,
@@ -25,13 +25,13 @@ struct Row {
 }
 
 impl Row {
-    /// Seconds a pixel and picture.
+    /// Seconds per pixel and image.
     fn cost(&self) -> f64 {
         self.time.median / f64::from(self.side * self.side * self.batch)
     }
 
-    /// Against the next smaller size of the same batch and the next smaller batch of the same size:
-    /// the largest growth of the cost.
+    /// The largest growth of the cost, compared with the next smaller size at the same batch size
+    /// and the next smaller batch size at the same size.
     fn growth(&self, rows: &[Row]) -> Option<f64> {
         let smaller = |f: &dyn Fn(&&Row) -> bool| {
             rows.iter().filter(f).max_by_key(|r| (r.side, r.batch)).map(|r| self.cost() / r.cost())
@@ -47,8 +47,8 @@ impl Row {
     }
 }
 
-/// Measures every batch of every size, the small ones first. What does not fit is said and left
-/// out.
+/// Measures every batch size at every size, the small ones first. What does not fit is reported and
+/// left out.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let args = &options.args;
     if let Some(path) = &args.svg {
@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{} ({} kernels), {}", gpu.name(), gpu.family(), args.train.nets.net_g);
         println!(
             "{:>6}  {:>5}  {:>12}  {:>14}  {:>10}  {:>8}",
-            "side", "batch", "ms a step", "ns per pixel", "growth", "MiB"
+            "side", "batch", "ms/step", "ns per pixel", "growth", "MiB"
         );
     }
     for side in sizes {
@@ -138,7 +138,7 @@ const COLOURS: [RGBColor; 5] = [
 ];
 const INK: RGBColor = RGBColor(40, 40, 40);
 
-/// Draws a line for each batch size: cost of a pixel over the side.
+/// Draws a line for each batch size: cost per pixel over the side.
 fn write(path: &Path, gpu: &Gpu, net: &str, rows: &[Row]) -> Result<()> {
     let text = draw(&format!("Cost of a training step, {net}: {}", gpu.name()), rows)
         .map_err(|e| Error::Internal(format!("the plot of sizes: {e}")))?;
@@ -173,8 +173,8 @@ fn draw(
             .light_line_style(WHITE)
             .bold_line_style(RGBColor(225, 225, 225))
             .axis_style(INK)
-            .x_desc("side of the square pictures, pixels")
-            .y_desc("nanoseconds per pixel and picture")
+            .x_desc("side of the square images, pixels")
+            .y_desc("nanoseconds per pixel and image")
             .x_label_formatter(&whole)
             .y_label_formatter(&whole)
             .label_style(font(14.0))
@@ -222,7 +222,7 @@ mod tests {
             [row(64, 1, 4.096), row(128, 1, 12.288), row(64, 2, 9.0112), row(128, 2, 32.768)];
         let all: Vec<Option<f64>> =
             rows.iter().map(|r| r.growth(&rows).map(|g| (100.0 * g).round())).collect();
-        // 1000, 750, 1100 and 1000 ns a pixel.
+        // 1000, 750, 1100 and 1000 ns per pixel.
         assert_eq!(all, [None, Some(75.0), Some(110.0), Some(133.0)]);
     }
 

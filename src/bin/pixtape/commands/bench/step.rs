@@ -1,4 +1,4 @@
-//! `pixtape bench step`: a whole training step, and where its time goes.
+//! `pixtape bench step`: a whole training step and its parts.
 
 use crate::commands::bench::data::Data;
 use crate::commands::bench::options::Options;
@@ -19,28 +19,28 @@ struct Report<'a> {
     gpu: &'a Gpu,
     options: &'a Options,
     trainer: Trainer,
-    /// Where the kernels' choice comes from.
+    /// Origin of the choice of kernels.
     tuning: String,
-    /// From planning to the end of the second step.
+    /// Seconds from planning to the end of the second step.
     prepare: f64,
-    /// Encoding alone; the whole call, which submits (software drivers compute meanwhile); from the
+    /// Encoding alone; the whole call, which submits (software drivers compute during it); from the
     /// call until the device is done.
     encode: Timing,
     call: Timing,
     done: Timing,
-    /// A step when nobody waits for the one before.
+    /// Seconds per step without waiting for the previous one.
     running: f64,
     steps: usize,
-    /// A step's wait for pictures, and which.
+    /// Seconds per step spent waiting for images, and a description of them.
     data_wait: f64,
     data: String,
     where_to: WhereTo,
 }
 
-/// Fewest and most measured steps.
+/// Limits of the number of measured steps.
 const STEPS: std::ops::RangeInclusive<usize> = 3..=100;
 
-/// Measures.
+/// Runs `bench step`.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let options = Options::read(words);
     check_seconds(options.args.seconds)?;
@@ -67,7 +67,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Seconds that it takes to encode a step, which is then dropped.
+/// Seconds to encode a step, which is then dropped.
 fn encoding(program: &Program) -> f64 {
     let start = Instant::now();
     let mut encoder = program.gpu().device().create_command_encoder(&Default::default());
@@ -134,7 +134,7 @@ impl<'a> Report<'a> {
         f64::from(self.trainer.common().pictures) / self.running
     }
 
-    /// Share of a step that the device would sit idle if the host did not work ahead.
+    /// Share of a step in which the device would be idle if the host did not work ahead.
     fn launch_share(&self) -> f64 {
         self.encode.median / self.done.median
     }
@@ -174,7 +174,7 @@ impl<'a> Report<'a> {
         );
         println!("{} steps, {} segments each", self.steps, self.trainer.program().segment_count());
         println!(
-            "  encoding        {}, {:.2} µs a dispatch",
+            "  encoding        {}, {:.2} µs per dispatch",
             ms(self.encode),
             1e6 * self.encode.median / plan.dispatches() as f64
         );

@@ -8,28 +8,28 @@ use serde_json::{Value, json};
 
 /// A measured row.
 pub(crate) struct Row {
-    /// The net that it is a layer of; the fixed layer is of none.
+    /// The network it belongs to; `None` for the fixed layer.
     pub net: Option<&'static str>,
     pub batch: u32,
     pub op: &'static str,
     pub name: String,
-    /// Whether the output was held against a reference first.
+    /// Whether the output was compared with a reference first.
     pub checked: bool,
-    /// How often a step has such a node.
+    /// Number of such nodes in a step.
     pub uses: usize,
-    /// Share of a step that all of them take, where the step was measured.
+    /// Their share of a step, if the step was measured.
     pub share: Option<f64>,
     pub measured: Measured,
 }
 
-/// What was not measured, and why.
+/// Something that was not measured, and why.
 pub(crate) struct Skipped {
     pub what: String,
     pub why: String,
 }
 
 impl Row {
-    /// FLOP and bytes a second.
+    /// FLOP and bytes per second.
     pub fn rates(&self) -> (f64, f64) {
         let (cost, seconds) = (self.measured.cost, self.measured.timing.median);
         (cost.flop as f64 / seconds, cost.bytes as f64 / seconds)
@@ -59,7 +59,7 @@ impl Row {
     }
 }
 
-/// Prints all rows, net by net.
+/// Prints all rows, network by network.
 pub(crate) fn print(gpu: &Gpu, ceilings: Ceilings, rows: &[Row], skipped: &[Skipped]) {
     println!(
         "{} ({} kernels): {:.1} GFLOP/s of multiply-adds, {:.1} GB/s copying (bytes read and \
@@ -75,7 +75,7 @@ pub(crate) fn print(gpu: &Gpu, ceilings: Ceilings, rows: &[Row], skipped: &[Skip
         if before != Some((row.net, row.batch)) {
             before = Some((row.net, row.batch));
             match row.net {
-                None => println!("\nthe layer that figures are quoted for"),
+                None => println!("\nthe layer for which figures are quoted"),
                 Some(net) => println!(
                     "\nlayers of {net}, batch {}; share: of a step, all nodes of that shape \
                      (times)",

@@ -1,4 +1,4 @@
-//! Where a step's time goes: by operation, by layer, by part of the step.
+//! The time of a step by operation, by layer, and by part of the step.
 
 use crate::commands::bench::round;
 use pixtape::ops::Cost;
@@ -6,7 +6,7 @@ use pixtape::plan::{Clock, PlanNode, Program};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What some nodes of a step take.
+/// Time and cost of some nodes of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Part {
     name: String,
@@ -15,7 +15,7 @@ pub(crate) struct Part {
     cost: Cost,
 }
 
-/// The three tables, each with the longest first.
+/// The three tables, each sorted by time, longest first.
 #[derive(Debug)]
 pub(crate) struct WhereTo {
     operations: Vec<Part>,
@@ -24,13 +24,12 @@ pub(crate) struct WhereTo {
     clock: Clock,
 }
 
-/// Rows of the table by layer.
+/// Rows in the table by layer.
 const LAYERS: usize = 20;
-/// Rounds that are measured: of each node the least counts.
+/// Number of rounds; the minimum of each node counts.
 const ROUNDS: usize = 3;
 
-/// `G/down3 forward`, `real D/c1 backward`, `G update`: the label's scope, and which way it is
-/// passed.
+/// `G/down3 forward`, `real D/c1 backward`, `G update`: the label's scope and the pass.
 fn layer(label: &str, op: &str) -> String {
     let scope = label.rsplit_once('/').map_or("", |(scope, _)| scope);
     let way = match (op, scope.ends_with('\'')) {
@@ -41,7 +40,7 @@ fn layer(label: &str, op: &str) -> String {
     format!("{} {way}", scope.trim_end_matches('\''))
 }
 
-/// `G forward`, `real D backward`: the layer's net.
+/// `G forward`, `real D backward`: the network and the pass.
 fn part(label: &str, op: &str) -> String {
     let layer = layer(label, op);
     let (scope, way) = layer.rsplit_once(' ').unwrap_or((&layer, ""));
@@ -95,11 +94,11 @@ impl WhereTo {
     pub fn print(&self) {
         let total: f64 = self.operations.iter().map(|p| p.seconds).sum();
         let how = match self.clock {
-            Clock::Timestamps => "by the device's timestamps, a pass a node",
+            Clock::Timestamps => "by the device's timestamps, one pass per node",
             Clock::Wall => "by the wall clock: each node is waited for, which adds its own cost",
         };
         println!(
-            "\nwhere the time goes: {:.3} ms node by node (the least of {ROUNDS} rounds each), \
+            "\nwhere the time goes: {:.3} ms node by node (minimum of {ROUNDS} rounds), \
              {how}",
             1e3 * total
         );

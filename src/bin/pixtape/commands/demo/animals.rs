@@ -50,20 +50,20 @@ struct Shot {
     made: [Vec<[Picture; 2]>; 2],
 }
 
-/// Stripes of one kind's pictures, before and after, and how far the way back leads from where it
+/// Stripes of one kind's images, before and after, and how far the way back leads from where it
 /// began.
 struct Measured {
     inside: [f64; 2],
     outside: [f64; 2],
     /// What the other kind has inside.
     other: f64,
-    /// Mean distance of the ground before and after, and of the whole picture after a cycle, in
+    /// Mean distance of the ground before and after, and of the whole image after a cycle, in
     /// levels.
     ground: f64,
     cycle: f64,
 }
 
-/// Trains and writes pictures and page; returns what is to be said.
+/// Trains and writes images and page; returns what is to be said.
 pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (out, seed) = (&args.out, args.seed);
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());

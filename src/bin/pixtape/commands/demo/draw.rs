@@ -2,9 +2,9 @@
 //! "photo".
 //!
 //! A demo must run offline and finish in minutes, so it cannot download a data set and cannot need
-//! one that takes hours to learn. These pictures keep what makes facades a good task (the label
+//! one that takes hours to learn. These images keep what makes facades a good task (the label
 //! says what is where, the photo adds material, depth and light) and drop what makes it slow:
-//! material, light and texture are a fixed function of the labels and of the place in the picture.
+//! material, light and texture are a fixed function of the labels and of the place in the image.
 //!
 //! Everything is laid out on a grid of 64 x 64 units, so that edges fall on pixel borders at 64,
 //! 128 and 256 alike. Only `+ - * / sqrt floor` are used: the same seed gives the same bytes on
@@ -119,7 +119,7 @@ impl Part {
     }
 }
 
-/// The random numbers of one picture (SplitMix64).
+/// The random numbers of one image (SplitMix64).
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -312,7 +312,7 @@ fn scale(a: Rgb, by: f32) -> Rgb {
     a.map(|v| v * by)
 }
 
-/// A fixed value in -1..1 for a cell of a texture: the same in every picture, so that a net can
+/// A fixed value in -1..1 for a cell of a texture: the same in every image, so that a net can
 /// learn it.
 fn grain(x: f32, y: f32) -> f32 {
     let cell = (x.floor() as i64 as u64).wrapping_mul(0x9e37_79b9)

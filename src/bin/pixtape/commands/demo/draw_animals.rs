@@ -1,7 +1,7 @@
 //! The unpaired demo's data: four-legged animals on varied ground, plain or striped, drawn by a
 //! seeded program.
 //!
-//! The two sets share no picture and no pair: what they have in common is only what such animals
+//! The two sets share no image and no pair: what they have in common is only what such animals
 //! and grounds look like. Stripes are the one thing that tells them apart, so a measure of stripes,
 //! inside the animal and outside, tells whether a net has learnt the right thing.
 
@@ -19,7 +19,7 @@ pub struct Animal {
     pub mask: Vec<bool>,
 }
 
-/// Where the parts of an animal stand, in units of which the picture has 64.
+/// Where the parts of an animal stand, in units of which the image has 64.
 struct Body {
     x: f32,
     y: f32,
@@ -103,7 +103,7 @@ impl Body {
     }
 }
 
-/// Stripes of a picture: the mean over the pixels of a mask of how far their gray value is from the
+/// Stripes of an image: the mean over the pixels of a mask of how far their gray value is from the
 /// mean of the 5x5 pixels around, in levels.
 pub fn stripes(picture: &Picture, mask: &[bool]) -> f64 {
     let (w, h, c) = (picture.width as usize, picture.height as usize, picture.channels as usize);

@@ -24,7 +24,7 @@ const LR: f64 = 8e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// Steps that fit a device: by its class and not by its speed, so that the same seed gives the same
-/// pictures.
+/// images.
 pub(crate) fn steps_for(gpu: &Gpu) -> u64 {
     if gpu.is_software() { 1000 } else { 3000 }
 }
@@ -47,7 +47,7 @@ struct Shot {
     pictures: Vec<Picture>,
 }
 
-/// Trains and writes pictures and page; returns what is to be said.
+/// Trains and writes images and page; returns what is to be said.
 pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (out, seed) = (&args.out, args.seed);
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());

@@ -1,4 +1,4 @@
-//! `pixtape demo`: draws its own pictures, trains a small net on them, and shows how it goes.
+//! `pixtape demo`: draws its own images, trains a small net on them, and shows how it goes.
 
 mod animals;
 mod draw;
@@ -17,13 +17,13 @@ use pixtape::{Error, Result};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Side of the pictures.
+/// Side of the images.
 const SIDE: u32 = 64;
-/// Pictures of each side that are trained on.
+/// Images of each side that are trained on.
 const PAIRS: u64 = 64;
-/// Pictures that are held out from training are drawn under numbers far from those trained on.
+/// Images that are held out from training are drawn under numbers far from those trained on.
 const FIRST_HELD_OUT: u64 = 1 << 32;
-/// Pictures are shown this much larger, pixel by pixel.
+/// Images are shown this much larger, pixel by pixel.
 const ENLARGED: u32 = 3;
 
 /// Runs the demo.
@@ -82,7 +82,7 @@ impl Trained {
     }
 }
 
-/// Trains on the pictures of each step (from 0); `look` is called after a few steps, when the
+/// Trains on the images of each step (from 0); `look` is called after a few steps, when the
 /// training is well on its way, and at the end.
 fn train<M: Model>(
     trainer: &mut Training<M>,
@@ -179,7 +179,7 @@ fn say(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() { println!("{line}") } else { bar.println(line) }
 }
 
-/// Every pixel as a square, so that small pictures can be looked at.
+/// Every pixel as a square, so that small images can be looked at.
 fn enlarge(picture: &Picture) -> Picture {
     let (c, by) = (picture.channels as usize, ENLARGED as usize);
     let mut data = Vec::with_capacity(picture.data.len() * by * by);
@@ -204,7 +204,7 @@ fn facts<M: Model>(
 ) -> Vec<(String, String)> {
     let (steps, program) = (trainer.steps(), trainer.program());
     let mut facts = vec![
-        ("Steps".to_string(), format!("{steps}, one picture of each side, of {PAIRS} drawn ones")),
+        ("Steps".to_string(), format!("{steps}, one image of each side, of {PAIRS} drawn ones")),
         (
             "Time".into(),
             format!("{seconds:.1} s of training, {:.1} ms a step", 1e3 * seconds / steps as f64),
@@ -231,7 +231,7 @@ fn device(gpu: &Gpu) -> String {
     format!("{}, {} {}", gpu.name(), info.driver, info.driver_info).trim().into()
 }
 
-/// How to run a net on a picture.
+/// How to run a net on an image.
 fn try_it(checkpoint: &Path, input: &Path) -> (String, String) {
     let command = format!(
         "pixtape translate --checkpoint {} --input {} --output results",

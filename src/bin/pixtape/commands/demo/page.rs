@@ -1,4 +1,4 @@
-//! The demo's page: one `index.html` that shows pictures, loss curves and facts, with nothing
+//! The demo's page: one `index.html` that shows images, loss curves and facts, with nothing
 //! fetched from elsewhere.
 //!
 //! Curves are inline SVG: an axis, a faint line of the measured values and a strong one smoothed
@@ -15,7 +15,7 @@ pub struct DemoPage<'a> {
     pub title: &'a str,
     /// The adapter and driver that did the work, plain text.
     pub device: &'a str,
-    /// Pictures beside the page: file name (relative to it) and caption.
+    /// Images beside the page: file name (relative to it) and caption.
     pub pictures: &'a [(String, String)],
     /// Titles of charts and the losses in each, at most four.
     pub charts: &'a [(&'a str, &'a [&'a str])],
@@ -57,7 +57,7 @@ svg{display:block;width:100%;height:auto}svg text{fill:var(--dim);font:14px syst
 th,td{padding:.4rem .7rem;border:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600;width:35%}
 ";
 
-/// Writes the page. Everything given is escaped; empty pictures, losses or facts leave their
+/// Writes the page. Everything given is escaped; empty images, losses or facts leave their
 /// section out or say that there are none.
 pub fn render(page: &DemoPage) -> String {
     let mut html = String::new();

@@ -1,7 +1,7 @@
-//! `devices --check`: every family of kernels at small shapes, held against loops in f64 on the
+//! `devices --check`: every family of kernels at small shapes, compared with loops in f64 on the
 //! CPU.
 //!
-//! The test suite is thorough; this is for a driver nobody has tested yet, on a machine without the
+//! The test suite is more thorough; this is for an untested driver on a machine without the
 //! sources.
 
 use crate::messages::with_flags;
@@ -21,8 +21,8 @@ use std::fmt;
 const SEED: u32 = 0x5eed;
 const ULP: f64 = 1.0 / 16_777_216.0;
 
-/// How far a result is off, relative to the larger of the value and the root of the mean square,
-/// and how far it may be.
+/// Error of a result, relative to the larger of the value and the root mean square, and the allowed
+/// error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deviation {
     error: f64,
@@ -43,7 +43,7 @@ impl Outcome {
         self.result.as_ref().is_ok_and(|d| d.error <= d.allowed)
     }
 
-    /// As a row of `--json`. An error that is no number becomes null.
+    /// A row of `--json`. An infinite error becomes null.
     pub fn json(&self) -> Value {
         let deviation = self.result.as_ref().ok();
         json!({
@@ -73,7 +73,7 @@ impl fmt::Display for Outcome {
 
 type Test = (&'static str, fn(&Gpu) -> Result<Deviation>);
 
-/// Those that have a variant for each family of tiles.
+/// Checks with a variant for each family of tiles.
 const CONVOLUTIONS: [Test; 6] = [
     ("conv2d", |g| convolutions(g, false, Pass::Forward)),
     ("conv2d_bwd_x", |g| convolutions(g, false, Pass::BackwardX)),
@@ -95,7 +95,7 @@ const OTHERS: [Test; 9] = [
     ("bytes to values and back", picture),
 ];
 
-/// Checks an adapter. Whatever goes wrong becomes a failed check: the others still run.
+/// Checks an adapter. An error becomes a failed check, and the others still run.
 pub(crate) fn run(index: usize) -> Vec<Outcome> {
     let request = |family| {
         pollster::block_on(Gpu::request(&Request {
@@ -130,15 +130,15 @@ pub(crate) fn run(index: usize) -> Vec<Outcome> {
     outcomes
 }
 
-/// Holds results of sums of `terms` terms against a reference: f32 sums err like random walks.
-/// Not-a-number is off without bound.
+/// Compares sums of `terms` terms with a reference: errors of f32 sums grow like random walks. NaN
+/// is an infinite error.
 fn compare(terms: usize, got: &[f32], want: &[f64]) -> Deviation {
     let rms = (want.iter().map(|b| b * b).sum::<f64>() / want.len().max(1) as f64)
         .sqrt()
         .max(f64::MIN_POSITIVE);
     let off = |(a, b): (&f32, &f64)| {
         let error = (f64::from(*a) - b).abs() / b.abs().max(rms);
-        // Or the maximum would pass over it.
+        // f64::max would ignore NaN.
         if error.is_nan() { f64::INFINITY } else { error }
     };
     let error = if got.len() == want.len() {
@@ -153,7 +153,7 @@ fn exact(got: &[f32], want: &[f64]) -> Deviation {
     Deviation { allowed: 0.0, ..compare(1, got, want) }
 }
 
-/// The one that is furthest off for what it may be.
+/// The one with the largest error relative to the allowed one.
 fn worst(all: impl IntoIterator<Item = Deviation>) -> Deviation {
     let share =
         |d: &Deviation| if d.allowed > 0.0 { d.error / d.allowed } else { d.error * f64::MAX };
@@ -297,7 +297,7 @@ fn convolution(
             }
         }
     });
-    // What this pass does not read is no input of its plan.
+    // Operands that this pass does not read are not inputs of its plan.
     let used: &[Tensor] = match pass {
         Pass::Forward => &[x, w, b],
         Pass::BackwardX => &[dy, w],
@@ -307,7 +307,7 @@ fn convolution(
     Ok(compare(terms as usize, &case.run(gpu, &[result])?[0], &want))
 }
 
-/// Calls `f(anchor pixel, gathered pixel, tap)` for every tap that lies inside the picture.
+/// Calls `f(anchor pixel, gathered pixel, tap)` for every tap that lies inside the image.
 fn taps(anchor: Shape, gathered: Shape, conv: Conv, mut f: impl FnMut(usize, usize, usize)) {
     for a in 0..anchor.pixels() {
         let (n, y, x) = (a / (anchor.h * anchor.w), a / anchor.w % anchor.h, a % anchor.w);
@@ -451,7 +451,7 @@ fn sums(gpu: &Gpu) -> Result<Deviation> {
     let mut channels = [0.0; 6];
     xs.iter().enumerate().for_each(|(i, x)| channels[i % 6] += x);
     let got = case.run(gpu, &keep)?;
-    // Terms of either sign cancel: what counts is how large they are together.
+    // Terms of both signs cancel: the sum of magnitudes counts.
     let size = xs.iter().map(|x| x.abs()).sum::<f64>();
     let scaled = |got: f32, want: f64, size: f64| Deviation {
         error: (f64::from(got) - want).abs() / size,

@@ -1,4 +1,4 @@
-//! `prepare blank`: a square or a mask of each picture in one colour, for inpainting.
+//! `prepare blank`: fills a square or a mask of each image with one colour, for inpainting.
 
 use crate::commands::prepare::work::{
     Common, Job, beside, key, one_to_one, pictures, run_all, tell_of_depth,
@@ -10,35 +10,35 @@ use pixtape::{Error, Result};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// Flags.
+/// Flags of `prepare blank`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct BlankArgs {
-    /// A folder of pictures, or one.
+    /// A folder of images, or one image.
     #[arg(long)]
     input: PathBuf,
     /// Folder for the results.
     #[arg(long)]
     output: PathBuf,
-    /// Where the square lies: center, or random (by --seed and the picture's place in the sorted
+    /// Position of the square: center, or random (by --seed and the image's index in the sorted
     /// list).
     #[arg(long, default_value = "center", value_parser = ["center", "random"])]
     place: String,
-    /// Side of the blank rectangle as a share of the picture's; 0.3 is what pix2pix-tensorflow's
+    /// Side of the blank rectangle as a share of the image's; 0.3 is what pix2pix-tensorflow's
     /// process.py blanks.
     #[arg(long, default_value_t = 0.5)]
     share: f64,
-    /// Masks instead, by name: a picture whose bright pixels are blanked, or one named `mask` for
-    /// all; resized to the picture.
+    /// Masks by name instead, or one named `mask` for all: bright pixels are blanked; resized to
+    /// the image.
     #[arg(long, value_name = "DIR")]
     masks: Option<PathBuf>,
-    /// Gray value of what is blanked.
+    /// Gray value of blanked pixels.
     #[arg(long, default_value_t = 255)]
     value: u8,
-    /// Seed of random places.
+    /// Seed of random positions.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Write A|B pairs, blanked on the left and the picture on the right.
+    /// Write A|B pairs: blanked on the left, the image on the right.
     #[arg(long)]
     pairs: bool,
     /// Write the masks as well, white where blanked, to this folder.
@@ -50,7 +50,10 @@ pub(crate) struct BlankArgs {
 
 pub(crate) fn run(args: &BlankArgs) -> Result<()> {
     if !(args.share > 0.0 && args.share <= 1.0) {
-        return Err(Error::Usage(format!("--share {}: more than 0, at most 1", args.share)));
+        return Err(Error::Usage(format!(
+            "--share {}: expected more than 0 and at most 1",
+            args.share
+        )));
     }
     let mut jobs = one_to_one(&args.input, &args.output)?;
     add_masks(args, &mut jobs)?;
@@ -76,7 +79,7 @@ pub(crate) fn run(args: &BlankArgs) -> Result<()> {
     })
 }
 
-/// Adds each picture's mask to what is read, and the file it is written to.
+/// Adds each image's mask to the files to read and to write.
 fn add_masks(args: &BlankArgs, jobs: &mut [Job]) -> Result<()> {
     let masks: HashMap<PathBuf, PathBuf> = match &args.masks {
         Some(folder) => {
@@ -103,8 +106,8 @@ fn add_masks(args: &BlankArgs, jobs: &mut [Job]) -> Result<()> {
     Ok(())
 }
 
-/// White where the picture is blanked. The central half is rows and columns from a quarter to three
-/// quarters, as in the first release.
+/// The mask, white where the image is blanked. The central half is rows and columns from a quarter
+/// to three quarters, as in the first release.
 fn square(args: &BlankArgs, picture: &Picture, number: u32) -> Result<Picture> {
     let words = random(number, 0, 0, fold_seed(args.seed));
     let range = |side: u32, word: u32| {

@@ -1,4 +1,4 @@
-//! `prepare check`: what a folder holds, and what does not fit.
+//! `prepare check`: reports on a folder and its misfits.
 
 use crate::commands::prepare::work::{Common, each, key, pictures, relative, some};
 use crate::messages::with_flags;
@@ -9,19 +9,19 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Flags.
+/// Flags of `prepare check`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct CheckArgs {
-    /// The folder.
+    /// The folder to check.
     #[arg(long)]
     input: PathBuf,
-    /// Threads; by default as many as there are processors.
+    /// Number of threads [default: number of processors].
     #[arg(long)]
     num_threads: Option<usize>,
 }
 
-/// What a file's header says.
+/// Size, channels and depth from a file's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Head {
     pub width: u32,
@@ -56,14 +56,14 @@ impl Head {
     }
 }
 
-/// A folder with the pictures right in it.
+/// A folder that directly contains images.
 #[derive(Debug, Default)]
 struct Folder {
     files: Vec<(PathBuf, Head)>,
 }
 
 impl Folder {
-    /// Each value with its count, the most frequent first.
+    /// Values with their counts, the most frequent first.
     fn counts<T: Ord + Copy>(&self, of: impl Fn(&Head) -> T) -> Vec<(T, usize)> {
         let mut counts: BTreeMap<T, usize> = BTreeMap::new();
         self.files.iter().for_each(|(_, head)| *counts.entry(of(head)).or_default() += 1);
@@ -87,7 +87,7 @@ impl Folder {
             .iter()
             .map(|((c, b), _)| format!("{c} channel(s) of {b} bits"))
             .collect::<Vec<_>>();
-        format!("{} pictures, {}; {}", self.files.len(), some(&sizes), kinds.join(" and "))
+        format!("{} images, {}; {}", self.files.len(), some(&sizes), kinds.join(" and "))
     }
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
         {
             let ((channels, bits), _) = kinds[0];
             misfits.push(format!(
-                "{}: {} channel(s) of {} bits among pictures of {channels} of {bits}",
+                "{}: {} channel(s) of {} bits among images of {channels} of {bits}",
                 path.display(),
                 head.channels,
                 head.bits
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
     Err(Error::file(&args.input, format!("{} misfit(s), listed above", misfits.len())))
 }
 
-/// What a training could take the folders for.
+/// The data layouts that training could read the folders as.
 fn layouts(
     root: &Path,
     folders: &BTreeMap<PathBuf, Folder>,
@@ -176,18 +176,18 @@ fn layouts(
                 .map(|((w, h), _)| format!("{w}x{h}"))
                 .collect::<Vec<_>>();
             found.push(format!(
-                "{}: A|B files, if the pictures are pairs: halves of {}",
+                "{}: A|B files, if the images are pairs: halves of {}",
                 root.join(name).display(),
                 some(&halves)
             ));
         } else {
-            found.push(format!("{}: single pictures", root.join(name).display()));
+            found.push(format!("{}: single images", root.join(name).display()));
         }
     }
     found
 }
 
-/// Number of pairs; what has no partner, or one of another size, is a misfit.
+/// Number of pairs; an image without a partner, or with one of another size, is a misfit.
 fn partners(
     root: &Path,
     (name_a, a): (&PathBuf, &Folder),

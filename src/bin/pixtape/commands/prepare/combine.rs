@@ -1,4 +1,4 @@
-//! `prepare combine`: the reference's combine_A_and_B.
+//! `prepare combine`: the reference implementation's combine_A_and_B.
 
 use crate::commands::prepare::work::{
     Common, Job, beside, key, pictures, run_all, some, tell_of_depth,
@@ -9,15 +9,15 @@ use pixtape::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Flags, named as the reference's.
+/// Flags of `prepare combine`, named as in the reference implementation.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct CombineArgs {
-    /// Folder of the left pictures, subfolders included; without --fold_B it holds both, named x_A
-    /// and x_B.
+    /// Folder of the left images, with subfolders; without --fold_B it holds both, named x_A and
+    /// x_B.
     #[arg(long = "fold_A")]
     fold_a: PathBuf,
-    /// Folder of the right pictures, with the same names (extensions may differ).
+    /// Folder of the right images, with the same names (extensions may differ).
     #[arg(long = "fold_B")]
     fold_b: Option<PathBuf>,
     /// Folder for the A|B files.
@@ -26,10 +26,10 @@ pub(crate) struct CombineArgs {
     /// The names in the two folders end in _A and _B.
     #[arg(long = "use_AB")]
     use_ab: bool,
-    /// Bring B to the size of A where they differ, instead of refusing.
+    /// Resize B to the size of A instead of refusing pairs of different sizes.
     #[arg(long)]
     resize: bool,
-    /// Combine at most this many.
+    /// Combine at most this many pairs.
     #[arg(long)]
     num_imgs: Option<usize>,
     #[command(flatten)]
@@ -57,8 +57,7 @@ pub(crate) fn run(args: &CombineArgs) -> Result<()> {
     })
 }
 
-/// Files of a folder by name: the path below the folder without extension and, where asked for,
-/// without an ending.
+/// Files of a folder by name: the path below the folder without extension and without `ending`.
 fn by_name(folder: &Path, output: &Path, ending: &str) -> Result<BTreeMap<PathBuf, PathBuf>> {
     let mut found = BTreeMap::new();
     for file in pictures(folder, output)? {
@@ -69,7 +68,7 @@ fn by_name(folder: &Path, output: &Path, ending: &str) -> Result<BTreeMap<PathBu
         };
         if let Some(other) = found.insert(name, file.clone()) {
             return Err(Error::Usage(format!(
-                "{} and {} have one name; a pair takes one of them: move the other away",
+                "{} and {} have the same name; a pair uses one of them: move the other away",
                 other.display(),
                 file.display()
             )));
@@ -98,14 +97,14 @@ fn jobs(args: &CombineArgs) -> Result<Vec<Job>> {
     }
     if !alone.is_empty() {
         return Err(Error::Usage(format!(
-            "pictures without a partner: {}; complete the pairs or move the rest away",
+            "images without a partner: {}; complete the pairs or move the rest away",
             alone.join("; ")
         )));
     }
     if a.is_empty() {
         return Err(Error::file(
             &args.fold_a,
-            "holds no pairs x_A, x_B; give --fold_B for pictures of the same names in two folders",
+            "holds no pairs x_A, x_B; give --fold_B for images of the same names in two folders",
         ));
     }
     let pair = |(name, a): (&PathBuf, &PathBuf)| {

@@ -1,4 +1,4 @@
-//! `prepare edges`: photographs into edge maps, on the device.
+//! `prepare edges`: edge maps of photographs, on the device.
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, tell_of_depth};
 use clap::Args;
@@ -9,36 +9,36 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-/// Sizes whose filters are kept at once.
+/// Number of image sizes whose filters are cached.
 const KEPT: usize = 8;
 
-/// Flags.
+/// Flags of `prepare edges`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct EdgesArgs {
-    /// A folder of pictures, or one.
+    /// A folder of images, or one image.
     #[arg(long)]
     input: PathBuf,
     /// Folder for the results: black lines on white.
     #[arg(long)]
     output: PathBuf,
-    /// Blur before, in pixels (0 to 4): more leaves fewer and smoother lines.
+    /// Sigma of the blur, in pixels (0 to 4): more gives fewer and smoother lines.
     #[arg(long, default_value_t = EdgeOptions::default().sigma)]
     sigma: f32,
-    /// Least gradient of a weak edge: Sobel's filters on brightness from 0 to 1.
+    /// Smallest gradient of a weak edge (Sobel's filters on brightness from 0 to 1).
     #[arg(long, default_value_t = EdgeOptions::default().low)]
     low: f32,
-    /// Least gradient of a strong edge; weak ones count where they touch a strong one.
+    /// Smallest gradient of a strong edge; weak edges count where they touch a strong one.
     #[arg(long, default_value_t = EdgeOptions::default().high)]
     high: f32,
-    /// Drop lines of fewer pixels.
+    /// Remove lines of fewer pixels.
     #[arg(long, default_value_t = EdgeOptions::default().min_pixels)]
     min_pixels: u32,
-    /// The pictures are line drawings, dark on bright: thin their lines to one pixel and drop
-    /// specks, find no edges.
+    /// The images are line drawings, dark on bright: only thin their lines to one pixel and remove
+    /// specks.
     #[arg(long)]
     drawings: bool,
-    /// Write A|B pairs, edges on the left and the picture on the right.
+    /// Write A|B pairs: edges on the left, the image on the right.
     #[arg(long)]
     pairs: bool,
     /// Adapter: an index of `pixtape devices`, or part of a name.
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &EdgesArgs) -> Result<()> {
     };
     let jobs = one_to_one(&args.input, &args.output)?;
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
-    // The device does one picture at a time; reading and writing go on beside it.
+    // The device processes one image at a time; reading and writing continue meanwhile.
     let filters: Mutex<HashMap<(u32, u32), EdgeFilter>> = Mutex::default();
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {

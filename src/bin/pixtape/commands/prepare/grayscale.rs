@@ -1,4 +1,4 @@
-//! `prepare grayscale`.
+//! `prepare grayscale`: converts images to gray.
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, tell_of_depth};
 use clap::Args;
@@ -6,17 +6,17 @@ use pixtape::Result;
 use pixtape::io::Picture;
 use std::path::PathBuf;
 
-/// Flags.
+/// Flags of `prepare grayscale`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct GrayscaleArgs {
-    /// A folder of pictures, or one.
+    /// A folder of images, or one image.
     #[arg(long)]
     input: PathBuf,
     /// Folder for the results.
     #[arg(long)]
     output: PathBuf,
-    /// Write A|B pairs, gray on the left and the picture on the right.
+    /// Write A|B pairs: gray on the left, the image on the right.
     #[arg(long)]
     pairs: bool,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `pixtape prepare`: pictures into what a training takes. One file a command, its flags beside it.
+//! `pixtape prepare`: converts images to training data. One file per command, with its flags.
 
 mod blank;
 mod check;
@@ -39,21 +39,21 @@ Originals are never changed, existing files only with --overwrite; results are P
 enum What {
     /// Report on a folder: layout, counts, sizes, channels, bit depths, misfits.
     Check(check::CheckArgs),
-    /// Two folders of pictures (or x_A, x_B in one) into A|B files.
+    /// Combine two folders of images (or x_A, x_B in one) into A|B files.
     Combine(combine::CombineArgs),
-    /// Files into train, val and test, by shares and a seed or by lists of names.
+    /// Split files into train, val and test, by shares and a seed or by lists of names.
     Split(split::SplitArgs),
-    /// Photographs into edge maps, on the device (Canny, thinned; not HED).
+    /// Detect edges of photographs, on the device (Canny, thinned; not HED).
     Edges(edges::EdgesArgs),
-    /// Pictures into gray ones.
+    /// Convert images to grayscale.
     Grayscale(grayscale::GrayscaleArgs),
-    /// Blank a square or a mask of each picture, for inpainting.
+    /// Blank a square or a mask of each image, for inpainting.
     Blank(blank::BlankArgs),
-    /// Label colours into label numbers, or back.
+    /// Convert label colours to label numbers, or back.
     Palette(palette::PaletteArgs),
-    /// Pictures or A|B pairs to one size.
+    /// Resize images or A|B pairs to one size.
     Resize(resize::ResizeArgs),
-    /// Large pictures or A|B pairs into tiles that overlap.
+    /// Cut large images or A|B pairs into overlapping tiles.
     Tile(tile::TileArgs),
 }
 

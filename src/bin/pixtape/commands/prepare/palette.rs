@@ -1,4 +1,4 @@
-//! `prepare palette`: label colours to label numbers and back.
+//! `prepare palette`: converts label colours to label numbers and back.
 
 use crate::commands::prepare::work::{Common, each, one_to_one, run_all};
 use clap::Args;
@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// Flags.
+/// Flags of `prepare palette`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct PaletteArgs {
-    /// A folder of label maps, or one.
+    /// A folder of label maps, or one label map.
     #[arg(long)]
     input: PathBuf,
     /// Folder for the results.
@@ -23,7 +23,7 @@ pub(crate) struct PaletteArgs {
     #[arg(long, value_parser = ["index", "color"])]
     to: String,
     /// A text file with a colour a line, `#0000aa name` or `0 0 170 name`, the first one being
-    /// label 0; or find: from the pictures, written to OUTPUT/palette.txt.
+    /// label 0; or find: from the images, written to OUTPUT/palette.txt.
     #[arg(long, value_name = "FILE|find")]
     palette: String,
     /// Take the nearest colour of the palette where there is none: for maps that were saved as JPEG
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &PaletteArgs) -> Result<()> {
     Ok(())
 }
 
-/// All colours of the pictures, by value; with --colors the most frequent, the more frequent first.
+/// All colours of the images, by value; with --colors the most frequent, the more frequent first.
 fn found(args: &PaletteArgs, files: &[&Path]) -> Result<Vec<Color>> {
     let target = args.output.join("palette.txt");
     if target.exists() && !args.common.overwrite {
@@ -100,13 +100,13 @@ fn found(args: &PaletteArgs, files: &[&Path]) -> Result<Vec<Color>> {
     let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
     match args.colors {
         None if counts.len() > MOST => Err(Error::Usage(format!(
-            "the pictures have {} colours, label maps at most {MOST}: smoothed or saved as JPEG? \
+            "the images have {} colours, label maps at most {MOST}: smoothed or saved as JPEG? \
              --colors 12 takes the 12 most frequent and the nearest of them for the rest",
             counts.len()
         ))),
         None => Ok(counts.into_keys().collect()),
         Some(n) if n == 0 || n > MOST.min(counts.len()) => Err(Error::Usage(format!(
-            "--colors {n}: from 1 to {} for these pictures",
+            "--colors {n}: from 1 to {} for these images",
             MOST.min(counts.len())
         ))),
         Some(n) => {

@@ -1,4 +1,4 @@
-//! `prepare resize`: pictures or A|B pairs to one size.
+//! `prepare resize`: resizes images or A|B pairs to one size.
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, size, tell_of_depth};
 use clap::Args;
@@ -6,27 +6,27 @@ use pixtape::Result;
 use pixtape::io::Picture;
 use std::path::PathBuf;
 
-/// Flags.
+/// Flags of `prepare resize`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct ResizeArgs {
-    /// A folder of pictures, or one.
+    /// A folder of images, or one image.
     #[arg(long)]
     input: PathBuf,
     /// Folder for the results.
     #[arg(long)]
     output: PathBuf,
-    /// The size, of each half with --pairs: 256, or 512x256 (width x height).
+    /// New size, of each half with --pairs: 256, or 512x256 (width x height).
     #[arg(long, value_parser = size)]
     size: (u32, u32),
-    /// stretch, crop (keep the aspect, cut off what stands out), pad (keep it, white around), fit
-    /// (keep it, one side may be shorter).
+    /// stretch; or keep the aspect ratio: crop (cut off the rest), pad (with white), fit (one side
+    /// may be shorter).
     #[arg(long, default_value = "crop", value_parser = ["stretch", "crop", "pad", "fit"])]
     mode: String,
-    /// Take the nearest pixel instead of interpolating: for label maps.
+    /// Use the nearest pixel instead of interpolating: for label maps.
     #[arg(long)]
     nearest: bool,
-    /// The pictures are A|B pairs: each half by itself.
+    /// The images are A|B pairs: resize each half separately.
     #[arg(long)]
     pairs: bool,
     #[command(flatten)]
@@ -63,7 +63,7 @@ fn fitted(args: &ResizeArgs, picture: Picture) -> Result<Picture> {
     };
     let side = |side: u32, wanted: u32| {
         let side = ((f64::from(side) * scale).round() as u32).max(1);
-        // Rounding must not leave a gap, nor go beyond.
+        // Rounding must not leave a gap, nor exceed the size.
         if args.mode == "crop" { side.max(wanted) } else { side.min(wanted) }
     };
     let (w, h) = (side(picture.width, width), side(picture.height, height));
@@ -93,7 +93,7 @@ fn scaled(args: &ResizeArgs, picture: Picture, width: u32, height: u32) -> Resul
     Picture::new(width, height, picture.channels, data)
 }
 
-/// In the middle of white.
+/// Centres an image on white.
 fn padded(picture: &Picture, width: u32, height: u32) -> Result<Picture> {
     let c = picture.channels as usize;
     let mut data = vec![255; width as usize * height as usize * c];

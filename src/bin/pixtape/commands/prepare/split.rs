@@ -1,4 +1,4 @@
-//! `prepare split`: files into train, val and test.
+//! `prepare split`: distributes files over train, val and test.
 
 use crate::commands::prepare::work::{Common, Job, key, pictures, relative, run_all, some};
 use clap::Args;
@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 const NAMES: [&str; 3] = ["train", "val", "test"];
 
-/// Flags.
+/// Flags of `prepare split`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct SplitArgs {
-    /// A folder of pictures. Those of one name (x, x_A and x_B; also in several subfolders) stay
+    /// A folder of images. Images of the same name (x, x_A and x_B, in any subfolder) stay
     /// together.
     #[arg(long)]
     input: PathBuf,
-    /// Folder for the splits: OUTPUT/train, OUTPUT/val, OUTPUT/test, with subfolders as they are.
+    /// Folder for the splits: OUTPUT/train, OUTPUT/val, OUTPUT/test, with the same subfolders.
     #[arg(long)]
     output: PathBuf,
     /// Share of train: shares are relative to their sum.
@@ -30,20 +30,20 @@ pub(crate) struct SplitArgs {
     /// Share of test.
     #[arg(long, default_value_t = 1.0)]
     test: f64,
-    /// Seed of the choice.
+    /// Seed of the random assignment.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A file with the names that go to train, one a line (paths below --input, extension or not);
-    /// names in no list are left out.
+    /// A file with the names for train, one per line (paths below --input, with or without
+    /// extension); names in no list are left out.
     #[arg(long, value_name = "FILE")]
     train_list: Option<PathBuf>,
-    /// The same for val.
+    /// A file with the names for val.
     #[arg(long, value_name = "FILE")]
     val_list: Option<PathBuf>,
-    /// The same for test.
+    /// A file with the names for test.
     #[arg(long, value_name = "FILE")]
     test_list: Option<PathBuf>,
-    /// Hard links instead of copies: no space taken, and a change of one changes the other.
+    /// Hard links instead of copies: they use no space, and a change of one changes the other.
     #[arg(long)]
     link: bool,
     #[command(flatten)]
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &SplitArgs) -> Result<()> {
     Ok(())
 }
 
-/// A copy, or a hard link. Both appear whole under their name.
+/// Copies or hard-links a file, atomically.
 fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
     if !link {
         let mut source = std::fs::File::open(from).map_err(|e| {
@@ -86,7 +86,7 @@ fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
         Error::file(
             to,
             format!(
-                "cannot be linked to {}: {e}; links need one disk: leave --link away to copy",
+                "cannot be linked to {}: {e}; hard links need the same disk: leave out --link to copy",
                 from.display()
             ),
         )
@@ -97,7 +97,7 @@ fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
     std::fs::hard_link(from, to).map_err(failed)
 }
 
-/// What stays together: the name without folder, extension, _A and _B.
+/// The key of files that stay together: the name without folder, extension, _A and _B.
 fn group(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     stem.strip_suffix("_A").or(stem.strip_suffix("_B")).unwrap_or(&stem).to_string()
@@ -108,7 +108,7 @@ fn by_shares(args: &SplitArgs, files: &[PathBuf]) -> Result<Vec<Option<usize>>> 
     let sum: f64 = shares.iter().sum();
     if shares.iter().any(|s| !(*s >= 0.0)) || !(sum > 0.0 && sum.is_finite()) {
         return Err(Error::Usage(format!(
-            "shares --train {} --val {} --test {}: none below 0, one above",
+            "shares --train {} --val {} --test {}: expected none below 0 and at least one above",
             shares[0], shares[1], shares[2]
         )));
     }
@@ -118,7 +118,7 @@ fn by_shares(args: &SplitArgs, files: &[PathBuf]) -> Result<Vec<Option<usize>>> 
         .map(|(i, name)| (random(i, 0, 0, fold_seed(args.seed))[0], name.clone()))
         .collect();
     order.sort();
-    // The borders are rounded, so each split is within one of its share.
+    // Boundaries are rounded, so each split is within one file of its share.
     let count = order.len() as f64;
     let border = |upto: usize| (count * shares[..upto].iter().sum::<f64>() / sum).round() as usize;
     for (at, (_, name)) in order.into_iter().enumerate() {
@@ -143,7 +143,7 @@ fn by_lists(
         let text = std::fs::read_to_string(list).map_err(|e| {
             Error::file(
                 list,
-                format!("cannot be read: {e}; a text file with a name a line is needed"),
+                format!("cannot be read: {e}; expected a text file with one name per line"),
             )
         })?;
         let names = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
@@ -152,7 +152,7 @@ fn by_lists(
         if !unknown.is_empty() {
             return Err(Error::file(
                 list,
-                format!("names that {} does not have: {}", input.display(), some(&unknown)),
+                format!("lists names that are not in {}: {}", input.display(), some(&unknown)),
             ));
         }
         for &at in known.iter().flat_map(|n| &named[Path::new(n)]) {
@@ -160,7 +160,7 @@ fn by_lists(
                 return Err(Error::file(
                     list,
                     format!(
-                        "{} is in another list as well; a picture belongs to one split",
+                        "{} is in another list too; an image belongs to one split",
                         files[at].display()
                     ),
                 ));

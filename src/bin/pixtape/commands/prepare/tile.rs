@@ -1,4 +1,4 @@
-//! `prepare tile`: large pictures into tiles of one size that overlap and cover everything.
+//! `prepare tile`: cuts large images into overlapping tiles of one size that cover everything.
 
 use crate::commands::prepare::work::{
     Common, Job, beside, key, pictures, run_all, size, tell_of_depth,
@@ -9,34 +9,34 @@ use pixtape::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Flags.
+/// Flags of `prepare tile`.
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct TileArgs {
-    /// A folder of pictures, or one.
+    /// A folder of images, or one image.
     #[arg(long)]
     input: PathBuf,
-    /// A second folder with pictures of the same names and sizes: tiles are written as A|B pairs.
+    /// A second folder with images of the same names and sizes: tiles are written as A|B pairs.
     #[arg(long = "input_B", value_name = "DIR")]
     input_b: Option<PathBuf>,
-    /// Folder for the tiles: NAME_X_Y.png, the place of their top left corner.
+    /// Folder for the tiles: NAME_X_Y.png, by the position of the top left corner.
     #[arg(long)]
     output: PathBuf,
-    /// Size of a tile, of each half for pairs: 256, or 512x256 (width x height).
+    /// Size of a tile, of each half with --pairs: 256, or 512x256 (width x height).
     #[arg(long, value_parser = size)]
     size: (u32, u32),
-    /// Pixels that neighbours share at least.
+    /// Smallest overlap of neighbouring tiles, in pixels.
     #[arg(long, default_value_t = 0)]
     overlap: u32,
-    /// The pictures are A|B pairs: tiles of both halves at the same places, as pairs.
+    /// The images are A|B pairs: write pairs of tiles from the same position of both halves.
     #[arg(long, conflicts_with = "input_b")]
     pairs: bool,
     #[command(flatten)]
     common: Common,
 }
 
-/// Places of tiles along a side: as few as cover it with the overlap, spread evenly, the last one
-/// ending at its end.
+/// Positions of tiles along a side: as few as cover it with the overlap, evenly spaced, the last
+/// one ending at the border.
 fn places(side: u32, tile: u32, overlap: u32) -> Vec<u32> {
     let room = side - tile;
     let count = room.div_ceil(tile - overlap);
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &TileArgs) -> Result<()> {
     let (w, h) = args.size;
     if args.overlap >= w.min(h) {
         return Err(Error::Usage(format!(
-            "--overlap {} of tiles of {w}x{h}: it must be less than a side",
+            "--overlap {} of tiles of {w}x{h}: expected less than a side",
             args.overlap
         )));
     }
@@ -108,7 +108,7 @@ fn plan(
     let name = key(file, &args.input);
     let mut from = vec![file.to_path_buf()];
     if let Some(folder) = &args.input_b {
-        let missing = || Error::file(folder, format!("has no picture named {}", name.display()));
+        let missing = || Error::file(folder, format!("has no image named {}", name.display()));
         let b = second.get(&name).ok_or_else(missing)?;
         let size = Picture::dimensions(b)?;
         if size != (width, height) {

@@ -1,4 +1,4 @@
-//! What the commands share: which files, checks before anything is written, several threads, a bar.
+//! Shared by the commands: listing files, checks before anything is written, threads, progress bar.
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case")]
 pub(crate) struct Common {
-    /// Replace files that exist already.
+    /// Replace existing files.
     #[arg(long)]
     pub overwrite: bool,
-    /// Threads; by default as many as there are processors.
+    /// Number of threads [default: number of processors].
     #[arg(long)]
     pub num_threads: Option<usize>,
 }
@@ -42,7 +42,7 @@ impl Job {
     }
 }
 
-/// Pictures below a folder (or a single file), but for those below `output`: it may lie inside.
+/// Images below a folder (or a single file), except those below `output`, which may be inside.
 pub(crate) fn pictures(input: &Path, output: &Path) -> Result<Vec<PathBuf>> {
     if input.is_file() {
         return Ok(vec![input.into()]);
@@ -57,13 +57,13 @@ pub(crate) fn pictures(input: &Path, output: &Path) -> Result<Vec<PathBuf>> {
         let known = pixtape::io::picture::EXTENSIONS.join(", ");
         return Err(Error::file(
             input,
-            format!("has no pictures; their names end in one of {known}"),
+            format!("has no images; their names end in one of {known}"),
         ));
     }
     Ok(found)
 }
 
-/// A file's path below its folder; its name alone where the folder is the file itself.
+/// A file's path below its folder; only its name if the folder is the file itself.
 pub(crate) fn relative<'a>(file: &'a Path, root: &Path) -> &'a Path {
     match file.strip_prefix(root) {
         Ok(path) if !path.as_os_str().is_empty() => path,
@@ -71,25 +71,25 @@ pub(crate) fn relative<'a>(file: &'a Path, root: &Path) -> &'a Path {
     }
 }
 
-/// The same without its extension: what files of one name have in common.
+/// The same without the extension: the key of files of the same name.
 pub(crate) fn key(file: &Path, root: &Path) -> PathBuf {
     relative(file, root).with_extension("")
 }
 
-/// One job a picture of `input`: to a PNG of the same name in `output`.
+/// One job an image of `input`: to a PNG of the same name in `output`.
 pub(crate) fn one_to_one(input: &Path, output: &Path) -> Result<Vec<Job>> {
     let job =
         |file: &PathBuf| Job::new(file, output.join(relative(file, input)).with_extension("png"));
     Ok(pictures(input, output)?.iter().map(job).collect())
 }
 
-/// Two pictures side by side, both RGB unless both are gray.
+/// Joins two images side by side, as RGB unless both are gray.
 pub(crate) fn beside(a: Picture, b: Picture) -> Result<Picture> {
     let channels = a.channels.max(b.channels);
     let (a, b) = (a.into_channels(channels), b.into_channels(channels));
     if a.height != b.height {
         return Err(Error::Usage(format!(
-            "{} and {} do not stand side by side: heights differ",
+            "{} and {} cannot be joined side by side: heights differ",
             a.describe(),
             b.describe()
         )));
@@ -100,8 +100,8 @@ pub(crate) fn beside(a: Picture, b: Picture) -> Result<Picture> {
     Picture::new(a.width + b.width, a.height, channels, data)
 }
 
-/// Says in a line that some of the pictures are deeper than what is written: their headers tell.
-/// What cannot be read is for the work to say.
+/// Notes that some of the images have more bits than the output, by their headers. Unreadable files
+/// are reported later, by the work itself.
 pub(crate) fn tell_of_depth<'a>(files: impl Iterator<Item = &'a PathBuf>) {
     if let Some(note) = depth_note(files) {
         eprintln!("note: {note}");
@@ -119,12 +119,12 @@ fn depth_note<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Option<String> {
     let (count, first, depth) =
         (deep.len(), first.display(), if *depth == Depth::U16 { "16 bits" } else { "floats" });
     Some(format!(
-        "{count} of {all} pictures have more than 8 bits ({first}: {depth}) and are written with \
+        "{count} of {all} images have more than 8 bits ({first}: {depth}) and are written with \
          8; to keep their depth, train on them as they are (trainA/ and trainB/, or a list)"
     ))
 }
 
-/// Names of a few things, and how many more there are.
+/// The first few names, and how many more there are.
 pub(crate) fn some<T: std::fmt::Display>(names: &[T]) -> String {
     let shown: Vec<String> = names.iter().take(4).map(T::to_string).collect();
     let more =
@@ -132,8 +132,8 @@ pub(crate) fn some<T: std::fmt::Display>(names: &[T]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Refuses jobs that would write a file twice, an original, or (without --overwrite) a file that is
-/// there.
+/// Refuses jobs that would write a file twice, an original, or (without --overwrite) an existing
+/// file.
 fn check(common: &Common, jobs: &[Job]) -> Result<()> {
     let mut writers: HashMap<&Path, &Job> = HashMap::new();
     let originals: HashSet<PathBuf> =
@@ -169,7 +169,7 @@ fn check(common: &Common, jobs: &[Job]) -> Result<()> {
     Ok(())
 }
 
-/// Runs all jobs on several threads. After an error no further job is begun; the error says how
+/// Runs all jobs on several threads. After an error no further job is started; the error says how
 /// many were done.
 pub(crate) fn run_all(
     common: &Common,
@@ -188,8 +188,8 @@ pub(crate) fn run_all(
     Ok(())
 }
 
-/// Calls `work` for 0 to `count` on several threads, with a bar. Of several errors the one of the
-/// lowest number is returned.
+/// Calls `work` for 0 to `count` on several threads, with a progress bar. Of several errors, the
+/// one of the lowest index is returned.
 pub(crate) fn each(
     common: &Common,
     count: usize,
@@ -246,7 +246,7 @@ pub(crate) fn size(text: &str) -> std::result::Result<(u32, u32), String> {
             .parse::<u32>()
             .ok()
             .filter(|s| (1..=65_535).contains(s))
-            .ok_or(format!("{s:?} is no side from 1 to 65535 pixels"))
+            .ok_or(format!("{s:?} is not a side from 1 to 65535 pixels"))
     };
     match text.split_once(['x', 'X']) {
         Some((w, h)) => Ok((side(w)?, side(h)?)),
@@ -276,7 +276,7 @@ mod tests {
         files.push(dir.path().join("not-there.png"));
         let note = depth_note(files.iter()).unwrap();
         assert!(
-            note.starts_with("2 of 4 pictures")
+            note.starts_with("2 of 4 images")
                 && note.contains("b.png: 16 bits")
                 && note.lines().count() == 1,
             "{note}"
