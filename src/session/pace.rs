@@ -54,6 +54,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn rates_are_of_the_steps_alone() {
@@ -61,9 +62,10 @@ mod tests {
         for _ in 0..4 {
             pace.add(Duration::from_millis(500), Duration::from_millis(50));
         }
-        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
-        assert!(near(pace.seconds_per_step(), 0.5) && near(pace.images_per_second(), 8.0));
-        assert!(near(pace.wait_share(), 0.1) && near(pace.seconds_for(6), 3.0));
+        assert_abs_diff_eq!(pace.seconds_per_step(), 0.5, epsilon = 1e-9);
+        assert_abs_diff_eq!(pace.images_per_second(), 8.0, epsilon = 1e-9);
+        assert_abs_diff_eq!(pace.wait_share(), 0.1, epsilon = 1e-9);
+        assert_abs_diff_eq!(pace.seconds_for(6), 3.0, epsilon = 1e-9);
         assert_eq!(pace.steps(), 4);
     }
 }

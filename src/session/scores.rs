@@ -62,6 +62,7 @@ pub fn stem(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use approx::assert_abs_diff_eq;
 
     #[test]
     fn the_worst_come_first_and_the_mean_is_of_all() {
@@ -69,7 +70,7 @@ mod tests {
             |name: &str, l1: f64| Row { name: name.into(), l1, psnr: f64::INFINITY, ssim: 1.0 };
         let rows = [row("a", 0.1), row("b", 0.3), row("c", 0.2), row("d", 0.3)];
         assert_eq!(worst_first(&rows), [1, 3, 2, 0]);
-        assert!((Row::mean(&rows).l1 - 0.225).abs() < 1e-12);
+        assert_abs_diff_eq!(Row::mean(&rows).l1, 0.225, epsilon = 1e-12);
         assert_eq!(rows[0].json()["psnr"], Value::Null);
     }
 }
