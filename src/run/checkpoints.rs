@@ -8,7 +8,8 @@
 //! puts `latest_*` right first.
 
 use super::Trainer;
-use super::folder::{OPTIONS, RunFolder};
+use super::folder::{About, RunFolder};
+use super::names::{AVERAGE, BEST, FOLDER, MOMENTS, OPTIONS, POOLS, STATE};
 use super::state::State;
 use crate::io::checkpoint::{TensorFile, save_moments, save_pools, save_weights};
 use crate::io::write_aside;
@@ -17,16 +18,6 @@ use crate::{Error, Result};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-pub(crate) const STATE: &str = "latest_state.json";
-pub(crate) const MOMENTS: &str = "latest_optimizer.safetensors";
-/// Pictures made earlier, of models that keep some.
-pub(crate) const POOLS: &str = "latest_pools.safetensors";
-pub(crate) const FOLDER: &str = "checkpoints";
-/// What goes with a checkpoint but is not of its step: the best weights so far.
-const BEST: &str = "best";
-/// The moving average of the generator.
-const AVERAGE: &str = "G_ema";
 
 /// The file of a network's weights; `epoch`: `latest`, `best`, a number, or `iter_` and a number.
 pub fn weights_name(epoch: &str, net: &str) -> String {
@@ -145,7 +136,7 @@ impl Found {
     }
 
     /// Makes a run's `latest_*` and `best*` those of this checkpoint again.
-    pub(crate) fn restore(&self, run: &Path) -> Result<()> {
+    fn restore(&self, run: &Path) -> Result<()> {
         if self.folder == run {
             return Ok(());
         }
@@ -204,6 +195,16 @@ fn sync(folder: &Path) {
 }
 
 impl RunFolder {
+    /// Opens the folder of a run that is resumed from a checkpoint; what its logs hold of later
+    /// steps is cut off.
+    ///
+    /// # Errors
+    /// [`Error::File`] for what cannot be read or written.
+    pub fn open(path: &Path, found: &Found, about: About, lock: fs::File) -> Result<RunFolder> {
+        found.restore(path)?;
+        RunFolder::with_logs(path, Some(found.state.clone()), about, lock)
+    }
+
     /// Writes a checkpoint of the run as it stands, and its weights under the names of `also` (`5`,
     /// `iter_4000`) too.
     ///
@@ -249,7 +250,7 @@ impl RunFolder {
         // Not its parents: a run's folder that is gone stays gone.
         fs::create_dir(&folder)
             .or_else(|e| if folder.is_dir() { Ok(()) } else { Err(cannot(&folder, e)) })?;
-        sweep(&folder);
+        remove_unfinished(&folder);
         fs::create_dir(part).map_err(|e| cannot(part, e))?;
         let mut state = State::new(step, position, trainer.common().seed, schedule);
         state.pictures = Some(trainer.pictures_seen());
@@ -327,7 +328,7 @@ impl RunFolder {
             // Under its name a folder is whole.
             let _ = fs::rename(folder_of(&self.path, *gone), folder.join(format!(".old_{gone}")));
         }
-        sweep(&folder);
+        remove_unfinished(&folder);
     }
 
     /// Keeps the weights as the best so far, with what they were measured by.
@@ -359,7 +360,7 @@ impl RunFolder {
 }
 
 /// Removes what was being written or removed when the program ended.
-fn sweep(folder: &Path) {
+fn remove_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with('.') {
             let _ = fs::remove_dir_all(entry.path());

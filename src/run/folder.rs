@@ -1,7 +1,7 @@
 //! A run's folder: options, logs, checkpoints, and where the run stands.
 
-use super::checkpoints::{self, Found};
 use super::logs::Log;
+use super::names::{CONFIG, FOLDER, INFO, LOCK, MOMENTS, OPTIONS, POOLS, STATE, TUNING};
 use super::state::State;
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
@@ -12,12 +12,6 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 const FORMAT: u32 = 1;
-pub(super) const OPTIONS: &str = "options.json";
-const CONFIG: &str = "config.toml";
-const TUNING: &str = "tuning.json";
-const INFO: &str = "info.json";
-const LOCK: &str = ".lock";
-
 /// What a folder records of its run.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -73,14 +67,8 @@ impl RunFolder {
         RunFolder::with_logs(path, None, about, lock)
     }
 
-    /// Opens the folder of a run that goes on from a checkpoint; what its logs hold of later steps
-    /// is cut off.
-    pub fn open(path: &Path, found: &Found, about: About, lock: File) -> Result<RunFolder> {
-        found.restore(path)?;
-        RunFolder::with_logs(path, Some(found.state.clone()), about, lock)
-    }
-
-    fn with_logs(
+    /// Opens the logs, cut back to where the run stands.
+    pub(super) fn with_logs(
         path: &Path,
         resumed: Option<State>,
         about: About,
@@ -89,7 +77,7 @@ impl RunFolder {
         let step = resumed.as_ref().map_or(0, |state| state.step);
         for folder in [path.into(), path.join("samples"), path.join("validation")] {
             create_dir(&folder)?;
-            sweep(&folder);
+            remove_parts(&folder);
         }
         let whole = json!({ "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"), "options": about.options });
         write_json(&path.join(OPTIONS), &whole)?;
@@ -219,7 +207,7 @@ impl RunFolder {
 
 /// Whether a folder holds a run, which a new one does not replace unless `overwrite` is set.
 pub fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
-    let held = path.join(OPTIONS).exists() || path.join(checkpoints::STATE).exists();
+    let held = path.join(OPTIONS).exists() || path.join(STATE).exists();
     if held && !overwrite {
         return Err(Error::file(
             path,
@@ -248,7 +236,7 @@ pub fn lock(path: &Path) -> Result<File> {
 
 /// Removes what was being written aside when an earlier program was killed: nobody else writes here
 /// now.
-fn sweep(folder: &Path) {
+fn remove_parts(folder: &Path) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_file() && path.extension().is_some_and(|e| e == "part") {
@@ -272,9 +260,9 @@ fn remove_run(path: &Path) -> Result<()> {
         CONFIG,
         TUNING,
         INFO,
-        checkpoints::STATE,
-        checkpoints::MOMENTS,
-        checkpoints::POOLS,
+        STATE,
+        MOMENTS,
+        POOLS,
         "best.json",
         "report.html",
         "losses.jsonl",
@@ -283,8 +271,7 @@ fn remove_run(path: &Path) -> Result<()> {
         "events.jsonl",
         "correlations.jsonl",
     ];
-    const FOLDERS: [&str; 5] =
-        [checkpoints::FOLDER, "samples", "validation", "diverged", "tensorboard"];
+    const FOLDERS: [&str; 5] = [FOLDER, "samples", "validation", "diverged", "tensorboard"];
     let entries =
         std::fs::read_dir(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
     for entry in entries.flatten() {

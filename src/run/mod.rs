@@ -4,6 +4,7 @@ mod checkpoints;
 pub mod config;
 mod folder;
 mod logs;
+mod names;
 mod opening;
 mod state;
 
