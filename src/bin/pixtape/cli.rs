@@ -1,17 +1,17 @@
 //! The command line program.
 
 use crate::commands::{
-    bench, demo, devices, eval, export, import, info, prepare, train, translate, tune,
+    bench, demo, devices, eval, export, import, info, prepare, report, train, translate, tune,
 };
 use crate::messages;
 use crate::options::{self, Cli, Command, config};
-use crate::outputs::report;
 use clap::{CommandFactory, FromArgMatches};
 use std::process::ExitCode;
 
 /// Runs the program on the process's own arguments. Exit code 0: done, 1: the user can fix it, 2:
 /// our fault.
 pub fn main() -> ExitCode {
+    messages::know(&Cli::command());
     let (words, notes) = options::normalise(std::env::args());
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let words = match config::expand(words, &Cli::command()) {
@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
             Command::Import(args) => import::run(&args),
             Command::Export(args) => export::run(&args),
             Command::Report(args) => report::run(&args),
-            Command::Compare(args) => report::run_compare(&args),
+            Command::Compare(args) => report::compare(&args),
             Command::Devices(args) => devices::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::Tune(args) => tune::run(&args, matches.subcommand().map(|(_, m)| m)),

@@ -1,16 +1,22 @@
 //! Messages of the library as the command line shows them. The library calls options by their
 //! public names in backticks, `` `batch_size` ``; here they are flags, `--batch_size`.
 
-use crate::options::Cli;
-use clap::CommandFactory;
 use pixtape::Error;
 use std::fmt::Display;
+use std::sync::OnceLock;
+
+/// Names of all flags, from [`know`].
+static FLAGS: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Says which flags there are; without it options stay in backticks.
+pub(crate) fn know(command: &clap::Command) {
+    FLAGS.get_or_init(|| flags(command));
+}
 
 /// A message of the library with its options as flags.
 pub(crate) fn with_flags(message: impl Display) -> String {
     let text = message.to_string();
-    // Few messages name an option: only then the flags are looked up.
-    if text.contains('`') { replace(&text, &flags(&Cli::command())) } else { text }
+    FLAGS.get().map_or_else(|| text.clone(), |flags| replace(&text, flags))
 }
 
 /// An error as the program's last line.
@@ -50,9 +56,12 @@ fn replace(text: &str, flags: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Cli;
+    use clap::CommandFactory;
 
     #[test]
     fn options_are_shown_as_flags_and_other_backticks_stay() {
+        know(&Cli::command());
         let error = Error::config("load_size", "12 is smaller than `crop_size` 16; lower it");
         assert_eq!(super::error(&error), "--load_size 12 is smaller than --crop_size 16; lower it");
         for same in ["a ` b", "`pixtape devices` lists them", "no_such_option `x", "``", "plain"] {

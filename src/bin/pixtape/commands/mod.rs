@@ -9,6 +9,7 @@ pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod loader_speed;
 pub(crate) mod prepare;
+pub(crate) mod report;
 pub(crate) mod train;
 pub(crate) mod translate;
 pub(crate) mod tune;

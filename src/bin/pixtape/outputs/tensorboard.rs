@@ -36,11 +36,11 @@ impl Board {
         let file = File::create(&path)
             .map_err(|e| Error::file(&path, format!("cannot be written: {e}")))?;
         let mut board = Board { path, file: BufWriter::new(file), rates: None };
-        let mut version = Message::event(now(), 0);
+        let mut version = Proto::event(now(), 0);
         version.bytes_field(3, b"brain.Event:2");
         board.write(version)?;
         // SessionLog with status START.
-        let mut start = Message::event(now(), step + 1);
+        let mut start = Proto::event(now(), step + 1);
         start.bytes_field(7, &[0x08, 1]);
         board.write(start)?;
         Ok(board)
@@ -56,18 +56,18 @@ impl Board {
         let (width, height) = Picture::dimensions(png)?;
         let bytes =
             std::fs::read(png).map_err(|e| Error::file(png, format!("cannot be read: {e}")))?;
-        let mut image = Message::default();
+        let mut image = Proto::default();
         image.number_field(1, height.into());
         image.number_field(2, width.into());
         // RGB; TensorBoard itself looks at the PNG.
         image.number_field(3, 3);
         image.bytes_field(4, &bytes);
-        let mut value = Message::default();
+        let mut value = Proto::default();
         value.bytes_field(1, tag.as_bytes());
         value.bytes_field(4, &image.0);
-        let mut summary = Message::default();
+        let mut summary = Proto::default();
         summary.bytes_field(1, &value.0);
-        let mut event = Message::event(now(), step);
+        let mut event = Proto::event(now(), step);
         event.bytes_field(5, &summary.0);
         self.write(event)
     }
@@ -77,7 +77,7 @@ impl Board {
         self.file.flush().map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
     }
 
-    fn write(&mut self, message: Message) -> Result<()> {
+    fn write(&mut self, message: Proto) -> Result<()> {
         self.file
             .write_all(&record(&message.0))
             .map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
@@ -116,26 +116,26 @@ fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-fn scalars(time: f64, step: u64, values: &[(&str, f64)]) -> Message {
-    let mut summary = Message::default();
+fn scalars(time: f64, step: u64, values: &[(&str, f64)]) -> Proto {
+    let mut summary = Proto::default();
     for (tag, number) in values {
-        let mut value = Message::default();
+        let mut value = Proto::default();
         value.bytes_field(1, tag.as_bytes());
         value.float_field(2, *number as f32);
         summary.bytes_field(1, &value.0);
     }
-    let mut event = Message::event(time, step);
+    let mut event = Proto::event(time, step);
     event.bytes_field(5, &summary.0);
     event
 }
 
-/// A protocol buffer.
+/// A protocol buffer that is being written.
 #[derive(Default)]
-struct Message(Vec<u8>);
+struct Proto(Vec<u8>);
 
-impl Message {
-    fn event(time: f64, step: u64) -> Message {
-        let mut event = Message::default();
+impl Proto {
+    fn event(time: f64, step: u64) -> Proto {
+        let mut event = Proto::default();
         event.0.push(1 << 3 | 1);
         event.0.extend(time.to_le_bytes());
         event.number_field(2, step);

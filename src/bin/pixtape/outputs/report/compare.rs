@@ -3,7 +3,7 @@
 use crate::outputs::report::curves::{self, Charts, Curve, Look};
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{self, duration, escape, grouped, mib, number, plain, put};
-use crate::outputs::report::page::{
+use crate::outputs::report::parts::{
     Speed, figure, grid_columns, heads, image, label, last_mean, shown_width, tools,
 };
 use crate::outputs::report::{options, pictures, validation};
@@ -47,7 +47,7 @@ fn overlay(
     charts: &mut Charts,
     runs: &[Run],
     names: &[String],
-    log: fn(&Run) -> &crate::outputs::report::folder::Log,
+    log: fn(&Run) -> &crate::outputs::report::folder::Columns,
     column: &str,
 ) -> Vec<Curve> {
     let mut curves = Vec::new();

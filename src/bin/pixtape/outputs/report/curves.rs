@@ -1,6 +1,6 @@
 //! Curves of a page: logs thinned to what a screen can show, and what is drawn beside them.
 
-use crate::outputs::report::folder::{Log, Run};
+use crate::outputs::report::folder::{Columns, Run};
 use pixtape::train::{Description, Loss};
 use serde_json::{Value, json};
 
@@ -69,7 +69,7 @@ impl Charts {
     }
 
     /// A log's columns, thinned.
-    pub(crate) fn log(&mut self, log: &Log, wanted: impl Fn(&str) -> bool) -> Vec<Curve> {
+    pub(crate) fn log(&mut self, log: &Columns, wanted: impl Fn(&str) -> bool) -> Vec<Curve> {
         let columns: Vec<_> = log
             .columns
             .iter()

@@ -9,9 +9,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// A log as columns; a value that a line lacks is NaN.
+/// A log, column by column; a value that a line lacks is NaN.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Log {
+pub(crate) struct Columns {
     /// Step of each line.
     pub steps: Vec<f64>,
     /// The other numbers, in the order in which they first appear.
@@ -20,7 +20,7 @@ pub(crate) struct Log {
     pub unreadable: usize,
 }
 
-impl Log {
+impl Columns {
     /// A column by name.
     pub fn column(&self, name: &str) -> Option<&[f64]> {
         self.columns.iter().find(|(n, _)| n == name).map(|(_, values)| values.as_slice())
@@ -55,11 +55,11 @@ pub(crate) struct Run {
     pub name: String,
     pub options: Map<String, Value>,
     /// Losses by step; `epoch` is a column of it.
-    pub losses: Log,
+    pub losses: Columns,
     /// Seconds, waiting, and the learning rate, by step.
-    pub timing: Log,
+    pub timing: Columns,
     /// Metrics by validated step.
-    pub validation: Log,
+    pub validation: Columns,
     /// `validation/rows.json`: the last validation, picture by picture.
     pub rows: Value,
     /// Names of the pictures in `validation/worst.png`.
@@ -203,8 +203,8 @@ fn lines(path: &Path, mut each: impl FnMut(Option<Map<String, Value>>)) -> Resul
     Ok(())
 }
 
-fn log(path: &Path) -> Result<Log> {
-    let mut log = Log::default();
+fn log(path: &Path) -> Result<Columns> {
+    let mut log = Columns::default();
     lines(path, |row| match row {
         Some(row) => log.push(&row),
         None => log.unreadable += 1,
@@ -247,7 +247,7 @@ mod tests {
         assert!(a[0] == 1.5 && a[1].is_nan() && a[2] == 2.0);
         let b = log.column("b").unwrap();
         assert!(b.len() == 3 && b[1].is_nan() && b[2] == 7.0 && log.column("c").is_none());
-        assert_eq!(super::log(&dir.path().join("none")).unwrap(), Log::default());
+        assert_eq!(super::log(&dir.path().join("none")).unwrap(), Columns::default());
     }
 
     #[test]

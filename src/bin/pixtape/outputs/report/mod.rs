@@ -10,18 +10,19 @@ mod folder;
 pub(crate) mod html;
 mod options;
 mod page;
+mod parts;
 mod pictures;
 mod validation;
 
-use crate::options::{CompareArgs, ReportArgs};
 use folder::Run;
+use pixtape::Result;
 use pixtape::io::write_aside;
 use pixtape::session::{Event, Observer};
-use pixtape::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const NAME: &str = "report.html";
+/// The page's file in a run's folder.
+pub(crate) const NAME: &str = "report.html";
 
 /// Rewrites a run's page from what lies in its folder.
 pub(crate) fn write(folder: &Path) -> Result<()> {
@@ -69,22 +70,10 @@ impl Observer for Live {
     }
 }
 
-/// `pixtape report`.
-pub(crate) fn run(args: &ReportArgs) -> Result<()> {
-    write(&args.run)?;
-    println!("wrote {}", args.run.join(NAME).display());
-    Ok(())
-}
-
-/// `pixtape compare`.
-pub(crate) fn run_compare(args: &CompareArgs) -> Result<()> {
-    if args.out.is_dir() {
-        return Err(Error::file(&args.out, "is a folder; --out names the page's file"));
-    }
-    let runs = args.runs.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
-    write_aside(&args.out, compare::render(&runs)?.as_bytes())?;
-    println!("wrote {}", args.out.display());
-    Ok(())
+/// Writes one page that puts runs side by side.
+pub(crate) fn write_comparison(folders: &[PathBuf], out: &Path) -> Result<()> {
+    let runs = folders.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
+    write_aside(out, compare::render(&runs)?.as_bytes())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The page of one run.
 
-use crate::outputs::report::curves::{self, Charts, Curve, Look};
+use crate::outputs::report::curves::{self, Charts, Look};
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{self, duration, escape, grouped, mib, number, plain, put};
-use crate::outputs::report::pictures::{self, Embedded, Frame};
+use crate::outputs::report::parts::{
+    Speed, figure, grid_columns, heads, image, label, last_mean, loss_charts, shown_width, tools,
+};
+use crate::outputs::report::pictures::{self, Frame};
 use crate::outputs::report::{options, validation};
 use pixtape::Result;
-use pixtape::train::Description;
 use serde_json::Value;
 
 /// Everything the folder tells, as one page.
@@ -111,16 +113,6 @@ fn last_distances(run: &Run) -> Vec<(String, f64)> {
     named.filter_map(|(name, values)| Some((name.clone(), last_mean(values)?))).collect()
 }
 
-/// Mean of the last twentieth of a column.
-pub(crate) fn last_mean(values: &[f64]) -> Option<f64> {
-    let part: Vec<f64> = values[values.len() - values.len().div_ceil(20)..]
-        .iter()
-        .copied()
-        .filter(|v| v.is_finite())
-        .collect();
-    (!part.is_empty()).then(|| part.iter().sum::<f64>() / part.len() as f64)
-}
-
 fn remarks(html: &mut String, run: &Run) {
     let unreadable = run.losses.unreadable + run.timing.unreadable + run.validation.unreadable;
     if run.events.is_empty() && unreadable == 0 {
@@ -190,128 +182,6 @@ fn samples(html: &mut String, frames: &[Frame], columns: &[&str]) {
     html.push_str("</div>\n</section>\n");
 }
 
-/// What the columns of a run's sample grids are.
-pub(crate) fn grid_columns(run: &Run) -> Vec<&'static str> {
-    run.model().columns.iter().map(|column| column.name).collect()
-}
-
-pub(crate) fn heads(html: &mut String, columns: &[&str]) {
-    let columns: String = columns.iter().map(|name| format!("<span>{name}</span>")).collect();
-    put(html, format_args!("<div class=\"heads\" aria-hidden=\"true\">{columns}</div>\n"));
-}
-
-pub(crate) fn label(frame: &Frame) -> String {
-    match frame.step {
-        Some(step) => format!("{}, step {}", frame.label, grouped(step)),
-        None => frame.label.clone(),
-    }
-}
-
-/// Small grids are shown larger, pixel by pixel.
-pub(crate) fn shown_width(picture: &Embedded) -> u32 {
-    picture.width * (640 / picture.width.max(1)).clamp(1, 4)
-}
-
-pub(crate) fn image(html: &mut String, picture: &Embedded, alt: &str) {
-    let class = if shown_width(picture) > picture.width { " class=\"pixels\"" } else { "" };
-    let (w, h, address) = (picture.width, picture.height, &picture.address);
-    put(
-        html,
-        format_args!(
-            "<img{class} width=\"{w}\" height=\"{h}\" decoding=\"async\" alt=\"{}\" \
-             src=\"{address}\">",
-            escape(alt)
-        ),
-    );
-}
-
-/// The slider and buttons that all curves of a page share.
-pub(crate) fn tools(html: &mut String) {
-    html.push_str(
-        "<div class=\"tools\"><label>Smoothing <input type=\"range\" id=\"smoothing\" min=\"0\" \
-         max=\"100\" value=\"35\"> <output id=\"smoothed\" for=\"smoothing\"></output></label>\
-         <label><input type=\"checkbox\" id=\"log\"> Logarithmic</label><button type=\"button\" \
-                              data-whole disabled>Whole run</button>\
-         <span class=\"dim\">Drag over a stretch to enlarge it. Values: smoothed \
-                       (measured).</span></div>\n",
-    );
-}
-
-/// A figure for a chart, filled by the page's script.
-pub(crate) fn figure(html: &mut String, charts: &mut Charts, curves: &[Curve], look: &Look) {
-    let at = charts.add(curves, look);
-    let note = if look.note.is_empty() {
-        String::new()
-    } else {
-        format!("<figcaption>{}</figcaption>", escape(&look.note))
-    };
-    put(
-        html,
-        format_args!(
-            "<figure data-chart=\"{at}\"><h3>{}</h3>{note}<div class=\"plot\"></div></figure>\n",
-            escape(&look.title)
-        ),
-    );
-}
-
-/// Draws losses: distances, and the adversarial ones with their level of chance.
-pub(crate) fn loss_charts(
-    html: &mut String,
-    charts: &mut Charts,
-    curves: Vec<Curve>,
-    model: &Description,
-) {
-    let (distances, game): (Vec<_>, Vec<_>) =
-        curves.into_iter().partition(|c| curves::falls(model, c.name()));
-    let labelled = |curves: Vec<Curve>| -> Vec<Curve> {
-        curves
-            .into_iter()
-            .map(|c| {
-                let label = curves::loss_title(model, c.name());
-                c.named(&label)
-            })
-            .collect()
-    };
-    html.push_str("<div class=\"charts\">\n");
-    if !distances.is_empty() {
-        let title = if model.paired { "Distance from the target" } else { "Cycle consistency" };
-        let look = Look {
-            title: title.into(),
-            note: "Falls while the net learns.".into(),
-            loss: true,
-            ..Look::default()
-        };
-        figure(html, charts, &labelled(distances), &look);
-    }
-    if !game.is_empty() {
-        let note = match model.discriminator_chance().and(model.discriminator_least()) {
-            Some(least) if least > 0.0 => {
-                format!(
-                    "Need not fall: healthy while no side wins. At the dotted lines the \
-                     discriminator does no better than chance; with smoothed labels the mean of \
-                     its losses is {} where it is always right.",
-                    number(least)
-                )
-            }
-            Some(_) => {
-                "Need not fall: healthy while no side wins. At the dotted line the discriminator \
-                 does no better than chance, near 0 it is always right."
-                    .into()
-            }
-            None => "Need not fall: healthy while no side wins.".to_string(),
-        };
-        let look = Look {
-            title: "Generator against discriminator".into(),
-            note,
-            loss: true,
-            lines: curves::chance_lines(model),
-            ..Look::default()
-        };
-        figure(html, charts, &labelled(game), &look);
-    }
-    html.push_str("</div>\n");
-}
-
 fn losses(html: &mut String, charts: &mut Charts, run: &Run) {
     html.push_str("<h2 id=\"losses\">Losses</h2>\n");
     if run.losses.steps.is_empty() {
@@ -321,39 +191,6 @@ fn losses(html: &mut String, charts: &mut Charts, run: &Run) {
     tools(html);
     let curves = charts.log(&run.losses, |name| name != "epoch");
     loss_charts(html, charts, curves, &run.model());
-}
-
-/// Times of a run, from its log.
-pub(crate) struct Speed {
-    /// Seconds of a step: the median, which one slow step does not move.
-    pub step: f64,
-    /// Images a second at that.
-    pub images: f64,
-    /// Seconds in all steps.
-    pub total: f64,
-    /// Per cent of them waited for data.
-    pub waiting: f64,
-}
-
-impl Speed {
-    pub fn of(run: &Run) -> Option<Speed> {
-        let finite = |name| {
-            run.timing
-                .column(name)
-                .map(|c| c.iter().copied().filter(|v| v.is_finite()).collect::<Vec<f64>>())
-        };
-        let (mut seconds, waits) = (finite("seconds")?, finite("data_wait")?);
-        let total: f64 = seconds.iter().sum();
-        seconds.sort_by(f64::total_cmp);
-        let step = *seconds.get(seconds.len() / 2)?;
-        let batch = run.pictures();
-        Some(Speed {
-            step,
-            images: batch / step,
-            total,
-            waiting: 100.0 * waits.iter().sum::<f64>() / total,
-        })
-    }
 }
 
 fn speed(html: &mut String, charts: &mut Charts, run: &Run) {

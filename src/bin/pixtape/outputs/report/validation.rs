@@ -5,7 +5,7 @@ use crate::options::CYCLE_GAN;
 use crate::outputs::report::curves::{Charts, Look, best, less_is_better};
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{escape, grouped, number, put};
-use crate::outputs::report::page::{figure, grid_columns, heads, image, shown_width};
+use crate::outputs::report::parts::{figure, grid_columns, heads, image, shown_width};
 use crate::outputs::report::pictures;
 
 /// Columns of the log that are no metrics.
