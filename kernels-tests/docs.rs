@@ -1,8 +1,6 @@
 //! What the documents say is so: examples print what they promise, links lead somewhere, the
 //! version of Rust is named once.
 
-mod layers;
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

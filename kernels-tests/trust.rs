@@ -205,7 +205,7 @@ fn thirty_steps_are_seventeen_and_thirteen_and_a_damaged_checkpoint_is_passed_ov
         assert!(
             said.contains("step_30")
                 && said.contains(name)
-                && said.contains("goes on from step 17"),
+                && said.contains("resuming from step 17"),
             "{said}"
         );
         ok(output);

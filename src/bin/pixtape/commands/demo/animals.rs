@@ -2,7 +2,7 @@
 
 use crate::commands::demo::draw_animals::{Animal, animal, inner, stripes};
 use crate::commands::demo::page::{self, DemoPage};
-use crate::commands::demo::{
+use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
 };
 use crate::commands::translate::mode;
