@@ -37,7 +37,7 @@ pub enum Error {
     /// The adapter lacks something that a kernel or a tensor needs.
     #[error("{what} needs {needed}, the adapter offers {available}; {hint}")]
     Limit {
-        /// What needs it.
+        /// The thing that needs it.
         what: String,
         /// How much is needed, with its unit.
         needed: String,
@@ -103,7 +103,7 @@ pub enum Error {
     Check {
         /// Index of the node in the plan.
         node: usize,
-        /// Its label.
+        /// The node's label.
         label: String,
         /// What was found: a NaN, a word written outside, an element never written.
         message: String,

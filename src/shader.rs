@@ -15,7 +15,7 @@ pub type Tune = (&'static str, u32);
 /// Expanded WGSL and where its lines came from.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// What the driver gets.
+    /// WGSL with all `// use:` lines resolved.
     pub text: String,
     /// File and line of every line of `text`, both as in the `shaders` folder.
     pub lines: Vec<(&'static str, u32)>,

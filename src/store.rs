@@ -14,12 +14,12 @@ use std::sync::OnceLock;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct StoreId(u32);
 
-/// What a page holds.
+/// Contents of a page.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
     /// Trainable values.
     Weight,
-    /// Their gradients.
+    /// Gradients of trainable values.
     Gradient,
     /// Adam's moments, first and second.
     Moment,

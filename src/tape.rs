@@ -34,7 +34,7 @@ pub enum Source {
 /// What the tape knows of a tensor.
 #[derive(Clone, Debug)]
 pub struct Info {
-    /// Its shape.
+    /// Shape of the tensor.
     pub shape: Shape,
     /// Where its values come from.
     pub source: Source,
@@ -48,7 +48,7 @@ pub struct Info {
 /// A recorded operation.
 #[derive(Debug)]
 pub struct Node {
-    /// What to do.
+    /// The operation.
     pub op: Box<dyn Op>,
     /// Operands.
     pub inputs: Vec<Tensor>,

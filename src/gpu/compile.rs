@@ -124,7 +124,7 @@ impl Gpu {
     /// ([`Gpu::pipeline_cache_key`]).
     ///
     /// # Errors
-    /// What the device reports.
+    /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
     ///
     /// # Safety
     /// `data` must have come from [`Gpu::pipeline_cache_data`], whole and unchanged: drivers trust

@@ -207,7 +207,7 @@ impl Generator {
         })
     }
 
-    /// Its size.
+    /// The configuration that it was built from.
     pub fn config(&self) -> GeneratorConfig {
         match self {
             Generator::Unet(net) => (*net.config()).into(),
@@ -215,7 +215,7 @@ impl Generator {
         }
     }
 
-    /// Its parameters.
+    /// Parameters and running statistics, under their public names.
     pub fn weights(&self) -> &Weights {
         match self {
             Generator::Unet(net) => net.weights(),

@@ -9,7 +9,7 @@ use crate::shape::{Channels, Conv};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 
-/// Which discriminator.
+/// Architecture of a discriminator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DiscriminatorKind {
     /// `n_layers` strided layers and two more (upstream's `basic` has 3: a receptive field of
@@ -29,7 +29,7 @@ pub struct DiscriminatorConfig {
     pub input: Channels,
     /// Channels of the first layer.
     pub ndf: u32,
-    /// Which one.
+    /// Architecture.
     pub kind: DiscriminatorKind,
     /// The norm.
     pub norm: NormKind,
@@ -98,7 +98,7 @@ impl Discriminator {
         Ok(Discriminator { weights, layers })
     }
 
-    /// Its parameters.
+    /// Parameters and running statistics, under their public names.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }

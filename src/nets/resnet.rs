@@ -242,12 +242,12 @@ impl Resnet {
         Ok(Resnet { config, weights, down, blocks, up, last })
     }
 
-    /// Its size.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &ResnetConfig {
         &self.config
     }
 
-    /// Its parameters.
+    /// Parameters and running statistics, under their public names.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }

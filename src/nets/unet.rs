@@ -232,7 +232,7 @@ pub(crate) struct UnetLayer<'a> {
     /// How the picture is enlarged between the two, by resize convolutions.
     pub enlarge: Option<Enlarge>,
     pub conv: &'a ConvParams,
-    /// What comes behind it.
+    /// The norm behind the convolution.
     pub norm: &'a NormParams,
     pub dropout: bool,
 }
@@ -317,12 +317,12 @@ impl Unet {
         Ok(Unet { config, weights, levels })
     }
 
-    /// Its size.
+    /// The configuration that it was built from.
     pub fn config(&self) -> &UnetConfig {
         &self.config
     }
 
-    /// Its parameters.
+    /// Parameters and running statistics, under their public names.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }

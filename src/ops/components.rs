@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// Which components are kept.
+/// Keeps connected components that reach a value and have enough pixels.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Components {
     /// Value that at least one pixel has to reach.

@@ -13,7 +13,7 @@ use crate::tape::Backward;
 /// [`Fused::mask`], the operand of the activation whose derivative the result is multiplied by.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct ConvPass {
-    /// Which.
+    /// The pass: output, input gradient or weight gradient, transposed or not.
     pub pass: Pass,
     /// Kernel, stride, padding.
     pub conv: Conv,
@@ -21,7 +21,7 @@ pub struct ConvPass {
     pub bias: bool,
     /// Whether the result is added to what the output holds.
     pub accumulate: bool,
-    /// What else it does.
+    /// Bias, activations and padding that are fused into it.
     pub fused: Fused,
 }
 

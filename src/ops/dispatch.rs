@@ -51,9 +51,9 @@ pub enum Bind {
     /// Memory of the node's own, gone when it is done: number `at` of `bytes` bytes (the same at
     /// every use).
     Scratch {
-        /// Which.
+        /// Index among the node's scratch buffers.
         at: usize,
-        /// Its size.
+        /// Size in bytes.
         bytes: u64,
         /// Whether this dispatch writes it.
         write: bool,
@@ -63,9 +63,9 @@ pub enum Bind {
 /// One dispatch of a node.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
-    /// What to run.
+    /// The kernel to run.
     pub kernel: Kernel,
-    /// What is bound, in the order of the kernel's bindings.
+    /// Bound buffers, in the order of the kernel's bindings.
     pub binds: Vec<Bind>,
     /// The parameter block: names and values in the order of the shader's `Params`.
     pub params: Vec<(String, Value)>,

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// What is averaged.
+/// The term of one element, which a loss averages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LossKind {
     /// Binary cross-entropy of the logit `x` and the probability `t`.
@@ -61,7 +61,7 @@ impl LossKind {
 /// Inputs: `x`, and where there is no target value `y` of the same shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Loss {
-    /// What is averaged.
+    /// The term of one element.
     pub kind: LossKind,
     /// The constant that `x` is held against; `None`: a tensor.
     pub target: Option<f32>,
@@ -186,7 +186,7 @@ impl Op for Loss {
 /// `dloss`, a scalar.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct LossBackward {
-    /// What was averaged.
+    /// The term of one element.
     pub kind: LossKind,
     /// The constant that `x` was held against; `None`: a tensor.
     pub target: Option<f32>,

@@ -30,9 +30,9 @@ pub struct OpInfo {
     pub name: &'static str,
     /// The file in `src/ops` that holds it, without extension.
     pub stem: &'static str,
-    /// What it computes.
+    /// The formula, in a line of `docs/ops.md`.
     pub summary: &'static str,
-    /// Its derivative.
+    /// The operations of its derivative, or why it has none.
     pub gradient: Gradient,
     /// Records it and its derivative at small shapes, in every variant that has kernels of its own.
     pub sample: fn(&mut Tape, &mut Store) -> Result<()>,

@@ -4,11 +4,10 @@
 //! Along each axis, of side `n` enlarged to `m = s n` (`s` 1 or 2) and padded to `m + 2 p`:
 //!
 //! ```text
-//! padded[o]   = enlarged[r]
-//! reflect     r = |o - p|, or 2 (m - 1) - |o - p| where that is past the last        (the edge is not repeated)
-//! replicate   r = min(max(o - p, 0), m - 1)                                          (nothing but the edge is)
-//! nearest     enlarged[r] = x[floor(r / 2)]
-//! bilinear    enlarged[2 k] = 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
+//! padded[o]   = enlarged[r] reflect     r = |o - p|, or 2 (m - 1) - |o - p| where that is past the
+//! last        (the edge is not repeated) replicate   r = min(max(o - p, 0), m - 1)
+//! (nothing but the edge is) nearest     enlarged[r] = x[floor(r / 2)] bilinear    enlarged[2 k] =
+//! 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
 //! ```
 //!
 //! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and
@@ -93,9 +92,9 @@ impl fmt::Display for Padding {
 /// Enlarges and pads `[n, h, w, c]` to `[n, s h + 2 pad, s w + 2 pad, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resample2d {
-    /// How it is enlarged.
+    /// Upsampling mode.
     pub enlarge: Enlarge,
-    /// What it is padded with.
+    /// Padding mode.
     pub padding: Padding,
     /// Rows and columns of padding on every side.
     pub pad: u32,
@@ -140,7 +139,7 @@ impl Resample2d {
 pub enum PadPass {
     /// The padded map.
     Forward(Resample2d),
-    /// Its adjoint.
+    /// The adjoint: gradients of the padded map to the input.
     Backward(Resample2d),
 }
 

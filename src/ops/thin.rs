@@ -9,7 +9,7 @@ use crate::tape::{Backward, Tape, Tensor};
 /// Half an iteration: one layer of pixels is taken away on two sides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Thin {
-    /// Which half.
+    /// The second half of an iteration, which removes the other borders.
     second: bool,
 }
 

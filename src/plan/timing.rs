@@ -45,7 +45,7 @@ impl Program {
     /// uniform and the inputs are what was written last). Nodes without dispatches take none.
     ///
     /// # Errors
-    /// What the device reports.
+    /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
     pub fn time_nodes(&self) -> Result<Times> {
         self.time(&self.ranges, 1)
     }
@@ -61,7 +61,7 @@ impl Program {
     /// it. Else, and without timestamps, each range is submitted and waited for.
     ///
     /// # Errors
-    /// What the device reports.
+    /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
     pub fn time(&self, ranges: &[Range<usize>], repeats: usize) -> Result<Times> {
         self.gpu.wait("timing")?;
         if self.gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {

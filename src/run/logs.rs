@@ -56,7 +56,7 @@ impl Log {
         self.told(done)
     }
 
-    /// What the log holds.
+    /// All rows of the log.
     pub fn read(&mut self) -> Result<Vec<Value>> {
         self.flush()?;
         Ok(rows(&self.path)?.into_iter().map(|(_, row)| row).collect())

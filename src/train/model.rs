@@ -22,11 +22,11 @@ pub trait Model: std::fmt::Debug + Clone {
     /// What its losses, generators and sample grids are.
     fn describe(&self) -> Description;
 
-    /// What all models have.
+    /// The options that all models share.
     fn common(&self) -> Common;
 }
 
-/// What all models have.
+/// Options that all models share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Common {
     /// The generator; where there are two, the one from A to B.
@@ -73,7 +73,7 @@ pub struct Recorded {
 /// A batch of pictures that the host writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Pictures {
-    /// Where.
+    /// Tensor on the tape.
     pub tensor: Tensor,
     /// Shape of the pictures.
     pub shape: Shape,
@@ -84,15 +84,15 @@ pub struct Pictures {
 pub struct Network {
     /// Its public name, `G` or `D_A` for example: `latest_net_G.safetensors`.
     pub name: &'static str,
-    /// What it is.
+    /// The network itself.
     pub net: Net,
-    /// Batches that its norms see a step.
+    /// Batches that its norms see per step.
     pub passes: u64,
     /// The network that it is the moving average of.
     pub average_of: Option<&'static str>,
 }
 
-/// What a network is.
+/// A generator or a discriminator.
 #[derive(Debug)]
 pub enum Net {
     /// A generator.
@@ -104,9 +104,9 @@ pub enum Net {
 /// A pool of pictures, and where the host writes what becomes of those of a step.
 #[derive(Debug)]
 pub struct Pool {
-    /// Its name.
+    /// Name, in files and messages.
     pub name: &'static str,
-    /// Its pages.
+    /// Pages of the store that hold its images.
     pub pages: PoolPages,
     /// See [`Tape::pool_decisions`].
     pub decisions: Tensor,
@@ -121,7 +121,7 @@ impl Network {
         Network { name, net: Net::Discriminator(net), passes, average_of: None }
     }
 
-    /// Its parameters.
+    /// Parameters and running statistics, under their public names.
     pub fn weights(&self) -> &Weights {
         match &self.net {
             Net::Generator(net) => net.weights(),

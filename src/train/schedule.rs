@@ -128,7 +128,7 @@ pub struct Schedule {
     pub lr_decay_iters: u64,
     /// The reference implementation's table, with its mistakes: see [`Schedule::factor`].
     pub compat: bool,
-    /// What it has seen.
+    /// State that depends on the training so far.
     pub state: ScheduleState,
 }
 
@@ -137,10 +137,11 @@ impl Schedule {
     /// rate, `d` of decay:
     ///
     /// ```text
-    /// linear   1 - max(0, e - n) / (d + 1)          compat: e + 1 for e, so it falls one epoch early and the last has rate 0
-    /// step     0.1 ^ floor((e - 1) / iters)         compat: e for e - 1
-    /// cosine   (1 + cos(pi (e - 1) / (n + d))) / 2  compat: (1 + cos(pi e / n)) / 2, which rises again after n epochs
-    /// plateau  0.2 ^ (times the metric stood still) compat: the metric is always 0, so every six epochs
+    /// linear   1 - max(0, e - n) / (d + 1)          compat: e + 1 for e, so it falls one epoch
+    /// early and the last has rate 0 step     0.1 ^ floor((e - 1) / iters)         compat: e for e
+    /// - 1 cosine   (1 + cos(pi (e - 1) / (n + d))) / 2  compat: (1 + cos(pi e / n)) / 2, which
+    /// rises again after n epochs plateau  0.2 ^ (times the metric stood still) compat: the metric
+    /// is always 0, so every six epochs
     /// ```
     pub fn factor(&self, epoch: u64) -> f64 {
         let total = self.n_epochs + self.n_epochs_decay;

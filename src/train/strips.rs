@@ -317,7 +317,7 @@ impl<'a> Strips<'a> {
     /// The running statistics of all norms.
     ///
     /// # Errors
-    /// What the device reports.
+    /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
     pub async fn running(&self) -> Result<Statistics> {
         let mut all = Vec::new();
         for layer in self.unet.layers() {

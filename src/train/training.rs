@@ -138,7 +138,7 @@ impl<M: Model> Training<M> {
     /// were put in from outside.
     ///
     /// # Errors
-    /// What the device reports.
+    /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
     pub fn restart_average(&self) -> Result<()> {
         let averages: Vec<_> = self
             .networks
@@ -166,7 +166,7 @@ impl<M: Model> Training<M> {
             .step(&StepValues::default())
     }
 
-    /// What decides the step.
+    /// The model's configuration.
     pub fn config(&self) -> &M {
         &self.model
     }
@@ -318,7 +318,7 @@ impl<M: Model> Training<M> {
     /// Waits for everything in flight and returns the losses that had not come back yet.
     ///
     /// # Errors
-    /// What the device reports.
+    /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
     pub fn finish(&mut self) -> Result<Vec<Losses>> {
         let rows = self.scalars.collect(true)?;
         Ok(self.to_losses(rows))

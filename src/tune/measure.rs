@@ -31,7 +31,7 @@ pub struct Choice {
     pub tried: usize,
 }
 
-/// What measuring found.
+/// Results of measuring.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Report {
     /// Problem by problem.
@@ -309,7 +309,7 @@ impl Single {
         Ok(start.elapsed().as_secs_f64() / repeats as f64)
     }
 
-    /// What it computed.
+    /// Reads the computed result.
     pub fn result(&self) -> Result<Vec<f32>> {
         pollster::block_on(self.program.read(self.output))
     }

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// A file or folder that does not fit, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// Which.
+    /// The file that does not fit.
     pub path: PathBuf,
     /// What is wrong and what to try.
     pub message: String,

@@ -136,7 +136,7 @@ pub enum Task {
     Inpaint(Mask),
 }
 
-/// What to read and how.
+/// Options of a dataset: folders, task, sizes, augmentation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatasetOptions {
     /// Folder that holds the phases, or a list file.
@@ -145,7 +145,7 @@ pub struct DatasetOptions {
     pub phase: String,
     /// What is made of the files.
     pub task: Task,
-    /// Which half is the input.
+    /// Direction: the side that is the input.
     pub direction: Direction,
     /// How halves are brought to one size.
     pub preprocess: Preprocess,

@@ -1,4 +1,4 @@
-//! The demo of CycleGAN: drawn horses to drawn zebras and back, without a pair among them.
+//! The demo of CycleGAN: drawn horses to drawn zebras and back, without pairs.
 
 use crate::commands::demo::draw_animals::{Animal, animal, inner, stripes};
 use crate::commands::demo::page::{self, DemoPage};
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// Animals of each kind that training never sees.
 const HELD_OUT: u64 = 12;
-/// Of them in the grid.
+/// How many of them the grid shows.
 const SHOWN: usize = 4;
 const LR: f64 = 4e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(420);
@@ -43,27 +43,25 @@ fn config(seed: u64) -> CycleGanConfig {
     }
 }
 
-/// What the nets made of the held-out animals after some steps: of each kind the other, and the way
-/// back.
+/// Translations of the held-out animals after some steps, to the other kind and back.
 struct Shot {
     step: u64,
     made: [Vec<[Picture; 2]>; 2],
 }
 
-/// Stripes of one kind's images, before and after, and how far the way back leads from where it
-/// began.
+/// Stripes of one kind's images before and after translation, and the error of the cycle.
 struct Measured {
     inside: [f64; 2],
     outside: [f64; 2],
-    /// What the other kind has inside.
+    /// Stripes inside real animals of the other kind.
     other: f64,
-    /// Mean distance of the ground before and after, and of the whole image after a cycle, in
+    /// Mean change of the ground by translation, and of the whole image by a cycle, in 8-bit
     /// levels.
     ground: f64,
     cycle: f64,
 }
 
-/// Trains and writes images and page; returns what is to be said.
+/// Trains, writes the images and the page, and returns a summary.
 pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (out, seed) = (&args.out, args.seed);
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
@@ -121,7 +119,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let measured =
         [0, 1].map(|kind| measure(&held_out[kind], &last.made[kind], &held_out[1 - kind]));
     let columns = format!(
-        "input, made of it after {} steps, back again",
+        "input, translated after {} steps, and back",
         shots.iter().map(|s| s.step.to_string()).collect::<Vec<_>>().join(", ")
     );
     let mut pictures = Vec::new();
@@ -177,11 +175,11 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
         device: &device(gpu),
         pictures: &pictures,
         charts: &[
-            ("There and back again", &["cycle_A", "cycle_B", "idt_A", "idt_B"]),
-            ("The game between generators and discriminators", &["G_A", "G_B", "D_A", "D_B"]),
+            ("Cycle consistency", &["cycle_A", "cycle_B", "idt_A", "idt_B"]),
+            ("Adversarial losses", &["G_A", "G_B", "D_A", "D_B"]),
         ],
         losses: &trained.losses,
-        tables: &[("Stripes, in levels of 255", &rows)],
+        tables: &[("Stripes, in 8-bit levels", &rows)],
         facts: &facts,
     };
     write_aside(&out.join("index.html"), page::render(&page).as_bytes())?;
@@ -189,8 +187,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     Ok(format!("{}\n{}", lines.join("\n"), trained.summary(trainer.steps())))
 }
 
-/// Measures what was made of one kind's animals; `others` are real ones of the kind they should
-/// look like.
+/// Measures translations of one kind's animals; `others` are real ones of the other kind.
 fn measure(animals: &[Animal], made: &[[Picture; 2]], others: &[Animal]) -> Measured {
     let width = SIDE as usize;
     let outside = |a: &Animal| inner(&a.mask.iter().map(|m| !m).collect::<Vec<_>>(), width);
@@ -242,7 +239,7 @@ fn table(measured: &[Measured; 2]) -> Vec<(String, String)> {
             ),
             (
                 format!("{from} to {to} and back"),
-                format!("{:.1} away from where it began", m.cycle),
+                format!("differs by {:.1} from the input", m.cycle),
             ),
         ]
     });

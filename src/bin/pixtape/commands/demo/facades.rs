@@ -17,14 +17,14 @@ use pixtape::plan::PlanOptions;
 use pixtape::train::{Pix2Pix, Pix2PixConfig, Translator};
 use std::time::Duration;
 
-/// Layouts that the net never sees in training; each gets a row of the grid.
+/// Number of held-out layouts; each gets a row of the grid.
 const HELD_OUT: u64 = 6;
-/// A small net and few steps bear more than the reference's rate.
+/// A small network and few steps tolerate more than the reference's rate.
 const LR: f64 = 8e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(180);
 
-/// Steps that fit a device: by its class and not by its speed, so that the same seed gives the same
-/// images.
+/// Number of steps for a device, by its class and not by its speed, so that the same seed gives the
+/// same images.
 pub(crate) fn steps_for(gpu: &Gpu) -> u64 {
     if gpu.is_software() { 1000 } else { 3000 }
 }
@@ -41,13 +41,13 @@ fn config(seed: u64) -> Pix2PixConfig {
     }
 }
 
-/// What the net made of the held-out layouts after some steps.
+/// Outputs for the held-out layouts after some steps.
 struct Shot {
     step: u64,
     pictures: Vec<Picture>,
 }
 
-/// Trains and writes images and page; returns what is to be said.
+/// Trains, writes the images and the page, and returns a summary.
 pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (out, seed) = (&args.out, args.seed);
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
@@ -79,7 +79,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
             pictures: held_out.iter().map(translate).collect::<Result<_>>()?,
         };
         if trainer.steps() < steps {
-            // All held-out layouts at one moment, side by side: input above output.
+            // All held-out layouts at one step, side by side: input above output.
             let inputs = held_out.iter().map(|(label, _)| enlarge(label)).collect();
             let strip = Picture::grid(
                 &[inputs, shot.pictures.iter().map(enlarge).collect()],
@@ -146,7 +146,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
         pictures: &pictures,
         charts: &[
             ("Distance from the target", &["G_L1"]),
-            ("The game between generator and discriminator", &["G_GAN", "D_real", "D_fake"]),
+            ("Adversarial losses", &["G_GAN", "D_real", "D_fake"]),
         ],
         losses: &trained.losses,
         tables: &[],

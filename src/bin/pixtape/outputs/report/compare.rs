@@ -199,7 +199,7 @@ fn figures(html: &mut String, runs: &[Run], names: &[String]) {
         });
     }
     row("images a second".into(), &|run| Speed::of(run).map(|s| number(s.images)));
-    row("seconds a step".into(), &|run| Speed::of(run).map(|s| number(s.step)));
+    row("seconds per step".into(), &|run| Speed::of(run).map(|s| number(s.step)));
     row("time in steps".into(), &|run| Speed::of(run).map(|s| duration(s.total)));
     row("waiting for data".into(), &|run| {
         Speed::of(run).map(|s| format!("{} %", number(s.waiting)))

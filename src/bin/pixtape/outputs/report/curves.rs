@@ -28,7 +28,7 @@ pub(crate) struct Curve {
     range: Option<(Vec<f64>, Vec<f64>)>,
 }
 
-/// What a chart is drawn as.
+/// Appearance of a chart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Look {
     /// Heading.

@@ -21,7 +21,7 @@ fn written(name: &str) -> String {
     if help(name).is_empty() { name.into() } else { format!("--{name}") }
 }
 
-/// What a flag's help says.
+/// The help text of a flag of `train`.
 fn help(flag: &str) -> String {
     let cli = Cli::command();
     let train = cli.find_subcommand("train");

@@ -94,7 +94,7 @@ fn header(html: &mut String, run: &Run) {
         );
     }
     if let Some(s) = Speed::of(run) {
-        figure("Images a second", &number(s.images), &format!("{} s a step", number(s.step)));
+        figure("Images per second", &number(s.images), &format!("{} s per step", number(s.step)));
         figure(
             "Time in steps",
             &duration(s.total),
@@ -209,7 +209,7 @@ fn speed(html: &mut String, charts: &mut Charts, run: &Run) {
     html.push_str("<div class=\"charts three\">\n");
     if let Some([images, waiting]) = speed {
         let look = |title: &str| Look { title: title.into(), ..Look::default() };
-        figure(html, charts, &[images], &Look { zero: true, ..look("Images a second") });
+        figure(html, charts, &[images], &Look { zero: true, ..look("Images per second") });
         figure(
             html,
             charts,

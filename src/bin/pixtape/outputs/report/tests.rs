@@ -65,7 +65,7 @@ fn a_run_of_the_first_version_has_a_page() {
     );
     // 2 images in 0.25 s, 0.05 of 0.25 s waited.
     assert!(
-        html.contains("<dd>8<small>0.25 s a step")
+        html.contains("<dd>8<small>0.25 s per step")
             && html.contains("7.5 s<small>20 % of it waiting for data")
     );
     assert!(
