@@ -1,4 +1,4 @@
-//! `pixtape demo`: draws its own images, trains a small net on them, and shows how it goes.
+//! `pixtape demo`: draws its own images, trains a small network on them, and shows the result.
 
 mod animals;
 mod draw;
@@ -22,13 +22,11 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         .steps
         .unwrap_or_else(|| if cycle { animals::steps_for(&gpu) } else { facades::steps_for(&gpu) });
     if steps == 0 || steps > u64::from(u32::MAX) {
-        return Err(Error::Usage(format!(
-            "--steps {steps}: at least one step, and fewer than 2^32"
-        )));
+        return Err(Error::Usage(format!("--steps {steps}: expected from 1 to 2^32 - 1")));
     }
     create_dir(&args.out)?;
     let what = if cycle {
-        format!("{PAIRS} drawn horses and {PAIRS} drawn zebras, no pair among them")
+        format!("{PAIRS} drawn horses and {PAIRS} drawn zebras, unpaired")
     } else {
         format!("{PAIRS} drawn facades")
     };

@@ -14,37 +14,36 @@ pub(super) const SIDE: u32 = 64;
 pub(super) const PAIRS: u64 = 64;
 /// Images that are held out from training are drawn under numbers far from those trained on.
 pub(super) const FIRST_HELD_OUT: u64 = 1 << 32;
-/// Images are shown this much larger, pixel by pixel.
+/// Factor by which images are enlarged for viewing, without interpolation.
 pub(super) const ENLARGED: u32 = 3;
 
 /// How a demo is trained.
 pub(super) struct Schedule {
     pub steps: u64,
     pub lr: f64,
-    /// A device slower than any seen is stopped here, and shows what it has got.
+    /// Training stops after this time, for devices that are slower than any known one.
     pub limit: Duration,
 }
 
-/// What a training came to.
+/// Result of a training.
 pub(super) struct Trained {
     pub losses: Vec<Losses>,
     pub seconds: f64,
 }
 
 impl Trained {
-    /// What is said at the end.
+    /// The summary for the end.
     pub fn summary(&self, steps: u64) -> String {
         let each = 1e3 * self.seconds / steps as f64;
         format!(
-            "{steps} steps in {:.1} s, {each:.1} ms a step; {}",
+            "{steps} steps in {:.1} s, {each:.1} ms/step; {}",
             self.seconds,
             self.losses.last().map(describe).unwrap_or_default()
         )
     }
 }
 
-/// Trains on the images of each step (from 0); `look` is called after a few steps, when the
-/// training is well on its way, and at the end.
+/// Trains on the images of each step (from 0); `look` is called early, halfway, and at the end.
 pub(super) fn train<M: Model>(
     trainer: &mut Training<M>,
     schedule: &Schedule,
@@ -101,8 +100,8 @@ pub(super) fn train<M: Model>(
     Ok(Trained { losses, seconds })
 }
 
-/// Steps after which the net is looked at before the end: when shapes appear, and when it is well
-/// on its way.
+/// Steps after which samples are taken before the end: when shapes appear, and well into the
+/// training.
 fn looks(steps: u64) -> (u64, u64) {
     ((steps / 20).max(1), (steps / 4).max(1))
 }
@@ -113,8 +112,8 @@ fn rate(lr: f64, step: u64, steps: u64) -> f64 {
     lr * (2.0 * left).min(1.0)
 }
 
-/// A shuffle of `0..PAIRS` for each epoch that the seed decides, and which of it a step takes;
-/// `stream` keeps several apart.
+/// The index in `0..PAIRS` that a step uses: each epoch is a shuffle by the seed; `stream`
+/// distinguishes several shuffles.
 pub(super) fn place(seed: u64, stream: u32, step: u64) -> usize {
     order(seed, stream, step / PAIRS, PAIRS)[(step % PAIRS) as usize]
 }
@@ -135,12 +134,12 @@ fn describe(losses: &Losses) -> String {
         .join("  ")
 }
 
-/// A line above the bar, or where there is no terminal just a line.
+/// Prints a line above the progress bar, or without a terminal a plain line.
 fn say(bar: &ProgressBar, line: &str) {
     if bar.is_hidden() { println!("{line}") } else { bar.println(line) }
 }
 
-/// Every pixel as a square, so that small images can be looked at.
+/// Enlarges every pixel to a square, so that small images can be viewed.
 pub(super) fn enlarge(picture: &Picture) -> Picture {
     let (c, by) = (picture.channels as usize, ENLARGED as usize);
     let mut data = Vec::with_capacity(picture.data.len() * by * by);
@@ -168,7 +167,7 @@ pub(super) fn facts<M: Model>(
         ("Steps".to_string(), format!("{steps}, one image of each side, of {PAIRS} drawn ones")),
         (
             "Time".into(),
-            format!("{seconds:.1} s of training, {:.1} ms a step", 1e3 * seconds / steps as f64),
+            format!("{seconds:.1} s of training, {:.1} ms/step", 1e3 * seconds / steps as f64),
         ),
         ("Device memory, planned".into(), program.plan().memory().to_string()),
     ];
