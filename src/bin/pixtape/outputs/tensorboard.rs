@@ -1,5 +1,5 @@
-//! TensorBoard's event files: records of a protocol buffer each. What is needed of both formats is
-//! little enough to be written here.
+//! TensorBoard's event files: records of one protocol buffer each. The needed parts of both formats
+//! are small enough to write here.
 //!
 //! A record is the length (u64), a checksum of it, the bytes, a checksum of them; all
 //! little-endian, checksums are CRC-32C, rotated and offset. The messages are Event and Summary of
@@ -24,8 +24,7 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    /// Begins a file in a folder, for a run that stands at `step`: what other files there say of
-    /// later steps counts no more.
+    /// Starts a file in a folder for a run at `step`; later steps in older files no longer count.
     pub fn open(folder: &Path, step: u64) -> Result<Board> {
         create_dir(folder)?;
         let path = folder.join(format!(
@@ -46,12 +45,12 @@ impl Board {
         Ok(board)
     }
 
-    /// Values of a step.
+    /// Adds the values of a step.
     fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
         self.write(scalars(now(), step, values))
     }
 
-    /// A picture of a step, from a PNG file.
+    /// Adds an image of a step, from a PNG file.
     fn picture(&mut self, step: u64, tag: &str, png: &Path) -> Result<()> {
         let (width, height) = Picture::dimensions(png)?;
         let bytes =
@@ -72,7 +71,7 @@ impl Board {
         self.write(event)
     }
 
-    /// Hands everything to the system, so that TensorBoard sees it.
+    /// Flushes the file, so that TensorBoard sees it.
     fn flush(&mut self) -> Result<()> {
         self.file.flush().map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
     }

@@ -30,7 +30,7 @@ pub(crate) fn render(runs: &[Run]) -> Result<String> {
     losses(&mut html, &mut charts, runs, &names);
     metrics(&mut html, &mut charts, runs, &names);
     speed(&mut html, &mut charts, runs, &names);
-    // Epochs may begin at other steps in each run, so the steps alone are told.
+    // Epochs may begin at different steps in each run, so only steps are shown.
     Ok(html::page("Runs side by side · pixtape", &html, &charts.data(&[])))
 }
 
@@ -42,7 +42,7 @@ fn names(runs: &[Run]) -> Vec<String> {
         .collect()
 }
 
-/// A column's curve in each run that has it, under the run's name.
+/// The curve of a column in each run that has it, named by the run.
 fn overlay(
     charts: &mut Charts,
     runs: &[Run],
@@ -94,7 +94,7 @@ fn losses(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String]
                 levels.push(level);
             }
         }
-        // A run without a level measures it differently from one with a level.
+        // A run without a level of chance measures the loss differently from one with a level.
         let note = if levels.len() > 1 {
             "These runs measure it differently (--gan_mode, --lambda_GAN, --label_smoothing): \
              compare shapes, not values."
@@ -151,7 +151,7 @@ fn speed(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String])
     }
     html.push_str("<h2 id=\"speed\">Speed</h2>\n<div class=\"charts\">\n");
     for (at, title) in
-        ["Images a second", "Share of time spent waiting for data, %"].into_iter().enumerate()
+        ["Images per second", "Share of time spent waiting for data, %"].into_iter().enumerate()
     {
         let curves: Vec<Curve> = curves.iter().map(|pair| pair[at].clone()).collect();
         figure(html, charts, &curves, &Look { title: title.into(), zero: true, ..Look::default() });
@@ -159,7 +159,7 @@ fn speed(html: &mut String, charts: &mut Charts, runs: &[Run], names: &[String])
     html.push_str("</div>\n");
 }
 
-/// What the runs came to, a column a run.
+/// Results of the runs, one column per run.
 fn figures(html: &mut String, runs: &[Run], names: &[String]) {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: String, value: &dyn Fn(&Run) -> Option<String>| {
@@ -198,7 +198,7 @@ fn figures(html: &mut String, runs: &[Run], names: &[String]) {
             validation::last(run.validation.column(metric)?).map(number)
         });
     }
-    row("images a second".into(), &|run| Speed::of(run).map(|s| number(s.images)));
+    row("images per second".into(), &|run| Speed::of(run).map(|s| number(s.images)));
     row("seconds per step".into(), &|run| Speed::of(run).map(|s| number(s.step)));
     row("time in steps".into(), &|run| Speed::of(run).map(|s| duration(s.total)));
     row("waiting for data".into(), &|run| {
@@ -216,9 +216,9 @@ fn figures(html: &mut String, runs: &[Run], names: &[String]) {
         row(format!("weights of {net}"), &|run| run.info["parameters"][net].as_u64().map(grouped));
     }
     row("planned memory".into(), &|run| run.info["memory"]["total"].as_u64().map(mib));
-    let told = |value: &Value| (!value.is_null()).then(|| plain(value));
-    row("device".into(), &|run| told(&run.info["adapter"]));
-    row("pixtape".into(), &|run| told(&run.info["version"]));
+    let plain_of = |value: &Value| (!value.is_null()).then(|| plain(value));
+    row("device".into(), &|run| plain_of(&run.info["adapter"]));
+    row("pixtape".into(), &|run| plain_of(&run.info["version"]));
     html.push_str("<h2 id=\"figures\">Figures</h2>\n");
     let head: Vec<String> = std::iter::once(String::new()).chain(names.iter().cloned()).collect();
     html::table(html, &head, &rows);
@@ -229,7 +229,7 @@ fn last_samples(html: &mut String, runs: &[Run], names: &[String]) -> Result<()>
     for (run, name) in runs.iter().zip(names) {
         let Some(frame) = pictures::last_frame(run)? else { continue };
         if !any {
-            html.push_str("<h2 id=\"pictures\">Last pictures</h2>\n<div class=\"side\">\n");
+            html.push_str("<h2 id=\"pictures\">Last samples</h2>\n<div class=\"side\">\n");
             any = true;
         }
         put(

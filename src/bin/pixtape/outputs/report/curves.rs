@@ -1,12 +1,12 @@
-//! Curves of a page: logs thinned to what a screen can show, and what is drawn beside them.
+//! Curves of a page: logs thinned to the resolution of a screen, and marks beside them.
 
 use crate::outputs::report::folder::{Columns, Run};
 use pixtape::train::{Description, Loss};
 use serde_json::{Value, json};
 
-/// Places of a thinned curve; each keeps the mean, the lowest and the highest of its stretch.
+/// Points of a thinned curve; each keeps the mean, minimum and maximum of its interval.
 const POINTS: usize = 1500;
-/// Places of a curve of speed, each the mean of its stretch.
+/// Points of a speed curve, each the mean of its interval.
 const SPEED_POINTS: usize = 240;
 
 /// Charts of a page with the steps they are drawn over.
@@ -24,7 +24,7 @@ pub(crate) struct Curve {
     /// Index of its list of steps.
     at: usize,
     mean: Vec<f64>,
-    /// Lowest and highest of each stretch, where stretches are longer than a step.
+    /// Minimum and maximum of each interval, if intervals are longer than one step.
     range: Option<(Vec<f64>, Vec<f64>)>,
 }
 
@@ -41,13 +41,13 @@ pub(crate) struct Look {
     pub zero: bool,
     /// Horizontal lines: value and name.
     pub lines: Vec<(f64, String)>,
-    /// A place that is marked: step, value, name.
+    /// A marked point: step, value, name.
     pub mark: Option<(f64, f64, String)>,
 }
 
 impl Charts {
-    /// Adds a list of steps with values over it, cut into at most `points` stretches of equal
-    /// length.
+    /// Adds a list of steps with values over it, cut into at most `points` intervals of
+    /// equal length.
     pub fn thin(&mut self, steps: &[f64], columns: &[(&str, &[f64])], points: usize) -> Vec<Curve> {
         let stretch = steps.len().div_ceil(points).max(1);
         self.steps.push(steps.chunks(stretch).map(|part| json!(part[part.len() / 2])).collect());
@@ -146,7 +146,7 @@ impl Curve {
     }
 }
 
-/// Five digits that count are more than a screen can show; what is not finite is null.
+/// Five significant digits, more than a screen can show; null for values that are not finite.
 fn short(value: f64) -> Value {
     format!("{value:.4e}").parse::<f64>().map_or(Value::Null, |v| {
         if v.fract() == 0.0 && v.abs() < 1e9 { json!(v as i64) } else { json!(v) }
@@ -162,7 +162,7 @@ pub(crate) fn loss_title(model: &Description, name: &str) -> String {
     model.loss(name).map_or_else(|| name.into(), Loss::title)
 }
 
-/// Whether a loss falls while the net learns.
+/// Whether a loss falls as the network learns.
 pub(crate) fn falls(model: &Description, name: &str) -> bool {
     model.loss(name).is_some_and(|loss| loss.role.falls())
 }
@@ -178,7 +178,7 @@ pub(crate) fn level_label(level: f64) -> String {
     }
 }
 
-/// Lines for a chart of all adversarial losses: named where they are not all at one level.
+/// Lines for a chart of all adversarial losses, named unless all have the same level.
 pub(crate) fn chance_lines(model: &Description) -> Vec<(f64, String)> {
     let levels = model.chance_levels();
     let one = levels.len() == 1;
@@ -197,7 +197,7 @@ pub(crate) fn less_is_better(metric: &str) -> bool {
 /// Index of the best of a metric's values.
 pub(crate) fn best(metric: &str, values: &[f64]) -> Option<usize> {
     let finite = values.iter().enumerate().filter(|(_, v)| v.is_finite());
-    // The first one of equals: it was kept.
+    // The first of equal values, which was kept.
     let sign = if less_is_better(metric) { 1.0 } else { -1.0 };
     finite.min_by(|(_, a), (_, b)| (sign * **a).total_cmp(&(sign * **b))).map(|(at, _)| at)
 }

@@ -1,5 +1,5 @@
-//! What a run's folder tells. Every file but `options.json` may be missing: the run is young, or
-//! older than that file.
+//! The contents of a run's folder. Every file but `options.json` may be missing: the run has just
+//! started, or is older than that file.
 
 use pixtape::run::RunFolder;
 use pixtape::train::{AnyModel, Description};
@@ -9,14 +9,14 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// A log, column by column; a value that a line lacks is NaN.
+/// A log by columns; missing values are NaN.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Columns {
     /// Step of each line.
     pub steps: Vec<f64>,
     /// The other numbers, in the order in which they first appear.
     pub columns: Vec<(String, Vec<f64>)>,
-    /// Lines that are no JSON object with a step, other than one that is still being written.
+    /// Number of lines that are not a JSON object with a step, except one that is being written.
     pub unreadable: usize,
 }
 
@@ -48,7 +48,7 @@ impl Columns {
     }
 }
 
-/// A run, as far as its folder tells.
+/// A run, as read from its folder.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub folder: PathBuf,
@@ -60,15 +60,15 @@ pub(crate) struct Run {
     pub timing: Columns,
     /// Metrics by validated step.
     pub validation: Columns,
-    /// `validation/rows.json`: the last validation, picture by picture.
+    /// `validation/rows.json`: the last validation, image by image.
     pub rows: Value,
     /// Names of the pictures in `validation/worst.png`.
     pub worst: Vec<String>,
-    /// Watchers' remarks.
+    /// Warnings of the watchers.
     pub events: Vec<Value>,
     /// `info.json`: device, data, memory.
     pub info: Value,
-    /// `best.json`: where the best checkpoint comes from.
+    /// `best.json`: origin of the best checkpoint.
     pub best: Value,
     /// Milliseconds since 1970 when the losses were last written.
     pub written: Option<u64>,
@@ -124,7 +124,7 @@ impl Run {
         self.options.get(name).and_then(Value::as_f64)
     }
 
-    /// What the run's losses and sample grids are, for runs of any version.
+    /// Description of the run's losses and sample grids, for runs of any version.
     pub fn model(&self) -> Description {
         let value = |name: &str| {
             let value = self.options.get(name)?;
@@ -135,8 +135,8 @@ impl Run {
 
     /// Images of a step.
     pub fn pictures(&self) -> f64 {
-        let told = self.info["data"]["batch_size"].as_f64();
-        told.unwrap_or_else(|| {
+        let known = self.info["data"]["batch_size"].as_f64();
+        known.unwrap_or_else(|| {
             self.number("batch_size").unwrap_or(1.0) * self.number("accumulate").unwrap_or(1.0)
         })
     }
@@ -146,18 +146,18 @@ impl Run {
         self.losses.steps.last().map_or(0, |s| *s as u64)
     }
 
-    /// Steps that the options ask for, where the number of batches in an epoch is known: told by
-    /// `info.json`, or seen in a whole epoch.
+    /// Steps that the options ask for, if the number of batches in an epoch is known: from `info.json`,
+    /// or from a complete epoch.
     pub fn total(&self) -> Option<u64> {
         let count = |name| self.number(name).map(|n| n as u64);
-        let told = self.info["data"]["batches_per_epoch"].as_u64();
+        let known = self.info["data"]["batches_per_epoch"].as_u64();
         let seen = || {
             let second = self.losses.column("epoch")?.iter().position(|e| *e == 2.0)?;
             Some(self.losses.steps[second] as u64 - 1)
         };
         let epochs = (count("n_epochs")? + count("n_epochs_decay").unwrap_or(0) + 1)
             .saturating_sub(count("epoch_count").unwrap_or(1));
-        let whole = told.or_else(seen).map(|batches| batches.saturating_mul(epochs));
+        let whole = known.or_else(seen).map(|batches| batches.saturating_mul(epochs));
         match (whole, count("max_steps")) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -183,8 +183,8 @@ impl Run {
     }
 }
 
-/// The lines of a log, each as an object, or none where it is no such; the last one may be cut off,
-/// since a run may be writing it.
+/// The lines of a log as objects, `None` for lines that are not; the last one may be cut off, since
+/// a run may be writing it.
 fn lines(path: &Path, mut each: impl FnMut(Option<Map<String, Value>>)) -> Result<()> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -212,7 +212,7 @@ fn log(path: &Path) -> Result<Columns> {
     Ok(log)
 }
 
-/// A JSON file; null where there is none or it is no JSON (what it would tell is then left out).
+/// A JSON file; null if it is missing or not JSON (the page then leaves its contents out).
 fn json(path: &Path) -> Result<Value> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null)),

@@ -1,4 +1,4 @@
-//! What all pages share: the shell of a self-contained page, escaping, tables, numbers.
+//! Shared by all pages: the frame of a self-contained page, escaping, tables, numbers.
 
 use serde_json::Value;
 use std::fmt::Write;
@@ -7,8 +7,8 @@ const STYLE: &str = include_str!("style.css");
 const CHARTS: &str = include_str!("chart.js");
 const PAGE: &str = include_str!("page.js");
 
-/// A page that fetches nothing: styles, scripts and `data` (what the charts draw) lie in it, and a
-/// browser is told to refuse everything else.
+/// A page that fetches nothing: styles, scripts and `data` (for the charts) are inside it, and a
+/// policy makes browsers refuse everything else.
 pub(crate) fn page(title: &str, body: &str, data: &Value) -> String {
     let title = escape(title);
     let data = json(data);
@@ -26,7 +26,7 @@ pub(crate) fn page(title: &str, body: &str, data: &Value) -> String {
     )
 }
 
-/// JSON that may stand in a script element: nothing in it can end the element or begin a comment.
+/// JSON for a script element: nothing in it can end the element or begin a comment.
 fn json(value: &Value) -> String {
     value
         .to_string()
@@ -107,7 +107,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// Four digits that count.
+/// A number with four significant digits.
 pub(crate) fn number(value: f64) -> String {
     if !value.is_finite() {
         return "–".into();
@@ -124,7 +124,7 @@ pub(crate) fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-/// Seconds as a person says them.
+/// A duration in readable units.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),
@@ -133,7 +133,7 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-/// A JSON value as a person writes it on a command line.
+/// A JSON value as written on a command line.
 pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::Null => "–".into(),

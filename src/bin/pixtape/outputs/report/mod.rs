@@ -1,8 +1,7 @@
 //! Pages about runs: `report.html` beside a run, and several runs side by side.
 //!
-//! A page is one file that fetches nothing. What must not change is written as HTML here; curves,
-//! sliders and sorting are the work of `chart.js` and `page.js`, which lie in the page as
-//! `style.css` does.
+//! A page is one file that fetches nothing. Static content is written as HTML here; `chart.js` and
+//! `page.js` draw curves, move sliders and sort. They are embedded in the page, as `style.css` is.
 
 mod compare;
 mod curves;
@@ -24,13 +23,13 @@ use std::time::{Duration, Instant};
 /// The page's file in a run's folder.
 pub(crate) const NAME: &str = "report.html";
 
-/// Rewrites a run's page from what lies in its folder.
+/// Rewrites a run's page from the contents of its folder.
 pub(crate) fn write(folder: &Path) -> Result<()> {
     let run = Run::read(folder)?;
     write_aside(&folder.join(NAME), page::render(&run)?.as_bytes())
 }
 
-/// A page that is rewritten while its run goes on, as often as that costs next to nothing.
+/// A page that is rewritten during its run, as often as the cost is negligible.
 #[derive(Debug)]
 pub(crate) struct Live {
     folder: PathBuf,
@@ -70,7 +69,7 @@ impl Observer for Live {
     }
 }
 
-/// Writes one page that puts runs side by side.
+/// Writes one page that compares runs.
 pub(crate) fn write_comparison(folders: &[PathBuf], out: &Path) -> Result<()> {
     let runs = folders.iter().map(|folder| Run::read(folder)).collect::<Result<Vec<_>>>()?;
     write_aside(out, compare::render(&runs)?.as_bytes())

@@ -16,7 +16,7 @@ fn defaults() -> Map<String, Value> {
     }
 }
 
-/// An option as it is written on the command line; what the data told has no flag.
+/// An option as on the command line; values inferred from the data have no flag.
 fn written(name: &str) -> String {
     if help(name).is_empty() { name.into() } else { format!("--{name}") }
 }
@@ -33,7 +33,7 @@ fn help(flag: &str) -> String {
         .unwrap_or_default()
 }
 
-/// Equal as a person reads them: 1 and 1.0, and an f32 in full length and in short, are the same.
+/// Equality as displayed: 1 equals 1.0, and an f32 equals its short form.
 fn same(a: &Value, b: &Value) -> bool {
     plain(a) == plain(b)
 }
@@ -62,8 +62,7 @@ pub(crate) fn section(html: &mut String, run: &Run) {
     html.push_str("</details>\n");
 }
 
-/// The options in which runs differ, a column a run; names and folders of runs differ by nature and
-/// are left out.
+/// The options in which runs differ, one column per run, except names and folders of runs.
 pub(crate) fn differences(html: &mut String, runs: &[Run], names: &[String]) {
     let defaults = defaults();
     let mut flags: Vec<&String> = Vec::new();

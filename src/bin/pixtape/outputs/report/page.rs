@@ -11,7 +11,7 @@ use crate::outputs::report::{options, validation};
 use pixtape::Result;
 use serde_json::Value;
 
-/// Everything the folder tells, as one page.
+/// The page of a run, from its folder.
 pub(crate) fn render(run: &Run) -> Result<String> {
     let mut charts = Charts::default();
     let mut html = String::new();
@@ -57,7 +57,7 @@ fn header(html: &mut String, run: &Run) {
     put(html, format_args!("<p>{state}{when}: step {}{of}.", grouped(step)));
     if !finished {
         html.push_str(
-            " <label><input type=\"checkbox\" id=\"follow\"> Follow: look again every \
+            " <label><input type=\"checkbox\" id=\"follow\"> Follow: reload every \
                        20 seconds</label>",
         );
     }
@@ -106,7 +106,7 @@ fn header(html: &mut String, run: &Run) {
     html.push_str("</header>\n");
 }
 
-/// The losses that measure a distance, each as the mean over the run's last twentieth.
+/// The losses that measure a distance, each averaged over the last twentieth of the run.
 fn last_distances(run: &Run) -> Vec<(String, f64)> {
     let model = run.model();
     let named = run.losses.columns.iter().filter(|(name, _)| curves::falls(&model, name));
@@ -118,7 +118,7 @@ fn remarks(html: &mut String, run: &Run) {
     if run.events.is_empty() && unreadable == 0 {
         return;
     }
-    html.push_str("<ul class=\"remarks\" aria-label=\"Remarks\">\n");
+    html.push_str("<ul class=\"remarks\" aria-label=\"Warnings\">\n");
     for event in &run.events {
         let step = event["step"]
             .as_u64()
@@ -143,10 +143,10 @@ fn remarks(html: &mut String, run: &Run) {
 }
 
 fn samples(html: &mut String, frames: &[Frame], columns: &[&str]) {
-    html.push_str("<h2 id=\"pictures\">Pictures through time</h2>\n");
+    html.push_str("<h2 id=\"pictures\">Samples over time</h2>\n");
     let Some(last) = frames.last() else {
         html.push_str(
-            "<p class=\"dim\">None yet: a grid of samples is made at the end of each epoch.</p>\n",
+            "<p class=\"dim\">None yet: samples are written at the end of each epoch.</p>\n",
         );
         return;
     };
@@ -228,7 +228,7 @@ fn speed(html: &mut String, charts: &mut Charts, run: &Run) {
     html.push_str("</div>\n");
 }
 
-/// Parts of the plan's memory, as a bar with its key.
+/// Parts of the planned memory, as a bar with a key.
 fn memory(html: &mut String, info: &Value) {
     let Some(parts) = info["memory"].as_object() else { return };
     let parts: Vec<(&str, u64)> = parts
@@ -244,7 +244,7 @@ fn memory(html: &mut String, info: &Value) {
     html.push_str("<h2 id=\"memory\">Memory</h2>\n<section class=\"card\">\n");
     let peak = info["process_peak_bytes"]
         .as_u64()
-        .map_or_else(String::new, |b| format!(" The program itself took {} at most.", mib(b)));
+        .map_or_else(String::new, |b| format!(" Peak memory of the program: {}.", mib(b)));
     put(
         html,
         format_args!(
@@ -297,19 +297,16 @@ fn device(html: &mut String, run: &Run) {
         fact("Weights", &counts.join(", ").into());
     }
     let data = &info["data"];
-    fact("Pictures come from", run.options.get("dataroot").unwrap_or(&Value::Null));
+    fact("Images from", run.options.get("dataroot").unwrap_or(&Value::Null));
     if let Some(pairs) = data["pairs"].as_u64() {
         let batches = data["batches_per_epoch"]
             .as_u64()
-            .map_or_else(String::new, |n| format!(", {} steps an epoch", grouped(n)));
+            .map_or_else(String::new, |n| format!(", {} steps per epoch", grouped(n)));
         let what = if run.model().paired { "Pairs" } else { "Images per epoch" };
         fact(what, &format!("{}{batches}", grouped(pairs)).into());
     }
     if let (Some(w), Some(h)) = (data["width"].as_u64(), data["height"].as_u64()) {
-        fact(
-            "Size trained on",
-            &format!("{w}x{h}, {} at a time", plain(&data["batch_size"])).into(),
-        );
+        fact("Image size", &format!("{w}x{h}, batch size {}", plain(&data["batch_size"])).into());
     }
     fact("pixtape", &info["version"]);
     fact("Commit", &info["commit"]);

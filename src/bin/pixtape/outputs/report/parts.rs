@@ -6,7 +6,7 @@ use crate::outputs::report::html::{escape, grouped, number, put};
 use crate::outputs::report::pictures::{Embedded, Frame};
 use pixtape::train::Description;
 
-/// What the columns of a run's sample grids are.
+/// Headings of the columns of a run's sample grids.
 pub(crate) fn grid_columns(run: &Run) -> Vec<&'static str> {
     run.model().columns.iter().map(|column| column.name).collect()
 }
@@ -23,7 +23,7 @@ pub(crate) fn label(frame: &Frame) -> String {
     }
 }
 
-/// Small grids are shown larger, pixel by pixel.
+/// Small grids are enlarged without interpolation.
 pub(crate) fn shown_width(picture: &Embedded) -> u32 {
     picture.width * (640 / picture.width.max(1)).clamp(1, 4)
 }
@@ -93,7 +93,7 @@ pub(crate) fn loss_charts(
         let title = if model.paired { "Distance from the target" } else { "Cycle consistency" };
         let look = Look {
             title: title.into(),
-            note: "Falls while the net learns.".into(),
+            note: "Falls as the network learns.".into(),
             loss: true,
             ..Look::default()
         };
@@ -117,7 +117,7 @@ pub(crate) fn loss_charts(
             None => "Need not fall: healthy while no side wins.".to_string(),
         };
         let look = Look {
-            title: "Generator against discriminator".into(),
+            title: "Adversarial losses".into(),
             note,
             loss: true,
             lines: curves::chance_lines(model),
@@ -130,13 +130,13 @@ pub(crate) fn loss_charts(
 
 /// Times of a run, from its log.
 pub(crate) struct Speed {
-    /// Seconds of a step: the median, which one slow step does not move.
+    /// Median seconds per step, which one slow step does not change.
     pub step: f64,
-    /// Images a second at that.
+    /// Images per second at that.
     pub images: f64,
     /// Seconds in all steps.
     pub total: f64,
-    /// Per cent of them waited for data.
+    /// Percentage of them spent waiting for data.
     pub waiting: f64,
 }
 

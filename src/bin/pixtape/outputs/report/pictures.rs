@@ -1,5 +1,5 @@
-//! Pictures inside a page: sample grids through time, thinned and made smaller until the page stays
-//! of a size that opens quickly.
+//! Images inside a page: sample grids over time, thinned and compressed so that the page opens
+//! quickly.
 
 use crate::outputs::report::folder::Run;
 use base64::Engine;
@@ -10,13 +10,13 @@ use pixtape::Result;
 use pixtape::io::Picture;
 use std::path::{Path, PathBuf};
 
-/// Sample grids in a page, at most.
+/// The most sample grids in a page.
 const FRAMES: usize = 40;
-/// Bytes of sample grids in a page, at most about; base64 adds a third.
+/// Approximate limit of the bytes of sample grids in a page; base64 adds a third.
 const BUDGET: usize = 12 << 20;
 const JPEG_QUALITY: u8 = 88;
 
-/// A picture as it lies in the page.
+/// An image embedded in a page.
 #[derive(Debug)]
 pub(crate) struct Embedded {
     pub width: u32,
@@ -30,23 +30,22 @@ pub(crate) struct Embedded {
 pub(crate) struct Frame {
     /// `epoch 5`, or `latest`.
     pub label: String,
-    /// The step after which it was made, where that is known.
+    /// The step after which it was made, if known.
     pub step: Option<u64>,
     pub picture: Embedded,
 }
 
-/// A sample grid's file and place in time.
+/// A sample grid's file and time.
 #[derive(Debug, Clone, PartialEq)]
 struct Found {
     path: PathBuf,
     label: String,
     step: Option<u64>,
-    /// Epochs and steps have an order of their own where the losses do not tell the steps of an
-    /// epoch.
+    /// Order by epoch or step, for runs whose losses do not give the steps of an epoch.
     order: (u64, u64),
 }
 
-/// The run's sample grids, oldest first, the last one always among them. Files that are no pictures
+/// The run's sample grids, oldest first, the last one always among them. Files that are not images
 /// are left out.
 pub(crate) fn frames(run: &Run) -> Result<Vec<Frame>> {
     embed(spread(found(run), FRAMES), BUDGET)
@@ -58,7 +57,7 @@ pub(crate) fn last_frame(run: &Run) -> Result<Option<Frame>> {
     Ok(embed(last.into_iter().collect(), BUDGET / 8)?.pop())
 }
 
-/// One picture of the run's folder, where it is there.
+/// An image of the run's folder, if it exists.
 pub(crate) fn picture(path: &Path) -> Option<Embedded> {
     let bytes = std::fs::read(path).ok()?;
     embedded(path, bytes, BUDGET / 8)
@@ -99,7 +98,7 @@ fn found(run: &Run) -> Vec<Found> {
         })
         .collect();
     found.sort_by(|a, b| a.order.cmp(&b.order).then_with(|| a.path.cmp(&b.path)));
-    // At the end of an epoch `latest` is the same grid once more.
+    // At the end of an epoch `latest` is the same grid again.
     if let [.., before, last] = found.as_slice()
         && last.label == "latest"
         && std::fs::read(&before.path).ok() == std::fs::read(&last.path).ok()
@@ -142,7 +141,7 @@ fn embed(found: Vec<Found>, budget: usize) -> Result<Vec<Frame>> {
     Ok(spread(frames, budget / largest))
 }
 
-/// The file as it is where it is small enough, else as a JPEG; none where it is no picture.
+/// The file itself if it is small enough, else a JPEG; `None` if it is not an image.
 fn embedded(path: &Path, bytes: Vec<u8>, limit: usize) -> Option<Embedded> {
     let (width, height) = Picture::dimensions(path).ok()?;
     let (kind, bytes) = if bytes.len() <= limit {

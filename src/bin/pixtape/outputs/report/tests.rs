@@ -82,8 +82,8 @@ fn a_run_of_the_first_version_has_a_page() {
         titles,
         [
             "Distance from the target",
-            "Generator against discriminator",
-            "Images a second",
+            "Adversarial losses",
+            "Images per second",
             "Share of time spent waiting for data, %",
             "Learning rate"
         ]
@@ -149,13 +149,13 @@ fn everything_that_a_run_leaves_is_on_its_page_and_escaped() {
         "Finished",
         "step 50 of 50",
         "<b>Step 7</b>: D wins &lt;b&gt;",
-        "The best weights so far are kept: L1 0.25 after step 20",
+        "Best weights so far (kept): L1 0.25 after step 20",
         "x&lt;b&gt;, y",
         "card &lt;b&gt;",
         "G 1,234,567, D 5",
-        "Planned on the device: 2.0 MiB. The program itself took 3.0 MiB at most.",
-        "64x32, 2 at a time",
-        "20, 10 steps an epoch",
+        "Planned on the device: 2.0 MiB. Peak memory of the program: 3.0 MiB.",
+        "64x32, batch size 2",
+        "20, 10 steps per epoch",
         "max=\"1\"",
     ] {
         assert!(html.contains(part), "{part} is not on the page");
@@ -250,7 +250,7 @@ fn runs_are_compared() {
         (2, 30, 20)
     );
     assert_eq!(html.matches("data:image/png;base64,").count(), 1);
-    // Two runs of one name are told apart by their folders.
+    // Two runs of the same name are distinguished by their folders.
     write_comparison(&[runs[0].clone(), runs[0].clone()], &out).unwrap();
     assert!(
         std::fs::read_to_string(&out)

@@ -1,5 +1,4 @@
-//! Validation on the page: curves with the best marked, the table picture by picture, the worst
-//! cases.
+//! Validation on the page: curves with the best value marked, a table by image, the worst cases.
 
 use crate::options::CYCLE_GAN;
 use crate::outputs::report::curves::{Charts, Look, best, less_is_better};
@@ -8,7 +7,7 @@ use crate::outputs::report::html::{escape, grouped, number, put};
 use crate::outputs::report::parts::{figure, grid_columns, heads, image, shown_width};
 use crate::outputs::report::pictures;
 
-/// Columns of the log that are no metrics.
+/// Columns of the log that are not metrics.
 const COUNTS: &[&str] = &["epoch", "pictures"];
 
 /// A metric's name as it is usually written.
@@ -62,7 +61,7 @@ pub(crate) fn section(html: &mut String, charts: &mut Charts, run: &Run) {
         put(
             html,
             format_args!(
-                "<p>The best weights so far are kept: {} {} after step {}.</p>\n",
+                "<p>Best weights so far (kept): {} {} after step {}.</p>\n",
                 escape(&metric),
                 number(value),
                 grouped(step)
@@ -105,7 +104,7 @@ fn worst(html: &mut String, run: &Run) {
         html,
         &picture,
         &format!(
-            "Worst of the last validation, one a row: {names}. Each row is input, output, target"
+            "Worst of the last validation, one per row: {names}. Each row is input, output, target"
         ),
     );
     put(
@@ -129,14 +128,14 @@ fn rows(html: &mut String, run: &Run) {
     put(
         html,
         format_args!(
-            "<h3>Picture by picture{step}</h3>\n<div class=\"table tall\" tabindex=\"0\" \
-             role=\"region\" aria-label=\"Validation picture by picture\"><table>\n<thead><tr>"
+            "<h3>By image{step}</h3>\n<div class=\"table tall\" tabindex=\"0\" \
+             role=\"region\" aria-label=\"Validation by image\"><table>\n<thead><tr>"
         ),
     );
     put(
         html,
         format_args!(
-            "<th scope=\"col\" data-sort=\"text\"><button type=\"button\">picture</button></th>"
+            "<th scope=\"col\" data-sort=\"text\"><button type=\"button\">image</button></th>"
         ),
     );
     for metric in &metrics {
@@ -159,7 +158,7 @@ fn rows(html: &mut String, run: &Run) {
         );
         for metric in &metrics {
             let value = row[metric.as_str()].as_f64();
-            // A value that is missing sorts behind all others.
+            // Missing values sort behind all others.
             let sorts = value.map_or("Infinity".into(), |v| v.to_string());
             put(
                 html,
