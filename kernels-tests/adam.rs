@@ -84,7 +84,7 @@ fn five_steps_match_pytorchs_formula_and_padding_stays_zero() {
                 let [m, v] = moments.map(|id| {
                     pollster::block_on(done.store.read(gpu, id, &p.param.layout)).unwrap()
                 });
-                // Some 13 roundings a step.
+                // About 13 roundings per step.
                 let k = 13 * STEPS as usize;
                 assert_close!(done.value(p), want.w, rounding("adam", k), "{what} w");
                 assert_close!(m, want.m, rounding("adam", k), "{what} m");

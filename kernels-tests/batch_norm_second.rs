@@ -1,4 +1,4 @@
-//! The derivative of the derivative of batch_norm, held against an f64 reference whose own
+//! The derivative of the derivative of batch_norm, compared with an f64 reference whose own
 //! derivative is checked by differences.
 
 use crate::support::{
@@ -78,8 +78,8 @@ impl Norm<'_> {
     }
 
     /// Gradients of `<u, dx>` by x, g and gamma. By x in the textbook's form, not the kernel's:
-    /// `-gamma rstd^2 (m_gx (u - m_u) + m_ux (g - m_g) + xhat (mean of u P(g) - 2 m_gx m_ux) + ...)`,
-    /// written out with P.
+    /// `-gamma rstd^2 (m_gx (u - m_u) + m_ux (g - m_g) + xhat (mean of u P(g) - 2 m_gx m_ux) +
+    /// ...)`, written out with P.
     fn second(&self, x: &[f64], g: &[f64], u: &[f64], gamma: &[f64]) -> [Vec<f64>; 3] {
         let (mut by_x, mut by_gamma) = (vec![0.0; x.len()], vec![0.0; self.c]);
         for column in self.columns(x.len()) {

@@ -1,4 +1,4 @@
-//! canny: brightness, gradient, maxima along it; and the whole edge filter.
+//! canny: luma, gradient, non-maximum suppression; and the whole edge filter.
 
 use crate::support::{self, Case, Lay, assert_close, edges, fill, rounding, wide};
 use approx::abs_diff_eq;
@@ -94,7 +94,7 @@ fn maxima_are_exact_on_integers() {
 #[test]
 fn plateaus_count_as_maxima() {
     let Some(gpu) = support::gpu() else { return };
-    // A step seen by Sobel: two columns of equal length.
+    // A step edge after Sobel: two columns of equal length.
     let g: Vec<f32> = (0..5 * 6)
         .flat_map(|i| if matches!(i % 6, 2 | 3) { [4.0, 0.0, 4.0] } else { [0.0, 0.0, 0.0] })
         .collect();

@@ -328,7 +328,7 @@ fn pictures_of_many_kinds_are_trained_on_and_come_out_as_deep_as_they_went_in() 
         "train",
     ]));
 
-    // Photos: to colour at their own size, and whole again.
+    // Photos: colorized at their own size, and inpainted.
     let photos = root.join("photos");
     ok(train(&photos, &runs, "color", &["--model", "colorization", "--max_steps", "2"]));
     ok(pixtape(&[
@@ -418,7 +418,7 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
     refused(&pixtape(&["eval"]), &["--checkpoint"]);
     assert!(!runs.exists(), "nothing may be left of runs that were refused");
     if adapter() {
-        // A file stands where a folder would have to be.
+        // A file has the name of the folder.
         let wall = dir.path().join("wall");
         std::fs::write(&wall, b"").unwrap();
         refused(&train(&root, &wall.join("runs"), "x", &["--max_steps", "1"]), &["wall"]);
@@ -484,7 +484,7 @@ fn a_run_keeps_the_kernels_it_began_with_and_a_file_gives_the_same_bits() {
     assert!(errors(&output).contains("keeps its kernels"), "{}", errors(&output));
     assert!(ok(output).contains("from the run"));
     assert_identical(&runs.join("a"), &runs.join("c"));
-    // A run of a version that wrote none goes on by the rule.
+    // A run of a version that wrote none resumes with the built-in rule.
     ok(go("old", &["--max_steps", "1"]));
     std::fs::remove_file(runs.join("old/tuning.json")).unwrap();
     ok(pixtape(&[
@@ -584,7 +584,7 @@ fn what_was_measured_is_kept_listed_used_and_cleared_and_a_bad_cache_is_no_matte
     ok(train(&cache, "a", &["--tune", "auto"]));
     assert_eq!(TuningFile::read(&runs.join("a/tuning.json")).unwrap().entries, odd.entries);
 
-    // Not whole, no text, of another version: one line, and the rule.
+    // Damaged, not text, of another version: one line, and the built-in rule.
     let text_of = std::fs::read(file).unwrap();
     for wrong in [&text_of[..text_of.len() - 9], &[0xff; 100], b"{}", b""] {
         std::fs::write(file, wrong).unwrap();
@@ -665,7 +665,7 @@ fn kernels_are_measured_plotted_and_compared() {
         "{table}"
     );
 
-    // Mistakes cost one line and no measuring, and leave nothing.
+    // Mistakes give one line, measure nothing, and leave no file.
     let nowhere = dir.path().join("none/plot.svg");
     refused(&one(&["--svg", text(&nowhere)]), &["plot.svg", "no folder"]);
     assert!(!nowhere.exists());
@@ -688,7 +688,7 @@ fn kernels_are_measured_plotted_and_compared() {
     refused(&one(&["--batch_size", "0"]), &["--batch_size", "0"]);
 }
 
-/// Flags of a step of a net of that size.
+/// Flags of a step with a network of that size.
 const TINY_STEP: &[&str] = &[
     "bench",
     "step",

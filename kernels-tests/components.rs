@@ -46,7 +46,7 @@ fn it_matches_flooding() {
 
 #[test]
 fn long_snakes_are_one_component() {
-    // One line that fills the picture, in both directions: the longest way a label can have to go.
+    // One line that fills the picture, in both directions: the longest path of a label.
     let (h, w) = (61usize, 67usize);
     for turned in [false, true] {
         let on =

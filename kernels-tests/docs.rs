@@ -1,5 +1,5 @@
-//! What the documents say is so: examples print what they promise, links lead somewhere, the
-//! version of Rust is named once.
+//! The documents are true: examples print what they promise, links have targets, the version of
+//! Rust is the manifest's.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -32,7 +32,7 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Markdown written for people: all of it in the repository.
+/// All Markdown files of the repository.
 fn papers() -> Vec<PathBuf> {
     files(".", &["md"])
 }

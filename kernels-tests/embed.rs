@@ -1,4 +1,4 @@
-//! The engine inside somebody else's program: a device made by a stranger, the stranger's encoder,
+//! The engine inside another program: a device made by the host, the host's encoder,
 //! and what goes wrong with devices.
 
 mod support;
@@ -13,7 +13,7 @@ use pixtape::{
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A device as a stranger makes it: WebGPU's default limits or what `change` makes of them, no
+/// A device as a host makes it: WebGPU's default limits or what `change` makes of them, no
 /// features.
 fn stranger_of(
     descriptor: wgpu::InstanceDescriptor,

@@ -58,7 +58,7 @@ fn run(gpu: &Gpu, file: &TensorFile, norm: NormMode) -> Vec<f32> {
     pollster::block_on(program.read(y)).unwrap()
 }
 
-/// Compares with every 41st value of what PyTorch made.
+/// Compares with every 41st value of PyTorch's output.
 fn compare(found: &[f32], row: &str) {
     let outputs: serde_json::Value =
         serde_json::from_slice(&std::fs::read(golden("outputs.json")).unwrap()).unwrap();
@@ -284,8 +284,8 @@ fn streams_patterns_films_and_strips_from_the_command_line() {
     for (folder, name) in [("tile", "f9.png"), ("limited", "f10.png")] {
         assert!(far(&load(folder, name), &load("plain", name)) <= 1, "{folder}");
     }
-    // Frame 9 comes first. With its statistics frozen the second picture is another one than on its
-    // own; smoothed ones lie between.
+    // Frame 9 comes first. With its statistics frozen, the second image differs from its own
+    // translation; smoothed statistics are in between.
     let mut distance = Vec::new();
     for how in ["first", "smooth"] {
         ok(translate(&[
@@ -334,7 +334,7 @@ fn streams_patterns_films_and_strips_from_the_command_line() {
         &translate(&["--input", &at("f9.png"), "--output", &at("x"), "--heat"]),
         &["--heat", "folder"],
     );
-    // What is wrong with a grid is said before anything is made.
+    // Errors of a grid are reported before anything is written.
     std::fs::create_dir(at("full")).unwrap();
     for (grid, part) in [
         ("missing/g.png", "no such folder"),

@@ -1,7 +1,7 @@
 //! Files that users bring, broken in every way that chance finds: no reader panics, allocates more
 //! than the file's size can justify, runs for long, or complains in more than one line.
 //!
-//! Files that are right are made by code, then mutated from a seed. `PIXTAPE_FUZZ_CASES` sets how
+//! Valid files are generated, then mutated from a seed. `PIXTAPE_FUZZ_CASES` sets how
 //! many cases there are in all (24,000), `PIXTAPE_FUZZ_SEED` another seed, `PIXTAPE_FUZZ_READER`
 //! readers whose names have it in them; a failing case names its number and is left in a file.
 

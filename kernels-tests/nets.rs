@@ -438,9 +438,9 @@ mod golden {
     /// of one of an error that every order of summation draws anew, and `worst` is its maximum over
     /// a whole tensor: four of them leave room for bad luck alone.
     const TIMES: f64 = 4.0;
-    /// Minimal filtering on five or six points errs three times as far as the direct sum (see the
-    /// table in support/compare.rs). No net here is large enough for the rule to choose it: this is
-    /// for runs that force it.
+    /// Winograd on five or six points has three times the error of the direct sum (see the table in
+    /// support/compare.rs). No network here is large enough for the rule to choose it: this is for
+    /// runs that force it.
     const TIMES_FILTERED: f64 = 3.0 * TIMES;
     /// Where PyTorch's f32 happens to hit: 16 roundings of the largest values at hand.
     const FLOOR: f64 = 16.0 / 16_777_216.0;

@@ -33,7 +33,7 @@ fn a_run_with_an_average_a_plateau_and_accumulation_resumes_to_the_bit() {
     ok(train(&root, &runs, "a", &options));
     let run = runs.join("a");
     let rows = losses(&run);
-    // Four pictures are two steps an epoch.
+    // Four images are two steps per epoch.
     assert_eq!(rows.len(), 6);
     assert!(
         rows.iter().all(|r| ["G_GAN", "G_L1", "D_real", "D_fake", "G_TV", "D_GP"]
@@ -61,7 +61,7 @@ fn a_run_with_an_average_a_plateau_and_accumulation_resumes_to_the_bit() {
         std::fs::read(runs.join("b/latest_net_G_ema.safetensors")).unwrap()
     );
 
-    // The folder and the bare file are the same net: how it enlarges is in the file.
+    // The folder and the single file are the same network: the upsampling is in the file.
     let input = dir.path().join("input.png");
     picture(64, 32, 7).save_png(&input).unwrap();
     let translated = |checkpoint: &Path, to: &str| {
@@ -122,7 +122,7 @@ fn nets_without_skips_train_and_are_recognised() {
             text(&out),
         ]));
     }
-    // A run may begin late in the schedule: two pictures are two steps an epoch.
+    // A run may begin late in the schedule: two images are two steps per epoch.
     ok(train(&root, &runs, "late", &["--epoch_count", "200", "--label_smoothing", "0.1"]));
     assert_eq!(
         losses(&runs.join("late")).iter().map(|r| r["epoch"].as_u64()).collect::<Vec<_>>(),
@@ -178,7 +178,7 @@ fn resnets_train_resume_and_are_recognised() {
         assert_eq!((odd.width, odd.height), (42, 30));
         std::fs::read(out.join("fits.png")).unwrap()
     });
-    assert!(made[0] == made[1], "the folder and the bare file are the same net");
+    assert!(made[0] == made[1], "the folder and the single file are the same network");
     ok(pixtape(&[
         "eval",
         "--checkpoint",
@@ -223,10 +223,10 @@ fn padding_of_residual_blocks_goes_from_training_to_translate_and_eval() {
         let made = translated(&run);
         assert!(
             made == translated(&weights),
-            "{padding}: the folder and the bare file are the same net"
+            "{padding}: the folder and the single file are the same network"
         );
-        let told = ok(pixtape(&["info", text(&weights)]));
-        assert!(told.contains(&format!("ResNet of 6 blocks, padding {padding}")), "{told}");
+        let info = ok(pixtape(&["info", text(&weights)]));
+        assert!(info.contains(&format!("ResNet of 6 blocks, padding {padding}")), "{info}");
         ok(pixtape(&[
             "eval",
             "--checkpoint",
@@ -437,8 +437,8 @@ fn a_run_that_cannot_go_on_leaves_its_folder_as_it_was() {
     drop(lock);
     refused(&resume(&run, &["--max_steps", "5"]), &["no checkpoint is whole"]);
 
-    // Weights without a checkpoint are not overwritten by a run that begins anew, unless that is
-    // asked for.
+    // Weights without a checkpoint are not overwritten by a run that starts from scratch, unless
+    // that is asked for.
     std::fs::remove_dir_all(run.join("checkpoints")).unwrap();
     std::fs::remove_file(run.join("latest_state.json")).unwrap();
     let before = whole(&run);
@@ -478,7 +478,7 @@ fn a_run_ends_with_its_last_epoch_counted_from_where_it_stands() {
     let epochs = ["--n_epochs", "2", "--n_epochs_decay", "1", "--save_latest_freq", "1"];
     let seen =
         |run: &Path| losses(run).iter().map(|r| r["epoch"].as_u64().unwrap()).collect::<Vec<_>>();
-    // Stopped after three of the four pictures of its first epoch, it goes on with batches of two:
+    // Stopped after three of the four pictures of its first epoch, it resumes with batches of two:
     // that epoch has no such batch left, the other two have two each.
     for name in ["batches", "pictures"] {
         ok(train(&root, &runs, name, &[&epochs[..], &["--max_steps", "3"]].concat()));

@@ -30,7 +30,7 @@ fn sums_and_means(gpu: &Gpu) {
             assert_exact!(done.read(sum), [total], "{what} sum");
         }
         assert_exact!(done.read(dx), vec![3.0; len], "{what} dx");
-        // The mean may cancel: it is held against the mean of absolute values.
+        // The mean may cancel: its error is relative to the mean of absolute values.
         let (want, size) = (
             wide(&real).iter().sum::<f64>() / len as f64,
             wide(&real).iter().map(|v| v.abs()).sum::<f64>() / len as f64,

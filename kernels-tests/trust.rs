@@ -186,8 +186,8 @@ fn thirty_steps_are_seventeen_and_thirteen_and_a_damaged_checkpoint_is_passed_ov
     ok(resume(&run, &epochs));
     assert_same_run(&whole, &run);
 
-    // The last one is damaged in each of its files in turn; the run goes on from the one before,
-    // and comes to the same end.
+    // The last one is damaged in each of its files in turn; the run resumes from the one before,
+    // with the same result.
     for (name, cut) in [
         ("latest_net_G.safetensors", false),
         ("latest_optimizer.safetensors", true),
@@ -211,7 +211,7 @@ fn thirty_steps_are_seventeen_and_thirteen_and_a_damaged_checkpoint_is_passed_ov
         ok(output);
         assert_same_run(&whole, &run);
     }
-    // All of them: refused in one line, and nothing is touched.
+    // All of them: refused in one line, and nothing is changed.
     for step in checkpoints(&run) {
         flip(&run.join(format!("checkpoints/step_{step}/latest_optimizer.safetensors")));
     }
@@ -243,7 +243,7 @@ fn a_checkpoint_that_cannot_be_written_leaves_the_one_before() {
     ok(pixtape(&scene.words("full", &["--max_steps", "4", "--save_latest_freq", "2"])));
     let run = scene.runs.join("full");
     let before = identity(&run);
-    // Another thing has the name of the folder; a full disk comes to the same error.
+    // A file has the name of the folder; a full disk gives the same error.
     let (folder, aside) = (run.join("checkpoints"), run.join("aside"));
     std::fs::rename(&folder, &aside).unwrap();
     std::fs::write(&folder, b"").unwrap();
@@ -304,7 +304,7 @@ fn a_run_out_of_numbers_stops_names_the_node_and_keeps_the_batch() {
         files.iter().filter(|f| f.0.starts_with("latest_")).cloned().collect::<Vec<_>>()
     };
     assert!(weights(&before) == weights(&identity(&run)), "the last good checkpoint stays");
-    // At a rate that is one it goes on.
+    // At a valid rate it continues.
     ok(resume(&run, &["--lr", "2e-4", "--max_steps", "6"]));
     ok(pixtape(&scene.words("whole", &["--max_steps", "6", "--save_latest_freq", "100"])));
     assert_identical(&scene.runs.join("whole"), &run);
@@ -412,10 +412,10 @@ fn files_tell_what_they_are_and_options_come_back() {
         &["--max_steps", "3", "--no_flip", "--lambda_L1", "10", "--save_epoch_freq", "1"],
     )));
     let run = scene.runs.join("a");
-    let told = |path: &Path| -> Value {
+    let info = |path: &Path| -> Value {
         serde_json::from_str(&ok(pixtape(&["info", text(path), "--json"]))).unwrap()
     };
-    let folder = told(&run);
+    let folder = info(&run);
     assert_eq!(
         (
             folder["step"].as_u64(),
@@ -428,7 +428,7 @@ fn files_tell_what_they_are_and_options_come_back() {
         folder["parameters"]["G"].as_u64() > Some(1000) && folder["best"]["metric"] == "l1",
         "{folder}"
     );
-    let file = told(&run.join("1_net_G.safetensors"));
+    let file = info(&run.join("1_net_G.safetensors"));
     assert_eq!(
         (file["step"].as_u64(), &file["network"], &file["options"]["no_flip"], &file["norm_mode"]),
         (Some(3), &"G".into(), &true.into(), &"batch".into())
@@ -438,8 +438,8 @@ fn files_tell_what_they_are_and_options_come_back() {
             && file["parameters"] == folder["parameters"]["G"],
         "{file}"
     );
-    assert_eq!(told(&run.join("latest_optimizer.safetensors"))["what"], "an optimizer's moments");
-    let checkpoint = told(&run.join("checkpoints/step_3"));
+    assert_eq!(info(&run.join("latest_optimizer.safetensors"))["what"], "an optimizer's moments");
+    let checkpoint = info(&run.join("checkpoints/step_3"));
     assert_eq!(
         (checkpoint["step"].as_u64(), &checkpoint["options"]),
         (Some(3), &folder["options"])

@@ -122,7 +122,7 @@ fn a_run_goes_on_from_full_pools_and_from_less_memory_as_if_nothing_had_happened
     ok(scene.train("c", &[&whole[..], &["--recompute"]].concat()));
     assert_same(&run, &scene.run("c"));
 
-    // Killed when both pools are full, whatever it was doing.
+    // Killed at any time after both pools are full.
     let kill = scene.words("d", &whole);
     let mut child = program(Path::new(""))
         .args(&kill)
@@ -217,8 +217,8 @@ fn both_directions_are_translated_measured_and_exported() {
         text(&half),
     ]));
     assert!(half.is_file());
-    let told = ok(pixtape(&["info", text(&run)]));
-    assert!(told.contains("resnet_6blocks") && told.contains("cycle_gan"), "{told}");
+    let info = ok(pixtape(&["info", text(&run)]));
+    assert!(info.contains("resnet_6blocks") && info.contains("cycle_gan"), "{info}");
     ok(pixtape(&["report", text(&run)]));
 }
 

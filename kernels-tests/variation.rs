@@ -1,4 +1,4 @@
-//! variation: differences of neighbouring pixels, and the total variation made of them.
+//! variation: differences of neighbouring pixels, and the total variation.
 
 use crate::support::{self, Case, assert_close, directional, dot, each, fill, rounding, wide};
 use pixtape::Shape;

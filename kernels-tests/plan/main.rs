@@ -50,7 +50,7 @@ fn tiny() -> Pix2PixConfig {
     }
 }
 
-/// The store of a training, made again in the order that [`Pix2Pix`] makes it.
+/// The store of a training, built in the same order as by [`Pix2Pix`].
 fn store_of(config: &Pix2PixConfig) -> (Store, Vec<Param>) {
     let mut store = Store::new();
     let g = Generator::new(&mut store, "G", config.generator).unwrap();

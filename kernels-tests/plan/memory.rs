@@ -119,7 +119,7 @@ fn inference_keeps_no_activations_for_a_backward_pass() {
             Mode { norm: NormMode::Instance, update_running: false, dropout: false },
         )
         .unwrap();
-    // Without the scratch memory of minimal filtering, which both have.
+    // Without the scratch memory of Winograd, which both have.
     let direct = || PlanOptions {
         tuning: Some(Arc::new(
             Tuning::rule(Family::Workgroup).force("direct split1".parse().unwrap()),

@@ -1,4 +1,4 @@
-//! Activations that are made again: the same bits from less memory.
+//! Recomputed activations: the same bits with less memory.
 
 use crate::invariants::check_invariants;
 use crate::{FAMILIES, support, tiny};
@@ -11,7 +11,7 @@ fn again() -> PlanOptions {
 }
 
 /// Losses and the bits of all weights, statistics and moments after three steps, and FLOP of what
-/// was made again.
+/// was recomputed.
 fn trained<M: Model>(
     gpu: &Gpu,
     model: &M,
@@ -52,7 +52,7 @@ fn trained<M: Model>(
 fn same<M: Model>(gpu: &Gpu, model: &M) {
     let (losses, state, none) = trained(gpu, model, PlanOptions::default());
     let (again, state_again, flop) = trained(gpu, model, again());
-    assert!(none == 0 && flop > 0, "nothing was made again");
+    assert!(none == 0 && flop > 0, "nothing was recomputed");
     assert_eq!(losses, again);
     assert!(losses.iter().flat_map(|l| &l.named).all(|(_, v)| v.is_finite()), "{losses:?}");
     assert!(state == state_again, "weights, statistics or moments differ");

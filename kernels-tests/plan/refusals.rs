@@ -55,7 +55,7 @@ fn mistakes_in_shapes_are_told_with_their_numbers() {
     let x = tape.input("x", Shape::new(1, 9, 7, 3));
     let w = store.param("D", "w", Layout::Conv { ci: 6.into(), co: 8, kernel: 4 });
     let w = tape.param(&store, &w);
-    let told = |result: Result<Tensor>, op: &str, words: &[&str]| {
+    let refused = |result: Result<Tensor>, op: &str, words: &[&str]| {
         let error = result.unwrap_err();
         let message = error.to_string();
         assert!(
@@ -66,23 +66,23 @@ fn mistakes_in_shapes_are_told_with_their_numbers() {
         assert_eq!(error.exit_code(), 1);
     };
     tape.scope("D/c1");
-    told(tape.conv2d(x, w, None, Conv::new(4, 2, 1)), "conv2d", &["3", "6", "[1, 9, 7, 3]"]);
+    refused(tape.conv2d(x, w, None, Conv::new(4, 2, 1)), "conv2d", &["3", "6", "[1, 9, 7, 3]"]);
     let narrow = tape.input("narrow", Shape::new(1, 9, 1, 6));
-    told(tape.conv2d(narrow, w, None, Conv::new(4, 1, 1)), "conv2d", &["[1, 9, 1, 6]", "4"]);
+    refused(tape.conv2d(narrow, w, None, Conv::new(4, 1, 1)), "conv2d", &["[1, 9, 1, 6]", "4"]);
     let other = tape.input("other", Shape::new(1, 9, 7, 4));
-    told(tape.add(x, other), "add", &["[1, 9, 7, 3]", "[1, 9, 7, 4]"]);
-    told(tape.l1(x, other), "l1", &["[1, 9, 7, 3]", "[1, 9, 7, 4]"]);
-    told(tape.concat(&[x, narrow]), "concat", &["[1, 9, 7, 3]", "[1, 9, 1, 6]"]);
+    refused(tape.add(x, other), "add", &["[1, 9, 7, 3]", "[1, 9, 7, 4]"]);
+    refused(tape.l1(x, other), "l1", &["[1, 9, 7, 3]", "[1, 9, 7, 4]"]);
+    refused(tape.concat(&[x, narrow]), "concat", &["[1, 9, 7, 3]", "[1, 9, 1, 6]"]);
     let odd = tape.input("odd", Shape::new(1, 9, 7, 1));
-    told(tape.concat(&[odd; 5]), "concat", &["4"]);
+    refused(tape.concat(&[odd; 5]), "concat", &["4"]);
     let vector = tape.input("vector", Shape::vector(4));
-    told(
+    refused(
         tape.batch_norm(x, vector, vector, None, NormMode::Batch, BatchNorm::default()),
         "batch_norm",
         &["[1, 9, 7, 3]", "[1, 1, 1, 4]"],
     );
     // The derivative of something that is no loss.
-    told(tape.backward(&[x], &[x]).map(|_| x), "backward", &["[1, 9, 7, 3]", "mean"]);
+    refused(tape.backward(&[x], &[x]).map(|_| x), "backward", &["[1, 9, 7, 3]", "mean"]);
     let recorded = tape.nodes().len();
     assert_eq!(recorded, 0, "a refused operation leaves nothing on the tape");
 }

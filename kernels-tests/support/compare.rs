@@ -98,7 +98,7 @@ pub fn rounding(op: &'static str, terms: usize) -> Rounding {
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a>(pub &'a [f32]);
 
-/// What it should have computed.
+/// Expected values.
 #[derive(Clone, Copy, Debug)]
 pub struct Reference<'a>(pub &'a [f64]);
 

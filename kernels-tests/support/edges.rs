@@ -44,7 +44,7 @@ pub fn sobel(x: &[f64], [n, h, w]: [usize; 3]) -> Vec<[f64; 2]> {
     (0..n * h * w).map(one).collect()
 }
 
-/// 2, 1 or 0 from (across, down, length): the length is held against two points, one pixel further
+/// 2, 1 or 0 from (across, down, length): the length is compared with two points, one pixel further
 /// in the larger direction.
 pub fn non_maximum(g: &[[f64; 3]], [n, h, w]: [usize; 3], low: f64, high: f64) -> Vec<f64> {
     let one = |i: usize| {
@@ -69,7 +69,7 @@ pub fn non_maximum(g: &[[f64; 3]], [n, h, w]: [usize; 3], low: f64, high: f64) -
     (0..n * h * w).map(one).collect()
 }
 
-/// Neighbours of a pixel that are there, from above clockwise.
+/// Existing neighbours of a pixel, clockwise from the top.
 fn around(i: usize, [_, h, w]: [usize; 3]) -> [Option<usize>; 8] {
     let (column, row) = ((i % w) as i64, (i / w % h) as i64);
     [(0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1)].map(|(x, y)| {

@@ -89,7 +89,7 @@ pub fn ok(output: Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// One line, exit code 1, every part of it there.
+/// The output is an error of one line with exit code 1 that contains every part.
 pub fn refused(output: &Output, parts: &[&str]) {
     let message = errors(output);
     assert_eq!(output.status.code(), Some(1), "{message}");

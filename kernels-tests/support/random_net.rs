@@ -1,4 +1,4 @@
-//! Nets that no person would record, for what must hold for every plan.
+//! Random networks, for invariants of every plan.
 
 use super::reals;
 use pixtape::gpu::Family;
@@ -145,7 +145,7 @@ pub fn random_net(seed: u32) -> Random {
                 ));
                 let w = tape.param(&store, params.last().unwrap());
                 tape.resample2d(x, Enlarge::No, padding, 1).and_then(|z| {
-                    // Now and then somebody else needs it, too.
+                    // Sometimes another operation needs it too.
                     if dice.below(4) == 0 {
                         pool.push(z);
                     }

@@ -10,7 +10,7 @@ use pixtape::{
 };
 use std::sync::Arc;
 
-/// How a tensor lies in its buffer.
+/// Layout of a tensor in its buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lay {
     /// Alone.
@@ -72,8 +72,8 @@ impl Case {
         self.tape.slice(larger, Channels::new(BEFORE).vec4s(), shape.c).expect("it lies there")
     }
 
-    /// Makes a result of a node lie in a concatenation, between others. Read the tensor itself, but
-    /// keep what this returns.
+    /// Puts the result of a node into a concatenation, between others. Read the tensor itself, but
+    /// keep the returned one.
     pub fn result(&mut self, tensor: Tensor, lay: Lay) -> Tensor {
         if lay == Lay::Dense {
             return tensor;
@@ -133,7 +133,7 @@ impl Case {
 
     /// Everything but the step.
     pub fn prepare(mut self, gpu: &Gpu, keep: &[Tensor]) -> Done {
-        // A parameter that nobody uses, behind the others in every page: nothing may write there.
+        // An unused parameter behind the others in every page: nothing may write there.
         let guard = self.store.param("test", "guard", Layout::Vector(GUARD.into()));
         let plan = Plan::new(
             &self.tape,

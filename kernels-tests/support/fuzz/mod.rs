@@ -1,4 +1,4 @@
-//! What the fuzz test is made of: mutations, readers, and the watch over a case.
+//! Parts of the fuzz test: mutations, readers, and limits of a case.
 
 pub mod alloc;
 pub mod mutate;
@@ -17,7 +17,7 @@ const SLOW: Duration = Duration::from_secs(5);
 /// A case that takes this long does not end: the process is stopped.
 const ENDLESS: Duration = Duration::from_secs(60);
 
-/// What became of a case.
+/// Outcome of a case.
 pub struct Outcome {
     pub error: Option<String>,
     pub peak: usize,
@@ -111,7 +111,7 @@ pub fn case(reader: &Reader, folder: &Path, bytes: &[u8], what: &str) -> Outcome
                 || e.exit_code() != 1
             {
                 fail(format!(
-                    "the error is not one line that a user can mend: {text:?}, exit code {}",
+                    "the error is not one line that a user can fix: {text:?}, exit code {}",
                     e.exit_code()
                 ));
             }

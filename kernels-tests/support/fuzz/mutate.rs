@@ -1,4 +1,4 @@
-//! Broken files from whole ones, by number.
+//! Broken files from valid ones, by number.
 
 use pixtape::rng::random;
 

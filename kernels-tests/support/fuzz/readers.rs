@@ -30,7 +30,7 @@ pub enum Manner {
     Strict,
     /// Refuses all: a digest or the like guards them.
     Guarded,
-    /// Leaves out what it does not understand: a log whose last line is cut off is one.
+    /// Skips what it does not understand, such as a log's last line if that is cut off.
     Lenient,
 }
 
@@ -101,7 +101,7 @@ fn list(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folder that a file lies in, for readers that are given the folder.
+/// The folder of a file, for readers that take the folder.
 fn folder(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
