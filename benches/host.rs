@@ -1,8 +1,8 @@
-//! What the host spends: recording and planning a training step, encoding one, and the memory of
-//! tapes and plans. `cargo bench --bench host`, `cargo bench --bench host -- plan` for some of it.
+//! Costs on the host: recording and planning a training step, encoding one, and the memory of tapes
+//! and plans. `cargo bench --bench host`, `cargo bench --bench host -- plan` for some of it.
 //!
-//! Goals: pix2pix at 256x256 is recorded and planned within 150 ms (what a person waits for before
-//! anything happens), and encoding takes at most 2 µs a dispatch.
+//! Goals: pix2pix at 256x256 is recorded and planned within 150 ms (before anything happens on
+//! the screen), and encoding takes at most 2 µs per dispatch.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use pixtape::gpu::Family;
@@ -20,7 +20,7 @@ struct Counting;
 static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-// SAFETY: everything is the system allocator's; the counters change nothing about it.
+// SAFETY: all calls go to the system allocator; the counters do not affect it.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         PEAK.fetch_max(LIVE.fetch_add(layout.size(), Relaxed) + layout.size(), Relaxed);
@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes that a value keeps, and the most that was alive while it was made.
+/// Bytes that a value keeps, and the peak while it was made.
 fn bytes<T>(make: impl FnOnce() -> T) -> (T, usize, usize) {
     let before = LIVE.load(Relaxed);
     PEAK.store(before, Relaxed);
@@ -108,11 +108,11 @@ fn encode(c: &mut Criterion) {
         }
         found => found.expect("a device"),
     };
-    // A small net has as many dispatches as a large one, and does not fill the memory.
+    // A small network has as many dispatches as a large one, and little memory.
     let trainer = Pix2Pix::new(&gpu, config(256, 8, 2), PlanOptions::default()).expect("a trainer");
     let program = trainer.program();
     let dispatches = program.dispatch_count() as u32;
-    println!("a step of {dispatches} dispatches on {}; times are a dispatch's", gpu.name());
+    println!("a step of {dispatches} dispatches on {}; times are per dispatch", gpu.name());
     c.bench_function("encode, never submitted", |b| {
         let round = || {
             let start = Instant::now();

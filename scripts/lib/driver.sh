@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# Finds out whether this machine has a Vulkan adapter, and brings a software one where there is none.
+# Finds out whether this machine has a Vulkan adapter, and installs a software one if there is none.
 #
-# Nothing compiled exists yet when this runs, and vulkaninfo may be missing, so the look is at files: a loader library, driver manifests,
-# device nodes. That is the same evidence the loader itself goes by. Every place looked at can be redirected, which is how it is tested.
-: "${PIXTAPE_ROOT:=}"         # put before every path looked at
+# Nothing is compiled yet when this runs, and vulkaninfo may be missing, so it looks at files: a
+# loader library, driver manifests, device nodes. The loader itself uses the same evidence. Every path
+# can be redirected, for tests.
+: "${PIXTAPE_ROOT:=}"         # prefix of every path
 : "${PIXTAPE_OS:=$(uname -s)}"
 : "${PIXTAPE_DRY_RUN:=}"      # set: print the commands that would change the machine, run none
 
@@ -42,7 +43,7 @@ has_loader() {
     return 1
 }
 
-# The driver manifests the loader would read, one a line.
+# The driver manifests the loader would read, one per line.
 manifests() {
     local chosen=${VK_DRIVER_FILES:-${VK_ICD_FILENAMES:-}} entry file folder
     local -a parts=()
@@ -107,11 +108,12 @@ look_for_adapter() {
     done < <(manifests)
     if [ -z "$software" ]; then echo none; return; fi
     local major; major=$(mesa_major)
-    # A driver of the person's own making is not ours to judge.
+    # A driver that the user chose is accepted.
     if [ -n "$system" ] && [ -n "$major" ] && [ "$major" -lt 23 ]; then echo old-software; else echo software; fi
 }
 
-# How this user may become root: nothing for root, "sudo", or "no". In CI and without a terminal sudo must not ask for a password.
+# How this user can become root: nothing for root, "sudo", or "no". In CI and without a terminal
+# sudo must not ask for a password.
 root_by() {
     if [ "${PIXTAPE_UID:-$(id -u)}" = 0 ]; then echo ''; return; fi
     if ! have sudo; then echo no; return; fi
@@ -126,7 +128,8 @@ as_root() {
     ${by:+"$by"} env DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# apt's lists go stale and mirrors hiccup; an install from yesterday's lists often still works, so a failure here is only told.
+# apt's lists go stale and mirrors fail; an install from old lists often still works, so a failure
+# here is only reported.
 apt_update() {
     as_root apt-get update -qq && return 0
     say 'apt-get update failed, trying once more'
@@ -141,17 +144,17 @@ BACKPORTS_TEXT='Types: deb\nURIs: http://deb.debian.org/debian\nSuites: bookworm
 
 is_bookworm() { [ "$(os_field ID)" = debian ] && [ "$(os_field VERSION_CODENAME)" = bookworm ]; }
 
-# A second copy of a source that is there makes apt complain on every run.
+# A second copy of an existing source makes apt complain on every run.
 has_backports() {
     grep -qs '^[^#]*bookworm-backports' "$PIXTAPE_ROOT"/etc/apt/sources.list "$PIXTAPE_ROOT"/etc/apt/sources.list.d/*
 }
 
-# A line for a person to type, fit for who that is: without sudo on the machine it is for a root shell.
+# The line for the user to type; without sudo on the machine it is for a root shell.
 type_line() {
     if [ "${PIXTAPE_UID:-$(id -u)}" != 0 ] && have sudo; then echo "type: $1"; else echo "as root type: ${1//sudo /}"; fi
 }
 
-# The one line that brings a driver.
+# The line that installs a driver.
 driver_line() {
     case "$(family)" in
         debian)
@@ -222,7 +225,7 @@ ensure_adapter() {
     esac
 }
 
-# Old lavapipe alone: it works, so replacing it is the owner's choice.
+# Only an old lavapipe: it works, so replacing it is the owner's choice.
 offer_backport() {
     local answer=no
     if ! is_bookworm || [ "$(root_by)" = no ]; then
@@ -245,9 +248,9 @@ offer_backport() {
     esac
 }
 
-# Rust, and the linker it calls: all that the build needs.
+# Rust and its linker: all that the build needs.
 ensure_toolchain() {
-    # Installed a moment ago, rustup is not yet on this shell's PATH.
+    # If it was just installed, rustup is not yet on this shell's PATH.
     if ! have cargo && [ -x "${CARGO_HOME:-${HOME:-}/.cargo}/bin/cargo" ]; then
         PATH="${CARGO_HOME:-${HOME:-}/.cargo}/bin:$PATH"
         export PATH
