@@ -15,7 +15,7 @@ adapter: CUBECL_WGPU_DEFAULT_DEVICE=Cpu, DiscreteGpu(0), IntegratedGpu(0) ... (B
 const WARM_UP: usize = 2;
 /// Fewest and most measured steps.
 const STEPS: std::ops::RangeInclusive<usize> = 3..=100;
-/// A step so slow that fewer must do: the time given is overrun by at most this factor.
+/// Slow steps are measured fewer times: the given time is exceeded by at most this factor.
 const PATIENCE: f64 = 5.0;
 
 struct Args {
@@ -35,7 +35,7 @@ fn parse() -> Result<Args, String> {
                 .parse::<usize>()
                 .ok()
                 .filter(|n| *n > 0)
-                .ok_or_else(|| format!("{flag} {value}: a number above 0 is wanted"))
+                .ok_or_else(|| format!("{flag} {value}: expected a number above 0"))
         };
         match flag.as_str() {
             "--size" => args.size = number()?,
@@ -46,7 +46,7 @@ fn parse() -> Result<Args, String> {
                     .parse()
                     .ok()
                     .filter(|s| *s > 0.0)
-                    .ok_or_else(|| format!("{flag} {value}: a time above 0 is wanted"))?
+                    .ok_or_else(|| format!("{flag} {value}: expected a time above 0"))?
             }
             _ => return Err(format!("{flag}: no such option\n{USAGE}")),
         }
