@@ -35,7 +35,7 @@ fn main() -> Result<()> {
     let mut losses: Vec<Losses> = Vec::new();
     for step in 0..steps {
         let (input, target) = pair(step);
-        losses.extend(trainer.step(&input, &target, 2e-4)?);
+        losses.extend(trainer.step_pair(&input, &target, 2e-4)?);
     }
     // At the end, wait for the rest.
     losses.extend(trainer.finish()?);

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     for step in 1..=steps {
         // Losses arrive a few steps late, so that the device need not wait for the host.
         let (a, b) = (shape([220, 40, 30], step), shape([30, 60, 220], 7 * step + 3));
-        all.extend(trainer.step(&a, &b, 2e-4)?);
+        all.extend(trainer.step_pair(&a, &b, 2e-4)?);
     }
     all.extend(trainer.finish()?);
     for losses in all.iter().filter(|l| l.step % 20 == 1) {

@@ -55,7 +55,7 @@ fn train(trainer: &mut CycleGan, steps: std::ops::Range<u32>) -> Vec<Losses> {
     let mut got = Vec::new();
     for step in steps {
         let [a, b] = [0, 1].map(|side| picture(2 * (step % 4) + side));
-        got.extend(trainer.step(&a, &b, 2e-4).unwrap());
+        got.extend(trainer.step_pair(&a, &b, 2e-4).unwrap());
     }
     got.extend(trainer.finish().unwrap());
     got

@@ -702,7 +702,7 @@ mod golden {
         let mut got = Vec::new();
         for step in 0..20 {
             let [a, b] = [0, 1].map(|side| picture(2 * (step % 4) + side));
-            got.extend(trainer.step(&a, &b, 2e-4).unwrap());
+            got.extend(trainer.step_pair(&a, &b, 2e-4).unwrap());
         }
         got.extend(trainer.finish().unwrap());
         assert_eq!(got.len(), 20);

@@ -310,7 +310,7 @@ fn run(
     let mut losses = Vec::new();
     for step in 1..=steps {
         let [a, b] = pictures(config, step);
-        losses.extend(trainer.step(&a, &b, Rates { g: 2e-4, d: 1e-4 }).unwrap());
+        losses.extend(trainer.step_pair(&a, &b, Rates { g: 2e-4, d: 1e-4 }).unwrap());
     }
     losses.extend(trainer.finish().unwrap());
     (trainer, losses)
@@ -360,7 +360,7 @@ fn a_step_with_every_option_gives_the_same_bits_however_it_is_run() {
         Pix2Pix::new(gpu, config.clone(), PlanOptions { guards: true, ..PlanOptions::default() })
             .unwrap();
     let [a, b] = pictures(&config, 1);
-    checked.set_pictures(&a, &b).unwrap();
+    checked.set_pair(&a, &b).unwrap();
     pollster::block_on(
         checked.program().run_checked(&checked.values(1, Rates { g: 2e-4, d: 1e-4 })),
     )
@@ -396,7 +396,7 @@ fn accumulated_gradients_are_those_of_a_larger_batch() {
             let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
             let [a, b] = pictures(config, 1);
             // Rate 0: G's gradient is through the same D.
-            trainer.step(&a, &b, 0.0).unwrap();
+            trainer.step_pair(&a, &b, 0.0).unwrap();
             (trainer.finish().unwrap(), trainer)
         };
         let ((one, whole), (two, parts)) = (step(&whole), step(&parts));
@@ -449,7 +449,7 @@ fn the_average_follows_its_formula_and_is_no_part_of_the_training() {
     assert_eq!(want, of(&trainer, "G_ema"), "it begins as the generator");
     for step in 1..=4u64 {
         let [a, b] = pictures(&config, step);
-        trainer.step(&a, &b, 2e-3).unwrap();
+        trainer.step_pair(&a, &b, 2e-3).unwrap();
         let share = Ema { decay: 0.8 }.share(step as u32);
         for (mean, value) in want.iter_mut().flatten().zip(of(&trainer, "G").into_iter().flatten())
         {
@@ -493,7 +493,7 @@ fn every_way_to_begin_trains_and_two_rates_are_two_rates() {
     for (rates, moved) in [(Rates { g: 0.0, d: 1e-3 }, "D "), (Rates { g: 1e-3, d: 0.0 }, "G ")] {
         let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
         let [a, b] = pictures(&config, 1);
-        trainer.step(&a, &b, rates).unwrap();
+        trainer.step_pair(&a, &b, rates).unwrap();
         for ((name, old), (_, new)) in
             before.iter().zip(weights(&trainer)).filter(|((name, _), _)| name.ends_with("0.weight"))
         {
@@ -516,7 +516,7 @@ fn a_step_takes_exactly_its_pictures() {
     {
         let other = vec![0u8; count];
         for (input, target, what) in [(&other, &b, "input"), (&a, &other, "target")] {
-            let error = trainer.step(input, target, 2e-4).unwrap_err();
+            let error = trainer.step_pair(input, target, 2e-4).unwrap_err();
             assert!(matches!(error, pixtape::Error::Usage(_)), "{error}");
             let message = error.to_string();
             assert!(
@@ -528,7 +528,7 @@ fn a_step_takes_exactly_its_pictures() {
         }
     }
     assert_eq!(trainer.steps(), 0);
-    trainer.step(&a, &b, 2e-4).unwrap();
+    trainer.step_pair(&a, &b, 2e-4).unwrap();
     assert_eq!((trainer.steps(), trainer.finish().unwrap().len()), (1, 1));
 }
 

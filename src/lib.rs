@@ -7,6 +7,7 @@ pub mod gpu;
 pub mod io;
 pub mod nets;
 pub mod ops;
+pub mod picture;
 pub mod plan;
 pub mod rng;
 #[cfg(all(feature = "io", not(target_arch = "wasm32")))]

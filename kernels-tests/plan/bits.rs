@@ -59,7 +59,7 @@ impl Run {
     fn steps(mut self, count: u64) -> Run {
         for step in 1..=count {
             let [a, b] = Run::pictures(step);
-            self.losses.extend(self.trainer.step(&a, &b, 2e-4).unwrap());
+            self.losses.extend(self.trainer.step_pair(&a, &b, 2e-4).unwrap());
         }
         self.losses.extend(self.trainer.finish().unwrap());
         assert_eq!(
@@ -127,7 +127,7 @@ fn a_training_step_gives_the_same_bits_however_it_is_run() {
     let program = pieces.trainer.program();
     for step in 1..=3u64 {
         let [a, b] = Run::pictures(step);
-        pieces.trainer.set_pictures(&a, &b).unwrap();
+        pieces.trainer.set_pair(&a, &b).unwrap();
         program.set_step(&pieces.trainer.values(step, 2e-4));
         let mut start = 0;
         for length in [1, 2, 7, 13].into_iter().cycle() {
@@ -145,7 +145,7 @@ fn a_training_step_gives_the_same_bits_however_it_is_run() {
     let mut checked = Run::new(gpu, tiny(), PlanOptions { guards: true, ..PlanOptions::default() });
     let one = Run::new(gpu, tiny(), PlanOptions::default()).steps(1);
     let [a, b] = Run::pictures(1);
-    checked.trainer.set_pictures(&a, &b).unwrap();
+    checked.trainer.set_pair(&a, &b).unwrap();
     let values = checked.trainer.values(1, 2e-4);
     pollster::block_on(checked.trainer.program().run_checked(&values)).unwrap();
     assert_eq!(one.state(), checked.state(), "the checked step");

@@ -29,7 +29,7 @@ fn trained<M: Model>(
             picture(2 * step, common.generator.input_nc()),
             picture(2 * step + 1, common.generator.output_nc()),
         );
-        losses.extend(trainer.step(&a, &b, 2e-4).unwrap());
+        losses.extend(trainer.step_pair(&a, &b, 2e-4).unwrap());
     }
     losses.extend(trainer.finish().unwrap());
     let params = trainer

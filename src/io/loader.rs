@@ -6,22 +6,27 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::io::dataset::Dataset;
-use crate::train::PictureValues;
+use crate::picture::{PlaneValues, Values};
 use crate::{Error, Result};
 
-/// A batch of pairs; pictures have the dataset's `image_size` and channels.
+/// A batch of samples; images and maps have the dataset's `image_size`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Epoch it belongs to, the first is 1.
     pub epoch: u64,
     /// Its place in the epoch, from 0.
     pub index: usize,
-    /// Inputs `[batch, height, width, input_nc]`.
-    pub input: PictureValues,
-    /// Targets `[batch, height, width, output_nc]`.
-    pub target: PictureValues,
-    /// The file of each pair.
+    /// The values of each plane by name, sample after sample, in the dataset's order.
+    pub planes: Vec<(&'static str, PlaneValues)>,
+    /// The file of each sample.
     pub paths: Vec<PathBuf>,
+}
+
+impl Batch {
+    /// The values of each plane by name, as a training step takes them.
+    pub fn values(&self) -> Vec<(&'static str, Values<'_>)> {
+        self.planes.iter().map(|(name, values)| (*name, values.into())).collect()
+    }
 }
 
 /// Endless batches of a dataset, epoch after epoch.
@@ -142,15 +147,16 @@ impl Walk {
 
     fn load(&self, epoch: u64, index: usize, places: &[u32]) -> Result<Batch> {
         let data = &self.dataset;
-        let (mut input, mut target, mut paths) =
-            (PictureValues::empty(data.format()), PictureValues::empty(data.format()), Vec::new());
+        let (mut planes, mut paths) = (Vec::new(), Vec::new());
+        planes.extend(data.planes().iter().map(|plane| (plane.name, plane.empty())));
         for &place in places {
             let sample = data.sample(epoch, place as usize)?;
-            input.append(&data.encode(&sample.input)?);
-            target.append(&data.encode(&sample.target)?);
+            for ((_, all), (_, plane)) in planes.iter_mut().zip(&sample.planes) {
+                all.append(&data.encode_plane(plane)?);
+            }
             paths.push(sample.path);
         }
-        Ok(Batch { epoch, index, input, target, paths })
+        Ok(Batch { epoch, index, planes, paths })
     }
 }
 
@@ -175,7 +181,9 @@ mod tests {
         let want = take(&mut alone, 11);
         let places: Vec<_> = want.iter().map(|b| (b.epoch, b.index)).collect();
         assert_eq!(places[..4], [(1, 0), (1, 1), (1, 2), (2, 0)]);
-        assert_eq!(want[0].input.len(), 2 * 8 * 8 * 3);
+        let values = want[0].values();
+        assert_eq!((values[0].0, values[0].1.len()), ("input", 2 * 8 * 8 * 3));
+        assert_eq!((values[1].0, values[1].1.len()), ("target", 2 * 8 * 8 * 3));
         assert_eq!(want[0].paths.len(), 2);
         for threads in [1, 3] {
             let mut loader = Loader::new(data.clone(), 1, 0, threads).unwrap();

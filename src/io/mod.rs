@@ -22,7 +22,8 @@ pub mod weights;
 pub use aside::{create_dir, write_aside, write_aside_with};
 pub use cache_dir::cache_dir;
 pub use dataset::{
-    Dataset, DatasetOptions, Direction, Frame, Mask, Misfit, Preprocess, Sample, Size, Task,
+    Dataset, DatasetOptions, Direction, Frame, IndexMap, Mask, Misfit, PlaneData, Preprocess,
+    Sample, Size, Task,
 };
 pub use loader::{Batch, Loader};
 pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};

@@ -4,8 +4,8 @@
 
 use super::{Event, Session};
 use crate::io::{AnyPicture, Batch, Depth, Loader, Picture, create_dir};
+use crate::picture::{PictureValues, Plane, PlaneValues};
 use crate::run::{newest, write_json};
-use crate::train::PictureValues;
 use crate::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
@@ -72,29 +72,32 @@ impl Session<'_> {
         Ok(Some(path))
     }
 
+    /// The images and maps of a batch as the model read them: values from -1 to 1 are shown from
+    /// black to white, indices by their last 8 bits.
     fn pictures(&self, batch: &Batch) -> Result<Vec<Vec<Picture>>> {
-        let ((width, height), [input_nc, output_nc]) =
-            (self.dataset.image_size(), self.dataset.channels());
-        let pixels = (width * height) as usize;
-        let sides = [(&batch.input, input_nc), (&batch.target, output_nc)];
-        // As the net saw them: values from -1 to 1 from black to white.
-        let one = |pair: usize, (values, channels): (&PictureValues, u32)| -> Result<Picture> {
-            let size = pixels * channels as usize;
-            let range = pair * size..(pair + 1) * size;
-            Ok(match values {
-                PictureValues::Bytes(bytes) => {
-                    Picture::new(width, height, channels, bytes[range].to_vec())?
-                }
-                PictureValues::Floats(v) => {
-                    AnyPicture::from_values(&v[range], (width, height), channels, Depth::U8, None)?
+        let (width, height) = self.dataset.image_size();
+        let one = |at: usize, plane: &Plane, values: &PlaneValues| -> Result<Option<Picture>> {
+            let size = (width * height * plane.channels) as usize;
+            let range = at * size..(at + 1) * size;
+            let bytes = match values {
+                PlaneValues::Image(PictureValues::Bytes(bytes)) => bytes[range].to_vec(),
+                PlaneValues::Image(PictureValues::Floats(values)) => {
+                    let (values, size) = (&values[range], (width, height));
+                    AnyPicture::from_values(values, size, plane.channels, Depth::U8, None)?
                         .to_8bit(None)
+                        .data
                 }
-            }
-            .visible())
+                PlaneValues::Indices(indices) => indices[range].iter().map(|i| *i as u8).collect(),
+                PlaneValues::Vector(_) => return Ok(None),
+            };
+            Ok(Some(Picture::new(width, height, plane.channels, bytes)?.visible()))
         };
-        (0..batch.paths.len())
-            .map(|pair| sides.iter().map(|side| one(pair, *side)).collect())
-            .collect()
+        let planes = self.dataset.planes();
+        let row = |at: usize| {
+            let planes = planes.iter().zip(&batch.planes);
+            planes.filter_map(|(plane, (_, values))| one(at, plane, values).transpose()).collect()
+        };
+        (0..batch.paths.len()).map(row).collect()
     }
 
     /// Goes from the last checkpoint to the step before `step`, and runs that one and `step` node
@@ -121,11 +124,11 @@ impl Session<'_> {
             let batch = loader.next()?;
             let (next, rate) = (self.trainer.steps() + 1, self.schedule.at(batch.epoch));
             if next + 1 < step {
-                self.trainer.step(&batch.input, &batch.target, rate)?;
+                self.trainer.step(&batch.values(), rate)?;
                 continue;
             }
             self.trainer.finish()?;
-            self.trainer.set_pictures(&batch.input, &batch.target)?;
+            self.trainer.set_planes(&batch.values())?;
             match pollster::block_on(
                 self.trainer.program().run_checked(&self.trainer.values(next, rate)),
             ) {

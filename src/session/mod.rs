@@ -294,7 +294,7 @@ impl<'a> Session<'a> {
         let batch = loader.next()?;
         let waited = start.elapsed();
         let rates = self.schedule.at(batch.epoch);
-        let losses = self.trainer.step(&batch.input, &batch.target, rates)?;
+        let losses = self.trainer.step(&batch.values(), rates)?;
         let (step, epoch, index) = (self.trainer.steps(), batch.epoch, batch.index);
         self.epochs.insert(step, epoch);
         self.recent.push_back((step, batch));

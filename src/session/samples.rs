@@ -5,9 +5,10 @@ use crate::io::dataset::has_phase;
 use crate::io::{AnyPicture, Dataset, DatasetOptions, Picture, Sample};
 use crate::nets::Mode;
 use crate::ops::NormMode;
+use crate::picture::PictureValues;
 use crate::plan::{PlanOptions, Progress};
 use crate::run::Trainer;
-use crate::train::{Content, Description, Mapping, PictureValues, Translator};
+use crate::train::{Content, Description, Mapping, Translator};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -111,7 +112,7 @@ impl Samples {
             let (made, picture, side) = match column.content {
                 Content::Plane(plane) => {
                     let side = self.side(plane);
-                    let real = [&sample.input, &sample.target][side];
+                    let real = sample.image(plane)?;
                     (self.dataset.encode(real)?, real.clone(), side)
                 }
                 Content::Generated { generator, from } => {
@@ -135,7 +136,7 @@ impl Samples {
 
     /// Which of a sample's images a plane is.
     fn side(&self, plane: &str) -> usize {
-        usize::from(self.model.generators[0].from != plane)
+        usize::from(self.dataset.plane_names()[0] != plane)
     }
 
     /// The correlation between each generator's outputs and inputs, by its name: Pearson's, of all
@@ -147,9 +148,9 @@ impl Samples {
         let mut found = Vec::new();
         for (generator, translator) in self.model.generators.iter().zip(&self.translators) {
             let mut points = Vec::new();
-            let (from, to) = (self.side(generator.from), self.side(generator.to));
+            let to = self.side(generator.to);
             for sample in &self.pairs {
-                let real = [&sample.input, &sample.target][from];
+                let real = sample.image(generator.from)?;
                 let fake = translator.run_values(&self.dataset.encode(real)?, 0, 0).await?;
                 let fake = self.dataset.decode_as(fake, to)?;
                 let [x, y] = [real, &fake].map(|picture| gray(&self.dataset.visible(picture)));
@@ -194,15 +195,15 @@ pub async fn translated(
     translator: &Translator,
     sample: &Sample,
 ) -> Result<AnyPicture> {
-    dataset.decode(translator.run_values(&dataset.encode(&sample.input)?, 0, 0).await?)
+    dataset.decode(translator.run_values(&dataset.encode(sample.input()?)?, 0, 0).await?)
 }
 
 /// Input, output and target as they are shown.
 pub fn row(dataset: &Dataset, sample: &Sample, output: &AnyPicture) -> Result<[Picture; 3]> {
     Ok([
-        dataset.visible_input(sample),
+        dataset.visible_input(sample)?,
         dataset.visible_output(sample, output)?,
-        dataset.visible_output(sample, &sample.target)?,
+        dataset.visible_output(sample, sample.target()?)?,
     ])
 }
 

@@ -10,16 +10,14 @@ mod schedule;
 mod strips;
 mod training;
 mod translator;
-mod values;
 
 pub use chance::Chance;
 pub use cycle_gan::{CycleGan, CycleGanConfig};
 pub use description::{Column, Content, Description, Loss, Mapping, Role};
 pub use gan::{GanMode, gradient_penalty};
-pub use model::{AnyModel, Common, Model, Net, Network, Pictures, Pool, Recorded};
+pub use model::{AnyModel, Common, Model, Net, Network, Pool, Recorded};
 pub use pix2pix::{Pix2Pix, Pix2PixConfig};
 pub use schedule::{LrPolicy, Rates, Schedule, ScheduleState};
 pub use strips::{Statistics, Strips};
 pub use training::{Losses, Training};
 pub use translator::Translator;
-pub use values::{PictureFormat, PictureValues, Values};

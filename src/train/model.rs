@@ -2,12 +2,11 @@
 //! it.
 
 use super::description::{Description, Loss};
-use super::{CycleGanConfig, PictureFormat, Pix2PixConfig, Values};
+use super::{CycleGanConfig, Pix2PixConfig};
 use crate::error::Result;
 use crate::nets::{Discriminator, Generator, GeneratorConfig, InitType, Weights};
 use crate::ops::PoolPages;
-use crate::plan::Program;
-use crate::shape::Shape;
+use crate::picture::{Input, PictureFormat};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 
@@ -60,23 +59,14 @@ pub struct Recorded {
     pub store: Store,
     /// The step.
     pub tape: Tape,
-    /// Input and target of each batch (A and B where there are no pairs).
-    pub pictures: Vec<[Pictures; 2]>,
+    /// The planes of each batch of a step, the same ones in the same order in all.
+    pub batches: Vec<Vec<Input>>,
     /// Losses, weighted, in the order in which they are logged: those of [`Model::describe`].
     pub losses: Vec<(Loss, Tensor)>,
     /// The networks; averages behind all others.
     pub networks: Vec<Network>,
     /// Pools of pictures made earlier.
     pub pools: Vec<Pool>,
-}
-
-/// A batch of pictures that the host writes.
-#[derive(Clone, Copy, Debug)]
-pub struct Pictures {
-    /// Tensor on the tape.
-    pub tensor: Tensor,
-    /// Shape of the pictures.
-    pub shape: Shape,
 }
 
 /// A network of a model.
@@ -134,23 +124,6 @@ impl Recorded {
     /// What the host reads after a step.
     pub fn kept(&self) -> Vec<Tensor> {
         self.losses.iter().map(|(_, loss)| *loss).collect()
-    }
-}
-
-impl Pictures {
-    /// Values of one batch.
-    pub(super) fn len(&self) -> usize {
-        let Shape { n, h, w, c } = self.shape;
-        n as usize * h as usize * w as usize * c.logical() as usize
-    }
-
-    pub(super) fn write(
-        &self,
-        program: &Program,
-        format: PictureFormat,
-        values: Values<'_>,
-    ) -> Result<()> {
-        program.write_picture(self.tensor, format, values)
     }
 }
 

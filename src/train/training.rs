@@ -1,13 +1,13 @@
 //! A training on a device: the networks and the program of a step of a model, and where it stands.
 
 use super::description::Description;
-use super::model::{Common, GROUP_D, Model, Net, Network, Pictures, Pool, Recorded};
+use super::model::{Common, GROUP_D, Model, Net, Network, Pool, Recorded};
 use super::schedule::Rates;
-use super::values::Values;
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
 use crate::nets::{Generator, InitType, Weights};
 use crate::ops::PoolDecision;
+use crate::picture::{Input, Plane, Values};
 use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, StepValues};
 use crate::store::Store;
 use crate::tape::Tape;
@@ -40,7 +40,7 @@ pub struct Training<M> {
     networks: Vec<Network>,
     pools: Vec<Pool>,
     program: Program,
-    pictures: Vec<[Pictures; 2]>,
+    batches: Vec<Vec<Input>>,
     description: Description,
     scalars: Scalars,
     steps: u64,
@@ -90,7 +90,7 @@ impl<M: Model> Training<M> {
         let recorded = model.record()?;
         let kept = recorded.kept();
         let plan = Plan::new(&recorded.tape, &recorded.store, &kept, gpu.family(), options)?;
-        let Recorded { store, pictures, networks, pools, losses, .. } = recorded;
+        let Recorded { store, batches, networks, pools, losses, .. } = recorded;
         let program = prepare(plan, &store)?;
         let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT)?;
         let losses = losses.into_iter().map(|(loss, _)| loss).collect();
@@ -102,7 +102,7 @@ impl<M: Model> Training<M> {
             networks,
             pools,
             program,
-            pictures,
+            batches,
             description,
             scalars,
             steps: 0,
@@ -260,29 +260,30 @@ impl<M: Model> Training<M> {
         StepValues { step: step as u32, seed: crate::rng::fold_seed(self.common.seed), rates }
     }
 
-    /// Writes the pictures of the coming step, NHWC, batch after batch, in the configured format,
-    /// and what else the step reads.
+    /// The planes that a step reads, each with the values of all its batches.
+    pub fn planes(&self) -> impl Iterator<Item = Plane> + '_ {
+        self.batches[0].iter().map(|input| input.plane)
+    }
+
+    /// Writes the planes of the coming step by name, each NHWC, batch after batch, and what else
+    /// the step reads. Planes that the model does not read are left out.
     ///
     /// # Errors
-    /// [`Error::Usage`] for another number of values, or of the other format.
-    pub fn set_pictures<'a>(
-        &self,
-        input: impl Into<Values<'a>>,
-        target: impl Into<Values<'a>>,
-    ) -> Result<()> {
-        let (sides, batches) = ([input.into(), target.into()], self.pictures.len());
-        for (at, (what, values)) in ["input", "target"].iter().zip(&sides).enumerate() {
-            let wanted: usize = self.pictures.iter().map(|batch| batch[at].len()).sum();
-            if values.len() != wanted {
+    /// [`Error::Usage`] for a plane that is missing, or another number or kind of values.
+    pub fn set_planes(&self, planes: &[(&str, Values<'_>)]) -> Result<()> {
+        let batches = self.batches.len();
+        for (at, plane) in self.planes().enumerate() {
+            let values = named(plane.name, planes)?;
+            let expected: usize = self.batches.iter().map(|batch| batch[at].len()).sum();
+            if values.len() != expected {
                 return Err(Error::Usage(format!(
-                    "{what}: {} values, where the pictures of a step have {wanted}",
+                    "{}: {} values, where those of a step are {expected}",
+                    plane.name,
                     values.len()
                 )));
             }
-        }
-        for (at, batch) in self.pictures.iter().enumerate() {
-            for (pictures, values) in batch.iter().zip(&sides) {
-                pictures.write(&self.program, self.common.format, values.part(at, batches))?;
+            for (number, batch) in self.batches.iter().enumerate() {
+                batch[at].write(&self.program, values.part(number, batches))?;
             }
         }
         let seed = crate::rng::fold_seed(self.common.seed);
@@ -294,25 +295,65 @@ impl<M: Model> Training<M> {
         Ok(())
     }
 
-    /// Runs a training step, one update of each network, on pictures (NHWC) at learning rate `lr`,
-    /// or one for generators and discriminators. `input` and `target` are pairs where the model
-    /// takes pairs, and pictures of A and of B where it does not. Does not wait for the step:
-    /// returns the losses of earlier steps that have arrived.
+    /// [`set_planes`](Self::set_planes) for a model that reads two.
     ///
     /// # Errors
-    /// [`Error::Usage`] for the wrong number or format of values, and what the device reports.
-    pub fn step<'a>(
+    /// As there, and [`Error::Usage`] for a model that reads more.
+    pub fn set_pair<'a>(
+        &self,
+        first: impl Into<Values<'a>>,
+        second: impl Into<Values<'a>>,
+    ) -> Result<()> {
+        self.set_planes(&self.pair(first.into(), second.into())?)
+    }
+
+    /// Values by the names of the model's two planes.
+    fn pair<'a>(
+        &self,
+        first: Values<'a>,
+        second: Values<'a>,
+    ) -> Result<[(&'static str, Values<'a>); 2]> {
+        let names: Vec<_> = self.planes().map(|plane| plane.name).collect();
+        match names[..] {
+            [a, b] => Ok([(a, first), (b, second)]),
+            _ => Err(Error::Usage(format!(
+                "a pair was given, where the model reads {}; name the planes",
+                names.join(", ")
+            ))),
+        }
+    }
+
+    /// Runs a training step, one update of each network, on planes by name (each NHWC, batch after
+    /// batch) at learning rate `lr`, or one for generators and discriminators. Does not wait for
+    /// the step: returns the losses of earlier steps that have arrived.
+    ///
+    /// # Errors
+    /// As [`set_planes`](Self::set_planes), and what the device reports.
+    pub fn step(
         &mut self,
-        input: impl Into<Values<'a>>,
-        target: impl Into<Values<'a>>,
+        planes: &[(&str, Values<'_>)],
         lr: impl Into<Rates>,
     ) -> Result<Vec<Losses>> {
-        self.set_pictures(input, target)?;
+        self.set_planes(planes)?;
         let step = self.steps + 1;
         self.program.step(&self.values(step, lr))?;
         self.set_progress(step, self.pictures_seen + u64::from(self.common.pictures));
         let rows = self.scalars.push(step)?;
         Ok(self.to_losses(rows))
+    }
+
+    /// [`step`](Self::step) for a model that reads two planes: input and target of pairs, or images
+    /// of A and of B where there are no pairs.
+    ///
+    /// # Errors
+    /// As [`step`](Self::step) and [`set_pair`](Self::set_pair).
+    pub fn step_pair<'a>(
+        &mut self,
+        first: impl Into<Values<'a>>,
+        second: impl Into<Values<'a>>,
+        lr: impl Into<Rates>,
+    ) -> Result<Vec<Losses>> {
+        self.step(&self.pair(first.into(), second.into())?, lr)
     }
 
     /// Waits for everything in flight and returns the losses that had not come back yet.
@@ -341,4 +382,13 @@ impl Network {
             Net::Discriminator(_) => None,
         }
     }
+}
+
+/// The values of a plane among those given.
+fn named<'a>(name: &str, planes: &[(&str, Values<'a>)]) -> Result<Values<'a>> {
+    let found = planes.iter().find(|(given, _)| *given == name);
+    found.map(|(_, values)| *values).ok_or_else(|| {
+        let given: Vec<_> = planes.iter().map(|(name, _)| *name).collect();
+        Error::Usage(format!("no plane {name:?} among those given ({})", given.join(", ")))
+    })
 }

@@ -3,19 +3,18 @@
 use crate::error::Result;
 use crate::gpu::{Family, Gpu};
 use crate::nets::{Generator, Mode};
+use crate::picture::{Input, PictureFormat, PictureValues, Plane, Values};
 use crate::plan::{Plan, PlanOptions, Program, Progress, StepValues};
 use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
-use crate::train::values::record_input;
-use crate::train::{PictureFormat, PictureValues, Values};
 
 /// A generator's program for pictures of one size, one at a time: bytes or values in, either out.
 #[derive(Debug)]
 pub struct Translator {
     program: Program,
     format: PictureFormat,
-    input: Tensor,
+    input: Input,
     output: Output,
     shape: Shape,
 }
@@ -110,16 +109,12 @@ impl Translator {
         (width, height): (u32, u32),
         mode: Mode,
         format: PictureFormat,
-    ) -> Result<(Tape, Tensor, Output, Shape)> {
+    ) -> Result<(Tape, Input, Output, Shape)> {
         let config = generator.config();
         let mut tape = Tape::new();
         tape.scope("input");
-        let (input, x) = record_input(
-            &mut tape,
-            "input",
-            Shape::new(1, height, width, config.input_nc()),
-            format,
-        )?;
+        let plane = Plane::image("input", config.input_nc(), format);
+        let (input, x) = Input::record(&mut tape, plane, [1, height, width])?;
         tape.scope("");
         let values = generator.record(&mut tape, store, x, mode)?;
         tape.scope("output");
@@ -190,7 +185,7 @@ impl Translator {
     }
 
     fn step(&self, picture: Values<'_>, seed: u64, number: u32) -> Result<()> {
-        self.program.write_picture(self.input, self.format, picture)?;
+        self.input.write(&self.program, picture)?;
         self.program.step(&StepValues {
             step: number,
             seed: crate::rng::fold_seed(seed),

@@ -1,11 +1,11 @@
-//! Decoded and resized pairs kept in memory, up to a number of bytes.
+//! Decoded and resized samples kept in memory, up to a number of bytes.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
 
 use super::Prepared;
+use super::plane::PlaneData;
 use crate::Result;
-use crate::io::picture::AnyPicture;
 
 /// Keeps what comes first and forgets nothing: every epoch visits every pair once, so no choice of
 /// what to forget would hit more often.
@@ -31,7 +31,7 @@ impl Cache {
     pub(super) fn get(
         &self,
         index: usize,
-        make: impl FnOnce() -> Result<Vec<AnyPicture>>,
+        make: impl FnOnce() -> Result<Vec<PlaneData>>,
     ) -> Result<Prepared> {
         let kept = || self.kept.lock().unwrap_or_else(|e| e.into_inner());
         if let Some(pair) = kept().pairs.get(&index) {

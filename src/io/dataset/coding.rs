@@ -1,9 +1,9 @@
 //! Between a dataset's pictures, the values of a net, and what can be looked at or measured.
 
-use super::{Dataset, Sample, Task};
+use super::{Dataset, PlaneData, Sample, Task};
 use crate::io::picture::{AnyPicture, Depth, Picture};
 use crate::io::{lab, metrics};
-use crate::train::{PictureFormat, PictureValues};
+use crate::picture::{PictureFormat, PictureValues, PlaneValues};
 use crate::{Error, Result};
 
 impl Dataset {
@@ -32,6 +32,19 @@ impl Dataset {
     /// [`Error::Usage`] when the picture is not of this dataset.
     pub fn encode(&self, picture: &AnyPicture) -> Result<PictureValues> {
         self.frame.encode(picture, self.format(), self.range(picture.depth()))
+    }
+
+    /// A plane of a sample as what goes up to the device, padded to
+    /// [`image_size`](Self::image_size).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the plane is not of this dataset.
+    pub fn encode_plane(&self, plane: &PlaneData) -> Result<PlaneValues> {
+        let range = match plane {
+            PlaneData::Image(image) => self.range(image.depth()),
+            _ => None,
+        };
+        plane.encode(&self.frame, self.format(), range)
     }
 
     /// What the generator made, of [`image_size`](Self::image_size), as a picture that can be
@@ -65,8 +78,11 @@ impl Dataset {
     }
 
     /// A sample's input as it is shown: gray or RGB, 8 bits.
-    pub fn visible_input(&self, sample: &Sample) -> Picture {
-        self.visible(&sample.input)
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is no image.
+    pub fn visible_input(&self, sample: &Sample) -> Result<Picture> {
+        Ok(self.visible(sample.input()?))
     }
 
     /// A picture of either side as it is shown: gray or RGB, 8 bits.
@@ -80,7 +96,7 @@ impl Dataset {
     /// # Errors
     /// [`Error::Usage`] when the picture is not of this dataset.
     pub fn visible_output(&self, sample: &Sample, picture: &AnyPicture) -> Result<Picture> {
-        match (&self.options.task, &sample.input, picture) {
+        match (&self.options.task, sample.input()?, picture) {
             (Task::Colorization, AnyPicture::F32(light), AnyPicture::F32(color)) => {
                 lab::join(light, color)
             }
@@ -101,10 +117,10 @@ impl Dataset {
         if self.options.task == Task::Colorization {
             return all(
                 &self.visible_output(sample, made)?,
-                &self.visible_output(sample, &sample.target)?,
+                &self.visible_output(sample, sample.target()?)?,
             );
         }
-        match (made, &sample.target) {
+        match (made, sample.target()?) {
             (AnyPicture::U8(made), AnyPicture::U8(target))
                 if self.options.value_range.is_none() =>
             {

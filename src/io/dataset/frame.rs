@@ -1,8 +1,9 @@
 //! Sizes that a net does not take: padded by reflection, cropped afterwards.
 
+use super::plane::IndexMap;
 use crate::Result;
 use crate::io::picture::{AnyPicture, Element, Picture};
-use crate::train::{PictureFormat, PictureValues};
+use crate::picture::{PictureFormat, PictureValues};
 
 /// A picture's size and the size that the net sees: the next multiples, the picture in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,15 @@ impl Frame {
             PictureFormat::Bytes => PictureValues::Bytes(picture.as_8bit()?.data.clone()),
             PictureFormat::Floats => PictureValues::Floats(picture.to_values(range)),
         })
+    }
+
+    /// A map of the content's size, padded by its edge.
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] when it does not fit.
+    pub fn encode_map(&self, map: &IndexMap) -> Result<IndexMap> {
+        let (x, y) = self.offset();
+        map.pad_edge(x, y, self.padded.0, self.padded.1)
     }
 
     /// The content of what came back from the device, `[height, width, channels]` of the padded

@@ -67,7 +67,7 @@ fn list_of(root: &Path, phase: &str) -> PathBuf {
 pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     let (root, phase) = (&o.root, &o.phase);
     if o.task == Task::Unaligned {
-        return Ok((heaps(o)?, Vec::new()));
+        return Ok((unpaired_sets(o)?, Vec::new()));
     }
     let photos = o.task != Task::Aligned;
     let layout = match photos {
@@ -139,7 +139,7 @@ fn two_sides(root: &Path, phase: &str) -> Option<[PathBuf; 2]> {
 
 /// The pictures of two folders that share no pair: those of the input's side, then those of the
 /// target's.
-fn heaps(o: &DatasetOptions) -> Result<Vec<Entry>> {
+fn unpaired_sets(o: &DatasetOptions) -> Result<Vec<Entry>> {
     let (root, phase) = (&o.root, &o.phase);
     let layout = format!(
         "`dataset_mode` unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of \

@@ -9,6 +9,7 @@ mod frame;
 mod layout;
 mod mask;
 mod options;
+mod plane;
 mod random;
 mod scan;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub(crate) mod tests;
 pub use frame::Frame;
 pub use layout::{Misfit, has_phase};
 pub use options::{DatasetOptions, Direction, Mask, Preprocess, Size, Task};
+pub use plane::{IndexMap, PlaneData, Sample};
 pub use scan::ScanProgress;
 
 use std::path::PathBuf;
@@ -30,18 +32,8 @@ use scan::{Pair, scaled};
 
 use crate::io::lab;
 use crate::io::picture::{AnyPicture, Depth};
+use crate::picture::Plane;
 use crate::{Error, Result};
-
-/// One pair, ready for a batch. Both pictures have the size of the dataset's [`Frame::content`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// What the generator sees, `input_nc` channels.
-    pub input: AnyPicture,
-    /// What it should make of it, `output_nc` channels.
-    pub target: AnyPicture,
-    /// The file that the pair is named after: A's.
-    pub path: PathBuf,
-}
 
 /// The pairs of one phase. Opening reads every file's header, not its pixels.
 #[derive(Debug)]
@@ -50,9 +42,9 @@ pub struct Dataset {
     entries: Vec<Entry>,
     paths: Vec<PathBuf>,
     pairs: Vec<Pair>,
-    /// Inputs and targets where they share no pair: entries are first all of the one, then all of
-    /// the other.
-    heaps: Option<[usize; 2]>,
+    /// Numbers of inputs and targets where they share no pair: entries are first all of the one,
+    /// then all of the other.
+    unpaired_counts: Option<[usize; 2]>,
     channels: [u32; 2],
     depths: [Depth; 2],
     frame: Frame,
@@ -138,7 +130,7 @@ impl Dataset {
         let (entries, pairs): (Vec<_>, Vec<_>) =
             entries.into_iter().zip(pairs).filter_map(|(e, p)| p.map(|p| (e, p))).unzip();
         let paths = entries.iter().filter(|e| e.has(0)).map(|e| e.path().to_owned()).collect();
-        let heaps = (options.task == Task::Unaligned)
+        let unpaired_counts = (options.task == Task::Unaligned)
             .then(|| [0, 1].map(|side| entries.iter().filter(|e| e.has(side)).count()));
         let cache = Cache::new(options.cache);
         Ok((
@@ -147,7 +139,7 @@ impl Dataset {
                 entries,
                 paths,
                 pairs,
-                heaps,
+                unpaired_counts,
                 channels,
                 depths,
                 frame,
@@ -168,17 +160,31 @@ impl Dataset {
     /// Number of pairs; of the pictures of the larger side where there are no pairs.
     #[expect(clippy::len_without_is_empty, reason = "open refuses empty folders")]
     pub fn len(&self) -> usize {
-        self.heaps.map_or(self.paths.len(), |sides| sides[0].max(sides[1]))
+        self.unpaired_counts.map_or(self.paths.len(), |sides| sides[0].max(sides[1]))
     }
 
     /// What its entries are, for people.
     fn things(&self) -> &'static str {
-        if self.heaps.is_some() { "pictures" } else { "pairs" }
+        if self.unpaired_counts.is_some() { "pictures" } else { "pairs" }
     }
 
-    /// Pictures of the input's side and of the target's, where they share no pair.
-    pub fn heaps(&self) -> Option<[usize; 2]> {
-        self.heaps
+    /// Numbers of images of the input's side and of the target's, where they share no pair.
+    pub fn unpaired_counts(&self) -> Option<[usize; 2]> {
+        self.unpaired_counts
+    }
+
+    /// Names of the planes of its samples, the input's first.
+    pub fn plane_names(&self) -> [&'static str; 2] {
+        match self.options.task {
+            Task::Unaligned => ["A", "B"],
+            _ => ["input", "target"],
+        }
+    }
+
+    /// The planes of its samples, in their order.
+    pub fn planes(&self) -> Vec<Plane> {
+        let images = self.plane_names().into_iter().zip(self.channels);
+        images.map(|(name, channels)| Plane::image(name, channels, self.format())).collect()
     }
 
     /// Whole batches in an epoch, at least 1. Shapes are fixed, so a rest that does not fill a
@@ -267,7 +273,7 @@ impl Dataset {
     /// [`Error::File`] when the file cannot be decoded or is not what it was when the dataset was
     /// opened; [`Error::Usage`] when there is no such index.
     pub fn sample(&self, epoch: u64, index: usize) -> Result<Sample> {
-        if let Some(sides) = self.heaps {
+        if let Some(sides) = self.unpaired_counts {
             return self.unpaired(epoch, index, sides);
         }
         let Some(path) = self.paths.get(index) else {
@@ -276,22 +282,22 @@ impl Dataset {
         let mut random = Random::new([self.options.seed, epoch, CUT ^ index as u64]);
         let cuts = self.cut(index, &mut random)?;
         let (input, target) = match (&self.options.task, &cuts[..]) {
-            (Task::Aligned, [input, target]) => (input.clone(), target.clone()),
+            (Task::Aligned, [input, target]) => {
+                (input.as_image()?.clone(), target.as_image()?.clone())
+            }
             (Task::Colorization, [photo]) => {
-                let (light, color) = lab::split(photo.as_8bit()?);
+                let (light, color) = lab::split(photo.as_image()?.as_8bit()?);
                 (AnyPicture::F32(light), AnyPicture::F32(color))
             }
-            (Task::Inpaint(_), [photo]) => (
-                self.holes.as_ref().expect("opened with the task").cut(photo, &mut random)?,
-                photo.clone(),
-            ),
-            _ => return Err(Error::Internal(format!("{} pictures of pair {index}", cuts.len()))),
+            (Task::Inpaint(_), [photo]) => {
+                let (photo, holes) = (photo.as_image()?, self.holes.as_ref());
+                let holes = holes.expect("opened with the task");
+                (holes.cut(photo, &mut random)?, photo.clone())
+            }
+            _ => return Err(Error::Internal(format!("{} planes of pair {index}", cuts.len()))),
         };
-        Ok(Sample {
-            input: self.channelled(input, 0, path)?,
-            target: self.channelled(target, 1, path)?,
-            path: path.clone(),
-        })
+        let images = [self.channelled(input, 0, path)?, self.channelled(target, 1, path)?];
+        Ok(Sample::pair(self.plane_names(), images, path))
     }
 
     /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on
@@ -308,19 +314,18 @@ impl Dataset {
         let input = index % sides[0];
         let target = sides[0] + if self.options.serial_batches { index % sides[1] } else { chosen };
         let one = |side: usize, entry: usize, random: &mut Random| -> Result<AnyPicture> {
-            let picture = self.cut(entry, random)?.pop().ok_or_else(|| self.no_such(index))?;
-            self.channelled(picture, side, self.entries[entry].path())
+            let plane = self.cut(entry, random)?.pop().ok_or_else(|| self.no_such(index))?;
+            self.channelled(plane.as_image()?.clone(), side, self.entries[entry].path())
         };
-        Ok(Sample {
-            input: one(0, input, &mut a)?,
-            target: one(1, target, &mut b)?,
-            path: self.paths[input].clone(),
-        })
+        let images = [one(0, input, &mut a)?, one(1, target, &mut b)?];
+        Ok(Sample::pair(self.plane_names(), images, &self.paths[input]))
     }
 
-    /// The pictures of an entry, cropped and mirrored alike.
-    fn cut(&self, entry: usize, random: &mut Random) -> Result<Vec<AnyPicture>> {
-        let prepared = self.cache.get(entry, || self.prepare(entry))?;
+    /// The planes of an entry, cropped and mirrored alike.
+    fn cut(&self, entry: usize, random: &mut Random) -> Result<Vec<PlaneData>> {
+        let prepared = self
+            .cache
+            .get(entry, || Ok(self.prepare(entry)?.into_iter().map(PlaneData::Image).collect()))?;
         let [header, _] = &self.pairs[entry];
         let (w, h) = scaled(&self.options, (header.width, header.height));
         let (content, center) = (self.frame.content, self.options.center);
@@ -331,11 +336,11 @@ impl Dataset {
         };
         let (x, y) = (offset(w, content.0), offset(h, content.1));
         let flip = random.below(2) == 1 && self.options.flip;
-        let cut = |picture: &AnyPicture| -> Result<AnyPicture> {
+        let cut = |plane: &PlaneData| -> Result<PlaneData> {
             let cropped = if self.options.preprocess.crops() {
-                picture.crop(x, y, content.0, content.1)?
+                plane.crop(x, y, content.0, content.1)?
             } else {
-                picture.clone()
+                plane.clone()
             };
             Ok(if flip { cropped.flip_horizontal() } else { cropped })
         };
@@ -450,4 +455,4 @@ impl Dataset {
 }
 
 /// What [`Dataset::prepare`] makes, shared with the cache.
-type Prepared = Arc<Vec<AnyPicture>>;
+type Prepared = Arc<Vec<PlaneData>>;

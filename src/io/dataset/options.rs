@@ -128,7 +128,7 @@ pub enum Mask {
 pub enum Task {
     /// Pairs from pairs.
     Aligned,
-    /// Two heaps of pictures that share no pair.
+    /// Unpaired image sets.
     Unaligned,
     /// From photos: lightness to the two colour channels of Lab.
     Colorization,

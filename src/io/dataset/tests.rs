@@ -3,7 +3,7 @@
 use super::*;
 use crate::io::Picture;
 use crate::io::picture::tests::formula;
-use crate::train::PictureFormat;
+use crate::picture::PictureFormat;
 use std::path::Path;
 
 pub(crate) fn options(root: &Path) -> DatasetOptions {
@@ -66,15 +66,15 @@ fn crop_and_flip_agree_between_halves_and_vary() {
     let mut flips = 0;
     for epoch in 1..=40 {
         let (got, unflipped) = (data.sample(epoch, 0).unwrap(), plain.sample(epoch, 0).unwrap());
-        assert_eq!(got.input, got.target);
-        assert_eq!(got.input.size(), data.image_size());
+        assert_eq!(got.input().unwrap(), got.target().unwrap());
+        assert_eq!(got.input().unwrap().size(), data.image_size());
         assert_eq!(got, data.sample(epoch, 0).unwrap());
-        if got.input != unflipped.input {
-            assert_eq!(got.input, unflipped.input.flip_horizontal());
+        if got.input().unwrap() != unflipped.input().unwrap() {
+            assert_eq!(*got.input().unwrap(), unflipped.input().unwrap().flip_horizontal());
             flips += 1;
         }
-        if !seen.contains(&unflipped.input) {
-            seen.push(unflipped.input);
+        if !seen.contains(unflipped.input().unwrap()) {
+            seen.push(unflipped.input().unwrap().clone());
         }
     }
     assert!((10..=30).contains(&flips), "{flips} flips of 40");
@@ -96,9 +96,15 @@ fn direction_and_channels() {
     };
     let back = DatasetOptions { direction: Direction::BtoA, input_nc: Some(1), ..base.clone() };
     let forth = Dataset::open(base).unwrap().pair(1, 0).unwrap();
-    assert_eq!((forth.input, forth.target), (a.clone().into(), b.clone().into()));
+    assert_eq!(
+        (forth.input().unwrap().clone(), forth.target().unwrap().clone()),
+        (a.clone().into(), b.clone().into())
+    );
     let back = Dataset::open(back).unwrap().pair(1, 0).unwrap();
-    assert_eq!((back.input, back.target), (b.into_channels(1).into(), a.into()));
+    assert_eq!(
+        (back.input().unwrap().clone(), back.target().unwrap().clone()),
+        (b.into_channels(1).into(), a.into())
+    );
 }
 
 #[test]
@@ -108,8 +114,8 @@ fn odd_width_gives_equal_sizes() {
         let o = DatasetOptions { preprocess, multiple_of: 1, ..options(dir.path()) };
         let data = Dataset::open(o).unwrap();
         let s = data.pair(1, 1).unwrap();
-        assert_eq!(s.input.size(), data.image_size());
-        assert_eq!(s.target.size(), data.image_size());
+        assert_eq!(s.input().unwrap().size(), data.image_size());
+        assert_eq!(s.target().unwrap().size(), data.image_size());
     }
     let none = DatasetOptions {
         preprocess: Preprocess::None,
@@ -239,12 +245,18 @@ fn two_folders_lists_and_halves_give_the_same_pairs() {
             "{o:?}"
         );
         let sample = data.pair(1, 0).unwrap();
-        assert_eq!((sample.input, sample.target), (a.clone().into(), b.clone().into()));
+        assert_eq!(
+            (sample.input().unwrap().clone(), sample.target().unwrap().clone()),
+            (a.clone().into(), b.clone().into())
+        );
         let back = Dataset::open(DatasetOptions { direction: Direction::BtoA, ..o })
             .unwrap()
             .pair(1, 0)
             .unwrap();
-        assert_eq!((back.input, back.target), (b.clone().into(), a.clone().into()));
+        assert_eq!(
+            (back.input().unwrap().clone(), back.target().unwrap().clone()),
+            (b.clone().into(), a.clone().into())
+        );
     }
     assert!(
         has_phase(root, "other")
@@ -303,9 +315,12 @@ fn channels_and_depths_are_told_from_the_files() {
         Dataset::open(DatasetOptions { value_range: Some([0.0, 1000.0]), ..told(root) }).unwrap();
     assert_eq!((ranged.range(Depth::U8), ranged.range(Depth::U16)), (None, Some([0.0, 1000.0])));
     // There and back without a loss.
-    let values = data.encode(&sample.target).unwrap();
-    assert_eq!(data.decode(values).unwrap(), sample.target);
-    assert!(data.measure(&sample, &sample.target.clone()).is_err(), "8x8 is too small for SSIM");
+    let values = data.encode(sample.target().unwrap()).unwrap();
+    assert_eq!(data.decode(values).unwrap(), sample.target().unwrap().clone());
+    assert!(
+        data.measure(&sample, &sample.target().unwrap().clone()).is_err(),
+        "8x8 is too small for SSIM"
+    );
     // Another file of other bands does not fit.
     save(&root.join("trainA/1.npy"), formula(8, 8, 4, 1));
     save(&root.join("trainB/1.png"), deep(8, 8, 1, 2));
@@ -323,7 +338,8 @@ fn bands_lie_in_folders() {
     let bands = [vec!["near".to_string(), "red".into()], Vec::new()];
     let data = Dataset::open(DatasetOptions { bands: bands.clone(), ..told(root) }).unwrap();
     assert_eq!(data.channels(), [2, 3]);
-    let AnyPicture::U8(got) = data.pair(1, 0).unwrap().input else { panic!() };
+    let pair = data.pair(1, 0).unwrap();
+    let AnyPicture::U8(got) = pair.input().unwrap() else { panic!() };
     assert_eq!((got.channel(0), got.channel(1)), (near, red));
     let gone = DatasetOptions { bands: [vec!["blue".into()], Vec::new()], ..told(root) };
     assert!(refusal(gone).contains("blue: no such folder of a band"));
@@ -349,15 +365,15 @@ fn small_pictures_are_enlarged_and_odd_sizes_padded() {
     );
     for index in 0..2 {
         let sample = data.sample(3, index).unwrap();
-        assert_eq!(sample.input.size(), (20, 10));
-        let values = data.encode(&sample.input).unwrap();
+        assert_eq!(sample.input().unwrap().size(), (20, 10));
+        let values = data.encode(sample.input().unwrap()).unwrap();
         assert_eq!(values.len(), 24 * 16 * 3);
-        assert_eq!(data.decode(values).unwrap(), sample.input);
+        assert_eq!(data.decode(values).unwrap(), sample.input().unwrap().clone());
     }
     let aspect =
         DatasetOptions { preprocess: Preprocess::ScaleShortsideAndCrop, load_size: size, ..o };
     assert_eq!(
-        Dataset::open(aspect.plain("train")).unwrap().pair(1, 0).unwrap().target.size(),
+        Dataset::open(aspect.plain("train")).unwrap().pair(1, 0).unwrap().target().unwrap().size(),
         (20, 10)
     );
 }
@@ -372,17 +388,20 @@ fn colorization_and_holes_are_made_of_photos() {
     assert_eq!((data.channels(), data.format()), ([1, 2], PictureFormat::Floats));
     let sample = data.pair(1, 0).unwrap();
     let shown = data
-        .visible_output(&sample, &data.decode(data.encode(&sample.target).unwrap()).unwrap())
+        .visible_output(
+            &sample,
+            &data.decode(data.encode(sample.target().unwrap()).unwrap()).unwrap(),
+        )
         .unwrap();
     assert!(shown.data.iter().zip(&photo.data).all(|(a, b)| a.abs_diff(*b) <= 1));
-    assert_eq!(data.visible_input(&sample).channels, 1);
+    assert_eq!(data.visible_input(&sample).unwrap().channels, 1);
 
     let holed = |mask, epoch| {
         let data =
             Dataset::open(DatasetOptions { task: Task::Inpaint(mask), ..told(root) }).unwrap();
         let sample = data.sample(epoch, 0).unwrap();
-        assert_eq!(sample.target, photo.clone().into());
-        let AnyPicture::U8(input) = sample.input else { panic!() };
+        assert_eq!(sample.target().unwrap().clone(), photo.clone().into());
+        let AnyPicture::U8(input) = sample.input().unwrap() else { panic!() };
         let pixels = input.data.chunks(3).zip(photo.data.chunks(3));
         assert!(pixels.clone().all(|(a, b)| a == b || a == [255; 3]));
         pixels.map(|(a, _)| a == [255; 3]).collect::<Vec<_>>()
@@ -419,7 +438,7 @@ fn the_cache_is_bounded_and_changes_nothing() {
 }
 
 /// `trainA/` and `trainB/`: pictures of one gray each, A's numbered from 1, B's from 101.
-fn heaps(a: u8, b: u8) -> tempfile::TempDir {
+fn unpaired_sets(a: u8, b: u8) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (folder, values) in [("trainA", 1..=a), ("trainB", 101..=100 + b)] {
         std::fs::create_dir(dir.path().join(folder)).unwrap();
@@ -436,7 +455,7 @@ fn heaps(a: u8, b: u8) -> tempfile::TempDir {
 
 #[test]
 fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
-    let dir = heaps(3, 5);
+    let dir = unpaired_sets(3, 5);
     let base = DatasetOptions {
         task: Task::Unaligned,
         input_nc: None,
@@ -445,7 +464,7 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
         ..options(dir.path())
     };
     let data = Dataset::open(base.clone()).unwrap();
-    assert_eq!((data.len(), data.heaps(), data.channels()), (5, Some([3, 5]), [1, 1]));
+    assert_eq!((data.len(), data.unpaired_counts(), data.channels()), (5, Some([3, 5]), [1, 1]));
     let largest = |p: &AnyPicture| p.as_8bit().unwrap().data.iter().copied().max().unwrap();
     let (mut partners, mut apart) = (std::collections::BTreeSet::new(), 0);
     for epoch in 1..=30 {
@@ -453,11 +472,11 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
             let sample = data.sample(epoch, index).unwrap();
             assert_eq!(sample, data.sample(epoch, index).unwrap());
             assert_eq!(sample.path, data.paths()[index % 3]);
-            partners.insert((index % 3, largest(&sample.target)));
+            partners.insert((index % 3, largest(sample.target().unwrap())));
             let shape = |p: &AnyPicture| {
                 p.as_8bit().unwrap().data.iter().map(|v| *v > 0).collect::<Vec<_>>()
             };
-            apart += usize::from(shape(&sample.input) != shape(&sample.target));
+            apart += usize::from(shape(sample.input().unwrap()) != shape(sample.target().unwrap()));
         }
     }
     // Every target comes to every input (crops without any of the left half aside), and not cut
@@ -472,7 +491,7 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
         Dataset::open(DatasetOptions { phase: "train".into(), ..base.plain("train") }).unwrap();
     let row: Vec<_> = (0..5)
         .map(|i| plain.sample(1, i).unwrap())
-        .map(|s| (largest(&s.input), largest(&s.target)))
+        .map(|s| (largest(s.input().unwrap()), largest(s.target().unwrap())))
         .collect();
     assert_eq!(row, [(1, 101), (2, 102), (3, 103), (1, 104), (2, 105)]);
     let swapped = Dataset::open(DatasetOptions {
@@ -483,14 +502,14 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
     .unwrap();
     let row: Vec<_> = (0..2)
         .map(|i| swapped.sample(1, i).unwrap())
-        .map(|s| (largest(&s.input), largest(&s.target)))
+        .map(|s| (largest(s.input().unwrap()), largest(s.target().unwrap())))
         .collect();
     assert_eq!((swapped.len(), row), (2, vec![(101, 1), (102, 2)]));
 }
 
 #[test]
 fn a_side_without_pictures_is_refused() {
-    let dir = heaps(2, 0);
+    let dir = unpaired_sets(2, 0);
     let unaligned = || DatasetOptions { task: Task::Unaligned, ..options(dir.path()) };
     assert!(refusal(unaligned()).contains("trainB: no picture"));
     std::fs::remove_dir(dir.path().join("trainB")).unwrap();

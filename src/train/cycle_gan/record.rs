@@ -3,16 +3,15 @@
 //! from a pool, their Adam.
 
 use super::CycleGanConfig;
-use super::describe::{DISCRIMINATORS, GENERATORS, describe};
+use super::describe::{DISCRIMINATORS, GENERATORS, PLANES, describe};
 use crate::error::Result;
 use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
 use crate::ops::PoolPages;
-use crate::shape::Shape;
+use crate::picture::{Input, Plane};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use crate::train::description::Description;
-use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pictures, Pool, Recorded};
-use crate::train::values::record_input;
+use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pool, Recorded};
 
 /// The first keeps fakes of B, which D_A judges.
 const POOLS: [&str; 2] = ["pool_A", "pool_B"];
@@ -50,14 +49,12 @@ impl Model for CycleGanConfig {
             [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
 
         let mut tape = Tape::new();
-        let mut input = |label: &str, c: u32| -> Result<(Pictures, Tensor)> {
-            tape.scope(label);
-            let shape = Shape::new(n, h, w, c);
-            let (tensor, values) = record_input(&mut tape, label, shape, self.pictures)?;
-            Ok((Pictures { tensor, shape }, values))
+        let mut image = |side: usize| {
+            tape.scope(PLANES[side]);
+            let plane = Plane::image(PLANES[side], channels[side], self.pictures);
+            Input::record(&mut tape, plane, [n, h, w])
         };
-        let ((pictures_a, a), (pictures_b, b)) =
-            (input("A", channels[0])?, input("B", channels[1])?);
+        let ((input_a, a), (input_b, b)) = (image(0)?, image(1)?);
         let decisions = POOLS.map(|label| tape.pool_decisions(label, n));
         let real = [a, b];
         let lambdas = [self.lambda_a, self.lambda_b];
@@ -139,14 +136,7 @@ impl Model for CycleGanConfig {
         let pools = POOLS.into_iter().zip(pools).zip(decisions).filter(|_| pool_size > 0);
         let pools =
             pools.map(|((name, pages), decisions)| Pool { name, pages, decisions }).collect();
-        Ok(Recorded {
-            store,
-            tape,
-            pictures: vec![[pictures_a, pictures_b]],
-            losses,
-            networks,
-            pools,
-        })
+        Ok(Recorded { store, tape, batches: vec![vec![input_a, input_b]], losses, networks, pools })
     }
 
     fn describe(&self) -> Description {

@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::nets::{DiscriminatorKind, GeneratorConfig, InitType, NormKind, UnetConfig};
-use crate::train::{GanMode, PictureFormat};
+use crate::picture::PictureFormat;
+use crate::train::GanMode;
 
 /// Everything that decides what a training step computes.
 #[derive(Clone, Debug, PartialEq)]

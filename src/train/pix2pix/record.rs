@@ -2,16 +2,16 @@
 //! own, D's Adam, D again on the fake with its new weights, L1, G's Adam.
 
 use super::Pix2PixConfig;
-use super::describe::describe;
+use super::describe::{PLANES, describe};
 use crate::error::Result;
 use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
-use crate::shape::{Channels, Shape};
+use crate::picture::{Input, Plane};
+use crate::shape::Channels;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use crate::train::description::{Description, Role};
 use crate::train::gan::gradient_penalty;
-use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pictures, Recorded};
-use crate::train::values::record_input;
+use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Recorded};
 
 /// Terms of several batches, each already divided by their number: their sum.
 fn joined(tape: &mut Tape, terms: &[Tensor]) -> Result<Tensor> {
@@ -76,11 +76,10 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
     };
 
     let mut tape = Tape::new();
-    let picture = |tape: &mut Tape, label: &str, channels: u32| -> Result<(Pictures, Tensor)> {
-        tape.scope(label);
-        let shape = Shape::new(config.batch_size, config.height, config.width, channels);
-        let (tensor, values) = record_input(tape, label, shape, config.pictures)?;
-        Ok((Pictures { tensor, shape }, values))
+    let size = [config.batch_size, config.height, config.width];
+    let image = |tape: &mut Tape, name: &'static str, channels: u32| {
+        tape.scope(name);
+        Input::record(tape, Plane::image(name, channels, config.pictures), size)
     };
     // What D judges.
     let judged = |tape: &mut Tape, a: Tensor, b: Tensor| {
@@ -99,13 +98,13 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
         nodes: [usize; 2],
     }
     let mut batches = Vec::new();
-    let (mut pictures, mut d_real, mut d_fake, mut d_gp) =
+    let (mut inputs, mut d_real, mut d_fake, mut d_gp) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let d_wrt = discriminator.weights().trainable(&mut tape, &store);
     for at in 0..config.accumulate {
-        let (raw_a, a) = picture(&mut tape, "input", input_nc)?;
-        let (raw_b, b) = picture(&mut tape, "target", output_nc)?;
-        pictures.push([raw_a, raw_b]);
+        let (input, a) = image(&mut tape, PLANES[0], input_nc)?;
+        let (target, b) = image(&mut tape, PLANES[1], output_nc)?;
+        inputs.push(vec![input, target]);
         tape.scope("");
         let begin = tape.nodes().len();
         // Made once more for G's step where there are several: running statistics count it then.
@@ -228,5 +227,5 @@ fn record(config: &Pix2PixConfig) -> Result<Recorded> {
             ..Network::generator("G_ema", net, passes)
         }),
     );
-    Ok(Recorded { store, tape, pictures, losses, networks, pools: Vec::new() })
+    Ok(Recorded { store, tape, batches: inputs, losses, networks, pools: Vec::new() })
 }

@@ -5,7 +5,7 @@ use crate::options::{ExportArgs, Tune};
 use pixtape::io::weights::{Precision, Range, WeightsFile, onnx};
 use pixtape::io::{AnyPicture, Frame, Picture, write_aside};
 use pixtape::nets::GeneratorConfig;
-use pixtape::train::PictureFormat;
+use pixtape::picture::PictureFormat;
 use pixtape::{Error, Result};
 use std::path::Path;
 

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &TrainArgs) -> Result<()> {
         let (batches, mut values) = (dataset.batches_per_epoch(), 0);
         for _ in 0..batches {
             let batch = loader.next()?;
-            values += batch.input.len() + batch.target.len();
+            values += batch.values().iter().map(|(_, plane)| plane.len()).sum::<usize>();
         }
         let pairs = (batches * dataset.options().batch_size) as f64 / start.elapsed().as_secs_f64();
         println!(

@@ -3,7 +3,7 @@
 use crate::options::values::{bytes, range, underscored};
 use clap::Args;
 use pixtape::io::{Dataset, Depth, Mask, Size, Task};
-use pixtape::train::PictureFormat;
+use pixtape::picture::PictureFormat;
 use pixtape::{Error, Result};
 use serde::{Deserialize, Serialize};
 

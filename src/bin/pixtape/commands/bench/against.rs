@@ -31,7 +31,7 @@ impl Side {
 
     fn step(&mut self) -> Result<()> {
         let start = Instant::now();
-        self.trainer.step(&self.pictures[0], &self.pictures[1], LR)?;
+        self.trainer.step_pair(&self.pictures[0], &self.pictures[1], LR)?;
         self.gpu.wait("step")?;
         self.seconds.push(start.elapsed().as_secs_f64());
         Ok(())

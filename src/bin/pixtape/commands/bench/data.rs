@@ -73,7 +73,7 @@ impl Data {
             if step > 0 {
                 waited += start.elapsed().as_secs_f64();
             }
-            trainer.step(&batch.input, &batch.target, LR)?;
+            trainer.step(&batch.values(), LR)?;
         }
         trainer.finish()?;
         Ok(waited / steps.max(1) as f64)

@@ -110,7 +110,7 @@ fn warm_trainer(
     })?;
     drop(starting);
     for _ in 0..2 {
-        trainer.step(&pictures[0], &pictures[1], LR)?;
+        trainer.step_pair(&pictures[0], &pictures[1], LR)?;
         gpu.wait("warm-up")?;
     }
     Ok((trainer, pictures))

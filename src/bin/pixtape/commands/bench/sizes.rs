@@ -121,7 +121,7 @@ fn measure(gpu: &Gpu, options: &Options, side: u32, batch_size: u32) -> Result<R
         || (started.elapsed().as_secs_f64() < options.args.seconds && done.len() < *STEPS.end())
     {
         let start = Instant::now();
-        trainer.step(&input, &target, LR)?;
+        trainer.step_pair(&input, &target, LR)?;
         gpu.wait("step")?;
         done.push(start.elapsed().as_secs_f64());
     }

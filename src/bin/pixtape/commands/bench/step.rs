@@ -95,7 +95,7 @@ impl<'a> Report<'a> {
         {
             encode.push(encoding(trainer.program()));
             let start = Instant::now();
-            trainer.step(&input, &target, LR)?;
+            trainer.step_pair(&input, &target, LR)?;
             call.push(start.elapsed().as_secs_f64());
             gpu.wait("step")?;
             done.push(start.elapsed().as_secs_f64());
@@ -104,7 +104,7 @@ impl<'a> Report<'a> {
         let steps = done.len();
         let started = Instant::now();
         for _ in 0..steps {
-            trainer.step(&input, &target, LR)?;
+            trainer.step_pair(&input, &target, LR)?;
         }
         trainer.finish()?;
         let running = started.elapsed().as_secs_f64() / steps as f64;

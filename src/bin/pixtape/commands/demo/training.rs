@@ -59,7 +59,7 @@ pub(super) fn train<M: Model>(
     let mut step = 0;
     while step < steps && started.elapsed() < limit {
         let [input, target] = pictures(step);
-        losses.extend(trainer.step(&input, &target, rate(lr, step, steps))?);
+        losses.extend(trainer.step_pair(&input, &target, rate(lr, step, steps))?);
         step += 1;
         if let Some(last) = losses.last() {
             bar.set_message(describe(last));

@@ -223,7 +223,7 @@ fn opening_text(session: &Session<'_>, net: &str, dataset: &Dataset, tuned: &Tun
 fn described(dataset: &Dataset) -> String {
     let ([a, b], [deep_a, deep_b], (w, h)) =
         (dataset.channels(), dataset.depths(), dataset.frame().content);
-    if let Some([inputs, targets]) = dataset.heaps() {
+    if let Some([inputs, targets]) = dataset.unpaired_counts() {
         return format!(
             "{inputs} and {targets} images of {w}x{h}, {a} channels of {deep_a} and {b} of \
              {deep_b}"

@@ -3,7 +3,7 @@
 use crate::commands::translate::Checkpoint;
 use pixtape::io::picture::EXTENSIONS;
 use pixtape::io::{Depth, Frame, Header, list_pictures};
-use pixtape::train::PictureFormat;
+use pixtape::picture::PictureFormat;
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
