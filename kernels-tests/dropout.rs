@@ -98,9 +98,9 @@ fn a_net_recorded_again_draws_the_same_masks() {
     case.tape.fill(shape, 0.0);
     let begin = case.tape.nodes().len();
     let first = record(&mut case);
-    case.tape.draw_as(Some(begin));
+    case.tape.random_streams_from(Some(begin));
     let same = record(&mut case);
-    case.tape.draw_as(None);
+    case.tape.random_streams_from(None);
     let other = record(&mut case);
     let done = case.run(gpu, &[first, same, other]);
     assert_eq!(done.read(first), done.read(same));

@@ -328,7 +328,9 @@ fn maps_of_the_discriminators_have_the_published_sizes() {
         };
         let d = Discriminator::new(&mut store, "D", config).unwrap();
         let x = tape.input("x", pixtape::Shape::new(1, side, side, 3));
-        let y = d.record(&mut tape, &store, x, pixtape::nets::Mode::TRAIN).map(|y| tape.shape(y));
+        let y = d
+            .record(&mut tape, &store, x, pixtape::nets::Mode::TRAIN)
+            .map(|y| tape.shape(y.logits));
         y.map(|y| (y.h, y.w, y.c.logical()))
     };
     for (n_layers, input, map) in [
@@ -609,7 +611,7 @@ mod golden {
     ) -> (Weights, Tensor) {
         let config = DiscriminatorConfig { input: case.tape.shape(x).c, ndf: 8, kind, norm };
         let net = Discriminator::new(&mut case.store, "D", config).unwrap();
-        let y = net.record(&mut case.tape, &case.store, x, Mode::TRAIN).unwrap();
+        let y = net.record(&mut case.tape, &case.store, x, Mode::TRAIN).unwrap().logits;
         (net.weights().clone(), y)
     }
 

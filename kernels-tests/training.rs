@@ -174,7 +174,7 @@ fn penalty_on(gpu: &Gpu) {
             norm,
         };
         let d = Discriminator::new(&mut case.store, "D", config).unwrap();
-        let logits = d.record(&mut case.tape, &case.store, x, Mode::TRAIN).unwrap();
+        let logits = d.record(&mut case.tape, &case.store, x, Mode::TRAIN).unwrap().logits;
         let loss = gradient_penalty(&mut case.tape, logits, x).unwrap();
         let wrt = d.weights().trainable(&mut case.tape, &case.store);
         case.tape.backward(&[loss], &wrt).unwrap();

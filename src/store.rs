@@ -116,7 +116,7 @@ impl Layout {
     }
 }
 
-/// A trainable tensor, or a running statistic (then `gradient` is `None`).
+/// A trainable tensor, or a running statistic or frozen weight (then `gradient` is `None`).
 #[derive(Clone, Debug)]
 pub struct Param {
     /// Public name, `model.1.model.2.weight` for example.
@@ -173,6 +173,8 @@ struct Set {
     /// First buffer of each page: weight pages have gradient and two moment pages right behind.
     weights: Vec<usize>,
     running: Vec<usize>,
+    /// Its weights are never trained: weight pages stand alone.
+    frozen: bool,
 }
 
 /// The pages of all sets ("G", "D", …), described at once, put on a device page by page as plans
@@ -201,7 +203,12 @@ impl Store {
 
     fn set(&mut self, name: &str) -> usize {
         self.sets.iter().position(|s| s.name == name).unwrap_or_else(|| {
-            self.sets.push(Set { name: name.into(), weights: Vec::new(), running: Vec::new() });
+            self.sets.push(Set {
+                name: name.into(),
+                weights: Vec::new(),
+                running: Vec::new(),
+                frozen: false,
+            });
             self.sets.len() - 1
         })
     }
@@ -216,6 +223,7 @@ impl Store {
             return last;
         }
         let (name, number, first) = (self.sets[set].name.clone(), pages.len(), self.buffers.len());
+        let frozen = self.sets[set].frozen;
         let mut add = |what: &str, role| {
             self.buffers.push(PageBuffer {
                 label: format!("{name}/{what}/{number}"),
@@ -229,9 +237,11 @@ impl Store {
             self.sets[set].running.push(first);
         } else {
             add("weight", Role::Weight);
-            add("gradient", Role::Gradient);
-            add("moment1", Role::Moment);
-            add("moment2", Role::Moment);
+            if !frozen {
+                add("gradient", Role::Gradient);
+                add("moment1", Role::Moment);
+                add("moment2", Role::Moment);
+            }
             self.sets[set].weights.push(first);
         }
         first
@@ -248,19 +258,31 @@ impl Store {
         let set = self.set(set);
         let page = self.page(set, role, bytes);
         let offset = self.buffers[page].bytes;
-        let parallel = if role == Role::Running { 1 } else { 4 };
+        let trainable = role == Role::Weight && !self.sets[set].frozen;
+        let parallel = if trainable { 4 } else { 1 };
         for buffer in page..page + parallel {
             self.buffers[buffer].bytes += bytes;
         }
         let mut at = |by: usize| self.entry(page + by, offset, shape);
         let value = at(0);
-        let trainable = role == Role::Weight;
         let gradient = trainable.then(|| at(1));
         let moments = trainable.then(|| [at(2), at(3)]);
         Param { name: name.into(), layout, value, gradient, moments }
     }
 
-    /// Adds a trainable tensor to a set.
+    /// Makes a set one of weights that are read and never trained: what [`param`](Self::param) adds
+    /// to it has no gradient and no moments, and takes no memory for them. To be called before
+    /// anything is added to the set.
+    ///
+    /// # Panics
+    /// If the set has weights already.
+    pub fn freeze(&mut self, set: &str) {
+        let set = self.set(set);
+        assert!(self.sets[set].weights.is_empty(), "a set is frozen before it has weights");
+        self.sets[set].frozen = true;
+    }
+
+    /// Adds a tensor to a set: trainable unless the set is [frozen](Self::freeze).
     pub fn param(&mut self, set: &str, name: &str, layout: Layout) -> Param {
         self.add(set, name, layout, Role::Weight)
     }
@@ -312,9 +334,13 @@ impl Store {
         })
     }
 
-    /// The weight pages of a set, whole. Call it when all parameters have been added.
+    /// The weight pages of a set, whole; none of a frozen one. Call it when all parameters have been
+    /// added.
     pub fn pages(&mut self, set: &str) -> Vec<Page> {
         let set = self.set(set);
+        if self.sets[set].frozen {
+            return Vec::new();
+        }
         let firsts = self.sets[set].weights.clone();
         firsts
             .into_iter()
@@ -459,5 +485,26 @@ mod tests {
         }
         let gradient = store.buffer_index(params[4].gradient.unwrap());
         assert_eq!(gradient, store.buffer_index(params[4].value) + 1);
+    }
+
+    #[test]
+    fn frozen_weights_have_pages_of_their_own_and_nothing_beside_them() {
+        let mut store = Store::with_page_limit(1024);
+        store.freeze("VGG");
+        for set in ["VGG", "D"] {
+            for i in 0..3 {
+                let param = store.param(set, &format!("p{i}"), Layout::Vector(100.into()));
+                assert_eq!(param.gradient.is_some(), set == "D");
+                assert_eq!(param.moments.is_some(), set == "D");
+            }
+        }
+        assert_eq!((store.pages("VGG").len(), store.pages("D").len()), (0, 2));
+        assert_eq!(store.all_pages("VGG").len(), 2);
+        let bytes = |role: Role| {
+            let pages = store.buffers.iter().filter(|page| page.role == role);
+            pages.map(|page| page.bytes).sum::<u64>()
+        };
+        assert_eq!((bytes(Role::Weight), bytes(Role::Gradient)), (3072, 1536));
+        assert_eq!(bytes(Role::Moment), 3072);
     }
 }

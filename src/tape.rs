@@ -87,9 +87,9 @@ impl Tape {
         &self.scope
     }
 
-    /// Until it is called with `None`, random operations draw as if the node recorded next had the
-    /// number `first`: recording the same operations again then gives the same values again.
-    pub fn draw_as(&mut self, first: Option<usize>) {
+    /// Until it is called with `None`, random operations take their streams as if the node recorded
+    /// next had the number `first`: recording the same operations again then gives the same values.
+    pub fn random_streams_from(&mut self, first: Option<usize>) {
         self.again = first.map(|first| self.nodes.len() - first);
     }
 

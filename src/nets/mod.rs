@@ -9,7 +9,9 @@ mod unet;
 mod weights;
 
 pub use generator::{Generator, GeneratorConfig};
-pub use patchgan::{Discriminator, DiscriminatorConfig, DiscriminatorKind};
+pub use patchgan::{
+    Discriminator, DiscriminatorConfig, DiscriminatorKind, Judgement, MultiScale, MultiScaleConfig,
+};
 #[cfg(feature = "io")]
 pub(crate) use resnet::PADDING_TYPE;
 pub use resnet::{BlockPadding, Resnet, ResnetConfig};

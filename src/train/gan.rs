@@ -1,6 +1,7 @@
 //! Adversarial losses, and the gradient penalty.
 
 use crate::error::{Error, Result};
+use crate::nets::Judgement;
 use crate::tape::{Tape, Tensor};
 use std::fmt;
 use std::str::FromStr;
@@ -51,15 +52,22 @@ impl GanMode {
         matches!(self, GanMode::Vanilla | GanMode::Lsgan)
     }
 
-    /// D's loss for what it says of real or of made pictures, a scalar. Real ones have the label
-    /// `1 - smoothing`.
-    pub(super) fn judge(
+    /// The discriminator's loss on real or on generated images, a scalar: the sum over the scales
+    /// that it judged. Real ones have the label `1 - smoothing`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] without a judgement.
+    pub fn discriminator_loss(
         self,
         tape: &mut Tape,
-        logits: Tensor,
+        scales: &[Judgement],
         real: bool,
         smoothing: f32,
-    ) -> Tensor {
+    ) -> Result<Tensor> {
+        summed(tape, scales, |tape, judgement| self.of(tape, judgement.logits, real, smoothing))
+    }
+
+    fn of(self, tape: &mut Tape, logits: Tensor, real: bool, smoothing: f32) -> Tensor {
         let target = if real { 1.0 - smoothing } else { 0.0 };
         match self {
             GanMode::Vanilla => tape.bce_with_logits(logits, target),
@@ -70,13 +78,60 @@ impl GanMode {
         }
     }
 
-    /// G's loss for what D says of its pictures, a scalar.
-    pub(super) fn persuade(self, tape: &mut Tape, logits: Tensor) -> Tensor {
-        match self {
-            GanMode::Vanilla | GanMode::Lsgan => self.judge(tape, logits, true, 0.0),
-            GanMode::Hinge | GanMode::Wgangp => negative_mean(tape, logits),
-        }
+    /// The generator's adversarial loss for what the discriminator says of its images, a scalar: the
+    /// sum over the scales that it judged.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] without a judgement.
+    pub fn generator_loss(self, tape: &mut Tape, scales: &[Judgement]) -> Result<Tensor> {
+        summed(tape, scales, |tape, judgement| match self {
+            GanMode::Vanilla | GanMode::Lsgan => self.of(tape, judgement.logits, true, 0.0),
+            GanMode::Hinge | GanMode::Wgangp => negative_mean(tape, judgement.logits),
+        })
     }
+}
+
+/// Sum of a loss over scales; of a single one it is the loss itself.
+fn summed(
+    tape: &mut Tape,
+    scales: &[Judgement],
+    loss: impl Fn(&mut Tape, &Judgement) -> Tensor,
+) -> Result<Tensor> {
+    let mut total = None;
+    for judgement in scales {
+        let one = loss(tape, judgement);
+        total = Some(total.map_or(Ok(one), |sum| tape.add(sum, one))?);
+    }
+    total.ok_or_else(|| Error::Usage("a loss over no scale".into()))
+}
+
+/// Feature matching: the sum over all scales and stages of the mean absolute difference between a
+/// discriminator's features of generated and of real images. No gradient leads to the real ones:
+/// record them without the generator.
+///
+/// # Errors
+/// [`Error::Shape`] if the judgements are not of one discriminator and size, [`Error::Usage`] if
+/// they have no features.
+pub fn feature_matching(
+    tape: &mut Tape,
+    generated: &[Judgement],
+    real: &[Judgement],
+) -> Result<Tensor> {
+    let features = |scales: &[Judgement]| -> Vec<Tensor> {
+        scales.iter().flat_map(|judgement| judgement.features.clone()).collect()
+    };
+    let (generated, real) = (features(generated), features(real));
+    if generated.len() != real.len() || generated.is_empty() {
+        let (ours, theirs) = (generated.len(), real.len());
+        let why = format!("{ours} features of generated images beside {theirs} of real ones");
+        return Err(Error::Usage(why));
+    }
+    let mut total = None;
+    for (ours, theirs) in generated.into_iter().zip(real) {
+        let distance = tape.l1(ours, theirs)?;
+        total = Some(total.map_or(Ok(distance), |sum| tape.add(sum, distance))?);
+    }
+    Ok(total.expect("there are features"))
 }
 
 fn negative_mean(tape: &mut Tape, logits: Tensor) -> Tensor {
@@ -87,7 +142,7 @@ fn negative_mean(tape: &mut Tape, logits: Tensor) -> Tensor {
 /// The gradient penalty of WGAN-GP: the mean over samples of
 /// `(norm of the gradient of the sum of D's logits by x, minus 1)^2`, a scalar.
 ///
-/// `logits` are D's of `x` `[n, h, w, c]`, both recorded before. The gradient is recorded here as
+/// `logits` are the discriminator's of `x` `[n, h, w, c]`, both recorded before. The gradient is recorded here as
 /// on any tape, so the derivative of the penalty by D's weights is one of second order. As in the
 /// reference's helper the norm is over all of `x` (the condition included, if D sees one).
 ///

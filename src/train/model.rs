@@ -4,7 +4,7 @@
 use super::description::{Description, Loss};
 use super::{CycleGanConfig, Pix2PixConfig};
 use crate::error::Result;
-use crate::nets::{Discriminator, Generator, GeneratorConfig, InitType, Weights};
+use crate::nets::{Discriminator, Generator, GeneratorConfig, InitType, MultiScale, Weights};
 use crate::ops::PoolPages;
 use crate::picture::{Input, PictureFormat};
 use crate::store::Store;
@@ -48,9 +48,10 @@ pub struct Common {
     pub seed: u64,
 }
 
-/// Optimizer groups of the step uniform: generators, discriminators.
-pub(super) const GROUP_G: usize = 0;
-pub(super) const GROUP_D: usize = 1;
+/// Group of the step uniform whose rate the generators' Adam takes ([`Tape::adam`]).
+pub const GROUP_G: usize = 0;
+/// The same of the discriminators.
+pub const GROUP_D: usize = 1;
 
 /// A recorded step.
 #[derive(Debug)]
@@ -78,8 +79,20 @@ pub struct Network {
     pub net: Net,
     /// Batches that its norms see per step.
     pub passes: u64,
-    /// The network that it is the moving average of.
-    pub average_of: Option<&'static str>,
+    /// What becomes of its weights.
+    pub update: Update,
+}
+
+/// What becomes of a network's weights in a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// A step changes them: initialised, optimised, saved.
+    Trained,
+    /// They are the moving average of another network's: saved beside it.
+    AverageOf(&'static str),
+    /// They are loaded once and only read: no gradients, no moments, in no checkpoint. Their set
+    /// of the store is [frozen](Store::freeze).
+    Frozen,
 }
 
 /// A generator or a discriminator.
@@ -89,6 +102,10 @@ pub enum Net {
     Generator(Generator),
     /// A discriminator.
     Discriminator(Discriminator),
+    /// Discriminators of several scales.
+    MultiScale(MultiScale),
+    /// Another network: an encoder, a feature extractor.
+    Other(Weights),
 }
 
 /// A pool of pictures, and where the host writes what becomes of those of a step.
@@ -103,12 +120,24 @@ pub struct Pool {
 }
 
 impl Network {
-    pub(super) fn generator(name: &'static str, net: Generator, passes: u64) -> Network {
-        Network { name, net: Net::Generator(net), passes, average_of: None }
+    /// A network that is trained; its norms see `passes` batches per step.
+    pub fn trained(name: &'static str, net: impl Into<Net>, passes: u64) -> Network {
+        Network { name, net: net.into(), passes, update: Update::Trained }
     }
 
-    pub(super) fn discriminator(name: &'static str, net: Discriminator, passes: u64) -> Network {
-        Network { name, net: Net::Discriminator(net), passes, average_of: None }
+    /// The moving average of another network.
+    pub fn average(
+        name: &'static str,
+        net: impl Into<Net>,
+        of: &'static str,
+        passes: u64,
+    ) -> Network {
+        Network { name, net: net.into(), passes, update: Update::AverageOf(of) }
+    }
+
+    /// A network that is only read.
+    pub fn frozen(name: &'static str, net: impl Into<Net>) -> Network {
+        Network { name, net: net.into(), passes: 0, update: Update::Frozen }
     }
 
     /// Parameters and running statistics, under their public names.
@@ -116,7 +145,33 @@ impl Network {
         match &self.net {
             Net::Generator(net) => net.weights(),
             Net::Discriminator(net) => net.weights(),
+            Net::MultiScale(net) => net.weights(),
+            Net::Other(weights) => weights,
         }
+    }
+}
+
+impl From<Generator> for Net {
+    fn from(net: Generator) -> Net {
+        Net::Generator(net)
+    }
+}
+
+impl From<Discriminator> for Net {
+    fn from(net: Discriminator) -> Net {
+        Net::Discriminator(net)
+    }
+}
+
+impl From<MultiScale> for Net {
+    fn from(net: MultiScale) -> Net {
+        Net::MultiScale(net)
+    }
+}
+
+impl From<Weights> for Net {
+    fn from(weights: Weights) -> Net {
+        Net::Other(weights)
     }
 }
 
@@ -132,7 +187,7 @@ impl Recorded {
 pub enum AnyModel {
     /// Pairs.
     Pix2Pix(Pix2PixConfig),
-    /// Two heaps of pictures.
+    /// Unpaired image sets.
     CycleGan(CycleGanConfig),
 }
 

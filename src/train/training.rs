@@ -1,7 +1,7 @@
 //! A training on a device: the networks and the program of a step of a model, and where it stands.
 
 use super::description::Description;
-use super::model::{Common, GROUP_D, Model, Net, Network, Pool, Recorded};
+use super::model::{Common, GROUP_D, Model, Net, Network, Pool, Recorded, Update};
 use super::schedule::Rates;
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
@@ -143,7 +143,10 @@ impl<M: Model> Training<M> {
         let averages: Vec<_> = self
             .networks
             .iter()
-            .filter_map(|average| Some((self.network(average.average_of?)?, average)))
+            .filter_map(|average| match average.update {
+                Update::AverageOf(name) => Some((self.network(name)?, average)),
+                _ => None,
+            })
             .collect();
         if averages.is_empty() {
             return Ok(());
@@ -197,30 +200,35 @@ impl<M: Model> Training<M> {
 
     /// The generators that are trained.
     pub fn generators(&self) -> Vec<&Generator> {
-        self.networks
-            .iter()
-            .filter(|n| n.average_of.is_none())
-            .filter_map(Network::as_generator)
-            .collect()
+        self.trained().filter_map(Network::as_generator).collect()
     }
 
     /// The generators to show and to judge: moving averages where there are some.
     pub fn best_generators(&self) -> Vec<&Generator> {
-        let average = |name| self.networks.iter().find(|n| n.average_of == Some(name));
-        let trained = self.networks.iter().filter(|n| n.average_of.is_none());
-        trained.filter_map(|n| average(n.name).unwrap_or(n).as_generator()).collect()
+        let average = |name| self.networks.iter().find(|n| n.update == Update::AverageOf(name));
+        self.trained().filter_map(|n| average(n.name).unwrap_or(n).as_generator()).collect()
     }
 
     /// Parameters of the networks that are trained, with their public names (`G`, `D_A`), and
     /// batches that their norms see a step.
     pub fn networks(&self) -> Vec<(&'static str, &Weights, u64)> {
-        let trained = self.networks.iter().filter(|n| n.average_of.is_none());
-        trained.map(|n| (n.name, n.weights(), n.passes)).collect()
+        self.trained().map(|n| (n.name, n.weights(), n.passes)).collect()
     }
 
     /// The same of all networks whose weights a checkpoint holds: moving averages too.
     pub fn saved_networks(&self) -> Vec<(&'static str, &Weights, u64)> {
-        self.networks.iter().map(|n| (n.name, n.weights(), n.passes)).collect()
+        let saved = self.networks.iter().filter(|n| n.update != Update::Frozen);
+        saved.map(|n| (n.name, n.weights(), n.passes)).collect()
+    }
+
+    /// Networks that are only read: their weights are to be loaded before the first step.
+    pub fn frozen_networks(&self) -> Vec<(&'static str, &Weights)> {
+        let frozen = self.networks.iter().filter(|n| n.update == Update::Frozen);
+        frozen.map(|n| (n.name, n.weights())).collect()
+    }
+
+    fn trained(&self) -> impl Iterator<Item = &Network> {
+        self.networks.iter().filter(|n| n.update == Update::Trained)
     }
 
     /// Pools of pictures made earlier. Their pages are the only state of a training beside weights,
@@ -379,7 +387,7 @@ impl Network {
     fn as_generator(&self) -> Option<&Generator> {
         match &self.net {
             Net::Generator(generator) => Some(generator),
-            Net::Discriminator(_) => None,
+            _ => None,
         }
     }
 }

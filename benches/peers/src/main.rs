@@ -88,7 +88,7 @@ fn run() -> Result<(), String> {
     let mut step = || -> Result<(f64, [f32; 4]), String> {
         let start = Instant::now();
         // The pictures go up every time, as they do in a training.
-        let losses = trainer.step_pair(
+        let losses = trainer.step(
             Tensor::from_data(input.clone(), &device),
             Tensor::from_data(target.clone(), &device),
         )?;

@@ -7,6 +7,5 @@ mod record;
 use super::Training;
 pub use config::CycleGanConfig;
 
-/// A training between two heaps of pictures that need not be pairs: A is the input of
-/// [`Training::step`], B its target.
+/// A training between two unpaired image sets, the planes `A` and `B`.
 pub type CycleGan = Training<CycleGanConfig>;

@@ -28,7 +28,7 @@ impl Model for CycleGanConfig {
             Generator::new(&mut store, GENERATORS[1], g.reversed())?,
         ];
         let norm = self.norm_d.unwrap_or(g.norm());
-        let mut judge = |set: &str, channels: u32| {
+        let mut discriminator = |set: &str, channels: u32| {
             Discriminator::new(
                 &mut store,
                 set,
@@ -40,8 +40,10 @@ impl Model for CycleGanConfig {
                 },
             )
         };
-        let discriminators =
-            [judge(DISCRIMINATORS[0], channels[1])?, judge(DISCRIMINATORS[1], channels[0])?];
+        let discriminators = [
+            discriminator(DISCRIMINATORS[0], channels[1])?,
+            discriminator(DISCRIMINATORS[1], channels[0])?,
+        ];
         let pools = [0, 1].map(|net| {
             PoolPages::new(&mut store, POOLS[net], pool_size, [h, w, channels[1 - net]])
         });
@@ -82,9 +84,9 @@ impl Model for CycleGanConfig {
         }
         for (net, [gan, cycle]) in [(0, ["G_A", "cycle_A"]), (1, ["G_B", "cycle_B"])] {
             tape.scope(format!("{gan} "));
-            let logits = discriminators[net].record(&mut tape, &store, fake[net], Mode::TRAIN)?;
+            let judged = discriminators[net].record(&mut tape, &store, fake[net], Mode::TRAIN)?;
             tape.scope("loss");
-            terms.push((gan, self.gan_mode.persuade(&mut tape, logits)));
+            terms.push((gan, self.gan_mode.generator_loss(&mut tape, &[judged])?));
             let l1 = tape.l1(rec[net], real[net])?;
             terms.push((cycle, tape.scale(l1, lambdas[net])));
         }
@@ -101,13 +103,14 @@ impl Model for CycleGanConfig {
             tape.scope("pool");
             let seen = tape.pool(&store, &pools[net], fake[net], decisions[net])?;
             tape.scope("real ");
-            let logits = d.record(&mut tape, &store, real[1 - net], Mode::TRAIN)?;
+            let judged = d.record(&mut tape, &store, real[1 - net], Mode::TRAIN)?;
             tape.scope("loss");
-            let real_loss = self.gan_mode.judge(&mut tape, logits, true, 0.0);
+            let mode = self.gan_mode;
+            let real_loss = mode.discriminator_loss(&mut tape, &[judged], true, 0.0)?;
             tape.scope("fake ");
-            let logits = d.record(&mut tape, &store, seen, Mode::TRAIN)?;
+            let judged = d.record(&mut tape, &store, seen, Mode::TRAIN)?;
             tape.scope("loss");
-            let fake_loss = self.gan_mode.judge(&mut tape, logits, false, 0.0);
+            let fake_loss = mode.discriminator_loss(&mut tape, &[judged], false, 0.0)?;
             let sum = tape.add(real_loss, fake_loss)?;
             let loss = tape.scale(sum, 0.5);
             let wrt = d.weights().trainable(&mut tape, &store);
@@ -124,13 +127,13 @@ impl Model for CycleGanConfig {
         let networks = GENERATORS
             .into_iter()
             .zip(generators)
-            .map(|(name, net)| Network::generator(name, net, passes));
+            .map(|(name, net)| Network::trained(name, net, passes));
         let networks = networks
             .chain(
                 DISCRIMINATORS
                     .into_iter()
                     .zip(discriminators)
-                    .map(|(name, net)| Network::discriminator(name, net, 3)),
+                    .map(|(name, net)| Network::trained(name, net, 3)),
             )
             .collect();
         let pools = POOLS.into_iter().zip(pools).zip(decisions).filter(|_| pool_size > 0);

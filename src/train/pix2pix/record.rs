@@ -4,24 +4,19 @@
 use super::Pix2PixConfig;
 use super::describe::{PLANES, describe};
 use crate::error::Result;
-use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
+use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Judgement, Mode};
 use crate::picture::{Input, Plane};
 use crate::shape::Channels;
-use crate::store::Store;
+use crate::store::{Page, Store, StoreId};
 use crate::tape::{Tape, Tensor};
-use crate::train::description::{Description, Role};
+use crate::train::description::{Description, Loss, Role};
 use crate::train::gan::gradient_penalty;
 use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Recorded};
 
-/// Terms of several batches, each already divided by their number: their sum.
-fn joined(tape: &mut Tape, terms: &[Tensor]) -> Result<Tensor> {
-    let (first, rest) = terms.split_first().expect("at least one batch");
-    rest.iter().try_fold(*first, |sum, term| tape.add(sum, *term))
-}
-
 impl Model for Pix2PixConfig {
     fn record(&self) -> Result<Recorded> {
-        record(self)
+        self.check()?;
+        Step::new(self)?.record()
     }
 
     fn describe(&self) -> Description {
@@ -53,179 +48,246 @@ impl Model for Pix2PixConfig {
     }
 }
 
-fn record(config: &Pix2PixConfig) -> Result<Recorded> {
-    config.check()?;
-    let (g, input_nc, output_nc) =
-        (&config.generator, config.generator.input_nc(), config.generator.output_nc());
-    let mut store = Store::new();
-    let generator = Generator::new(&mut store, "G", *g)?;
-    let pair = Channels::concat(&[input_nc.into(), output_nc.into()]).expect("two parts");
-    let judged = if config.condition_d { pair } else { output_nc.into() };
-    let norm = config.discriminator_norm();
-    let discriminator = Discriminator::new(
-        &mut store,
-        "D",
-        DiscriminatorConfig { input: judged, ndf: config.ndf, kind: config.discriminator, norm },
-    )?;
-    let average = config.ema.map(|_| Generator::new(&mut store, "G_ema", *g)).transpose()?;
-    let pages = [store.pages("G"), store.pages("D")];
-    let averaged: Vec<_> = if average.is_some() {
-        store.all_pages("G").into_iter().zip(store.all_pages("G_ema")).collect()
-    } else {
-        Vec::new()
-    };
+/// A step being recorded: with accumulation, first D's part of every batch, then G's.
+struct Step<'a> {
+    config: &'a Pix2PixConfig,
+    store: Store,
+    tape: Tape,
+    generator: Generator,
+    discriminator: Discriminator,
+    average: Option<Generator>,
+    /// Pages of G and of D that Adam runs over.
+    pages: [Vec<Page>; 2],
+    /// Pages of G and of its moving average.
+    averaged: Vec<(StoreId, StoreId)>,
+    inputs: Vec<Vec<Input>>,
+    /// Terms of each loss, one for every batch, divided by their number.
+    terms: Vec<(Role, Tensor)>,
+}
 
-    let mut tape = Tape::new();
-    let size = [config.batch_size, config.height, config.width];
-    let image = |tape: &mut Tape, name: &'static str, channels: u32| {
-        tape.scope(name);
-        Input::record(tape, Plane::image(name, channels, config.pictures), size)
-    };
-    // What D judges.
-    let judged = |tape: &mut Tape, a: Tensor, b: Tensor| {
-        if config.condition_d { tape.concat(&[a, b]) } else { Ok(b) }
-    };
-    let share = 1.0 / config.accumulate as f32;
-    let scaled =
-        |tape: &mut Tape, x: Tensor, by: f32| if by == 1.0 { x } else { tape.scale(x, by) };
+/// A batch, from D's part of the step to G's.
+struct Batch {
+    a: Tensor,
+    b: Tensor,
+    fake: Tensor,
+    /// What D judges of the fake.
+    pair_fake: Tensor,
+    /// Nodes of the tape at which the generator began and ended.
+    nodes: [usize; 2],
+}
 
-    struct Batch {
-        a: Tensor,
-        b: Tensor,
-        fake: Tensor,
-        pair_fake: Tensor,
-        /// Nodes of the tape at which the generator began and ended.
-        nodes: [usize; 2],
+impl<'a> Step<'a> {
+    /// The networks in a store, and an empty tape.
+    fn new(config: &'a Pix2PixConfig) -> Result<Step<'a>> {
+        let g = config.generator;
+        let mut store = Store::new();
+        let generator = Generator::new(&mut store, "G", g)?;
+        let (input, output) = (g.input_nc().into(), g.output_nc().into());
+        let pair = Channels::concat(&[input, output]).expect("two parts");
+        let (ndf, kind, norm) = (config.ndf, config.discriminator, config.discriminator_norm());
+        let input = if config.condition_d { pair } else { output };
+        let discriminator =
+            Discriminator::new(&mut store, "D", DiscriminatorConfig { input, ndf, kind, norm })?;
+        let average = config.ema.map(|_| Generator::new(&mut store, "G_ema", g)).transpose()?;
+        let pages = [store.pages("G"), store.pages("D")];
+        let averaged = match average {
+            Some(_) => store.all_pages("G").into_iter().zip(store.all_pages("G_ema")).collect(),
+            None => Vec::new(),
+        };
+        Ok(Step {
+            config,
+            store,
+            tape: Tape::new(),
+            generator,
+            discriminator,
+            average,
+            pages,
+            averaged,
+            inputs: Vec::new(),
+            terms: Vec::new(),
+        })
     }
-    let mut batches = Vec::new();
-    let (mut inputs, mut d_real, mut d_fake, mut d_gp) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let d_wrt = discriminator.weights().trainable(&mut tape, &store);
-    for at in 0..config.accumulate {
-        let (input, a) = image(&mut tape, PLANES[0], input_nc)?;
-        let (target, b) = image(&mut tape, PLANES[1], output_nc)?;
-        inputs.push(vec![input, target]);
-        tape.scope("");
-        let begin = tape.nodes().len();
-        // Made once more for G's step where there are several: running statistics count it then.
-        let fake = generator.record(
-            &mut tape,
-            &store,
-            a,
-            Mode { update_running: config.accumulate == 1, ..Mode::TRAIN },
-        )?;
-        let nodes = [begin, tape.nodes().len()];
-        tape.scope("pairs");
-        let (pair_fake, pair_real) = (judged(&mut tape, a, fake)?, judged(&mut tape, a, b)?);
 
-        // Two batches: one would mix the statistics of D's norms. Nothing here depends on D's
-        // weights but D, so the fake is as good as detached.
-        tape.scope("fake ");
-        let logits = discriminator.record(&mut tape, &store, pair_fake, Mode::TRAIN)?;
-        tape.scope("loss");
-        let fake_loss = config.gan_mode.judge(&mut tape, logits, false, 0.0);
-        tape.scope("real ");
-        let logits = discriminator.record(&mut tape, &store, pair_real, Mode::TRAIN)?;
-        tape.scope("loss");
-        let real_loss = config.gan_mode.judge(&mut tape, logits, true, config.label_smoothing);
-        let [fake_loss, real_loss] =
-            [fake_loss, real_loss].map(|loss| scaled(&mut tape, loss, share));
-        let mut halves = vec![tape.scale(fake_loss, 0.5), tape.scale(real_loss, 0.5)];
+    fn record(mut self) -> Result<Recorded> {
+        let d_wrt = self.discriminator.weights().trainable(&mut self.tape, &self.store);
+        let mut batches = Vec::new();
+        for at in 0..self.config.accumulate {
+            let batch = self.forward()?;
+            self.discriminator_part(&batch, at == 0, &d_wrt)?;
+            batches.push(batch);
+        }
+        self.adam("D", 1, GROUP_D);
+        let g_wrt = self.generator.weights().trainable(&mut self.tape, &self.store);
+        for (at, mut batch) in batches.into_iter().enumerate() {
+            if self.config.accumulate > 1 {
+                self.forward_again(&mut batch)?;
+            }
+            self.generator_part(&batch, at == 0, &g_wrt)?;
+        }
+        self.adam("G", 0, GROUP_G);
+        for (from, to) in &self.averaged {
+            self.tape.ema(&self.store, *from, *to, self.config.ema.unwrap_or(0.0))?;
+        }
+        self.finish()
+    }
+
+    /// A batch's images, the generator on its input, and what D will judge of it.
+    fn forward(&mut self) -> Result<Batch> {
+        let g = &self.config.generator;
+        let (input, a) = self.image(0, g.input_nc())?;
+        let (target, b) = self.image(1, g.output_nc())?;
+        self.inputs.push(vec![input, target]);
+        self.tape.scope("");
+        let begin = self.tape.nodes().len();
+        // Recorded once more for G's part where there are several batches: running statistics
+        // count it then.
+        let mode = Mode { update_running: self.config.accumulate == 1, ..Mode::TRAIN };
+        let fake = self.generator.record(&mut self.tape, &self.store, a, mode)?;
+        let nodes = [begin, self.tape.nodes().len()];
+        self.tape.scope("pairs");
+        let pair_fake = self.pair(a, fake)?;
+        Ok(Batch { a, b, fake, pair_fake, nodes })
+    }
+
+    /// The same images once more, dropout included, instead of keeping all activations until D has
+    /// been updated.
+    fn forward_again(&mut self, batch: &mut Batch) -> Result<()> {
+        let begin = self.tape.nodes().len();
+        self.tape.scope("");
+        self.tape.random_streams_from(Some(batch.nodes[0]));
+        batch.fake = self.generator.record(&mut self.tape, &self.store, batch.a, Mode::TRAIN)?;
+        self.tape.random_streams_from(None);
+        debug_assert_eq!(
+            self.tape.nodes().len() - begin,
+            batch.nodes[1] - batch.nodes[0],
+            "streams of dropout are counted by node"
+        );
+        self.tape.scope("pairs");
+        batch.pair_fake = self.pair(batch.a, batch.fake)?;
+        Ok(())
+    }
+
+    /// D's losses on a batch and their gradients. Fake and real are two batches, since one would
+    /// mix the statistics of D's norms. Nothing here depends on D's weights but D, so the fake is
+    /// as good as detached.
+    fn discriminator_part(&mut self, batch: &Batch, first: bool, wrt: &[Tensor]) -> Result<()> {
+        let (mode, config) = (self.config.gan_mode, self.config);
+        let pair_real = self.pair(batch.a, batch.b)?;
+        let fake = self.judge("fake ", batch.pair_fake)?;
+        self.tape.scope("loss");
+        let fake = mode.discriminator_loss(&mut self.tape, &[fake], false, 0.0)?;
+        let real = self.judge("real ", pair_real)?;
+        self.tape.scope("loss");
+        let smoothing = config.label_smoothing;
+        let real = mode.discriminator_loss(&mut self.tape, &[real], true, smoothing)?;
+        let [fake, real] = [fake, real].map(|loss| self.scaled(loss, self.share()));
+        let mut halves = vec![self.tape.scale(fake, 0.5), self.tape.scale(real, 0.5)];
+        self.terms.extend([(Role::Fake, fake), (Role::Real, real)]);
         if config.has_penalty() {
-            tape.scope("mixed");
-            let mixed = tape.mix(b, fake)?;
-            let pair = judged(&mut tape, a, mixed)?;
-            tape.scope("mixed ");
-            let logits = discriminator.record(&mut tape, &store, pair, Mode::TRAIN)?;
-            tape.scope("penalty");
-            let penalty = gradient_penalty(&mut tape, logits, pair)?;
-            let penalty = tape.scale(penalty, share * config.lambda_gp);
+            let penalty = self.penalty(batch)?;
             // Halved like the rest of D's loss, or it would weigh twice as much as the paper's.
-            halves.push(tape.scale(penalty, 0.5));
-            d_gp.push(penalty);
+            halves.push(self.tape.scale(penalty, 0.5));
+            self.terms.push((Role::Penalty, penalty));
         }
-        if at == 0 {
-            tape.backward(&halves, &d_wrt)?
-        } else {
-            tape.backward_onto(&halves, &d_wrt)?
-        };
-        d_real.push(real_loss);
-        d_fake.push(fake_loss);
-        batches.push(Batch { a, b, fake, pair_fake, nodes });
+        self.backward(&halves, wrt, first)
     }
-    tape.scope("D");
-    pages[1].iter().for_each(|page| tape.adam(&store, page, GROUP_D as u32));
 
-    let (mut g_gan, mut g_l1, mut g_tv) = (Vec::new(), Vec::new(), Vec::new());
-    let g_wrt = generator.weights().trainable(&mut tape, &store);
-    for (at, Batch { a, b, mut fake, mut pair_fake, nodes }) in batches.into_iter().enumerate() {
-        if config.accumulate > 1 {
-            // The same pictures once more, dropout included, instead of keeping all activations
-            // until D has been updated.
-            let begin = tape.nodes().len();
-            tape.scope("");
-            tape.draw_as(Some(nodes[0]));
-            fake = generator.record(&mut tape, &store, a, Mode::TRAIN)?;
-            tape.draw_as(None);
-            debug_assert_eq!(
-                tape.nodes().len() - begin,
-                nodes[1] - nodes[0],
-                "streams of dropout are counted by node"
-            );
-            tape.scope("pairs");
-            pair_fake = judged(&mut tape, a, fake)?;
-        }
-        tape.scope("again ");
-        let logits = discriminator.record(&mut tape, &store, pair_fake, Mode::TRAIN)?;
-        tape.scope("loss");
-        let gan = config.gan_mode.persuade(&mut tape, logits);
-        let gan = scaled(&mut tape, gan, share * config.lambda_gan);
-        let l1 = tape.l1(fake, b)?;
-        let l1 = tape.scale(l1, share * config.lambda_l1);
-        let mut terms = vec![gan, l1];
+    /// The gradient penalty on mixtures of real and fake, weighted.
+    fn penalty(&mut self, batch: &Batch) -> Result<Tensor> {
+        self.tape.scope("mixed");
+        let mixed = self.tape.mix(batch.b, batch.fake)?;
+        let pair = self.pair(batch.a, mixed)?;
+        let judged = self.judge("mixed ", pair)?;
+        self.tape.scope("penalty");
+        let penalty = gradient_penalty(&mut self.tape, judged.logits, pair)?;
+        Ok(self.tape.scale(penalty, self.share() * self.config.lambda_gp))
+    }
+
+    /// G's losses on a batch, with D's new weights, and their gradients.
+    fn generator_part(&mut self, batch: &Batch, first: bool, wrt: &[Tensor]) -> Result<()> {
+        let (config, share) = (self.config, self.share());
+        let judged = self.judge("again ", batch.pair_fake)?;
+        self.tape.scope("loss");
+        let gan = config.gan_mode.generator_loss(&mut self.tape, &[judged])?;
+        let gan = self.scaled(gan, share * config.lambda_gan);
+        let l1 = self.tape.l1(batch.fake, batch.b)?;
+        let l1 = self.tape.scale(l1, share * config.lambda_l1);
+        let mut terms = vec![(Role::Generator, gan), (Role::Distance, l1)];
         if config.lambda_tv > 0.0 {
-            let tv = tape.total_variation(fake);
-            terms.push(tape.scale(tv, share * config.lambda_tv));
-            g_tv.push(terms[2]);
+            let tv = self.tape.total_variation(batch.fake);
+            terms.push((Role::Regulariser, self.tape.scale(tv, share * config.lambda_tv)));
         }
-        if at == 0 {
-            tape.backward(&terms, &g_wrt)?
-        } else {
-            tape.backward_onto(&terms, &g_wrt)?
-        };
-        g_gan.push(gan);
-        g_l1.push(l1);
-    }
-    tape.scope("G");
-    pages[0].iter().for_each(|page| tape.adam(&store, page, GROUP_G as u32));
-    for (from, to) in averaged {
-        tape.ema(&store, from, to, config.ema.unwrap_or(0.0))?;
+        let losses: Vec<Tensor> = terms.iter().map(|(_, term)| *term).collect();
+        self.terms.extend(terms);
+        self.backward(&losses, wrt, first)
     }
 
-    tape.scope("loss");
-    let mut losses = Vec::new();
-    for loss in config.describe().losses {
-        let terms = match loss.role {
-            Role::Generator => &g_gan,
-            Role::Distance => &g_l1,
-            Role::Real => &d_real,
-            Role::Fake | Role::Discriminator => &d_fake,
-            Role::Regulariser => &g_tv,
-            Role::Penalty => &d_gp,
-        };
-        let total = joined(&mut tape, terms)?;
-        losses.push((loss, total));
+    /// The losses as they are logged, and everything that was recorded.
+    fn finish(mut self) -> Result<Recorded> {
+        self.tape.scope("loss");
+        let mut losses = Vec::new();
+        for loss in self.config.describe().losses {
+            losses.push(self.total(loss)?);
+        }
+        let passes = u64::from(self.config.accumulate);
+        let mut networks = vec![
+            Network::trained("G", self.generator, passes),
+            Network::trained("D", self.discriminator, 3 * passes),
+        ];
+        networks.extend(self.average.map(|net| Network::average("G_ema", net, "G", passes)));
+        let (store, tape, batches) = (self.store, self.tape, self.inputs);
+        Ok(Recorded { store, tape, batches, losses, networks, pools: Vec::new() })
     }
-    let passes = u64::from(config.accumulate);
-    let mut networks = vec![
-        Network::generator("G", generator, passes),
-        Network::discriminator("D", discriminator, 3 * passes),
-    ];
-    networks.extend(
-        average.map(|net| Network {
-            average_of: Some("G"),
-            ..Network::generator("G_ema", net, passes)
-        }),
-    );
-    Ok(Recorded { store, tape, batches: inputs, losses, networks, pools: Vec::new() })
+
+    /// A loss with the sum of its terms over all batches.
+    fn total(&mut self, loss: Loss) -> Result<(Loss, Tensor)> {
+        let terms = self.terms.iter().filter(|(role, _)| *role == loss.role);
+        let terms: Vec<Tensor> = terms.map(|(_, term)| *term).collect();
+        let (first, rest) = terms.split_first().expect("at least one batch");
+        let total = rest.iter().try_fold(*first, |sum, term| self.tape.add(sum, *term))?;
+        Ok((loss, total))
+    }
+
+    fn image(&mut self, side: usize, channels: u32) -> Result<(Input, Tensor)> {
+        let config = self.config;
+        self.tape.scope(PLANES[side]);
+        let plane = Plane::image(PLANES[side], channels, config.pictures);
+        Input::record(&mut self.tape, plane, [config.batch_size, config.height, config.width])
+    }
+
+    /// What D judges of an image.
+    fn pair(&mut self, a: Tensor, b: Tensor) -> Result<Tensor> {
+        if self.config.condition_d { self.tape.concat(&[a, b]) } else { Ok(b) }
+    }
+
+    fn judge(&mut self, scope: &str, pair: Tensor) -> Result<Judgement> {
+        self.tape.scope(scope);
+        self.discriminator.record(&mut self.tape, &self.store, pair, Mode::TRAIN)
+    }
+
+    /// The part of the step's gradient that a batch has.
+    fn share(&self) -> f32 {
+        1.0 / self.config.accumulate as f32
+    }
+
+    fn scaled(&mut self, x: Tensor, by: f32) -> Tensor {
+        if by == 1.0 { x } else { self.tape.scale(x, by) }
+    }
+
+    /// Gradients of a batch: the first one's replace what is there, others are added.
+    fn backward(&mut self, losses: &[Tensor], wrt: &[Tensor], first: bool) -> Result<()> {
+        if first {
+            self.tape.backward(losses, wrt)?;
+        } else {
+            self.tape.backward_onto(losses, wrt)?;
+        }
+        Ok(())
+    }
+
+    fn adam(&mut self, scope: &str, net: usize, group: usize) {
+        self.tape.scope(scope);
+        for page in &self.pages[net] {
+            self.tape.adam(&self.store, page, group as u32);
+        }
+    }
 }

@@ -116,7 +116,7 @@ impl Judge {
             inputs.push(tape.input("picture", Shape::new(1, height, width, c)));
         }
         let x = if let [one] = *inputs { one } else { tape.concat(&inputs)? };
-        let logits = self.net.record(&mut tape, &self.store, x, self.mode)?;
+        let logits = self.net.record(&mut tape, &self.store, x, self.mode)?.logits;
         let shape = tape.shape(logits);
         let program =
             Plan::new(&tape, &self.store, &[logits], self.gpu.family(), PlanOptions::default())?
