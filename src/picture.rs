@@ -236,6 +236,11 @@ impl PlaneValues {
     }
 }
 
+/// Planes by name, as a training step takes them.
+pub fn borrowed<'a>(planes: &'a [(&'static str, PlaneValues)]) -> Vec<(&'static str, Values<'a>)> {
+    planes.iter().map(|(name, values)| (*name, values.into())).collect()
+}
+
 impl Values<'_> {
     /// How many values there are.
     #[expect(clippy::len_without_is_empty, reason = "only compared with what a plan expects")]

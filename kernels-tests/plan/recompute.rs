@@ -18,17 +18,14 @@ fn trained<M: Model>(
     options: PlanOptions,
 ) -> (Vec<Losses>, Vec<Vec<u32>>, u64) {
     let mut trainer = Training::new(gpu, model.clone(), options).unwrap();
-    let common = *trainer.common();
-    let pixels = common.pictures * common.size.0 * common.size.1;
-    let picture = |seed: u32, c: u32| -> Vec<u8> {
-        support::bits((pixels * c) as usize, seed).iter().map(|w| (w >> 24) as u8).collect()
+    let sizes: Vec<usize> =
+        (0..2).map(|plane| trainer.inputs().iter().map(|batch| batch[plane].len()).sum()).collect();
+    let picture = |seed: u32, values: usize| -> Vec<u8> {
+        support::bits(values, seed).iter().map(|w| (w >> 24) as u8).collect()
     };
     let mut losses = Vec::new();
     for step in 0..3 {
-        let (a, b) = (
-            picture(2 * step, common.generator.input_nc()),
-            picture(2 * step + 1, common.generator.output_nc()),
-        );
+        let (a, b) = (picture(2 * step, sizes[0]), picture(2 * step + 1, sizes[1]));
         losses.extend(trainer.step_pair(&a, &b, 2e-4).unwrap());
     }
     losses.extend(trainer.finish().unwrap());

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::io::dataset::Dataset;
-use crate::picture::{PlaneValues, Values};
+use crate::picture::{PlaneValues, Values, borrowed};
 use crate::{Error, Result};
 
 /// A batch of samples; images and maps have the dataset's `image_size`.
@@ -25,7 +25,7 @@ pub struct Batch {
 impl Batch {
     /// The values of each plane by name, as a training step takes them.
     pub fn values(&self) -> Vec<(&'static str, Values<'_>)> {
-        self.planes.iter().map(|(name, values)| (*name, values.into())).collect()
+        borrowed(&self.planes)
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) use unet::UnetLayer;
 pub(crate) use unet::{DEPTHS, UnetNames, unet_names};
 pub use unet::{Unet, UnetConfig, UnetQuirks, Upsample};
 pub(crate) use weights::NormParams;
-pub use weights::{InitType, NormKind, Weights};
+pub use weights::{ConvParams, InitType, NormKind, Weights};
 
 use crate::ops::NormMode;
 

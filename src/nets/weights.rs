@@ -113,9 +113,9 @@ enum Part {
     RunningVar,
 }
 
-/// A convolution's parameters.
+/// A convolution's parameters ([`Weights::conv`]).
 #[derive(Clone, Debug)]
-pub(crate) struct ConvParams {
+pub struct ConvParams {
     weight: Param,
     bias: Option<Param>,
     conv: Conv,
@@ -152,7 +152,8 @@ pub struct Weights {
 }
 
 impl Weights {
-    pub(super) fn new(set: &str, norm: NormKind) -> Self {
+    /// No parameters yet: those of a network whose norms are `norm`, in a set of the store.
+    pub fn new(set: &str, norm: NormKind) -> Self {
         Weights {
             set: set.into(),
             norm,
@@ -198,7 +199,8 @@ impl Weights {
         param
     }
 
-    pub(super) fn conv(
+    /// Adds a convolution of `co` output channels; `name` is its public name, without `.weight`.
+    pub fn conv(
         &mut self,
         store: &mut Store,
         name: &str,
@@ -325,7 +327,11 @@ impl ConvParams {
         (self.conv, matches!(self.weight.layout, Layout::ConvTranspose { .. }))
     }
 
-    pub(super) fn record(&self, tape: &mut Tape, store: &Store, x: Tensor) -> Result<Tensor> {
+    /// Records the convolution on `x`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the channels are others or the image is too small.
+    pub fn record(&self, tape: &mut Tape, store: &Store, x: Tensor) -> Result<Tensor> {
         let w = tape.param(store, &self.weight);
         let bias = self.bias.as_ref().map(|b| tape.param(store, b));
         match self.weight.layout {

@@ -252,7 +252,7 @@ impl RunFolder {
             .or_else(|e| if folder.is_dir() { Ok(()) } else { Err(cannot(&folder, e)) })?;
         remove_unfinished(&folder);
         fs::create_dir(part).map_err(|e| cannot(part, e))?;
-        let mut state = State::new(step, position, trainer.common().seed, schedule);
+        let mut state = State::new(step, position, trainer.settings().seed, schedule);
         state.pictures = Some(trainer.pictures_seen());
         for (net, weights, passes) in trainer.saved_networks() {
             let name = weights_name("latest", net);

@@ -35,7 +35,7 @@ pub(super) fn info(trainer: &Trainer, dataset: &Dataset) -> Value {
             "pairs": dataset.len(),
             "width": dataset.image_size().0,
             "height": dataset.image_size().1,
-            "batch_size": trainer.common().pictures,
+            "batch_size": trainer.settings().pictures,
             "batches_per_epoch": dataset.batches_per_epoch(),
         },
         "process_peak_bytes": peak_memory(),

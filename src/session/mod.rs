@@ -135,7 +135,7 @@ impl<'a> Session<'a> {
         let watch = watch(model, &mut folder)?;
         Ok(Session {
             info: info::info(&trainer, &dataset),
-            pace: Pace::new(trainer.common().pictures.into()),
+            pace: Pace::new(trainer.settings().pictures.into()),
             trainer,
             dataset,
             folder,
@@ -285,7 +285,7 @@ impl<'a> Session<'a> {
 
     /// Images of each side per step.
     fn images(&self) -> u64 {
-        self.trainer.common().pictures.into()
+        self.trainer.settings().pictures.into()
     }
 
     /// Trains on the next batch; returns its epoch and its index there.

@@ -15,7 +15,9 @@ pub use chance::Chance;
 pub use cycle_gan::{CycleGan, CycleGanConfig};
 pub use description::{Column, Content, Description, Loss, Mapping, Role};
 pub use gan::{GanMode, feature_matching, gradient_penalty};
-pub use model::{AnyModel, Common, GROUP_D, GROUP_G, Model, Net, Network, Pool, Recorded, Update};
+pub use model::{
+    AnyModel, GROUP_D, GROUP_G, Model, Net, Network, Pool, Recorded, Settings, Update,
+};
 pub use pix2pix::{Pix2Pix, Pix2PixConfig};
 pub use schedule::{LrPolicy, Rates, Schedule, ScheduleState};
 pub use strips::{Statistics, Strips};

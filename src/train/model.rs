@@ -4,9 +4,9 @@
 use super::description::{Description, Loss};
 use super::{CycleGanConfig, Pix2PixConfig};
 use crate::error::Result;
-use crate::nets::{Discriminator, Generator, GeneratorConfig, InitType, MultiScale, Weights};
+use crate::nets::{Discriminator, Generator, InitType, MultiScale, Weights};
 use crate::ops::PoolPages;
-use crate::picture::{Input, PictureFormat};
+use crate::picture::Input;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 
@@ -21,26 +21,20 @@ pub trait Model: std::fmt::Debug + Clone {
     /// What its losses, generators and sample grids are.
     fn describe(&self) -> Description;
 
-    /// The options that all models share.
-    fn common(&self) -> Common;
+    /// What a training needs to know beside the recorded step.
+    fn settings(&self) -> Settings;
 }
 
-/// Options that all models share.
+/// What a training needs to know beside the recorded step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Common {
-    /// The generator; where there are two, the one from A to B.
-    pub generator: GeneratorConfig,
-    /// Channels of a discriminator's first layer.
-    pub ndf: u32,
-    /// Width and height of the pictures.
+pub struct Settings {
+    /// Width and height of the images.
     pub size: (u32, u32),
-    /// Pictures of each side a step.
+    /// Samples per step.
     pub pictures: u32,
-    /// How they go up.
-    pub format: PictureFormat,
     /// Adam's decay of the first moment (the second's is 0.999, eps 1e-8).
     pub beta1: f64,
-    /// How weights begin.
+    /// Weight initialisation.
     pub init_type: InitType,
     /// Scale of the initial weights.
     pub init_gain: f32,
@@ -206,10 +200,10 @@ impl Model for AnyModel {
         }
     }
 
-    fn common(&self) -> Common {
+    fn settings(&self) -> Settings {
         match self {
-            AnyModel::Pix2Pix(config) => config.common(),
-            AnyModel::CycleGan(config) => config.common(),
+            AnyModel::Pix2Pix(config) => config.settings(),
+            AnyModel::CycleGan(config) => config.settings(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A training on a device: the networks and the program of a step of a model, and where it stands.
 
 use super::description::Description;
-use super::model::{Common, GROUP_D, Model, Net, Network, Pool, Recorded, Update};
+use super::model::{GROUP_D, Model, Net, Network, Pool, Recorded, Settings, Update};
 use super::schedule::Rates;
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
@@ -35,7 +35,7 @@ const LOSSES_IN_FLIGHT: usize = 3;
 #[derive(Debug)]
 pub struct Training<M> {
     model: M,
-    common: Common,
+    settings: Settings,
     store: Store,
     networks: Vec<Network>,
     pools: Vec<Pool>,
@@ -94,10 +94,11 @@ impl<M: Model> Training<M> {
         let program = prepare(plan, &store)?;
         let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT)?;
         let losses = losses.into_iter().map(|(loss, _)| loss).collect();
-        let (common, description) = (model.common(), Description { losses, ..model.describe() });
+        let (settings, description) =
+            (model.settings(), Description { losses, ..model.describe() });
         let trainer = Training {
             model,
-            common,
+            settings,
             store,
             networks,
             pools,
@@ -114,7 +115,7 @@ impl<M: Model> Training<M> {
     }
 
     fn init(&self) -> Result<()> {
-        let Common { init_type, init_gain, seed, .. } = self.common;
+        let Settings { init_type, init_gain, seed, .. } = self.settings;
         let (gpu, seed) = (self.program.gpu(), crate::rng::fold_seed(seed));
         // A stream a parameter, and so many for each network.
         let streams = || self.networks().into_iter().zip((0u32..).map(|net| net << 16));
@@ -174,9 +175,9 @@ impl<M: Model> Training<M> {
         &self.model
     }
 
-    /// What decides the step and all models have.
-    pub fn common(&self) -> &Common {
-        &self.common
+    /// What the training knows beside the recorded step.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// What the model's losses, generators and sample grids are.
@@ -250,7 +251,7 @@ impl<M: Model> Training<M> {
     /// Says how many steps the weights, moments and pools have seen, of as many pictures each as
     /// now: after loading a checkpoint.
     pub fn set_steps(&mut self, steps: u64) {
-        self.set_progress(steps, steps * u64::from(self.common.pictures));
+        self.set_progress(steps, steps * u64::from(self.settings.pictures));
     }
 
     /// The same where earlier steps had other numbers of pictures.
@@ -262,10 +263,15 @@ impl<M: Model> Training<M> {
     pub fn values(&self, step: u64, lr: impl Into<Rates>) -> StepValues {
         let lr = lr.into();
         let rate =
-            |lr| Rate { lr, beta1: self.common.beta1, beta2: 0.999, eps: 1e-8, t: step as u32 };
+            |lr| Rate { lr, beta1: self.settings.beta1, beta2: 0.999, eps: 1e-8, t: step as u32 };
         let mut rates = [rate(lr.g); GROUPS];
         rates[GROUP_D] = rate(lr.d);
-        StepValues { step: step as u32, seed: crate::rng::fold_seed(self.common.seed), rates }
+        StepValues { step: step as u32, seed: crate::rng::fold_seed(self.settings.seed), rates }
+    }
+
+    /// What the host writes for each batch of a step.
+    pub fn inputs(&self) -> &[Vec<Input>] {
+        &self.batches
     }
 
     /// The planes that a step reads, each with the values of all its batches.
@@ -294,10 +300,10 @@ impl<M: Model> Training<M> {
                 batch[at].write(&self.program, values.part(number, batches))?;
             }
         }
-        let seed = crate::rng::fold_seed(self.common.seed);
+        let seed = crate::rng::fold_seed(self.settings.seed);
         for (stream, pool) in (0..).zip(&self.pools) {
             let decisions =
-                pool.pages.decide(seed, self.pictures_seen, self.common.pictures, stream);
+                pool.pages.decide(seed, self.pictures_seen, self.settings.pictures, stream);
             self.program.write(pool.decisions, &PoolDecision::values(&decisions))?;
         }
         Ok(())
@@ -345,7 +351,7 @@ impl<M: Model> Training<M> {
         self.set_planes(planes)?;
         let step = self.steps + 1;
         self.program.step(&self.values(step, lr))?;
-        self.set_progress(step, self.pictures_seen + u64::from(self.common.pictures));
+        self.set_progress(step, self.pictures_seen + u64::from(self.settings.pictures));
         let rows = self.scalars.push(step)?;
         Ok(self.to_losses(rows))
     }

@@ -11,7 +11,7 @@ use crate::picture::{Input, Plane};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use crate::train::description::Description;
-use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Pool, Recorded};
+use crate::train::model::{GROUP_D, GROUP_G, Model, Network, Pool, Recorded, Settings};
 
 /// The first keeps fakes of B, which D_A judges.
 const POOLS: [&str; 2] = ["pool_A", "pool_B"];
@@ -146,28 +146,14 @@ impl Model for CycleGanConfig {
         describe(self)
     }
 
-    fn common(&self) -> Common {
-        let &CycleGanConfig {
-            generator,
-            ndf,
-            batch_size: pictures,
-            pictures: format,
-            beta1,
-            init_type,
-            init_gain,
-            seed,
-            ..
-        } = self;
-        Common {
-            generator,
-            ndf,
+    fn settings(&self) -> Settings {
+        Settings {
             size: (self.width, self.height),
-            pictures,
-            format,
-            beta1,
-            init_type,
-            init_gain,
-            seed,
+            pictures: self.batch_size,
+            beta1: self.beta1,
+            init_type: self.init_type,
+            init_gain: self.init_gain,
+            seed: self.seed,
         }
     }
 }

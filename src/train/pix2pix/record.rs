@@ -11,7 +11,7 @@ use crate::store::{Page, Store, StoreId};
 use crate::tape::{Tape, Tensor};
 use crate::train::description::{Description, Loss, Role};
 use crate::train::gan::gradient_penalty;
-use crate::train::model::{Common, GROUP_D, GROUP_G, Model, Network, Recorded};
+use crate::train::model::{GROUP_D, GROUP_G, Model, Network, Recorded, Settings};
 
 impl Model for Pix2PixConfig {
     fn record(&self) -> Result<Recorded> {
@@ -23,27 +23,14 @@ impl Model for Pix2PixConfig {
         describe(self)
     }
 
-    fn common(&self) -> Common {
-        let &Pix2PixConfig {
-            generator,
-            ndf,
-            pictures: format,
-            beta1,
-            init_type,
-            init_gain,
-            seed,
-            ..
-        } = self;
-        Common {
-            generator,
-            ndf,
+    fn settings(&self) -> Settings {
+        Settings {
             size: (self.width, self.height),
             pictures: self.pictures(),
-            format,
-            beta1,
-            init_type,
-            init_gain,
-            seed,
+            beta1: self.beta1,
+            init_type: self.init_type,
+            init_gain: self.init_gain,
+            seed: self.seed,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `bench step --against`: two sets of options, interleaved step by step.
 
+use crate::commands::bench::Planes;
 use crate::commands::bench::options::Options;
 use crate::commands::bench::{LR, Timing, about, round, tuned, warm_trainer};
 use pixtape::Result;
 use pixtape::gpu::Gpu;
+use pixtape::picture::borrowed;
 use pixtape::plan::Clock;
 use pixtape::run::Trainer;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ const ROUNDS: std::ops::RangeInclusive<usize> = 5..=200;
 struct Side {
     gpu: Gpu,
     trainer: Trainer,
-    pictures: [Vec<u8>; 2],
+    planes: Planes,
     seconds: Vec<f64>,
 }
 
@@ -25,13 +27,13 @@ impl Side {
         let side = options.args.train.data.crop_size;
         let config = options.config((side.width, side.height))?;
         let tuned = tuned(&gpu, &config, options)?;
-        let (trainer, pictures) = warm_trainer(&gpu, config, tuned.options(options.plan()))?;
-        Ok(Side { gpu, trainer, pictures, seconds: Vec::new() })
+        let (trainer, planes) = warm_trainer(&gpu, config, tuned.options(options.plan()))?;
+        Ok(Side { gpu, trainer, planes, seconds: Vec::new() })
     }
 
     fn step(&mut self) -> Result<()> {
         let start = Instant::now();
-        self.trainer.step_pair(&self.pictures[0], &self.pictures[1], LR)?;
+        self.trainer.step(&borrowed(&self.planes), LR)?;
         self.gpu.wait("step")?;
         self.seconds.push(start.elapsed().as_secs_f64());
         Ok(())

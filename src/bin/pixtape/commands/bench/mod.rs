@@ -22,9 +22,10 @@ use crate::device::starting::Starting;
 use crate::options::Tune;
 use flags::What;
 use pixtape::gpu::{Family, Gpu, Request};
+use pixtape::picture::{Encoding, Input, PictureFormat, PictureValues, PlaneValues, borrowed};
 use pixtape::plan::{Clock, PlanOptions, Program};
 use pixtape::run::Trainer;
-use pixtape::train::{AnyModel, Common, Model};
+use pixtape::train::AnyModel;
 use pixtape::{Error, Result};
 use serde_json::{Value, json};
 use std::ops::Range;
@@ -73,13 +74,32 @@ fn check_seconds(seconds: f64) -> Result<()> {
     Err(Error::Usage(format!("--seconds {seconds}: expected a time above 0")))
 }
 
-/// Noise images for a step: input and target.
-fn noise(config: &AnyModel) -> [Vec<u8>; 2] {
-    let Common { generator: g, size, pictures, .. } = config.common();
-    let pixels = pictures * size.0 * size.1;
-    [(g.input_nc(), 0), (g.output_nc(), 1)].map(|(channels, stream)| {
-        (0..pixels * channels).map(|i| pixtape::rng::random(i, stream, 0, 0)[0] as u8).collect()
-    })
+/// The planes of a step by name.
+type Planes = Vec<(&'static str, PlaneValues)>;
+
+/// Noise for the planes of a step.
+fn noise(trainer: &Trainer) -> Planes {
+    let inputs = trainer.inputs();
+    let plane = |(at, first): (usize, &Input)| {
+        let count: usize = inputs.iter().map(|batch| batch[at].len()).sum();
+        let bytes = (0..count as u32).map(|i| pixtape::rng::random(i, at as u32, 0, 0)[0] as u8);
+        let floats = || bytes.clone().map(|v| f32::from(v) / 127.5 - 1.0).collect();
+        let values = match first.plane.encoding {
+            Encoding::Image(PictureFormat::Bytes) => {
+                PlaneValues::Image(PictureValues::Bytes(bytes.collect()))
+            }
+            Encoding::Image(PictureFormat::Floats) => {
+                PlaneValues::Image(PictureValues::Floats(floats()))
+            }
+            Encoding::Vector => PlaneValues::Vector(floats()),
+            // Every model has at least two classes, and a mask no more.
+            Encoding::Labels | Encoding::Instances | Encoding::Mask => {
+                PlaneValues::Indices(bytes.map(|v| u32::from(v & 1)).collect())
+            }
+        };
+        (first.plane.name, values)
+    };
+    inputs[0].iter().enumerate().map(plane).collect()
 }
 
 /// The learning rate of measured steps, as in the reference implementation.
@@ -98,22 +118,18 @@ fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::Options) -> Result<Tun
 
 /// Makes a trainer and runs two steps on noise, so that the driver has compiled everything and
 /// every buffer holds plausible values.
-fn warm_trainer(
-    gpu: &Gpu,
-    config: AnyModel,
-    options: PlanOptions,
-) -> Result<(Trainer, [Vec<u8>; 2])> {
-    let pictures = noise(&config);
+fn warm_trainer(gpu: &Gpu, config: AnyModel, options: PlanOptions) -> Result<(Trainer, Planes)> {
     let mut starting = Starting::new(gpu);
     let mut trainer = Trainer::with_progress(gpu, config, options, &mut |done, total| {
         starting.show(done, total)
     })?;
     drop(starting);
+    let planes = noise(&trainer);
     for _ in 0..2 {
-        trainer.step_pair(&pictures[0], &pictures[1], LR)?;
+        trainer.step(&borrowed(&planes), LR)?;
         gpu.wait("warm-up")?;
     }
-    Ok((trainer, pictures))
+    Ok((trainer, planes))
 }
 
 /// Seconds per repetition.

@@ -5,6 +5,7 @@ use crate::commands::bench::{LR, Timing, about, roofline, round, tuned, warm_tra
 use crate::messages::with_flags;
 use pixtape::gpu::Gpu;
 use pixtape::io::write_aside;
+use pixtape::picture::borrowed;
 use pixtape::plan::Clock;
 use pixtape::{Error, Result};
 use plotters::prelude::*;
@@ -115,13 +116,13 @@ fn measure(gpu: &Gpu, options: &Options, side: u32, batch_size: u32) -> Result<R
     train.data.batch_size = batch_size;
     let config = train.config((side, side))?;
     let tuned = tuned(gpu, &config, options)?;
-    let (mut trainer, [input, target]) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
+    let (mut trainer, planes) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
     let (started, mut done) = (Instant::now(), Vec::new());
     while done.len() < *STEPS.start()
         || (started.elapsed().as_secs_f64() < options.args.seconds && done.len() < *STEPS.end())
     {
         let start = Instant::now();
-        trainer.step_pair(&input, &target, LR)?;
+        trainer.step(&borrowed(&planes), LR)?;
         gpu.wait("step")?;
         done.push(start.elapsed().as_secs_f64());
     }

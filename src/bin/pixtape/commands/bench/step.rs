@@ -7,6 +7,7 @@ use crate::commands::bench::{
     LR, Timing, about, against, check_seconds, round, sizes, tuned, warm_trainer,
 };
 use pixtape::gpu::Gpu;
+use pixtape::picture::borrowed;
 use pixtape::plan::{Clock, Program};
 use pixtape::run::Trainer;
 use pixtape::session::peak_memory;
@@ -85,8 +86,7 @@ impl<'a> Report<'a> {
     ) -> Result<Report<'a>> {
         let tuned = tuned(gpu, &config, options)?;
         let started = Instant::now();
-        let (mut trainer, [input, target]) =
-            warm_trainer(gpu, config, tuned.options(options.plan()))?;
+        let (mut trainer, planes) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
         let prepare = started.elapsed().as_secs_f64();
         let (started, mut encode, mut call, mut done) =
             (Instant::now(), Vec::new(), Vec::new(), Vec::new());
@@ -95,7 +95,7 @@ impl<'a> Report<'a> {
         {
             encode.push(encoding(trainer.program()));
             let start = Instant::now();
-            trainer.step_pair(&input, &target, LR)?;
+            trainer.step(&borrowed(&planes), LR)?;
             call.push(start.elapsed().as_secs_f64());
             gpu.wait("step")?;
             done.push(start.elapsed().as_secs_f64());
@@ -104,7 +104,7 @@ impl<'a> Report<'a> {
         let steps = done.len();
         let started = Instant::now();
         for _ in 0..steps {
-            trainer.step_pair(&input, &target, LR)?;
+            trainer.step(&borrowed(&planes), LR)?;
         }
         trainer.finish()?;
         let running = started.elapsed().as_secs_f64() / steps as f64;
@@ -131,7 +131,7 @@ impl<'a> Report<'a> {
     }
 
     fn images(&self) -> f64 {
-        f64::from(self.trainer.common().pictures) / self.running
+        f64::from(self.trainer.settings().pictures) / self.running
     }
 
     /// Share of a step in which the device would be idle if the host did not work ahead.
@@ -140,7 +140,8 @@ impl<'a> Report<'a> {
     }
 
     fn print(&self) {
-        let (plan, config) = (self.trainer.program().plan(), self.trainer.common());
+        let (plan, config) = (self.trainer.program().plan(), self.trainer.settings());
+        let generator = self.trainer.generators()[0].config();
         let (cost, ms) = (plan.cost(), |t: Timing| {
             format!("{:.3} ms (best {:.3})", 1e3 * t.median, 1e3 * t.min)
         });
@@ -150,9 +151,9 @@ impl<'a> Report<'a> {
             config.size.0,
             config.size.1,
             config.pictures,
-            config.generator,
-            config.generator.ngf(),
-            config.ndf
+            generator,
+            generator.ngf(),
+            self.options.args.train.nets.ndf
         );
         println!(
             "plan: {} nodes, {} dispatches, {:.2} GFLOP, {:.0} MB touched",
@@ -195,7 +196,7 @@ impl<'a> Report<'a> {
     }
 
     fn json(&self) -> Value {
-        let (plan, config) = (self.trainer.program().plan(), self.trainer.common());
+        let (plan, config) = (self.trainer.program().plan(), self.trainer.settings());
         let (memory, cost) = (plan.memory(), plan.cost());
         let mut report = json!({
             "about": about(self.gpu),

@@ -161,7 +161,8 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let input = out.join("horse.png");
     held_out[0][0].picture.save_png(&input)?;
 
-    let (g, generators) = (trainer.common().generator, trainer.generators());
+    let generators = trainer.generators();
+    let g = generators[0].config();
     let mut facts = facts(
         &trainer,
         trained.seconds,

@@ -132,7 +132,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let input = out.join("label.png");
     held_out[0].0.save_png(&input)?;
 
-    let g = trainer.common().generator;
+    let g = trainer.generators()[0].config();
     let mut facts = facts(
         &trainer,
         trained.seconds,
