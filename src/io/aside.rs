@@ -36,7 +36,7 @@ pub fn write_aside_with(
     };
     inner().map_err(|e| cannot("be written", path, &e))?;
     // The rename itself reaches the disk with the folder. Some file systems refuse this; the file
-    // is whole either way, so that is no failure.
+    // is complete either way, so this is not an error.
     #[cfg(unix)]
     let _ = File::open(folder).and_then(|f| f.sync_all());
     Ok(())

@@ -29,7 +29,7 @@ fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
     {
         let shown: String = line.chars().take(40).collect();
         let color = color(line).ok_or_else(|| {
-            format!("line {number}: {shown:?} is no colour; write #0000aa or 0 0 170")
+            format!("line {number}: {shown:?} is not a colour; write #0000aa or 0 0 170")
         })?;
         if let Some(before) = all.iter().position(|c| *c == color) {
             return Err(format!("line {number}: the colour {shown:?} is label {before} already"));
@@ -43,10 +43,11 @@ fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
     }
 }
 
-/// Reads a palette file: one colour per line, `#0000aa name` or `0 0 170 name`; the first is label 0.
+/// Reads a palette file: one colour per line, `#0000aa name` or `0 0 170 name`; the first is label
+/// 0.
 ///
 /// # Errors
-/// [`Error::File`] if it cannot be read, or a line is no colour or repeats one.
+/// [`Error::File`] if it cannot be read, or a line is not a colour or repeats one.
 pub fn read(path: &Path) -> Result<Vec<Color>> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         Error::file(

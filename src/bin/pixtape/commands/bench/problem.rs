@@ -16,8 +16,7 @@ pub(crate) struct Measured {
     pub variant: String,
 }
 
-/// The variant that a node takes; of what is no convolution the kernel, the first if there are
-/// several.
+/// The variant of a convolution; for other nodes the name of the first kernel.
 pub(crate) fn variant(node: &PlanNode) -> String {
     node.variant().map_or_else(|| node.kernel(), |v| v.to_string())
 }

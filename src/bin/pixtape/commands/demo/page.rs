@@ -2,18 +2,18 @@
 //! fetched from elsewhere.
 //!
 //! Curves are inline SVG: an axis, a faint line of the measured values and a strong one smoothed
-//! over them, since GAN losses jump. Values that are not finite are left out of the curves and said
-//! so beneath, never written into a path.
+//! over them, since GAN losses jump. Values that are not finite are left out of the curves and
+//! mentioned below them, never written into a path.
 
 use crate::outputs::report::html::{escape, put};
 use pixtape::train::Losses;
 use std::fmt::Write;
 
-/// What [`render`] puts on the page.
+/// Contents of the page.
 pub struct DemoPage<'a> {
     /// The heading, plain text.
     pub title: &'a str,
-    /// The adapter and driver that did the work, plain text.
+    /// Adapter and driver, plain text.
     pub device: &'a str,
     /// Images beside the page: file name (relative to it) and caption.
     pub pictures: &'a [(String, String)],
@@ -23,21 +23,21 @@ pub struct DemoPage<'a> {
     pub losses: &'a [Losses],
     /// Titles of tables, and names and values.
     pub tables: &'a [(&'a str, &'a [(String, String)])],
-    /// Name and value of whatever else is worth knowing: steps, seconds, memory.
+    /// Names and values of further facts: steps, seconds, memory.
     pub facts: &'a [(String, String)],
 }
 
-/// Places of a curve: step and value.
+/// Points of a curve: step and value.
 type Curve = Vec<(f64, f64)>;
 
-/// A chart is drawn in these many SVG units, with room for the axes at the left and below.
+/// Size of a chart in SVG units, with room for the axes on the left and below.
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
-/// Points drawn per curve: more than there are pixels only makes the page heavy.
+/// The most points per curve: more than the pixels of a screen would only make the page large.
 const POINTS: usize = 400;
 
 const STYLE: &str = "\
@@ -103,7 +103,7 @@ pub fn render(page: &DemoPage) -> String {
                 .map(|name| (*name, curve(name)))
                 .filter(|(_, curve)| !curve.is_empty())
                 .collect();
-            // Colours go on from chart to chart.
+            // Colours continue from chart to chart.
             let curves: Vec<_> = curves
                 .into_iter()
                 .enumerate()
@@ -228,7 +228,7 @@ fn axes(html: &mut String, across: &Axis, up: &Axis, step: f64) {
     );
 }
 
-/// A straight map from values to places on the page.
+/// A linear map from values to positions on the page.
 struct Axis {
     from: f64,
     to: f64,
@@ -265,14 +265,14 @@ fn number(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
-/// A running mean that looks both ways, a twentieth of the run wide; a value that is not finite is
-/// skipped and leaves no gap in the mean.
+/// A centred running mean over a twentieth of the run; values that are not finite are skipped and
+/// leave no gap.
 fn smooth(points: &[(f64, f64)]) -> Curve {
     let finite: Vec<_> = points.iter().copied().filter(|point| point.1.is_finite()).collect();
     let keep = 1.0 - 1.0 / (finite.len() as f64 / 40.0).max(1.0);
     let pass = |line: &mut dyn Iterator<Item = &(f64, f64)>| -> Vec<f64> {
         let (mut sum, mut weight) = (0.0, 0.0);
-        // Scaled before summing, so that values near the largest float do not run over.
+        // Scaled before summing, so that values near the largest float do not overflow.
         line.map(|point| {
             sum = sum * keep + point.1 * (1.0 - keep);
             weight = weight * keep + (1.0 - keep);
@@ -285,8 +285,8 @@ fn smooth(points: &[(f64, f64)]) -> Curve {
     finite.iter().zip(both).map(|(point, (a, b))| (point.0, a / 2.0 + b / 2.0)).collect()
 }
 
-/// At most [`POINTS`] points of a curve: the mean of each stretch, or no point where nothing in it
-/// is finite.
+/// At most [`POINTS`] points of a curve: the mean of each interval, or no point if nothing in it is
+/// finite.
 fn thin(points: &[(f64, f64)]) -> Curve {
     let stretch = points.len().div_ceil(POINTS).max(1);
     points

@@ -185,7 +185,7 @@ pub(super) fn facts<M: Model>(
     facts
 }
 
-/// A device and its driver, for people.
+/// A device and its driver, as text.
 pub(super) fn device(gpu: &Gpu) -> String {
     let info = gpu.info();
     format!("{}, {} {}", gpu.name(), info.driver, info.driver_info).trim().into()
