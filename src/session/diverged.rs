@@ -1,6 +1,6 @@
-//! What is done when a loss or a weight is no number any more: nothing of it is saved, the batch is
-//! kept as pictures, and the step is run again from the last checkpoint, node by node, to find
-//! where it began.
+//! When a loss or a weight is no longer finite: nothing of it is saved, the batch is kept as
+//! images, and the steps since the last checkpoint run again, the last ones node by node, to find
+//! where it begins.
 
 use super::{Event, Session};
 use crate::io::{AnyPicture, Batch, Depth, Loader, Picture, create_dir};
@@ -11,7 +11,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-/// Longer than this nobody waits for an explanation, in seconds.
+/// Longer than this nobody waits for an explanation.
 const MOST_SECONDS: f64 = 900.0;
 
 impl Session<'_> {
@@ -23,29 +23,29 @@ impl Session<'_> {
         if let Some(found) = &saved {
             parts.push(format!(
                 "the checkpoint of step {} is the last good one, and a resumed run \
-                                goes on from there",
+                 starts from it",
                 found.state.step
             ));
         }
         match self.keep_batch(step) {
             Ok(Some(path)) => {
-                parts.push(format!("the pictures of step {step} are in {}", path.display()))
+                parts.push(format!("the images of step {step} are in {}", path.display()))
             }
             Ok(None) => {}
-            Err(e) => parts.push(format!("the pictures of step {step} could not be kept ({e})")),
+            Err(e) => parts.push(format!("the images of step {step} could not be kept ({e})")),
         }
         let node = match self.find_node(step) {
             Ok(Some(node)) => node,
-            Ok(None) => "where it begins was not looked for: the last checkpoint is too far back \
+            Ok(None) => "where it begins was not searched: the last checkpoint is too far back \
                          (`save_latest_freq` sets how often there is one)"
                 .into(),
             Err(e) => format!("where it begins could not be found ({e})"),
         };
         parts.push(node);
         parts.push(
-            "a lower `lr` usually helps, or another `gan_mode`; if one picture is to \
-                    blame, take it out"
-                .into(),
+            "a lower `lr` usually helps, or another `gan_mode`; if one image is to blame, remove \
+             it"
+            .into(),
         );
         let message = parts.join("; ");
         let logged =
@@ -56,7 +56,7 @@ impl Session<'_> {
         Ok(message)
     }
 
-    /// Writes the batch of a step: a row for each pair, and its files' names.
+    /// Writes the batch of a step: a row per sample, and the names of its files.
     fn keep_batch(&self, step: u64) -> Result<Option<PathBuf>> {
         let Some((_, batch)) = self.recent.iter().find(|(s, _)| *s == step) else {
             return Ok(None);
@@ -64,7 +64,7 @@ impl Session<'_> {
         let folder = self.folder.path().join("diverged");
         create_dir(&folder)?;
         let path = folder.join(format!("step_{step}.png"));
-        Picture::grid(&self.pictures(batch)?, 4)?.save_png(&path)?;
+        Picture::grid(&self.images(batch)?, 4)?.save_png(&path)?;
         write_json(
             &folder.join(format!("step_{step}.json")),
             &json!({ "step": step, "epoch": batch.epoch, "files": batch.paths }),
@@ -74,7 +74,7 @@ impl Session<'_> {
 
     /// The images and maps of a batch as the model read them: values from -1 to 1 are shown from
     /// black to white, indices by their last 8 bits.
-    fn pictures(&self, batch: &Batch) -> Result<Vec<Vec<Picture>>> {
+    fn images(&self, batch: &Batch) -> Result<Vec<Vec<Picture>>> {
         let (width, height) = self.dataset.image_size();
         let one = |at: usize, plane: &Plane, values: &PlaneValues| -> Result<Option<Picture>> {
             let size = (width * height * plane.channels) as usize;
@@ -100,8 +100,8 @@ impl Session<'_> {
         (0..batch.paths.len()).map(row).collect()
     }
 
-    /// Goes from the last checkpoint to the step before `step`, and runs that one and `step` node
-    /// by node. `None` if that would take too long. The trainer is not to be used after this.
+    /// Runs the steps since the last checkpoint again, the one before `step` and `step` node by
+    /// node. `None` if that would take too long. The trainer is not to be used after this.
     fn find_node(&mut self, step: u64) -> Result<Option<String>> {
         let Some(found) = newest(self.folder.path())? else { return Ok(None) };
         let steps = step.saturating_sub(found.state.step);
@@ -142,8 +142,8 @@ impl Session<'_> {
             }
         }
         Ok(Some(
-            "the same steps run again give numbers: the device or its memory is to be doubted \
-                 (`pixtape devices` checks it)"
+            "the same steps give finite values when they run again: the device or its memory may be \
+             faulty (`pixtape devices` can check it)"
                 .into(),
         ))
     }

@@ -270,7 +270,7 @@ impl<'a> Session<'a> {
             folder: self.folder.path().into(),
             step: first,
             steps: total,
-            images: self.images(),
+            images: self.images_per_step(),
             device_bytes: self.trainer.program().plan().memory().total(),
             model: self.trainer.description().clone(),
             info: self.info.clone(),
@@ -284,7 +284,7 @@ impl<'a> Session<'a> {
     }
 
     /// Images of each side per step.
-    fn images(&self) -> u64 {
+    fn images_per_step(&self) -> u64 {
         self.trainer.settings().pictures.into()
     }
 
@@ -397,8 +397,8 @@ impl<'a> Session<'a> {
         let mut also = Vec::new();
         also.extend(epoch.filter(|e| e.is_multiple_of(save_epoch_freq)).map(|e| e.to_string()));
         // By the count of images, so that a run that was stopped saves where others do.
-        let images = self.trainer.steps() * self.images();
-        let due = images / freq > (images - self.images()) / freq;
+        let images = self.trainer.steps() * self.images_per_step();
+        let due = images / freq > (images - self.images_per_step()) / freq;
         also.extend((due && save_by_iter).then(|| format!("iter_{images}")));
         if due || !also.is_empty() { self.save(&also) } else { Ok(()) }
     }

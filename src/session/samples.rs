@@ -12,7 +12,7 @@ use crate::train::{Content, Description, Mapping, Translator};
 use crate::{Error, Result};
 use std::path::Path;
 
-/// Pictures in a grid.
+/// Rows of a grid.
 const ROWS: usize = 4;
 
 /// A fixed set of samples, and the model's generators for their size.
@@ -25,8 +25,8 @@ pub struct Samples {
 }
 
 impl Samples {
-    /// Takes the first pairs (or pictures of both sides) of the validation folder, or of the test
-    /// or training folder where there are none.
+    /// Takes the first pairs (or images of both sides) of the validation folder, or of the test or
+    /// training folder where there is none.
     pub fn new(
         trainer: &Trainer,
         trained: &Dataset,
@@ -38,7 +38,7 @@ impl Samples {
             max_dataset_size: Some(ROWS),
             ..trained.options().plain(phase)
         };
-        // A validation folder of other pictures is no reason not to train.
+        // A validation folder of other images is no reason not to train.
         let same = |d: &Dataset| {
             (d.frame(), d.channels(), d.format())
                 == (trained.frame(), trained.channels(), trained.format())
@@ -70,8 +70,7 @@ impl Samples {
         Ok(Samples { dataset, pairs, translators, model: trainer.description().clone() })
     }
 
-    /// What the generator (from A to B) makes of a sample of a dataset whose pictures are like
-    /// those trained on.
+    /// Translates a sample (from A to B) of a dataset whose images are like those trained on.
     pub async fn translate(&self, dataset: &Dataset, sample: &Sample) -> Result<AnyPicture> {
         translated(dataset, &self.translators[0], sample).await
     }
@@ -188,8 +187,11 @@ fn correlation(points: &[(f64, f64)]) -> f64 {
     xy / (xx * yy).sqrt()
 }
 
-/// What a generator makes of a sample's input, without dropout: a picture that compares with its
+/// Translates a sample's input, without dropout: an image that can be compared with the sample's
 /// target.
+///
+/// # Errors
+/// What the device reports.
 pub async fn translated(
     dataset: &Dataset,
     translator: &Translator,

@@ -1,4 +1,4 @@
-//! Validation: the same figures as `pixtape eval` on `val/`, the best weights, and when to stop.
+//! Validation: the metrics of `val/`, the best weights, and when to stop.
 
 use super::samples::{Samples, row};
 use super::scores::{Row, worst_first};
@@ -8,7 +8,7 @@ use crate::run::{RunFolder, write_json};
 use crate::{Error, Result};
 use serde_json::{Value, json};
 
-/// Pictures in the grid of the worst.
+/// Images in the grid of the worst.
 const WORST: usize = 4;
 
 /// The pairs of `val/`, and how the validations went so far.
@@ -22,8 +22,10 @@ pub struct Validation {
 }
 
 impl Validation {
-    /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`. What stands
-    /// in the way is said and is no reason not to train.
+    /// Opens `val/`, where there is one; `before` are the lines of `validation.jsonl`.
+    ///
+    /// # Errors
+    /// Why it cannot be used, which is no reason not to train.
     pub fn open(
         trained: &Dataset,
         before: &[Value],
@@ -38,12 +40,12 @@ impl Validation {
         let (found, size) = (dataset.frame().content, trained.frame().content);
         if found != size {
             return Err(format!(
-                "its pictures come to {}x{}, those trained on to {}x{}",
+                "its images become {}x{}, those trained on {}x{}",
                 found.0, found.1, size.0, size.1
             ));
         }
         if (dataset.channels(), dataset.depths()) != (trained.channels(), trained.depths()) {
-            return Err("its pictures have other channels or depths than those trained on".into());
+            return Err("its images have other channels or depths than those trained on".into());
         }
         let mut validation = Validation { dataset, best: None, since: 0 };
         before.iter().filter_map(|row| row["l1"].as_f64()).for_each(|l1| {
@@ -52,7 +54,7 @@ impl Validation {
         Ok(Some(validation))
     }
 
-    /// Counts a validation; tells whether it is the best so far.
+    /// Counts a validation; returns whether it is the best so far.
     fn count(&mut self, l1: f64) -> bool {
         let better = self.best.is_none_or(|best| l1 < best);
         if better {
@@ -78,7 +80,7 @@ impl Validation {
         epoch: u64,
     ) -> Result<(Row, bool)> {
         let mut rows = Vec::with_capacity(self.dataset.len());
-        // The worst so far, by place: not all pictures are kept.
+        // The worst so far, by index: not all images are kept.
         let mut worst: Vec<(usize, Vec<Picture>)> = Vec::new();
         for index in 0..self.dataset.len() {
             let pair = self.dataset.sample(1, index)?;

@@ -51,7 +51,7 @@ impl Seen {
     }
 }
 
-/// How the outputs of a few inputs differ, in levels of 255: see [`Watch::outputs`].
+/// How the outputs of a few inputs differ, in 8-bit levels: see [`Watch::outputs`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spread {
     /// The largest standard deviation within one output.
