@@ -3,9 +3,11 @@
 use super::logs::Log;
 use super::names::{CONFIG, FOLDER, INFO, LOCK, MOMENTS, OPTIONS, POOLS, STATE, TUNING};
 use super::state::State;
+use super::{COMMIT, Trainer};
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
 use crate::train::{Losses, Rates};
+use crate::tune::Identity;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::fs::{File, TryLockError};
@@ -25,6 +27,31 @@ pub struct About {
     pub correlations: bool,
     /// Checkpoints to keep.
     pub keep: usize,
+}
+
+impl About {
+    /// What a trainer's run records of itself under the options that a program gives it; two
+    /// checkpoints are kept. `of_files`: the options that the files of the run carry, without what
+    /// depends on where the run lies or how long it goes on.
+    pub fn new(options: Value, of_files: Value, trainer: &Trainer) -> About {
+        let identity = Identity::of(trainer.program().gpu());
+        let (width, height) = trainer.common().size;
+        let files = json!({
+            "format_version": 1,
+            "version": env!("CARGO_PKG_VERSION"),
+            "commit": COMMIT,
+            "adapter": identity.adapter,
+            "driver": identity.driver,
+            "kernels": identity.kernels,
+            "width": width,
+            "height": height,
+            // What the norms did in training; translating and measuring do the same by default.
+            "norm_mode": "batch",
+            "options": of_files,
+        });
+        let correlations = !trainer.description().paired;
+        About { options, files, config: String::new(), correlations, keep: 2 }
+    }
 }
 
 /// A run's folder with its open logs.

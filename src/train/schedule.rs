@@ -133,6 +133,19 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Constant rates for some epochs, which then fall to 0 in a line.
+    pub fn linear(rates: impl Into<Rates>, n_epochs: u64, n_epochs_decay: u64) -> Schedule {
+        Schedule {
+            policy: LrPolicy::Linear,
+            rates: rates.into(),
+            n_epochs,
+            n_epochs_decay,
+            lr_decay_iters: 50,
+            compat: false,
+            state: ScheduleState::default(),
+        }
+    }
+
     /// What the rates of an epoch, counted from 1, are multiplied by. Of `n` epochs at the full
     /// rate, `d` of decay:
     ///

@@ -13,14 +13,14 @@ use crate::outputs::report::Live;
 use crate::outputs::tensorboard::Board;
 use crate::outputs::terminal::{self, Terminal, Warnings};
 use clap::ArgMatches;
-use options::{about, check, resumed};
+use options::{check, of_files, resumed};
 use pixtape::gpu::Gpu;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::{Dataset, DatasetOptions};
 use pixtape::plan::PlanOptions;
 use pixtape::run::{About, Opening, Trainer};
 use pixtape::session::{Session, Settings};
-use pixtape::train::{AnyModel, Description};
+use pixtape::train::AnyModel;
 use pixtape::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -42,7 +42,7 @@ pub(crate) fn run(command: TrainCommand, matches: Option<&ArgMatches>) -> Result
         starting.show(done, total)
     })?;
     load_initial(&mut trainer, &init, &args.model)?;
-    let about = recorded(args, trainer.description(), &gpu, &dataset)?;
+    let about = recorded(args, &trainer)?;
     let folder = opening.open(&mut trainer, about)?;
     let mut session = Session::with_progress(
         trainer,
@@ -138,15 +138,10 @@ fn tuned(args: &TrainArgs, gpu: &Gpu, config: &AnyModel, opening: &Opening) -> R
 }
 
 /// What the run's folder and files record of the run.
-fn recorded(args: &TrainArgs, model: &Description, gpu: &Gpu, dataset: &Dataset) -> Result<About> {
-    let options = resolved(args)?;
-    Ok(About {
-        config: crate::options::config::text(&options)?,
-        options,
-        files: about(args, gpu, dataset.image_size())?,
-        correlations: !model.paired,
-        keep: args.run.keep as usize,
-    })
+fn recorded(args: &TrainArgs, trainer: &Trainer) -> Result<About> {
+    let (options, keep) = (resolved(args)?, args.run.keep as usize);
+    let config = crate::options::config::text(&options)?;
+    Ok(About { config, keep, ..About::new(options, of_files(args)?, trainer) })
 }
 
 fn settings(args: &TrainArgs) -> Settings {

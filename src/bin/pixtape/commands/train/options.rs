@@ -3,13 +3,11 @@
 use crate::options::{CYCLE_GAN, RunArgs, TrainArgs};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use pixtape::gpu::Gpu;
 use pixtape::io::DatasetOptions;
 use pixtape::io::dataset::has_phase;
-use pixtape::run::{COMMIT, RunFolder};
-use pixtape::tune::Identity;
+use pixtape::run::RunFolder;
 use pixtape::{Error, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Flags of models that take pairs, as clap knows them and as they are written.
 const PAIRED: [(&str, &str); 14] = [
@@ -187,9 +185,9 @@ pub(crate) fn resolved(args: &TrainArgs) -> Result<Value> {
     serde_json::from_str(&text).map_err(|e| Error::Internal(e.to_string()))
 }
 
-/// What the files of a run say of themselves: everything that decides what they are good for, and
-/// what made them. Nothing in it depends on where a run lies or how far it is to go.
-pub(crate) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) -> Result<Value> {
+/// The options that a run's files carry: everything that decides what they are good for, and
+/// nothing of where the run lies or how long it goes on.
+pub(crate) fn of_files(args: &TrainArgs) -> Result<Value> {
     let mut options = resolved(args)?;
     let elsewhere = serde_json::to_value(&args.run).map_err(|e| Error::Internal(e.to_string()))?;
     if let (Some(options), Some(elsewhere)) = (options.as_object_mut(), elsewhere.as_object()) {
@@ -200,20 +198,7 @@ pub(crate) fn about(args: &TrainArgs, gpu: &Gpu, (width, height): (u32, u32)) ->
                 && !name.starts_with("init_D")
         });
     }
-    let identity = Identity::of(gpu);
-    Ok(json!({
-        "format_version": 1,
-        "version": env!("CARGO_PKG_VERSION"),
-        "commit": COMMIT,
-        "adapter": identity.adapter,
-        "driver": identity.driver,
-        "kernels": identity.kernels,
-        "width": width,
-        "height": height,
-        // What the norms did in training; translate and eval do the same by default.
-        "norm_mode": "batch",
-        "options": options,
-    }))
+    Ok(options)
 }
 
 #[cfg(test)]
@@ -222,6 +207,7 @@ mod tests {
     use crate::options::config;
     use crate::options::{Cli, Command};
     use clap::{CommandFactory, FromArgMatches};
+    use serde_json::json;
     use std::collections::BTreeMap;
 
     /// What a command line says: the options, and how they were matched.
