@@ -10,7 +10,7 @@
 use pixtape::io::{Dataset, DatasetOptions, Picture, Size, create_dir};
 use pixtape::nets::UnetConfig;
 use pixtape::run::{About, Opening, Trainer};
-use pixtape::session::{Ended, Event, Session, Settings};
+use pixtape::session::{Ended, Event, Session, SessionOptions};
 use pixtape::train::{AnyModel, Pix2PixConfig, Schedule};
 use pixtape::{Gpu, PlanOptions, Result};
 use std::path::Path;
@@ -55,8 +55,8 @@ fn train(gpu: &Gpu, data: &Path, run: &Path, epochs: u64) -> Result<Ended> {
     let folder = opening.open(&mut trainer, about)?;
 
     let schedule = Schedule::linear(2e-4, epochs, 0);
-    let settings = Settings { epochs, threads: 1, ..Settings::default() };
-    let mut session = Session::new(trainer, dataset, folder, schedule, settings)?;
+    let options = SessionOptions { epochs, threads: 1, ..SessionOptions::default() };
+    let mut session = Session::new(trainer, dataset, folder, schedule, options)?;
     session.observe(|event: &Event| {
         match event {
             Event::Losses { losses, .. } if losses.step % 16 == 0 => {

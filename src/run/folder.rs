@@ -35,7 +35,7 @@ impl About {
     /// depends on where the run lies or how long it goes on.
     pub fn new(options: Value, of_files: Value, trainer: &Trainer) -> About {
         let identity = Identity::of(trainer.program().gpu());
-        let (width, height) = trainer.common().size;
+        let (width, height) = trainer.settings().size;
         let files = json!({
             "format_version": 1,
             "version": env!("CARGO_PKG_VERSION"),

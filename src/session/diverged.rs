@@ -115,7 +115,7 @@ impl Session<'_> {
             self.dataset.clone(),
             found.state.epoch,
             found.state.batch,
-            self.settings.threads,
+            self.options.threads,
         )?;
         while self.trainer.steps() < step {
             if self.stop.load(Ordering::SeqCst) {

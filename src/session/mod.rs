@@ -7,19 +7,19 @@
 mod diverged;
 mod event;
 mod info;
+mod options;
 mod pace;
 mod samples;
 mod scores;
-mod settings;
 mod validation;
 mod watch;
 
 pub use event::{Ended, Event, Observer, Started, Step, Validated};
 pub use info::peak_memory;
+pub use options::SessionOptions;
 pub use pace::Pace;
 pub use samples::translated;
 pub use scores::{Row, stem, worst_first};
-pub use settings::Settings;
 pub use watch::Remark;
 
 use crate::io::{Batch, Dataset, Loader};
@@ -49,7 +49,7 @@ pub struct Session<'a> {
     dataset: Arc<Dataset>,
     folder: RunFolder,
     schedule: Schedule,
-    settings: Settings,
+    options: SessionOptions,
     observers: Vec<Box<dyn Observer + 'a>>,
     stop: Arc<AtomicBool>,
     samples: Samples,
@@ -77,7 +77,7 @@ impl std::fmt::Debug for Session<'_> {
         f.debug_struct("Session")
             .field("folder", &self.folder.path())
             .field("step", &self.trainer.steps())
-            .field("settings", &self.settings)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
@@ -93,10 +93,10 @@ impl<'a> Session<'a> {
         dataset: Arc<Dataset>,
         folder: RunFolder,
         schedule: Schedule,
-        settings: Settings,
+        options: SessionOptions,
     ) -> Result<Self> {
-        let options = PlanOptions::default();
-        Self::with_progress(trainer, dataset, folder, schedule, settings, options, &mut |_, _| {})
+        let plan = PlanOptions::default();
+        Self::with_progress(trainer, dataset, folder, schedule, options, plan, &mut |_, _| {})
     }
 
     /// Like [`Session::new`], with plan options for the generators that make samples, and a
@@ -109,7 +109,7 @@ impl<'a> Session<'a> {
         dataset: Arc<Dataset>,
         mut folder: RunFolder,
         mut schedule: Schedule,
-        settings: Settings,
+        options: SessionOptions,
         sample_options: PlanOptions,
         progress: Progress<'_>,
     ) -> Result<Self> {
@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
         let mut early: Vec<_> = dataset.notes().iter().cloned().map(Event::Note).collect();
         let mut validation = None;
         // Without pairs there is nothing to measure against.
-        if settings.val_freq > 0 && model.paired {
+        if options.val_freq > 0 && model.paired {
             match Validation::open(&dataset, &folder.validation.read()?) {
                 Ok(found) => validation = found,
                 Err(e) => {
@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
         if let Some(state) = resumed {
             schedule.state = state.schedule;
         }
-        let position = resumed.map_or((settings.first_epoch, 0), |s| (s.epoch, s.batch));
+        let position = resumed.map_or((options.first_epoch, 0), |s| (s.epoch, s.batch));
         let saved = resumed.map(|s| s.step);
         let watch = watch(model, &mut folder)?;
         Ok(Session {
@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
             dataset,
             folder,
             schedule,
-            settings,
+            options,
             observers: Vec::new(),
             stop: Arc::default(),
             samples,
@@ -182,7 +182,7 @@ impl<'a> Session<'a> {
     }
 
     /// Trains to the end, or until [`Session::stop_flag`] is set, or until validation has not
-    /// improved for as long as [`Settings::early_stop`] says.
+    /// improved for as long as [`SessionOptions::early_stop`] says.
     ///
     /// # Errors
     /// [`Error::Usage`] if the training diverges, with what was found and kept; [`Error::File`] if
@@ -214,7 +214,7 @@ impl<'a> Session<'a> {
             self.save(&[])?;
         }
         let (epoch, batch) = self.position;
-        let mut loader = Loader::new(self.dataset.clone(), epoch, batch, self.settings.threads)?;
+        let mut loader = Loader::new(self.dataset.clone(), epoch, batch, self.options.threads)?;
         while self.trainer.steps() < total
             && !self.stop.load(Ordering::SeqCst)
             && self.stopped_early().is_none()
@@ -259,9 +259,9 @@ impl<'a> Session<'a> {
         // last epoch.
         let (epoch, batch) = (self.position.0, self.position.1 as u64);
         let left = per_epoch
-            .saturating_mul((self.settings.epochs + 1).saturating_sub(epoch))
+            .saturating_mul((self.options.epochs + 1).saturating_sub(epoch))
             .saturating_sub(batch);
-        let most = self.settings.max_steps.unwrap_or(u64::MAX);
+        let most = self.options.max_steps.unwrap_or(u64::MAX);
         most.min(self.trainer.steps().saturating_add(left))
     }
 
@@ -309,10 +309,10 @@ impl<'a> Session<'a> {
         Ok((epoch, index))
     }
 
-    /// Validations without improvement, if they are as many as [`Settings::early_stop`] says.
+    /// Validations without improvement, if they are as many as [`SessionOptions::early_stop`] says.
     fn stopped_early(&self) -> Option<u64> {
         let since = self.validation.as_ref().map(Validation::since)?;
-        self.settings.early_stop.filter(|most| since >= *most)
+        self.options.early_stop.filter(|most| since >= *most)
     }
 
     fn end_of_epoch(&mut self, epoch: u64) -> Result<()> {
@@ -326,7 +326,7 @@ impl<'a> Session<'a> {
         }
         self.emit(Event::Samples { step, epoch, path })?;
         let mut validated = None;
-        if self.settings.val_freq > 0 && epoch.is_multiple_of(self.settings.val_freq) {
+        if self.options.val_freq > 0 && epoch.is_multiple_of(self.options.val_freq) {
             validated = self.validate(epoch)?;
         }
         // Where there is validation, epochs without it do not count for the schedule.
@@ -391,9 +391,10 @@ impl<'a> Session<'a> {
         self.log(rest)
     }
 
-    /// Writes a checkpoint where the settings ask for one; `epoch` if one has just ended.
+    /// Writes a checkpoint where the options ask for one; `epoch` if one has just ended.
     fn save_if_due(&mut self, epoch: Option<u64>) -> Result<()> {
-        let Settings { save_epoch_freq, save_latest_freq: freq, save_by_iter, .. } = self.settings;
+        let SessionOptions { save_epoch_freq, save_latest_freq: freq, save_by_iter, .. } =
+            self.options;
         let mut also = Vec::new();
         also.extend(epoch.filter(|e| e.is_multiple_of(save_epoch_freq)).map(|e| e.to_string()));
         // By the count of images, so that a run that was stopped saves where others do.

@@ -19,7 +19,7 @@ use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::{Dataset, DatasetOptions};
 use pixtape::plan::PlanOptions;
 use pixtape::run::{About, Opening, Trainer};
-use pixtape::session::{Session, Settings};
+use pixtape::session::{Session, SessionOptions};
 use pixtape::train::AnyModel;
 use pixtape::{Error, Result};
 use std::sync::Arc;
@@ -144,8 +144,8 @@ fn recorded(args: &TrainArgs, trainer: &Trainer) -> Result<About> {
     Ok(About { config, keep, ..About::new(options, of_files(args)?, trainer) })
 }
 
-fn settings(args: &TrainArgs) -> Settings {
-    Settings {
+fn settings(args: &TrainArgs) -> SessionOptions {
+    SessionOptions {
         first_epoch: args.optim.epoch_count,
         epochs: args.optim.n_epochs + args.optim.n_epochs_decay,
         max_steps: args.run.max_steps,

@@ -2,7 +2,7 @@
 
 /// What a session does beside its steps.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
+pub struct SessionOptions {
     /// The epoch that a new run begins with, from 1.
     pub first_epoch: u64,
     /// The last epoch.
@@ -23,10 +23,10 @@ pub struct Settings {
     pub early_stop: Option<u64>,
 }
 
-impl Default for Settings {
+impl Default for SessionOptions {
     /// The defaults of `pixtape train`.
-    fn default() -> Settings {
-        Settings {
+    fn default() -> SessionOptions {
+        SessionOptions {
             first_epoch: 1,
             epochs: 200,
             max_steps: None,
