@@ -7,11 +7,11 @@
 //!
 //! The images are generated: shapes on the left, the same in other colours on the right.
 
-use pixtape::io::{Dataset, DatasetOptions, Picture, Size, create_dir};
-use pixtape::nets::UnetConfig;
-use pixtape::run::{About, Opening, Trainer};
+use pixtape::io::{Dataset, Picture, Size, create_dir};
+use pixtape::nets::GeneratorKind;
+use pixtape::run::options::ModelKind;
+use pixtape::run::{About, Opening, Options, Trainer};
 use pixtape::session::{Ended, Event, Session, SessionOptions};
-use pixtape::train::{AnyModel, Pix2PixConfig, Schedule};
 use pixtape::{Gpu, PlanOptions, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -36,26 +36,22 @@ fn main() -> Result<()> {
 
 fn train(gpu: &Gpu, data: &Path, run: &Path, epochs: u64) -> Result<Ended> {
     let size = Size::square(SIDE);
-    let options = DatasetOptions { load_size: size, crop_size: size, ..Default::default() };
-    let dataset = Arc::new(Dataset::open(DatasetOptions { root: data.into(), ..options })?);
-    let model = AnyModel::Pix2Pix(Pix2PixConfig {
-        generator: UnetConfig { ngf: 8, downs: 5, ..UnetConfig::default() }.into(),
-        ndf: 8,
-        width: SIDE,
-        height: SIDE,
-        ..Pix2PixConfig::default()
-    });
+    let mut options = Options::new(ModelKind::Pix2Pix);
+    options.dataroot = Some(data.into());
+    (options.data.load_size, options.data.crop_size, options.data.num_threads) = (size, size, 1);
+    options.nets.net_g = GeneratorKind::Unet { downs: 5 };
+    (options.nets.ngf, options.nets.ndf) = (8, 8);
+    (options.optim.n_epochs, options.optim.n_epochs_decay) = (epochs, 0);
+    let dataset = Arc::new(Dataset::open(options.dataset()?)?);
+    let model = options.resolve(&dataset)?;
     // A resumed run keeps the kernels that it began with: its steps give the same bits.
     let opening = Opening::resume_or_create(run)?;
     let plan = opening.plan_options(gpu, &model, PlanOptions::default())?;
     let mut trainer = Trainer::new(gpu, model, plan)?;
-    // What tools find again in the run's folder.
-    let options = serde_json::json!({ "model": "pix2pix", "netG": "unet_32", "ngf": 8 });
-    let about = About::new(options.clone(), options, &trainer);
+    let about = About::new(&options, &trainer)?;
     let folder = opening.open(&mut trainer, about)?;
 
-    let schedule = Schedule::linear(2e-4, epochs, 0);
-    let options = SessionOptions { epochs, threads: 1, ..SessionOptions::default() };
+    let (schedule, options) = (options.schedule(), SessionOptions::from(&options));
     let mut session = Session::new(trainer, dataset, folder, schedule, options)?;
     session.observe(|event: &Event| {
         match event {

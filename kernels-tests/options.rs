@@ -5,6 +5,7 @@
 mod program;
 
 use approx::abs_diff_eq;
+use pixtape::io::{AnyPicture, Picture};
 use program::*;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -515,4 +516,59 @@ fn stopping_early_wants_a_validation() {
     std::fs::remove_dir_all(root.join("val")).unwrap();
     refused(&train(&root, &runs, "x", &["--early_stop", "2"]), &["--early_stop", "val/"]);
     assert!(!runs.exists());
+}
+
+/// Files of each kind that a training takes, and the flags that it is trained with.
+fn kinds(root: &Path) -> Vec<(&'static str, Vec<&'static str>)> {
+    let save = |folder: &str, name: String, picture: AnyPicture| {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+        picture.save(&root.join(folder).join(name)).unwrap();
+    };
+    let gray = |number: u32| {
+        let data = (0..40 * 40).map(|at: u32| (at * 40 + number * 100) as u16).collect();
+        AnyPicture::U16(Picture::new(40, 40, 1, data).unwrap())
+    };
+    for i in 0..2 {
+        let photo = || AnyPicture::U8(picture(40, 40, i));
+        save("deep/trainA", format!("{i}.png"), photo());
+        save("deep/trainB", format!("{i}.png"), gray(i));
+        for band in ["red", "nir"] {
+            save(&format!("bands/trainA/{band}"), format!("{i}.png"), gray(i));
+        }
+        save("bands/trainB", format!("{i}.png"), photo());
+        save("photos/train", format!("{i}.png"), photo());
+        save("sets/trainA", format!("{i}.png"), photo());
+        save("sets/trainB", format!("other{i}.png"), photo());
+    }
+    vec![
+        ("deep", vec!["--value_range", "0,4095"]),
+        ("bands", vec!["--bands_A", "red,nir"]),
+        ("photos", vec!["--model", "colorization"]),
+        ("photos", vec!["--dataset_mode", "inpaint", "--mask", "random"]),
+        ("sets", vec!["--model", "cycle_gan", "--norm", "batch"]),
+    ]
+}
+
+#[test]
+fn steps_are_measured_and_tuned_on_whatever_a_training_takes() {
+    if !adapter() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    for (folder, flags) in kinds(dir.path()) {
+        let root = dir.path().join(folder);
+        let on = |command: &[&str]| {
+            let data = ["--dataroot", text(&root), "--seconds", "0.01"];
+            pixtape(&[command, TINY, &flags[..], &data].concat())
+        };
+        let report: serde_json::Value =
+            serde_json::from_str(&ok(on(&["bench", "step", "--json"]))).unwrap();
+        assert_eq!((report["size"].as_str(), report["width"].as_u64()), (Some("train"), Some(32)));
+        let pairs = format!("2 pairs of {}", root.display());
+        let data = report["data"].as_str().unwrap();
+        assert!(data.contains(&pairs), "{flags:?}: {data}");
+        ok(on(&["bench", "step", "--json", "--against", "--recompute"]));
+        let told = ok(on(&["tune"]));
+        assert!(told.contains("passes not measured") || told.contains("a step"), "{told}");
+    }
 }

@@ -211,4 +211,10 @@ fn the_comparison_with_upstream_has_every_option_and_claims_no_flag_that_is_not_
             assert!(offered(flag), "docs/upstream.md claims {flag}, which no --help knows: {line}");
         }
     }
+    // Ours are all named there too.
+    #[cfg(feature = "io")]
+    for flag in pixtape::run::options::flags().filter(|flag| !flag.hidden && !flag.inferred) {
+        let name = format!("{flag:?}");
+        assert!(offered(&name) && text.contains(&format!("`{name}`")), "no word of {name}");
+    }
 }

@@ -3,7 +3,7 @@
 use super::resnet::{PADDING_TYPE, Resnet, ResnetConfig};
 use super::unet::{Unet, UnetConfig};
 use super::weights::{NormKind, Weights};
-use super::{BlockPadding, Mode};
+use super::{BlockPadding, GeneratorKind, Mode};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
@@ -57,33 +57,6 @@ impl fmt::Display for GeneratorConfig {
 }
 
 impl GeneratorConfig {
-    /// The net of a public name (`netG`); what the name does not say is as in `like`.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for other names.
-    pub fn named(name: &str, like: UnetConfig) -> Result<GeneratorConfig> {
-        let UnetConfig { input_nc, output_nc, ngf, norm, dropout, .. } = like;
-        if let Some(blocks) = ResnetConfig::blocks_of(name) {
-            return Ok(ResnetConfig {
-                input_nc,
-                output_nc,
-                ngf,
-                blocks,
-                norm,
-                dropout,
-                padding: BlockPadding::Reflect,
-            }
-            .into());
-        }
-        let downs = UnetConfig::downs_of(name).map_err(|e| match e {
-            Error::Config { field, why } => {
-                Error::config(field, why + ", or resnet_6blocks or resnet_9blocks")
-            }
-            other => other,
-        })?;
-        Ok(UnetConfig { downs, skips: UnetConfig::skips_of(name), ..like }.into())
-    }
-
     /// The same net with other padding in its residual blocks.
     ///
     /// # Errors
@@ -103,14 +76,24 @@ impl GeneratorConfig {
         }
     }
 
+    /// Which net it is, without its sizes.
+    pub fn kind(&self) -> GeneratorKind {
+        match *self {
+            GeneratorConfig::Unet(UnetConfig { downs, skips: true, .. }) => {
+                GeneratorKind::Unet { downs }
+            }
+            GeneratorConfig::Unet(UnetConfig { downs, .. }) => {
+                GeneratorKind::EncoderDecoder { downs }
+            }
+            GeneratorConfig::Resnet(ResnetConfig { blocks, .. }) => {
+                GeneratorKind::Resnet { blocks }
+            }
+        }
+    }
+
     /// Its public name (`netG`).
     pub fn name(&self) -> String {
-        match self {
-            GeneratorConfig::Unet(c) => {
-                format!("{}_{}", if c.skips { "unet" } else { "encoder_decoder" }, 1u64 << c.downs)
-            }
-            GeneratorConfig::Resnet(c) => format!("resnet_{}blocks", c.blocks),
-        }
+        self.kind().to_string()
     }
 
     /// Channels of the input.

@@ -2,6 +2,7 @@
 //! record them on a tape.
 
 mod generator;
+mod kind;
 mod orthogonal;
 mod patchgan;
 mod resnet;
@@ -9,16 +10,18 @@ mod unet;
 mod weights;
 
 pub use generator::{Generator, GeneratorConfig};
+pub use kind::GeneratorKind;
 pub use patchgan::{
     Discriminator, DiscriminatorConfig, DiscriminatorKind, Judgement, MultiScale, MultiScaleConfig,
 };
 #[cfg(feature = "io")]
 pub(crate) use resnet::PADDING_TYPE;
 pub use resnet::{BlockPadding, Resnet, ResnetConfig};
+pub(crate) use unet::DEPTHS;
 pub(crate) use unet::UnetLayer;
-#[cfg(feature = "io")]
-pub(crate) use unet::{DEPTHS, UnetNames, unet_names};
 pub use unet::{Unet, UnetConfig, UnetQuirks, Upsample};
+#[cfg(feature = "io")]
+pub(crate) use unet::{UnetNames, unet_names};
 pub(crate) use weights::NormParams;
 pub use weights::{ConvParams, InitType, NormKind, Weights};
 
@@ -38,4 +41,9 @@ pub struct Mode {
 impl Mode {
     /// Batch statistics that update the running ones; dropout as the network was built.
     pub const TRAIN: Mode = Mode { norm: NormMode::Batch, update_running: true, dropout: true };
+
+    /// A trained network that is run: nothing changes its running statistics.
+    pub const fn run(norm: NormMode, dropout: bool) -> Mode {
+        Mode { norm, update_running: false, dropout }
+    }
 }

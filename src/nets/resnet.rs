@@ -103,9 +103,6 @@ const K7: Conv = Conv::new(7, 1, 0);
 const HALVE: Conv = Conv::new(3, 2, 1);
 const DOUBLE: Conv = Conv::new(3, 2, 1).with_output_pad(1);
 
-/// Names of the nets and their blocks.
-const NAMES: [(&str, u32); 2] = [("resnet_9blocks", 9), ("resnet_6blocks", 6)];
-
 impl ResnetConfig {
     /// The side that a picture must be a multiple of.
     pub fn multiple(&self) -> u32 {
@@ -115,11 +112,6 @@ impl ResnetConfig {
     /// The smallest side: reflection in the blocks needs two pixels there, and norms more than one.
     pub(super) fn smallest(&self) -> u32 {
         2 << HALVINGS
-    }
-
-    /// Blocks of `resnet_9blocks` and `resnet_6blocks`.
-    pub fn blocks_of(name: &str) -> Option<u32> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, blocks)| *blocks)
     }
 
     /// Recognises a ResNet generator from the public names and shapes of its file. Zeros are told

@@ -129,29 +129,6 @@ impl UnetConfig {
         1 << self.downs
     }
 
-    /// Depth of `unet_32` … `unet_512` and `encoder_decoder_32` … `encoder_decoder_512`.
-    ///
-    /// # Errors
-    /// [`Error::Config`] for other names.
-    pub fn downs_of(name: &str) -> Result<u32> {
-        let side = name
-            .strip_prefix("unet_")
-            .or_else(|| name.strip_prefix(ENCODER_DECODER)?.strip_prefix('_'));
-        let side = side.and_then(|n| n.parse::<u32>().ok()).filter(|n| n.is_power_of_two());
-        side.map(u32::ilog2).filter(|d| DEPTHS.contains(d)).ok_or_else(|| {
-            let why = format!(
-                "{name}: choose unet_32, unet_64, unet_128, unet_256 or unet_512, or \
-                 encoder_decoder_32 to encoder_decoder_512"
-            );
-            Error::config("netG", why)
-        })
-    }
-
-    /// Whether a net of this name has skips.
-    pub fn skips_of(name: &str) -> bool {
-        !name.starts_with(ENCODER_DECODER)
-    }
-
     /// Whether a picture of this size passes: both sides multiples of `2^downs`.
     ///
     /// # Errors

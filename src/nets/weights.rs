@@ -103,6 +103,17 @@ impl FromStr for InitType {
     }
 }
 
+impl fmt::Display for InitType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            InitType::Normal => "normal",
+            InitType::Xavier => "xavier",
+            InitType::Kaiming => "kaiming",
+            InitType::Orthogonal => "orthogonal",
+        })
+    }
+}
+
 /// What a parameter is for, which decides how it begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {

@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::gpu::Family;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
+use std::fmt;
 
 /// Where the statistics come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,16 @@ pub enum NormMode {
     Instance,
     /// The running statistics, gathered in training.
     Running,
+}
+
+impl fmt::Display for NormMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NormMode::Batch => "batch",
+            NormMode::Instance => "instance",
+            NormMode::Running => "running",
+        })
+    }
 }
 
 /// Constants of a normalisation. Default: `eps` 1e-5, `momentum` 0.1, as in PyTorch.

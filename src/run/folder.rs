@@ -1,9 +1,9 @@
 //! A run's folder: options, logs, checkpoints, and where the run stands.
 
 use super::logs::Log;
-use super::names::{CONFIG, FOLDER, INFO, LOCK, MOMENTS, OPTIONS, POOLS, STATE, TUNING};
+use super::names::{CONFIG, FOLDER, FORMAT, INFO, LOCK, MOMENTS, OPTIONS, POOLS, STATE, TUNING};
 use super::state::State;
-use super::{COMMIT, Trainer};
+use super::{COMMIT, Options, Trainer};
 use crate::io::tuning::TuningFile;
 use crate::io::{create_dir, write_aside};
 use crate::train::{Losses, Rates};
@@ -13,7 +13,6 @@ use serde_json::{Map, Value, json};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-const FORMAT: u32 = 1;
 /// What a folder records of its run.
 #[derive(Clone, Debug)]
 pub struct About {
@@ -30,14 +29,17 @@ pub struct About {
 }
 
 impl About {
-    /// What a trainer's run records of itself under the options that a program gives it; two
-    /// checkpoints are kept. `of_files`: the options that the files of the run carry, without what
-    /// depends on where the run lies or how long it goes on.
-    pub fn new(options: Value, of_files: Value, trainer: &Trainer) -> About {
+    /// What the run of a trainer records of itself.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] for options that TOML cannot hold.
+    pub fn new(options: &Options, trainer: &Trainer) -> Result<About> {
         let identity = Identity::of(trainer.program().gpu());
         let (width, height) = trainer.settings().size;
+        // Everything that decides what the files are good for, and what made them. Nothing in it
+        // depends on where the run lies or how far it is to go.
         let files = json!({
-            "format_version": 1,
+            "format_version": FORMAT,
             "version": env!("CARGO_PKG_VERSION"),
             "commit": COMMIT,
             "adapter": identity.adapter,
@@ -47,10 +49,15 @@ impl About {
             "height": height,
             // What the norms did in training; translating and measuring do the same by default.
             "norm_mode": "batch",
-            "options": of_files,
+            "options": options.of_files(),
         });
-        let correlations = !trainer.description().paired;
-        About { options, files, config: String::new(), correlations, keep: 2 }
+        Ok(About {
+            options: options.to_json(),
+            files,
+            config: options.to_toml()?,
+            correlations: !trainer.description().paired,
+            keep: options.run.keep as usize,
+        })
     }
 }
 
@@ -132,26 +139,6 @@ impl RunFolder {
     /// Where the run stood when the folder was opened: nothing for a new run.
     pub fn resumed(&self) -> Option<&State> {
         self.resumed.as_ref()
-    }
-
-    /// Options of a run, as they were resolved.
-    pub fn options(path: &Path) -> Result<Value> {
-        let file = path.join(OPTIONS);
-        let text = std::fs::read_to_string(&file).map_err(|e| {
-            Error::file(
-                &file,
-                format!("cannot be read: {e}; is {} the folder of a run?", path.display()),
-            )
-        })?;
-        let mut whole: Value =
-            serde_json::from_str(&text).map_err(|e| Error::file(&file, format!("no JSON: {e}")))?;
-        match whole["format_version"].as_u64() {
-            Some(v) if v <= u64::from(FORMAT) => Ok(whole["options"].take()),
-            found => Err(Error::file(
-                &file,
-                format!("format version {found:?} is not known; this pixtape reads up to {FORMAT}"),
-            )),
-        }
     }
 
     /// The kernels that a run uses; one of an older version does not say.

@@ -1,17 +1,21 @@
-//! What a run is on disk: its folder with options, logs and checkpoints, and where it stands.
+//! What a run is on disk: its options, its folder with logs and checkpoints, where it stands, and
+//! the generators found in it.
 
 mod checkpoints;
-pub mod config;
 mod folder;
+mod generator;
 mod logs;
 mod names;
 mod opening;
+pub mod options;
 mod state;
 
 pub use checkpoints::{Found, newest, weights_name};
 pub use folder::{About, RunFolder, lock, refuse_held, write_json};
+pub use generator::{Checkpoint, Generator};
 pub use logs::Log;
 pub use opening::Opening;
+pub use options::Options;
 pub use state::State;
 
 /// The commit this was built from, if the build was told.

@@ -1,5 +1,7 @@
 //! Names of the files in a run's folder.
 
+/// Version of the folder's files.
+pub(super) const FORMAT: u32 = 1;
 /// The options as they were resolved.
 pub(super) const OPTIONS: &str = "options.json";
 /// The same as a TOML file.

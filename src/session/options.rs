@@ -1,5 +1,7 @@
 //! How long a session goes on, and how often it saves and validates.
 
+use crate::run::Options;
+
 /// What a session does beside its steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionOptions {
@@ -26,16 +28,23 @@ pub struct SessionOptions {
 impl Default for SessionOptions {
     /// The defaults of `pixtape train`.
     fn default() -> SessionOptions {
+        SessionOptions::from(&Options::default())
+    }
+}
+
+impl From<&Options> for SessionOptions {
+    fn from(options: &Options) -> SessionOptions {
+        let Options { run, data, optim, .. } = options;
         SessionOptions {
-            first_epoch: 1,
-            epochs: 200,
-            max_steps: None,
-            threads: 4,
-            save_epoch_freq: 5,
-            save_latest_freq: 5000,
-            save_by_iter: false,
-            val_freq: 1,
-            early_stop: None,
+            first_epoch: optim.epoch_count,
+            epochs: optim.n_epochs + optim.n_epochs_decay,
+            max_steps: run.max_steps,
+            threads: data.num_threads,
+            save_epoch_freq: run.save_epoch_freq,
+            save_latest_freq: run.save_latest_freq,
+            save_by_iter: run.save_by_iter,
+            val_freq: run.val_freq,
+            early_stop: run.early_stop,
         }
     }
 }

@@ -6,7 +6,8 @@ use pixtape::Result;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
 use pixtape::io::{AnyPicture, Dataset, DatasetOptions, Header, Picture, limits};
-use pixtape::run::{Log, RunFolder, State, config};
+use pixtape::run::options::Layer;
+use pixtape::run::{Log, Options, State};
 use std::path::Path;
 
 /// A reader.
@@ -179,7 +180,7 @@ pub fn all() -> Vec<Reader> {
             |file| pixtape::io::palette::read(file).map(drop),
         ),
         text("options", "options.json", texts(&[seeds::OPTIONS]), |file| {
-            RunFolder::options(folder(file)).map(drop)
+            Options::of_run(folder(file)).map(drop)
         }),
         text("state", "latest_state.json", texts(&[seeds::STATE]), |file| {
             State::read(file).map(drop)
@@ -191,7 +192,8 @@ pub fn all() -> Vec<Reader> {
             })
         },
         text("config", "config.toml", texts(&[seeds::CONFIG]), |file| {
-            config::table(file).map(drop)
+            let layer = Layer::of_toml(file, &mut |_, _| Ok(false))?;
+            Options::from_layers(None, &[&layer]).map(drop)
         }),
     ]
 }

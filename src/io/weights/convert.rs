@@ -5,6 +5,7 @@ use super::pickle::Refusal;
 use super::recognise::Net;
 use super::{Values, WeightsFile};
 use crate::nets::{UnetConfig, UnetNames, Upsample, unet_names};
+use std::fmt;
 
 /// Order of concatenation in the decoder: the skip first (PyTorch's pix2pix), or the upsampled
 /// features first (Torch, TensorFlow).
@@ -25,6 +26,24 @@ pub enum ChannelOrder {
     Rgb,
     /// Blue, green, red (Torch).
     Bgr,
+}
+
+impl fmt::Display for ConcatOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConcatOrder::SkipFirst => "skip_first",
+            ConcatOrder::UpFirst => "up_first",
+        })
+    }
+}
+
+impl fmt::Display for ChannelOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChannelOrder::Rgb => "rgb",
+            ChannelOrder::Bgr => "bgr",
+        })
+    }
 }
 
 /// The conventions of a file's network.

@@ -5,6 +5,7 @@ use super::protobuf::Message;
 use super::{Values, WeightsFile};
 use crate::nets::{NormKind, UnetConfig, UnetNames, Upsample, unet_names};
 use crate::ops::{BatchNorm, NormMode};
+use std::fmt;
 
 /// Type and range of the graph's input and output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,6 +16,16 @@ pub enum Range {
     Unit,
     /// u8 `[n, h, w, c]`: images as they are stored in memory.
     Bytes,
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Range::Signed => "signed",
+            Range::Unit => "unit",
+            Range::Bytes => "bytes",
+        })
+    }
 }
 
 /// The operator set that is used.

@@ -1,12 +1,12 @@
 //! `pixtape eval`: how close results are to their targets.
 
-use crate::commands::translate::{Checkpoint, Generator, RunOptions, mode, progress};
+use crate::commands::translate::{progress, translator};
 use crate::device::starting::Starting;
 use crate::messages::with_flags;
-use crate::options::{CYCLE_GAN, EvalArgs, task};
-use pixtape::io::{Dataset, DatasetOptions, Picture, Size, Task, list_pictures};
-use pixtape::nets::GeneratorConfig;
-use pixtape::run::RunFolder;
+use crate::options::EvalArgs;
+use pixtape::io::{Dataset, DatasetOptions, Picture, Task, list_pictures};
+use pixtape::nets::{GeneratorConfig, Mode};
+use pixtape::run::{Checkpoint, Generator, Options};
 use pixtape::session::{Row, stem, translated, worst_first};
 use pixtape::{Error, Result};
 use serde_json::json;
@@ -40,18 +40,18 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
 fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> {
     // CycleGAN: the generator of the direction. pix2pix: as it was trained, unless the flag says
     // how to read the pairs.
-    let cycle = checkpoint.is_dir() && RunFolder::options(checkpoint)?["model"] == CYCLE_GAN;
-    let checkpoint =
-        Checkpoint::read(checkpoint, &args.epoch, args.direction.as_deref().filter(|_| cycle))?;
+    let cycle = checkpoint.is_dir() && Options::of_run(checkpoint)?.unpaired();
+    let checkpoint = Checkpoint::read(checkpoint, &args.epoch, args.direction.filter(|_| cycle))?;
     let dataset =
         Dataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
     dataset.notes().iter().for_each(|note| eprintln!("note: {}", with_flags(note)));
     let mut starting = Starting::new(&gpu);
-    let translator = generator.translator(
+    let translator = translator(
+        &generator,
         dataset.image_size(),
-        mode(&args.norm_mode, false),
+        Mode::run(args.norm_mode, false),
         dataset.format(),
         None,
         &args.tune.clone().unwrap_or_default(),
@@ -77,33 +77,24 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
 fn data_options(
     args: &EvalArgs,
     root: &Path,
-    run: Option<&RunOptions>,
+    run: Option<&Options>,
     net: &GeneratorConfig,
 ) -> Result<DatasetOptions> {
-    let direction =
-        args.direction.as_deref().or(run.map(|r| r.direction.as_str())).unwrap_or("AtoB");
-    let preprocess = args
-        .preprocess
-        .as_deref()
-        .or(run.map(|r| r.preprocess.as_str()))
-        .unwrap_or("resize_and_crop");
-    let crop_size = args.crop_size.or(run.map(|r| r.crop_size)).unwrap_or(Size::square(256));
-    let all = DatasetOptions {
-        root: root.into(),
+    let mut options = run.cloned().unwrap_or_default();
+    options.dataroot = Some(root.into());
+    let (data, nets) = (&mut options.data, &mut options.nets);
+    data.direction = args.direction.unwrap_or(data.direction);
+    data.preprocess = args.preprocess.unwrap_or(data.preprocess);
+    data.crop_size = args.crop_size.unwrap_or(data.crop_size);
+    data.max_dataset_size = None;
+    (nets.input_nc, nets.output_nc) = (Some(net.input_nc()), Some(net.output_nc()));
+    // Where holes are does not hang on the run.
+    options.run.seed = 0;
+    let mut all = DatasetOptions { multiple_of: net.multiple(), ..options.dataset()? };
+    if options.unpaired() {
         // Without pairs there is nothing to measure.
-        task: run
-            .filter(|r| !r.is_cycle())
-            .map_or(Ok(Task::Aligned), |r| task(&r.dataset_mode, &r.mask))?,
-        direction: direction.parse()?,
-        preprocess: preprocess.parse()?,
-        crop_size,
-        input_nc: Some(net.input_nc()),
-        output_nc: Some(net.output_nc()),
-        bands: run.map(|r| [r.bands_a.clone(), r.bands_b.clone()]).unwrap_or_default(),
-        value_range: run.and_then(|r| r.value_range),
-        multiple_of: net.multiple(),
-        ..DatasetOptions::default()
-    };
+        all.task = Task::Aligned;
+    }
     Ok(all.plain(&args.phase))
 }
 

@@ -1,37 +1,37 @@
 //! `pixtape export`: a generator for other programs, or in a smaller file.
 
-use crate::commands::translate::{Checkpoint, Generator, mode, pictures};
-use crate::options::{ExportArgs, Tune};
-use pixtape::io::weights::{Precision, Range, WeightsFile, onnx};
+use crate::commands::translate::{pictures, translator};
+use crate::options::{ExportArgs, Format};
+use pixtape::io::weights::{Precision, WeightsFile, onnx};
 use pixtape::io::{AnyPicture, Frame, Picture, write_aside};
-use pixtape::nets::GeneratorConfig;
+use pixtape::nets::{GeneratorConfig, Mode};
 use pixtape::picture::PictureFormat;
+use pixtape::run::options::Tune;
+use pixtape::run::{Checkpoint, Generator};
 use pixtape::{Error, Result};
 use std::path::Path;
 
 /// Runs `export`.
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
-    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction.as_deref())?;
+    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction)?;
     let named = |e: String| Error::file(&args.checkpoint, e);
     let weights = checkpoint.weights();
-    let norm = mode(&args.norm_mode, false).norm;
-    let range = match args.value_range.as_str() {
-        "unit" => Range::Unit,
-        "bytes" => Range::Bytes,
-        _ => Range::Signed,
-    };
-    let bytes = match args.format.as_str() {
-        "onnx" => match &checkpoint.config {
-            GeneratorConfig::Unet(config) => onnx(weights, config, norm, range),
+    let bytes = match args.format {
+        Format::Onnx => match &checkpoint.config {
+            GeneratorConfig::Unet(config) => {
+                onnx(weights, config, args.norm_mode, args.value_range)
+            }
             other => Err(format!("a {other}; --format onnx is for U-Nets so far")),
         },
-        "half" => weights.to_safetensors(Precision::F16),
-        "small" => weights.to_safetensors(Precision::I8),
-        _ => weights.to_safetensors(Precision::F32),
+        Format::Half => weights.to_safetensors(Precision::F16),
+        Format::Small => weights.to_safetensors(Precision::I8),
+        Format::Safetensors => weights.to_safetensors(Precision::F32),
     };
     let bytes = bytes.map_err(named)?;
-    let error = match (&args.input, args.format.as_str()) {
-        (Some(input), "half" | "small") => Some(error(args, &checkpoint, &bytes, input)?),
+    let error = match (&args.input, args.format) {
+        (Some(input), Format::Half | Format::Small) => {
+            Some(error(args, &checkpoint, &bytes, input)?)
+        }
         _ => None,
     };
     write_aside(&args.output, &bytes)?;
@@ -69,9 +69,10 @@ fn error(
         let frame = Frame::new(picture.size(), exact.config.multiple());
         let input = frame.encode(&picture, PictureFormat::Bytes, None)?;
         let result = |generator: &Generator| {
-            let translator = generator.translator(
+            let translator = translator(
+                generator,
                 frame.padded,
-                mode(&args.norm_mode, false),
+                Mode::run(args.norm_mode, false),
                 PictureFormat::Bytes,
                 None,
                 &Tune::Auto,

@@ -1,7 +1,7 @@
 //! `pixtape import`: converts weights of other programs to safetensors.
 
 use crate::options::ImportArgs;
-use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
+use pixtape::io::weights::{Conversion, Net, Precision, WeightsFile};
 use pixtape::io::write_aside;
 use pixtape::{Error, Result};
 
@@ -10,14 +10,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let named = |e: String| Error::file(&args.input, e);
     let mut file = WeightsFile::read(&args.input)?;
     let net = Net::recognise(&file).map_err(named)?;
-    let conversion = Conversion {
-        concat: if args.concat_order == "up_first" {
-            ConcatOrder::UpFirst
-        } else {
-            ConcatOrder::SkipFirst
-        },
-        channels: if args.channel_order == "bgr" { ChannelOrder::Bgr } else { ChannelOrder::Rgb },
-    };
+    let conversion = Conversion { concat: args.concat_order, channels: args.channel_order };
     conversion.apply(&mut file).map_err(named)?;
     write_aside(&args.output, &file.to_safetensors(Precision::F32).map_err(named)?)?;
     println!("{net}, written to {}", args.output.display());

@@ -1,9 +1,10 @@
 //! `pixtape info`: shows what a checkpoint or a run's folder holds.
 
 use crate::messages::with_flags;
-use crate::options::{CYCLE_GAN, InfoArgs};
+use crate::options::InfoArgs;
 use pixtape::io::checkpoint::TensorFile;
-use pixtape::run::{RunFolder, newest, weights_name};
+use pixtape::run::options::written;
+use pixtape::run::{Options, newest, weights_name};
 use pixtape::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -32,7 +33,7 @@ pub(crate) fn run(args: &InfoArgs) -> Result<()> {
 
 /// A run's folder, or that of one of its checkpoints.
 fn folder(path: &Path) -> Result<Value> {
-    let options = RunFolder::options(path)?;
+    let options = written(path)?;
     let mut shown = json!({ "what": "a run's folder", "path": path });
     let newest = newest(path);
     let read = |name: &str| {
@@ -51,7 +52,8 @@ fn folder(path: &Path) -> Result<Value> {
             if !refused.is_empty() {
                 shown["damaged"] = json!(refused);
             }
-            let net = if options["model"] == CYCLE_GAN { "G_A" } else { "G" };
+            let unpaired = Options::of_run(path).is_ok_and(|options| options.unpaired());
+            let net = if unpaired { "G_A" } else { "G" };
             let mut generator = file(&found.folder.join(weights_name("latest", net)))?;
             for name in ["architecture", "made_by"] {
                 if !generator[name].is_null() {

@@ -1,23 +1,22 @@
 //! `pixtape dev loader`: the loader alone.
 
-use crate::commands::train::dataset_options;
-use crate::options::TrainArgs;
 use pixtape::Result;
 use pixtape::io::{Dataset, Loader};
+use pixtape::run::Options;
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Walks through two epochs: the first decodes, the second takes what the cache holds.
-pub(crate) fn run(args: &TrainArgs) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     let start = Instant::now();
-    let dataset = Arc::new(Dataset::open(dataset_options(args)?)?);
+    let dataset = Arc::new(Dataset::open(options.dataset()?)?);
     println!(
         "{} pairs, headers read in {:.3} s, {} threads",
         dataset.len(),
         start.elapsed().as_secs_f64(),
-        args.data.num_threads
+        options.data.num_threads
     );
-    let mut loader = Loader::new(dataset.clone(), 1, 0, args.data.num_threads)?;
+    let mut loader = Loader::new(dataset.clone(), 1, 0, options.data.num_threads)?;
     for epoch in 1..=2 {
         let start = Instant::now();
         let (batches, mut values) = (dataset.batches_per_epoch(), 0);

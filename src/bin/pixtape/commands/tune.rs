@@ -1,17 +1,15 @@
 //! `pixtape tune`, and `--tune` of the other commands.
 
-use crate::commands::train::{dataset_options, given};
 use crate::messages::with_flags;
-use crate::options::{Tune, TuneArgs};
-use clap::ArgMatches;
+use crate::options::TuneArgs;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::gpu::Gpu;
 use pixtape::io::Dataset;
 use pixtape::io::tuning::{Cached, TuningFile, clear, list};
 use pixtape::ops::Tuning;
 use pixtape::plan::PlanOptions;
-use pixtape::run::RunFolder;
-use pixtape::run::Trainer;
+use pixtape::run::options::Tune;
+use pixtape::run::{Options, RunFolder, Trainer};
 use pixtape::tune::{Identity, Load, Report, measure, problems};
 use pixtape::{Error, Result};
 use std::fmt;
@@ -162,7 +160,7 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
 }
 
 /// Runs `tune`.
-pub(crate) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
+pub(crate) fn run(args: &TuneArgs) -> Result<()> {
     if args.list {
         return show();
     }
@@ -174,20 +172,14 @@ pub(crate) fn run(args: &TuneArgs, matches: Option<&ArgMatches>) -> Result<()> {
     if let Some(seconds) = args.seconds.filter(|s| !(*s > 0.0 && s.is_finite())) {
         return Err(Error::Usage(format!("--seconds {seconds}: expected a time above 0")));
     }
-    let mut train = args.train.clone();
-    train.model_defaults(|id| given(matches, id));
-    let size = match &train.dataroot {
-        Some(_) => {
-            let dataset = Dataset::open(dataset_options(&train)?)?;
-            train.resolve(&dataset);
-            dataset.image_size()
-        }
-        None => (train.data.crop_size.width, train.data.crop_size.height),
+    let mut train = Options::from_layers(None, &[&args.train.given])?;
+    let config = match &train.dataroot {
+        Some(_) => train.resolve(&Dataset::open(train.dataset()?)?)?,
+        None => train.resolve_without_data()?,
     };
-    let config = train.config(size)?;
-    let gpu = crate::device::gpu_with(train.device.adapter.as_deref(), args.family.as_deref())?;
-    let options = train.device.plan();
-    let loads = problems(&Trainer::plan(&config, gpu.family(), options)?);
+    let gpu =
+        crate::device::gpu_with(train.device.adapter.as_deref(), args.family.map(Into::into))?;
+    let loads = problems(&Trainer::plan(&config, gpu.family(), train.plan())?);
     let rule = Tuning::rule(gpu.family());
     let mut file = cached(&gpu).unwrap_or_else(|| TuningFile::new(Identity::of(&gpu)));
     let left = if args.again { loads.clone() } else { missing(Some(&file), &loads, &rule) };
@@ -210,7 +202,7 @@ fn print(gpu: &Gpu, loads: &[Load], file: &TuningFile, rule: &Tuning) {
     println!("{} ({} kernels)", gpu.name(), gpu.family());
     println!(
         "{:>9} {:>9} {:>6} {:>5}  {:<28} {:<28} problem",
-        "ms", "rule's ms", "gain", "times", "variant", "rule's"
+        "ms", "rule's ms", "gain", "uses", "variant", "rule's"
     );
     let (mut sum, mut rule_sum, mut unknown) = (0.0, 0.0, 0);
     for load in loads {

@@ -12,14 +12,7 @@ pub(crate) fn gpu(adapter: Option<&str>) -> Result<Gpu> {
 }
 
 /// The same with the tile that `--family` asks for.
-pub(crate) fn gpu_with(adapter: Option<&str>, family: Option<&str>) -> Result<Gpu> {
-    let family = match family {
-        // The number of lanes is the device's own.
-        Some("subgroup") => Some(Family::Subgroup(0)),
-        Some("register") => Some(Family::Register),
-        Some("workgroup") => Some(Family::Workgroup),
-        _ => None,
-    };
+pub(crate) fn gpu_with(adapter: Option<&str>, family: Option<Family>) -> Result<Gpu> {
     pollster::block_on(Gpu::request(&Request {
         adapter: adapter.map(String::from),
         family,

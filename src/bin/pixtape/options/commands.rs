@@ -1,10 +1,14 @@
 //! Flags of the other commands.
 
-use crate::options::device::{Tune, tune};
-use crate::options::train::TrainArgs;
-use crate::options::values::underscored;
-use clap::{Args, Subcommand};
+use crate::options::preset::Preset;
+use crate::options::training::Training;
+use crate::options::values::{FamilyName, TUNE, choice};
+use clap::{Args, Subcommand, ValueEnum};
 use pixtape::Result;
+use pixtape::io::{Direction, Preprocess, Size};
+use pixtape::ops::NormMode;
+use pixtape::run::Options;
+use pixtape::run::options::{Choice, Tune};
 use std::path::PathBuf;
 
 /// Flags of `tune`: those of a training, and a few more.
@@ -27,11 +31,11 @@ pub(crate) struct TuneArgs {
     #[arg(long)]
     pub seconds: Option<f64>,
     /// Convolution tile: subgroup, register, workgroup; the device's own by default.
-    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
-    pub family: Option<String>,
+    #[arg(long)]
+    pub family: Option<FamilyName>,
     /// The training.
     #[command(flatten)]
-    pub train: TrainArgs,
+    pub train: Training,
 }
 
 /// Flags of `eval`.
@@ -48,37 +52,37 @@ pub(crate) struct EvalArgs {
     #[arg(long, default_value = "val")]
     pub phase: String,
     /// AtoB or BtoA: how the pairs are read, and which of the two generators of a run of cycle_gan;
-    /// a run's folder knows its own.
+    /// a run's own by default.
+    #[arg(long, value_parser = choice::<Direction>())]
+    pub direction: Option<Direction>,
+    /// Size that images are resized to: a side, or WIDTHxHEIGHT; a run's own by default.
     #[arg(long)]
-    pub direction: Option<String>,
-    /// Size that pictures are resized to: a side, or WIDTHxHEIGHT; a run's folder knows its own.
-    #[arg(long)]
-    pub crop_size: Option<pixtape::io::Size>,
+    pub crop_size: Option<Size>,
     /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop, none; a
-    /// run's folder knows its own.
-    #[arg(long, value_parser = underscored)]
-    pub preprocess: Option<String>,
+    /// run's own by default.
+    #[arg(long, value_parser = Preprocess::of_word)]
+    pub preprocess: Option<Preprocess>,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
-    /// Statistics of the norms: batch (of each picture), running, instance.
-    #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
-    pub norm_mode: String,
-    /// Two folders of pictures with the same names: this one against --targets.
+    /// Statistics of the norms: batch (of each image), running, instance.
+    #[arg(long, default_value = "batch", value_parser = choice::<NormMode>())]
+    pub norm_mode: NormMode,
+    /// Two folders of images with the same names: this one against --targets.
     #[arg(long, conflicts_with = "checkpoint", requires = "targets")]
     pub results: Option<PathBuf>,
     /// What --results is compared with.
     #[arg(long)]
     pub targets: Option<PathBuf>,
-    /// Print JSON, picture by picture.
+    /// Print JSON, with a row for each image.
     #[arg(long)]
     pub json: bool,
-    /// Pictures in the table, those with the largest L1 first.
+    /// Images in the table, those with the largest L1 first.
     #[arg(long, default_value_t = 10)]
     pub worst: usize,
     /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
     /// rule), or a file of `pixtape tune --out`.
-    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
+    #[arg(long, value_name = TUNE)]
     pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
@@ -103,12 +107,12 @@ pub(crate) struct DevicesArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DemoArgs {
     /// pix2pix (facades from labels) or cycle_gan (horses and zebras without pairs).
-    #[arg(long, default_value = "pix2pix", value_parser = ["pix2pix", "cycle_gan"])]
-    pub model: String,
-    /// Folder for the pictures and the page.
+    #[arg(long, value_enum, default_value = "pix2pix")]
+    pub model: DemoModel,
+    /// Folder for the images and the page.
     #[arg(long, default_value = "demo")]
     pub out: PathBuf,
-    /// Seed of pictures and weights.
+    /// Seed of images and weights.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Steps to train, instead of what fits the device.
@@ -117,6 +121,15 @@ pub(crate) struct DemoArgs {
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,
+}
+
+/// What the demo trains.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum DemoModel {
+    #[value(name = "pix2pix")]
+    Pix2Pix,
+    CycleGan,
 }
 
 /// Flags of `report`.
@@ -152,13 +165,13 @@ enum Dev {
         /// File in `shaders`, without extension.
         file: String,
     },
-    /// Measure the loader alone: pairs a second through an epoch, decoded anew and from the cache.
-    Loader(Box<TrainArgs>),
+    /// Measure the loader alone: pairs per second through an epoch, decoded and from the cache.
+    Loader(Box<Training>),
     /// Print the plan of a training step.
     Plan {
-        /// pix2pix-256, pix2pix-128, small, cycle_gan-256.
-        preset: String,
-        /// Make activations again instead of keeping them.
+        /// The step.
+        preset: Preset,
+        /// Recompute activations instead of keeping them.
         #[arg(long)]
         recompute: bool,
     },
@@ -168,9 +181,11 @@ enum Dev {
 pub(crate) fn dev(args: &DevArgs) -> Result<()> {
     match &args.what {
         Dev::Flatten { file } => print!("{}", pixtape::shader::load(file, &[])?.text),
-        Dev::Loader(args) => crate::commands::loader_speed::run(args)?,
+        Dev::Loader(args) => {
+            crate::commands::loader_speed::run(&Options::from_layers(None, &[&args.given])?)?
+        }
         Dev::Plan { preset, recompute } => {
-            let config = crate::commands::bench::preset(preset, 1)?;
+            let config = preset.config(1)?;
             println!(
                 "{}",
                 pixtape::run::Trainer::plan(

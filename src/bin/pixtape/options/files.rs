@@ -1,6 +1,10 @@
 //! Flags of the commands that bring weights in and out.
 
-use clap::Args;
+use crate::options::values::choice;
+use clap::{Args, ValueEnum};
+use pixtape::io::Direction;
+use pixtape::io::weights::{ChannelOrder, ConcatOrder, Range};
+use pixtape::ops::NormMode;
 use std::path::PathBuf;
 
 /// Flags of `import`.
@@ -21,11 +25,11 @@ pub(crate) struct ImportArgs {
     pub output: PathBuf,
     /// What the decoder's layers take first: skip_first (PyTorch) or up_first (Torch, TensorFlow:
     /// what comes from below).
-    #[arg(long, default_value = "skip_first", value_parser = ["skip_first", "up_first"])]
-    pub concat_order: String,
-    /// Order of the pictures' channels that the net was trained with: rgb or bgr (Torch).
-    #[arg(long, default_value = "rgb", value_parser = ["rgb", "bgr"])]
-    pub channel_order: String,
+    #[arg(long, default_value = "skip_first", value_parser = choice::<ConcatOrder>())]
+    pub concat_order: ConcatOrder,
+    /// Order of the images' channels that the net was trained with: rgb or bgr (Torch).
+    #[arg(long, default_value = "rgb", value_parser = choice::<ChannelOrder>())]
+    pub channel_order: ChannelOrder,
 }
 
 /// Flags of `export`.
@@ -43,28 +47,48 @@ pub(crate) struct ExportArgs {
     #[arg(long, default_value = "latest")]
     pub epoch: String,
     /// AtoB or BtoA: which of the two generators of a run of cycle_gan.
-    #[arg(long, value_parser = ["AtoB", "BtoA"])]
-    pub direction: Option<String>,
+    #[arg(long, value_parser = choice::<Direction>())]
+    pub direction: Option<Direction>,
     /// safetensors (exact, PyTorch's names), half (weights in 16 bits), small (weights in 8 bits),
     /// onnx.
-    #[arg(long, value_parser = ["safetensors", "half", "small", "onnx"])]
-    pub format: String,
+    #[arg(long, value_enum)]
+    pub format: Format,
     /// The file to write.
     #[arg(long)]
     pub output: PathBuf,
-    /// Pictures to measure the error of half and small on: a picture or a folder. Without them
+    /// Images to measure the error of half and small on: an image or a folder. Without them
     /// nothing is measured.
     #[arg(long)]
     pub input: Option<PathBuf>,
-    /// Statistics of the norms in an ONNX graph: batch (of each picture; instance is the same) or
+    /// Statistics of the norms in an ONNX graph: batch (of each image; instance is the same) or
     /// running (folded into the convolutions).
-    #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
-    pub norm_mode: String,
+    #[arg(long, default_value = "batch", value_parser = choice::<NormMode>())]
+    pub norm_mode: NormMode,
     /// What an ONNX graph takes and gives: signed (NCHW in -1 to 1), unit (NCHW in 0 to 1), bytes
     /// (NHWC, 0 to 255).
-    #[arg(long, default_value = "signed", value_parser = ["signed", "unit", "bytes"])]
-    pub value_range: String,
+    #[arg(long, default_value = "signed", value_parser = choice::<Range>())]
+    pub value_range: Range,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,
+}
+
+/// What a generator is written as.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Format {
+    Safetensors,
+    Half,
+    Small,
+    Onnx,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Format::Safetensors => "safetensors",
+            Format::Half => "half",
+            Format::Small => "small",
+            Format::Onnx => "onnx",
+        })
+    }
 }

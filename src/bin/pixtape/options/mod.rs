@@ -1,27 +1,24 @@
 //! Flags: names and defaults of the reference implementation, and a few of our own.
 
 mod commands;
-pub(crate) mod config;
-mod data;
-mod device;
 mod files;
-mod networks;
-mod optimiser;
-mod run;
+mod preset;
+#[cfg(test)]
+mod tests;
 mod train;
+mod training;
 mod translate;
 mod values;
 
 pub(crate) use commands::{
-    CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ReportArgs, TuneArgs, dev,
+    CompareArgs, DemoArgs, DemoModel, DevArgs, DevicesArgs, EvalArgs, ReportArgs, TuneArgs, dev,
 };
-pub(crate) use data::task;
-pub(crate) use device::Tune;
-pub(crate) use files::{ExportArgs, ImportArgs};
-pub(crate) use run::{InfoArgs, ResumeArgs, RunArgs, TalkArgs, TrainCommand};
-pub(crate) use train::{CYCLE_GAN, TrainArgs};
-pub(crate) use translate::TranslateArgs;
-pub(crate) use values::bytes;
+pub(crate) use files::{ExportArgs, Format, ImportArgs};
+pub(crate) use preset::Preset;
+pub(crate) use train::{InfoArgs, ResumeArgs, TalkArgs, TrainCommand};
+pub(crate) use training::{Training, hide_apart};
+pub(crate) use translate::{Sequence, TranslateArgs};
+pub(crate) use values::FamilyName;
 
 use clap::{Parser, Subcommand};
 
@@ -42,21 +39,21 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Train on pairs of pictures, on photos, or on two folders without pairs.
+    /// Train on pairs of images, on photos, or on two folders without pairs.
     Train(Box<TrainCommand>),
-    /// Go on with a run from its last checkpoint.
+    /// Resume a run from its last checkpoint.
     Resume(Box<ResumeArgs>),
-    /// Tell what a checkpoint or a run's folder is.
+    /// Show what a checkpoint or a run's folder is.
     Info(InfoArgs),
-    /// Run a trained generator on pictures.
+    /// Run a trained generator on images.
     Translate(TranslateArgs),
-    /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of pictures.
+    /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of images.
     Eval(EvalArgs),
     /// Rewrite report.html, the page of a run, from what lies in its folder.
     Report(ReportArgs),
     /// Put runs side by side in one page.
     Compare(CompareArgs),
-    /// Turn weights of other programs (.pth, .pict) into safetensors.
+    /// Convert weights of other programs (.pth, .pict) to safetensors.
     Import(ImportArgs),
     /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
     Export(ExportArgs),
@@ -66,9 +63,9 @@ pub(crate) enum Command {
     Bench(super::commands::bench::BenchArgs),
     /// Find the fastest kernels for a training on this device, and keep them.
     Tune(Box<TuneArgs>),
-    /// Train a small net on pictures drawn on the spot, and show how it goes.
+    /// Train a small net on images drawn on the spot, and show its progress.
     Demo(DemoArgs),
-    /// Make pictures ready for training: combine, split, edges, tiles and more.
+    /// Prepare images for training: combine, split, edges, tiles and more.
     Prepare(super::commands::prepare::PrepareArgs),
     /// Tools for people who work on pixtape.
     #[command(hide = true)]
@@ -124,41 +121,4 @@ pub(crate) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Ve
         }
     }
     (kept, notes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn dashes_and_underscores_are_the_same_and_upstreams_extras_are_dropped() {
-        let words = [
-            "pixtape",
-            "train",
-            "--no-flip",
-            "--batch-size=4",
-            "--gpu_ids",
-            "0,1",
-            "--use-wandb",
-            "--name",
-            "a-b",
-        ];
-        let (kept, notes) = normalise(words.iter().map(|w| w.to_string()));
-        assert_eq!(kept, ["pixtape", "train", "--no_flip", "--batch_size=4", "--name", "a-b"]);
-        assert_eq!(notes.len(), 2);
-        let cli =
-            Cli::try_parse_from(["pixtape", "train", "--dataroot", "x", "--netG", "unet-128"])
-                .unwrap();
-        let Command::Train(args) = cli.command else { panic!() };
-        assert_eq!(
-            (args.train.nets.net_g.as_str(), args.train.nets.ngf, args.train.optim.lambda_l1),
-            ("unet_128", 64, 100.0)
-        );
-    }
 }

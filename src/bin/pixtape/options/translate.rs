@@ -1,8 +1,10 @@
 //! Flags of `translate`.
 
-use crate::options::device::{Tune, tune};
-use crate::options::values::bytes;
-use clap::Args;
+use crate::options::values::{TUNE, choice};
+use clap::{Args, ValueEnum};
+use pixtape::io::Direction;
+use pixtape::ops::NormMode;
+use pixtape::run::options::{Bytes, OnOff, Tune};
 use std::path::PathBuf;
 
 /// Flags of `translate`.
@@ -12,10 +14,10 @@ pub(crate) struct TranslateArgs {
     /// A run's folder, or a generator's file: safetensors, .pth of PyTorch, .pict.
     #[arg(long)]
     pub checkpoint: PathBuf,
-    /// A picture, a folder of pictures, a pattern ("photos/*.jpg"), or - for standard input.
+    /// An image, a folder of images, a pattern ("photos/*.jpg"), or - for standard input.
     #[arg(long)]
     pub input: PathBuf,
-    /// Folder for the results, PNGs of the same names; for one picture also a file (ending in
+    /// Folder for the results, PNGs of the same names; for one image also a file (ending in
     /// .png), or - for standard output.
     #[arg(long)]
     pub output: PathBuf,
@@ -24,49 +26,56 @@ pub(crate) struct TranslateArgs {
     pub epoch: String,
     /// AtoB or BtoA: which of the two generators of a run of cycle_gan; by default the way the run
     /// was trained to go first.
-    #[arg(long, value_parser = ["AtoB", "BtoA"])]
-    pub direction: Option<String>,
-    /// Statistics of the norms: batch (of each picture), running, instance.
-    #[arg(long, default_value = "batch", value_parser = ["batch", "running", "instance"])]
-    pub norm_mode: String,
+    #[arg(long, value_parser = choice::<Direction>())]
+    pub direction: Option<Direction>,
+    /// Statistics of the norms: batch (of each image), running, instance.
+    #[arg(long, default_value = "batch", value_parser = choice::<NormMode>())]
+    pub norm_mode: NormMode,
     /// Dropout: on (with --seed) or off.
-    #[arg(long, default_value = "off", value_parser = ["on", "off"])]
-    pub dropout: String,
+    #[arg(long, default_value = "off", value_parser = choice::<OnOff>())]
+    pub dropout: OnOff,
     /// Seed of dropout.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Have no more than this many rows of a picture on the device at a time. By default whole
-    /// pictures, or what --memory_limit allows; the result is the same either way.
+    /// Hold no more than this many rows of an image on the device at a time. By default whole
+    /// images, or what --memory_limit allows; the result is the same either way.
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..))]
     pub tile: Option<u32>,
-    /// The pictures are frames of a film, in the order of their names: keep the norms' statistics
-    /// of the first one, or smooth them from frame to frame, so that nothing flickers.
-    #[arg(long, value_parser = ["first", "smooth"])]
-    pub sequence: Option<String>,
-    /// Share of the frames before in smoothed statistics.
+    /// The images are frames of a video, in the order of their names: keep the norms' statistics of
+    /// the first one, or smooth them from frame to frame, so that nothing flickers.
+    #[arg(long, value_enum)]
+    pub sequence: Option<Sequence>,
+    /// Share of the previous frames in smoothed statistics.
     #[arg(long, default_value_t = 0.9, value_parser = share, requires = "sequence")]
     pub smooth: f64,
     /// Put the input beside each result.
     #[arg(long)]
     pub side_by_side: bool,
-    /// Also write one picture with a row for each: input, result, and the patch map with --heat.
+    /// Also write one image with a row for each: input, result, and the patch map with --heat.
     #[arg(long, value_name = "FILE")]
     pub grid: Option<PathBuf>,
-    /// Also write what the run's discriminator makes of each result, NAME_heat.png: dark where it
-    /// is taken for made, bright where for real.
+    /// Also write how the run's discriminator judges each result, NAME_heat.png: dark where it
+    /// judges it fake, bright where real.
     #[arg(long)]
     pub heat: bool,
     /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
     /// rule), or a file of `pixtape tune --out`.
-    #[arg(long, value_parser = tune, value_name = "auto|off|cache|now|FILE")]
+    #[arg(long, value_name = TUNE)]
     pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,
     /// Use no more device memory than this (bytes; 500MiB and 2GiB are understood): what is larger
     /// goes in strips.
-    #[arg(long, value_parser = bytes)]
-    pub memory_limit: Option<u64>,
+    #[arg(long)]
+    pub memory_limit: Option<Bytes>,
+}
+
+/// What frames keep of the statistics of those before.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sequence {
+    First,
+    Smooth,
 }
 
 fn share(text: &str) -> std::result::Result<f64, String> {

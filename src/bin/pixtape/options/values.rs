@@ -1,49 +1,34 @@
-//! Values of flags that no type of its own can refuse.
+//! Values of flags.
 
-/// `unet-256` is `unet_256`.
-pub(crate) fn underscored(text: &str) -> std::result::Result<String, String> {
-    Ok(text.replace('-', "_"))
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use pixtape::gpu::Family;
+use pixtape::run::options::Choice;
+
+/// What `--tune` takes, where help names it.
+pub(crate) const TUNE: &str = "auto|off|cache|now|FILE";
+
+/// A parser of a type whose values are a few words, which help lists.
+pub(crate) fn choice<T: Choice>() -> impl TypedValueParser<Value = T> {
+    let words = T::ALL.iter().map(|value| value.to_string());
+    PossibleValuesParser::new(words.collect::<Vec<_>>()).try_map(|word| T::of_word(&word))
 }
 
-pub(crate) fn channels(text: &str) -> std::result::Result<u32, String> {
-    text.parse()
-        .ok()
-        .filter(|n| (1..=1024).contains(n))
-        .ok_or_else(|| "a number of channels from 1 to 1024".into())
+/// The tile of convolutions that `--family` asks for.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FamilyName {
+    Subgroup,
+    Register,
+    Workgroup,
 }
 
-/// `LO,HI`.
-pub(crate) fn range(text: &str) -> std::result::Result<[f32; 2], String> {
-    let ends: Option<Vec<f32>> = text.split(',').map(|end| end.trim().parse().ok()).collect();
-    match ends.as_deref() {
-        Some([low, high]) if low < high => Ok([*low, *high]),
-        _ => Err("two numbers, the lower first: 0,4095".into()),
-    }
-}
-
-pub(crate) fn bytes(text: &str) -> std::result::Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        other => return Err(format!("unknown unit {other:?}; use bytes, KiB, MiB or GiB")),
-    };
-    number.parse::<f64>().map(|n| (n * scale as f64) as u64).map_err(|e| e.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(
-            (bytes("1024"), bytes("1.5GiB"), bytes("2m")),
-            (Ok(1024), Ok(3 << 29), Ok(2 << 20))
-        );
-        assert!(bytes("5 parsecs").is_err());
+impl From<FamilyName> for Family {
+    fn from(name: FamilyName) -> Family {
+        match name {
+            // The number of lanes is the device's own.
+            FamilyName::Subgroup => Family::Subgroup(0),
+            FamilyName::Register => Family::Register,
+            FamilyName::Workgroup => Family::Workgroup,
+        }
     }
 }

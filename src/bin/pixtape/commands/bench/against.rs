@@ -1,7 +1,7 @@
 //! `bench step --against`: two sets of options, interleaved step by step.
 
 use crate::commands::bench::Planes;
-use crate::commands::bench::options::Options;
+use crate::commands::bench::options::StepOptions;
 use crate::commands::bench::{LR, Timing, about, round, tuned, warm_trainer};
 use pixtape::Result;
 use pixtape::gpu::Gpu;
@@ -23,9 +23,8 @@ struct Side {
 }
 
 impl Side {
-    fn new(gpu: Gpu, options: &Options) -> Result<Side> {
-        let side = options.args.train.data.crop_size;
-        let config = options.config((side.width, side.height))?;
+    fn new(gpu: Gpu, options: &StepOptions) -> Result<Side> {
+        let config = options.config(None)?;
         let tuned = tuned(&gpu, &config, options)?;
         let (trainer, planes) = warm_trainer(&gpu, config, tuned.options(options.plan()))?;
         Ok(Side { gpu, trainer, planes, seconds: Vec::new() })
@@ -51,8 +50,8 @@ impl Side {
 }
 
 /// Runs both and prints the comparison.
-pub(crate) fn run(first: &Options, flags: &str) -> Result<()> {
-    let second = first.with(flags);
+pub(crate) fn run(first: &StepOptions, flags: &str) -> Result<()> {
+    let second = first.with(flags)?;
     let gpu = first.device().open()?;
     let other =
         if second.device() == first.device() { gpu.clone() } else { second.device().open()? };
@@ -82,7 +81,7 @@ pub(crate) fn run(first: &Options, flags: &str) -> Result<()> {
     println!(
         "{}, batch {}; {} rounds, interleaved, each step waited for",
         first.size,
-        first.args.train.data.batch_size,
+        first.train.data.batch_size,
         ratios.len()
     );
     for (name, side, flags) in [("A", &a, "as it is"), ("B", &b, flags)] {

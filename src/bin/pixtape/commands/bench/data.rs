@@ -2,10 +2,8 @@
 
 use crate::commands::bench::LR;
 use crate::commands::demo::facade_pair;
-use crate::commands::train::dataset_options;
-use crate::options::TrainArgs;
 use pixtape::io::{Dataset, Loader, Picture};
-use pixtape::run::Trainer;
+use pixtape::run::{Options, Trainer};
 use pixtape::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -25,25 +23,24 @@ pub(crate) struct Data {
 
 impl Data {
     /// The folder that the flags name, or drawn pairs of the training size.
-    pub fn open(args: &TrainArgs) -> Result<Data> {
-        let mut args = args.clone();
-        let drawn = match &args.dataroot {
+    pub fn open(options: &mut Options) -> Result<Data> {
+        let drawn = match &options.dataroot {
             Some(_) => None,
-            None => Some(draw(&args)?),
+            None => Some(draw(options)?),
         };
         if let Some(folder) = &drawn {
-            args.dataroot = Some(folder.path().into());
+            options.dataroot = Some(folder.path().into());
         }
         Ok(Data {
-            dataset: Arc::new(Dataset::open(dataset_options(&args)?)?),
-            threads: args.data.num_threads,
+            dataset: Arc::new(Dataset::open(options.dataset()?)?),
+            threads: options.data.num_threads,
             drawn,
         })
     }
 
-    /// Width and height of the images in a step.
-    pub fn image_size(&self) -> (u32, u32) {
-        self.dataset.image_size()
+    /// What is loaded.
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
     }
 
     /// Description of the data, for the report.
@@ -81,7 +78,7 @@ impl Data {
 }
 
 /// Draws pairs, A on the left, as files in a temporary folder.
-fn draw(args: &TrainArgs) -> Result<TempDir> {
+fn draw(options: &Options) -> Result<TempDir> {
     let failed = |e: std::io::Error| {
         Error::file(
             std::env::temp_dir(),
@@ -89,14 +86,14 @@ fn draw(args: &TrainArgs) -> Result<TempDir> {
         )
     };
     let folder = tempfile::tempdir().map_err(failed)?;
-    let phases: Vec<_> = if args.unpaired() { vec!["A", "B"] } else { vec![""] };
+    let phases: Vec<_> = if options.unpaired() { vec!["A", "B"] } else { vec![""] };
     let phases: Vec<_> = phases
         .iter()
-        .map(|side| folder.path().join(format!("{}{side}", args.data.phase)))
+        .map(|side| folder.path().join(format!("{}{side}", options.data.phase)))
         .collect();
     phases.iter().try_for_each(std::fs::create_dir_all).map_err(failed)?;
-    for index in 0..PAIRS.max(args.data.batch_size as usize) {
-        let (left, right) = facade_pair(1, (index % PAIRS) as u64, args.data.crop_size.width);
+    for index in 0..PAIRS.max(options.data.batch_size as usize) {
+        let (left, right) = facade_pair(1, (index % PAIRS) as u64, options.data.crop_size.width);
         match &phases[..] {
             [one] => join(&left, &right)?.save_png(&file(one, index))?,
             sides => sides

@@ -1,8 +1,9 @@
 //! Flags of `bench`.
 
 use crate::commands::bench::options::StepWords;
-use crate::options::bytes;
+use crate::options::FamilyName;
 use clap::{Args, Subcommand};
+use pixtape::run::options::Bytes;
 use std::path::PathBuf;
 
 /// Flags of `bench`.
@@ -44,11 +45,11 @@ pub(crate) struct KernelsArgs {
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
     /// Skip what needs more device memory than this (bytes; 500MiB and 2GiB are understood).
-    #[arg(long, value_parser = bytes)]
-    pub memory_limit: Option<u64>,
+    #[arg(long)]
+    pub memory_limit: Option<Bytes>,
     /// Convolution tile: subgroup, register, workgroup; the device's own by default.
-    #[arg(long, value_parser = ["subgroup", "register", "workgroup"])]
-    pub family: Option<String>,
+    #[arg(long)]
+    pub family: Option<FamilyName>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,

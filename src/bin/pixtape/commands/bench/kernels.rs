@@ -7,7 +7,7 @@ use crate::commands::bench::problem::{self, Measured, dense, variant};
 use crate::commands::bench::roofline;
 use crate::commands::bench::table::{self, Row, Skipped};
 use crate::commands::bench::{
-    Device, check_seconds, flags::KernelsArgs, preset, time, warm_trainer,
+    Device, Preset, check_seconds, flags::KernelsArgs, time, warm_trainer,
 };
 use crate::messages::with_flags;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,7 +21,7 @@ use regex::Regex;
 use std::collections::BTreeMap;
 
 /// Networks whose training steps are measured.
-const NETS: [&str; 3] = ["pix2pix-256", "pix2pix-128", "cycle_gan-256"];
+const NETS: [Preset; 3] = [Preset::Pix2Pix256, Preset::Pix2Pix128, Preset::CycleGan256];
 
 /// The rows to measure.
 struct Group {
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &KernelsArgs) -> Result<()> {
             wanted(None, key) || key.split_once(' ').is_some_and(|(_, name)| wanted(None, name))
         });
     }
-    let gpu = Device { adapter: args.adapter.clone(), family: args.family.clone() }.open()?;
+    let gpu = Device { adapter: args.adapter.clone(), family: args.family }.open()?;
     let (groups, mut skipped) = groups(&gpu, args, &wanted)?;
     let count: usize = groups.iter().map(|g| g.problems.len() + g.nodes.len()).sum();
     if count == 0 && skipped.is_empty() {
@@ -106,15 +106,19 @@ fn groups(
     args: &KernelsArgs,
     wanted: &dyn Fn(Option<&str>, &str) -> bool,
 ) -> Result<(Vec<Group>, Vec<Skipped>)> {
-    let limit = args.memory_limit.or_else(|| gpu.is_software().then(free_memory).flatten());
+    let limit = args
+        .memory_limit
+        .map(|bytes| bytes.0)
+        .or_else(|| gpu.is_software().then(free_memory).flatten());
     let options = PlanOptions { memory_limit: limit, ..PlanOptions::default() };
     let (mut groups, mut skipped) = (
         vec![Group { net: None, batch: 1, problems: fixed(wanted), nodes: BTreeMap::new() }],
         Vec::new(),
     );
     for &batch in &args.batch_size {
-        for net in NETS {
-            let plan = match Trainer::plan(&preset(net, batch)?, gpu.family(), options.clone()) {
+        for preset in NETS {
+            let net = preset.name();
+            let plan = match Trainer::plan(&preset.config(batch)?, gpu.family(), options.clone()) {
                 Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) => {
                     skipped.push(Skipped {
                         what: format!("{net}, batch {batch}"),
@@ -188,11 +192,11 @@ fn measure(
     let Group { net, batch, problems, nodes } = group;
     let mut rows = Vec::new();
     let mut shares = BTreeMap::new();
-    if let Some(net) =
-        net.filter(|net| NETS.contains(net) && !(problems.is_empty() && nodes.is_empty()))
-    {
+    let preset = NETS.into_iter().find(|preset| net == Some(preset.name()));
+    if let Some(preset) = preset.filter(|_| !(problems.is_empty() && nodes.is_empty())) {
+        let net = preset.name();
         bar.set_message(format!("{net}, batch {batch}: preparing"));
-        match of_step(gpu, seconds, (net, batch), nodes, bar) {
+        match of_step(gpu, seconds, (preset, batch), nodes, bar) {
             Ok((found, all)) => (rows, shares) = (found, all),
             Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => {
                 skipped.push(Skipped {
@@ -239,11 +243,11 @@ fn measure(
 fn of_step(
     gpu: &Gpu,
     seconds: f64,
-    (net, batch): (&'static str, u32),
+    (preset, batch): (Preset, u32),
     nodes: BTreeMap<usize, (String, usize)>,
     bar: &ProgressBar,
 ) -> Result<(Vec<Row>, BTreeMap<String, f64>)> {
-    let (trainer, _) = warm_trainer(gpu, preset(net, batch)?, PlanOptions::default())?;
+    let (trainer, _) = warm_trainer(gpu, preset.config(batch)?, PlanOptions::default())?;
     let program = trainer.program();
     let plan = program.plan();
     let times = program.time_nodes()?.seconds;
@@ -262,7 +266,7 @@ fn of_step(
             variant: variant(node),
         };
         rows.push(Row {
-            net: Some(net),
+            net: Some(preset.name()),
             batch,
             op: node.op,
             share: shares.get(&name).copied(),
@@ -307,9 +311,12 @@ mod tests {
     #[test]
     fn rows_are_named_by_operation_shapes_and_kernel_and_count_every_node() {
         for family in [Family::Subgroup(8), Family::Workgroup] {
-            let plan =
-                Trainer::plan(&preset("pix2pix-256", 1).unwrap(), family, PlanOptions::default())
-                    .unwrap();
+            let plan = Trainer::plan(
+                &Preset::Pix2Pix256.config(1).unwrap(),
+                family,
+                PlanOptions::default(),
+            )
+            .unwrap();
             let rows = distinct(&plan);
             let names: Vec<&str> = rows.values().map(|(name, _)| name.as_str()).collect();
             for name in [
@@ -328,7 +335,7 @@ mod tests {
     #[test]
     fn cycle_gan_has_its_convolutions_and_what_stands_between_them() {
         let plan = Trainer::plan(
-            &preset("cycle_gan-256", 1).unwrap(),
+            &Preset::CycleGan256.config(1).unwrap(),
             Family::Workgroup,
             PlanOptions::default(),
         )

@@ -15,16 +15,16 @@ mod table;
 mod whereto;
 
 pub(crate) use flags::BenchArgs;
-pub(crate) use options::preset;
 
 use crate::commands::tune::{Tuned, resolve};
 use crate::device::starting::Starting;
-use crate::options::Tune;
+use crate::options::{FamilyName, Preset};
 use flags::What;
-use pixtape::gpu::{Family, Gpu, Request};
+use pixtape::gpu::Gpu;
 use pixtape::picture::{Encoding, Input, PictureFormat, PictureValues, PlaneValues, borrowed};
 use pixtape::plan::{Clock, PlanOptions, Program};
 use pixtape::run::Trainer;
+use pixtape::run::options::Tune;
 use pixtape::train::AnyModel;
 use pixtape::{Error, Result};
 use serde_json::{Value, json};
@@ -46,23 +46,12 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
 #[derive(Clone, PartialEq, Debug)]
 struct Device {
     adapter: Option<String>,
-    family: Option<String>,
+    family: Option<FamilyName>,
 }
 
 impl Device {
     fn open(&self) -> Result<Gpu> {
-        let family = match self.family.as_deref() {
-            // The device decides the number of lanes.
-            Some("subgroup") => Some(Family::Subgroup(0)),
-            Some("register") => Some(Family::Register),
-            Some("workgroup") => Some(Family::Workgroup),
-            _ => None,
-        };
-        pollster::block_on(Gpu::request(&Request {
-            adapter: self.adapter.clone(),
-            family,
-            ..Request::default()
-        }))
+        crate::device::gpu_with(self.adapter.as_deref(), self.family.map(Into::into))
     }
 }
 
@@ -106,12 +95,12 @@ fn noise(trainer: &Trainer) -> Planes {
 const LR: f64 = 2e-4;
 
 /// The kernels that `--tune` selects for a training step.
-fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::Options) -> Result<Tuned> {
+fn tuned(gpu: &Gpu, config: &AnyModel, options: &options::StepOptions) -> Result<Tuned> {
     let plan = Trainer::plan(config, gpu.family(), options.plan())?;
     resolve(
         gpu,
         &pixtape::tune::problems(&plan),
-        options.args.train.device.tune.as_ref().unwrap_or(&Tune::Auto),
+        options.train.device.tune.as_ref().unwrap_or(&Tune::Auto),
         true,
     )
 }

@@ -1,6 +1,6 @@
 //! `bench step --sizes --batches`: cost per pixel over image sizes and batch sizes.
 
-use crate::commands::bench::options::Options;
+use crate::commands::bench::options::StepOptions;
 use crate::commands::bench::{LR, Timing, about, roofline, round, tuned, warm_trainer};
 use crate::messages::with_flags;
 use pixtape::gpu::Gpu;
@@ -50,7 +50,7 @@ impl Row {
 
 /// Measures every batch size at every size, the small ones first. What does not fit is reported and
 /// left out.
-pub(crate) fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &StepOptions) -> Result<()> {
     let args = &options.args;
     if let Some(path) = &args.svg {
         roofline::check_path(path)?;
@@ -58,16 +58,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let gpu = options.device().open()?;
     let (mut sizes, mut batches) = (args.sizes.clone(), args.batches.clone());
     if sizes.is_empty() {
-        sizes.push(args.train.data.crop_size.width);
+        sizes.push(options.train.data.crop_size.width);
     }
     if batches.is_empty() {
-        batches.push(args.train.data.batch_size);
+        batches.push(options.train.data.batch_size);
     }
     sizes.sort_unstable();
     batches.sort_unstable();
     let mut rows: Vec<Row> = Vec::new();
     if !args.json {
-        println!("{} ({} kernels), {}", gpu.name(), gpu.family(), args.train.nets.net_g);
+        println!("{} ({} kernels), {}", gpu.name(), gpu.family(), options.train.nets.net_g);
         println!(
             "{:>6}  {:>5}  {:>12}  {:>14}  {:>10}  {:>8}",
             "side", "batch", "ms/step", "ns per pixel", "growth", "MiB"
@@ -108,13 +108,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     args.svg
         .as_deref()
         .filter(|_| !rows.is_empty())
-        .map_or(Ok(()), |path| write(path, &gpu, &args.train.nets.net_g, &rows))
+        .map_or(Ok(()), |path| write(path, &gpu, &options.train.nets.net_g.to_string(), &rows))
 }
 
-fn measure(gpu: &Gpu, options: &Options, side: u32, batch_size: u32) -> Result<Row> {
-    let mut train = options.args.train.clone();
-    train.data.batch_size = batch_size;
-    let config = train.config((side, side))?;
+fn measure(gpu: &Gpu, options: &StepOptions, side: u32, batch_size: u32) -> Result<Row> {
+    let config = options.config(Some((side, batch_size)))?;
     let tuned = tuned(gpu, &config, options)?;
     let (mut trainer, planes) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
     let (started, mut done) = (Instant::now(), Vec::new());

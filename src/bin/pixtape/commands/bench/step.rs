@@ -1,7 +1,7 @@
 //! `pixtape bench step`: a whole training step and its parts.
 
 use crate::commands::bench::data::Data;
-use crate::commands::bench::options::Options;
+use crate::commands::bench::options::StepOptions;
 use crate::commands::bench::whereto::WhereTo;
 use crate::commands::bench::{
     LR, Timing, about, against, check_seconds, round, sizes, tuned, warm_trainer,
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 struct Report<'a> {
     gpu: &'a Gpu,
-    options: &'a Options,
+    options: &'a StepOptions,
     trainer: Trainer,
     /// Origin of the choice of kernels.
     tuning: String,
@@ -43,7 +43,7 @@ const STEPS: std::ops::RangeInclusive<usize> = 3..=100;
 
 /// Runs `bench step`.
 pub(crate) fn run(words: &[String]) -> Result<()> {
-    let options = Options::read(words);
+    let options = StepOptions::read(words)?;
     check_seconds(options.args.seconds)?;
     if let Some(flags) = &options.args.against {
         return against::run(&options, flags);
@@ -56,8 +56,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
             "--svg draws what --sizes and --batches measure; give one of them".into(),
         ));
     }
-    let data = Data::open(&options.args.train)?;
-    let config = options.config(data.image_size())?;
+    let mut train = options.train.clone();
+    let data = Data::open(&mut train)?;
+    let config = train.resolve(data.dataset())?;
     let gpu = options.device().open()?;
     let report = Report::measure(&gpu, &options, config, &data)?;
     if options.args.json {
@@ -80,7 +81,7 @@ fn encoding(program: &Program) -> f64 {
 impl<'a> Report<'a> {
     fn measure(
         gpu: &'a Gpu,
-        options: &'a Options,
+        options: &'a StepOptions,
         config: AnyModel,
         data: &Data,
     ) -> Result<Report<'a>> {
@@ -153,7 +154,7 @@ impl<'a> Report<'a> {
             config.pictures,
             generator,
             generator.ngf(),
-            self.options.args.train.nets.ndf
+            self.options.train.nets.ndf
         );
         println!(
             "plan: {} nodes, {} dispatches, {:.2} GFLOP, {:.0} MB touched",

@@ -5,16 +5,18 @@ use crate::commands::demo::page::{self, DemoPage};
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
 };
-use crate::commands::translate::mode;
 use crate::device::starting::Starting;
 use crate::options::DemoArgs;
-use pixtape::Result;
 use pixtape::gpu::Gpu;
 use pixtape::io::checkpoint::save_weights;
-use pixtape::io::{Picture, write_aside};
-use pixtape::nets::{DiscriminatorKind, ResnetConfig};
+use pixtape::io::{Picture, Size, write_aside};
+use pixtape::nets::{GeneratorKind, Mode};
+use pixtape::ops::NormMode;
 use pixtape::plan::PlanOptions;
-use pixtape::train::{CycleGan, CycleGanConfig, Translator};
+use pixtape::run::Options;
+use pixtape::run::options::{ModelKind, NetD};
+use pixtape::train::{AnyModel, CycleGan, CycleGanConfig, Translator};
+use pixtape::{Error, Result};
 use std::time::Duration;
 
 /// Animals of each kind that training never sees.
@@ -31,15 +33,17 @@ pub(crate) fn steps_for(gpu: &Gpu) -> u64 {
     if gpu.is_software() { 1600 } else { 4000 }
 }
 
-fn config(seed: u64) -> CycleGanConfig {
-    CycleGanConfig {
-        generator: ResnetConfig { ngf: 16, blocks: 3, ..ResnetConfig::default() }.into(),
-        discriminator: DiscriminatorKind::Patch { n_layers: 2 },
-        ndf: 32,
-        width: SIDE,
-        height: SIDE,
-        seed,
-        ..CycleGanConfig::default()
+fn config(seed: u64) -> Result<CycleGanConfig> {
+    let mut options = Options::new(ModelKind::CycleGan);
+    let nets = &mut options.nets;
+    nets.net_g = GeneratorKind::Resnet { blocks: 3 };
+    (nets.ngf, nets.ndf) = (16, 32);
+    (nets.net_d, nets.n_layers_d) = (NetD::NLayers, 2);
+    options.data.crop_size = Size::square(SIDE);
+    options.run.seed = seed;
+    match options.resolve_without_data()? {
+        AnyModel::CycleGan(config) => Ok(config),
+        other => Err(Error::Internal(format!("the demo's model is {other:?}"))),
     }
 }
 
@@ -66,7 +70,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (out, seed) = (&args.out, args.seed);
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
     let mut trainer =
-        CycleGan::with_progress(gpu, config(seed), options.clone(), &mut |done, total| {
+        CycleGan::with_progress(gpu, config(seed)?, options.clone(), &mut |done, total| {
             starting.show(done, total)
         })?;
     let ready = |net| {
@@ -76,7 +80,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
             net,
             SIDE,
             SIDE,
-            mode("batch", false),
+            Mode::run(NormMode::Batch, false),
             options.clone(),
         )
     };

@@ -5,16 +5,18 @@ use crate::commands::demo::page::{self, DemoPage};
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
 };
-use crate::commands::translate::mode;
 use crate::device::starting::Starting;
 use crate::options::DemoArgs;
-use pixtape::Result;
 use pixtape::gpu::Gpu;
 use pixtape::io::checkpoint::save_weights;
-use pixtape::io::{Picture, write_aside};
-use pixtape::nets::{DiscriminatorKind, UnetConfig};
+use pixtape::io::{Picture, Size, write_aside};
+use pixtape::nets::{GeneratorKind, Mode};
+use pixtape::ops::NormMode;
 use pixtape::plan::PlanOptions;
-use pixtape::train::{Pix2Pix, Pix2PixConfig, Translator};
+use pixtape::run::Options;
+use pixtape::run::options::{ModelKind, NetD};
+use pixtape::train::{AnyModel, Pix2Pix, Pix2PixConfig, Translator};
+use pixtape::{Error, Result};
 use std::time::Duration;
 
 /// Number of held-out layouts; each gets a row of the grid.
@@ -29,15 +31,17 @@ pub(crate) fn steps_for(gpu: &Gpu) -> u64 {
     if gpu.is_software() { 1000 } else { 3000 }
 }
 
-fn config(seed: u64) -> Pix2PixConfig {
-    Pix2PixConfig {
-        generator: UnetConfig { ngf: 16, downs: 5, dropout: false, ..UnetConfig::default() }.into(),
-        discriminator: DiscriminatorKind::Patch { n_layers: 2 },
-        ndf: 16,
-        width: SIDE,
-        height: SIDE,
-        seed,
-        ..Pix2PixConfig::default()
+fn config(seed: u64) -> Result<Pix2PixConfig> {
+    let mut options = Options::new(ModelKind::Pix2Pix);
+    let nets = &mut options.nets;
+    nets.net_g = GeneratorKind::Unet { downs: 5 };
+    (nets.ngf, nets.ndf, nets.no_dropout) = (16, 16, true);
+    (nets.net_d, nets.n_layers_d) = (NetD::NLayers, 2);
+    options.data.crop_size = Size::square(SIDE);
+    options.run.seed = seed;
+    match options.resolve_without_data()? {
+        AnyModel::Pix2Pix(config) => Ok(config),
+        other => Err(Error::Internal(format!("the demo's model is {other:?}"))),
     }
 }
 
@@ -52,7 +56,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (out, seed) = (&args.out, args.seed);
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
     let mut trainer =
-        Pix2Pix::with_progress(gpu, config(seed), options.clone(), &mut |done, total| {
+        Pix2Pix::with_progress(gpu, config(seed)?, options.clone(), &mut |done, total| {
             starting.show(done, total)
         })?;
     let translator = Translator::new(
@@ -61,7 +65,7 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
         trainer.generator(),
         SIDE,
         SIDE,
-        mode("batch", false),
+        Mode::run(NormMode::Batch, false),
         options,
     )?;
     drop(starting);

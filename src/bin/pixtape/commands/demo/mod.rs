@@ -9,7 +9,7 @@ mod training;
 
 pub(crate) use draw::facade_pair;
 
-use crate::options::{CYCLE_GAN, DemoArgs};
+use crate::options::{DemoArgs, DemoModel};
 use pixtape::io::create_dir;
 use pixtape::{Error, Result};
 use training::{PAIRS, SIDE};
@@ -17,7 +17,7 @@ use training::{PAIRS, SIDE};
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
-    let cycle = args.model == CYCLE_GAN;
+    let cycle = args.model == DemoModel::CycleGan;
     let steps = args
         .steps
         .unwrap_or_else(|| if cycle { animals::steps_for(&gpu) } else { facades::steps_for(&gpu) });

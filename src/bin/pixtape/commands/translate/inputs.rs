@@ -74,8 +74,7 @@ pub(crate) fn jobs(
 ) -> Result<Vec<Job>> {
     let (config, run) = (&checkpoint.config, checkpoint.options.as_ref());
     let colorizes = checkpoint.colorizes();
-    let trained: Option<Depth> =
-        run.and_then(|r| r.depths.as_ref()).map(|depths| depths[1].parse()).transpose()?;
+    let trained = run.and_then(|run| run.data.depths).map(|[_, target]| target);
     let known = |e: &OsStr| WRITTEN.iter().any(|w| e.eq_ignore_ascii_case(w));
     let is_file =
         output == Path::new(STREAM) || !output.is_dir() && output.extension().is_some_and(known);
@@ -96,7 +95,7 @@ pub(crate) fn jobs(
         // A bare weights file does not know: as deep as the input.
         let depth = if colorizes { Depth::U8 } else { trained.unwrap_or(header.depth) };
         let content = if colorizes {
-            run.map_or(size, |r| (r.crop_size.width, r.crop_size.height))
+            run.map_or(size, |run| (run.data.crop_size.width, run.data.crop_size.height))
         } else {
             size
         };

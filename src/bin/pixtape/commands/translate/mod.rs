@@ -1,20 +1,23 @@
 //! `pixtape translate`.
 
-mod checkpoint;
 mod heat;
 mod inputs;
 
-pub(crate) use checkpoint::{Checkpoint, Generator, RunOptions, mode};
 pub(crate) use inputs::pictures;
 
+use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
-use crate::options::TranslateArgs;
+use crate::options::{Sequence, TranslateArgs};
 use heat::{Heat, Judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use inputs::{Job, STREAM, by_number, jobs};
 use pixtape::gpu::Gpu;
 use pixtape::io::{AnyPicture, Picture, create_dir, lab, write_aside};
+use pixtape::nets::Mode;
 use pixtape::picture::{PictureFormat, PictureValues};
+use pixtape::plan::{PlanOptions, Progress};
+use pixtape::run::options::Tune;
+use pixtape::run::{Checkpoint, Generator};
 use pixtape::train::{Statistics, Strips, Translator};
 use pixtape::{Error, Result};
 use std::cell::RefCell;
@@ -38,36 +41,31 @@ impl<'a> Engine<'a> {
         size: (u32, u32),
         format: PictureFormat,
     ) -> Result<Engine<'a>> {
-        let mode = mode(&args.norm_mode, args.dropout == "on");
-        let keep = args.sequence.as_ref().map(|how| if how == "first" { 1.0 } else { args.smooth });
+        let mode = Mode::run(args.norm_mode, args.dropout.is_on());
+        let keep = args.sequence.map(|how| match how {
+            Sequence::First => 1.0,
+            Sequence::Smooth => args.smooth,
+        });
+        let memory_limit = args.memory_limit.map(|bytes| bytes.0);
         let tune = args.tune.clone().unwrap_or_default();
         let strips = |rows| generator.strips(mode, rows);
         match args.tile {
             Some(rows) => return Ok(Engine::Strips(strips(rows)?, None, keep)),
             None if keep.is_some() => {
-                return Ok(Engine::Strips(
-                    strips(size.1)?.fit(size, args.memory_limit)?,
-                    None,
-                    keep,
-                ));
+                return Ok(Engine::Strips(strips(size.1)?.fit(size, memory_limit)?, None, keep));
             }
             None => {}
         }
         let mut starting = Starting::new(gpu);
-        match generator.translator(
-            size,
-            mode,
-            format,
-            args.memory_limit,
-            &tune,
-            &mut |done, total| starting.show(done, total),
-        ) {
+        match translator(generator, size, mode, format, memory_limit, &tune, &mut |done, total| {
+            starting.show(done, total)
+        }) {
             Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
             // What is too large goes in strips, unless a mask of dropout forbids it.
             Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) if !mode.dropout => {
                 // The error says how much is wanted, where a net has no strips.
                 let Ok(strips) = strips(size.1) else { return Err(e) };
-                let strips = strips.fit(size, args.memory_limit)?;
+                let strips = strips.fit(size, memory_limit)?;
                 let (mib, rows) = (|bytes: u64| bytes.div_ceil(1 << 20), strips.rows());
                 let whole = if let Error::MemoryLimit { planned, .. } = e {
                     format!(" instead of {} MiB", mib(planned))
@@ -116,6 +114,23 @@ impl<'a> Engine<'a> {
             }
         }
     }
+}
+
+/// A generator ready for images of one size, with the kernels that `--tune` says.
+pub(crate) fn translator(
+    generator: &Generator,
+    size: (u32, u32),
+    mode: Mode,
+    format: PictureFormat,
+    memory_limit: Option<u64>,
+    tune: &Tune,
+    progress: Progress<'_>,
+) -> Result<Translator> {
+    let options = PlanOptions { memory_limit, ..PlanOptions::default() };
+    let plan = generator.plan(size, mode, format, options.clone())?;
+    // An image is not worth a wait.
+    let tuned = resolve(generator.gpu(), &pixtape::tune::problems(&plan), tune, false)?;
+    generator.translator(size, mode, format, tuned.options(options), progress)
 }
 
 /// Values from -1 to 1, as `picture_to_tensor` makes them of bytes.
@@ -189,7 +204,7 @@ impl Job {
 pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     let (from_stream, to_stream) =
         (args.input == Path::new(STREAM), args.output == Path::new(STREAM));
-    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction.as_deref())?;
+    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction)?;
     // What comes in is spooled, so that it is read like any other picture.
     let spool = if from_stream { Some(spooled()?) } else { None };
     let inputs = match &spool {
@@ -203,7 +218,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
             jobs.iter().find(|job| job.size != jobs[0].size || job.format != jobs[0].format)
         {
             let message = format!(
-                "is not of the size and depth of {}; the frames of a film have one",
+                "is not of the size and depth of {}; the frames of a video have one",
                 jobs[0].from.display()
             );
             return Err(Error::file(&other.from, message));
@@ -223,7 +238,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     let generator = Generator::new(&gpu, &checkpoint)?;
     if args.tile.is_some() || args.sequence.is_some() {
         // What strips refuse is said before anything is made.
-        generator.strips(mode(&args.norm_mode, args.dropout == "on"), 1)?;
+        generator.strips(Mode::run(args.norm_mode, args.dropout.is_on()), 1)?;
     }
     let judge = if args.heat { Some(judge(args, &gpu, &checkpoint)?) } else { None };
     if !to_stream {
@@ -332,7 +347,7 @@ fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Jud
                 .into(),
         ));
     }
-    let mode = mode(&args.norm_mode, false);
+    let mode = Mode::run(args.norm_mode, false);
     Judge::read(gpu, &args.checkpoint, &args.epoch, checkpoint, mode)
 }
 

@@ -1,7 +1,7 @@
 //! The contents of a run's folder. Every file but `options.json` may be missing: the run has just
 //! started, or is older than that file.
 
-use pixtape::run::RunFolder;
+use pixtape::run::options;
 use pixtape::train::{AnyModel, Description};
 use pixtape::{Error, Result};
 use serde_json::{Map, Value};
@@ -76,7 +76,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub fn read(folder: &Path) -> Result<Run> {
-        let Value::Object(options) = RunFolder::options(folder)? else {
+        let Value::Object(options) = options::written(folder)? else {
             return Err(Error::file(folder.join("options.json"), "holds no options"));
         };
         let file_name = || {

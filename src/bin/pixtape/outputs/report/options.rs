@@ -1,35 +1,30 @@
 //! Options of runs: those that differ from the defaults, or from run to run, and all of them.
 
-use crate::options::Cli;
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{plain, put, table};
-use clap::{CommandFactory, Parser};
+use pixtape::run::Options;
+use pixtape::run::options::{Choice, Flag, ModelKind};
 use serde_json::{Map, Value};
 
-/// Defaults of a training's options, by flag.
-fn defaults() -> Map<String, Value> {
-    let cli = Cli::try_parse_from(["pixtape", "train"]).ok().map(|cli| cli.command);
-    let Some(crate::options::Command::Train(args)) = cli else { return Map::new() };
-    match crate::commands::train::resolved(&args.train) {
-        Ok(Value::Object(options)) => options,
+/// Defaults of a run's options, by name.
+fn defaults(run: &Run) -> Map<String, Value> {
+    let model = ModelKind::of_word(run.option("model")).unwrap_or(ModelKind::Pix2Pix);
+    match Options::new(model).to_json() {
+        Value::Object(options) => options,
         _ => Map::new(),
     }
 }
 
-/// An option as on the command line; values inferred from the data have no flag.
+/// An option as it is written on the command line; what the data decide has no flag.
 fn written(name: &str) -> String {
     if help(name).is_empty() { name.into() } else { format!("--{name}") }
 }
 
-/// The help text of a flag of `train`.
-fn help(flag: &str) -> String {
-    let cli = Cli::command();
-    let train = cli.find_subcommand("train");
-    let argument =
-        train.and_then(|train| train.get_arguments().find(|a| a.get_long() == Some(flag)));
-    argument
-        .and_then(|a| a.get_help())
-        .map(|text| text.to_string().trim_end_matches('.').into())
+/// What a flag's help says.
+fn help(name: &str) -> String {
+    Flag::named(name)
+        .filter(|(flag, _)| !flag.inferred)
+        .map(|(flag, _)| flag.help())
         .unwrap_or_default()
 }
 
@@ -40,7 +35,7 @@ fn same(a: &Value, b: &Value) -> bool {
 
 /// The section of one run's options.
 pub(crate) fn section(html: &mut String, run: &Run) {
-    let defaults = defaults();
+    let defaults = defaults(run);
     let default = |name: &str| defaults.get(name).unwrap_or(&Value::Null);
     let row = |(name, value): (&String, &Value)| {
         vec![written(name), plain(value), plain(default(name)), help(name)]
@@ -64,19 +59,19 @@ pub(crate) fn section(html: &mut String, run: &Run) {
 
 /// The options in which runs differ, one column per run, except names and folders of runs.
 pub(crate) fn differences(html: &mut String, runs: &[Run], names: &[String]) {
-    let defaults = defaults();
+    let defaults: Vec<_> = runs.iter().map(defaults).collect();
     let mut flags: Vec<&String> = Vec::new();
     for flag in runs.iter().flat_map(|run| run.options.keys()) {
         if !flags.contains(&flag) && !["name", "checkpoints_dir"].contains(&flag.as_str()) {
             flags.push(flag);
         }
     }
-    let value = |run: &Run, flag: &String| {
+    let value = |(run, defaults): (&Run, &Map<String, Value>), flag: &String| {
         plain(run.options.get(flag).or_else(|| defaults.get(flag)).unwrap_or(&Value::Null))
     };
     let mut rows = Vec::new();
     for flag in flags {
-        let values: Vec<String> = runs.iter().map(|run| value(run, flag)).collect();
+        let values: Vec<String> = runs.iter().zip(&defaults).map(|of| value(of, flag)).collect();
         if values.iter().any(|v| *v != values[0]) {
             rows.push(std::iter::once(written(flag)).chain(values).chain([help(flag)]).collect());
         }
@@ -100,7 +95,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_flags_and_every_option_has_its_help() {
-        let defaults = defaults();
+        let Value::Object(defaults) = Options::default().to_json() else { panic!() };
         assert_eq!(
             (
                 plain(&defaults["lambda_L1"]),

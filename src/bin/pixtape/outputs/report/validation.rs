@@ -1,6 +1,5 @@
 //! Validation on the page: curves with the best value marked, a table by image, the worst cases.
 
-use crate::options::CYCLE_GAN;
 use crate::outputs::report::curves::{Charts, Look, best, less_is_better};
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{escape, grouped, number, put};
@@ -46,7 +45,7 @@ pub(crate) fn title(metric: &str) -> String {
 pub(crate) fn section(html: &mut String, charts: &mut Charts, run: &Run) {
     html.push_str("<h2 id=\"validation\">Validation</h2>\n");
     if run.validation.steps.is_empty() {
-        let why = if run.option("model") == CYCLE_GAN {
+        let why = if !run.model().paired {
             "None: without pairs there is nothing to compare with. Pairs that you have are \
              measured by <code>pixtape eval</code>."
         } else {

@@ -1,143 +1,65 @@
-//! How a trained generator is found and opened.
+//! Generators found in files: in the folder of a run, or bare.
 
-use crate::commands::tune::resolve;
-use crate::options::CYCLE_GAN;
-use crate::options::Tune;
-use pixtape::gpu::Gpu;
-use pixtape::io::checkpoint::TensorFile;
-use pixtape::io::weights::WeightsFile;
-use pixtape::io::{Depth, Direction, Size};
-use pixtape::nets::{BlockPadding, Generator as Net, GeneratorConfig, Mode, UnetConfig};
-use pixtape::ops::NormMode;
-use pixtape::picture::PictureFormat;
-use pixtape::plan::{PlanOptions, Progress};
-use pixtape::run::{RunFolder, weights_name};
-use pixtape::store::Store;
-use pixtape::train::{Strips, Translator};
-use pixtape::{Error, Result};
-use serde::Deserialize;
+use super::options::{DatasetMode, Options};
+use super::weights_name;
+use crate::gpu::Gpu;
+use crate::io::checkpoint::TensorFile;
+use crate::io::weights::WeightsFile;
+use crate::io::{Depth, Direction};
+use crate::nets::{Generator as Net, GeneratorConfig, Mode};
+use crate::picture::PictureFormat;
+use crate::plan::{Plan, PlanOptions, Progress};
+use crate::store::Store;
+use crate::train::{Strips, Translator};
+use crate::{Error, Result};
 use std::path::Path;
-
-/// What a run's options say about its generator and its pictures.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RunOptions {
-    /// Runs of earlier versions were all of pix2pix.
-    #[serde(default)]
-    model: String,
-    #[serde(rename = "netG")]
-    net_g: String,
-    ngf: u32,
-    input_nc: u32,
-    output_nc: u32,
-    norm: String,
-    /// Runs of earlier versions do not say.
-    #[serde(default)]
-    upsample: Option<String>,
-    #[serde(default)]
-    padding_type: Option<String>,
-    no_dropout: bool,
-    /// Which half of a pair is the input.
-    pub direction: String,
-    /// How pictures are brought to one size.
-    pub preprocess: String,
-    /// Size of the pictures trained on.
-    pub crop_size: Size,
-    /// See [`crate::options`]; runs of earlier versions have none of these.
-    #[serde(default = "aligned")]
-    pub dataset_mode: String,
-    /// Where holes are.
-    #[serde(default)]
-    pub mask: String,
-    /// Subfolders of A's bands.
-    #[serde(default, rename = "bands_A")]
-    pub bands_a: Vec<String>,
-    /// Subfolders of B's bands.
-    #[serde(default, rename = "bands_B")]
-    pub bands_b: Vec<String>,
-    /// What becomes black and white.
-    #[serde(default)]
-    pub value_range: Option<[f32; 2]>,
-    /// Kinds of the values of input and target.
-    #[serde(default)]
-    pub(crate) depths: Option<[String; 2]>,
-}
-
-fn aligned() -> String {
-    "aligned".into()
-}
-
-impl RunOptions {
-    /// Whether the run has generators for both directions.
-    pub fn is_cycle(&self) -> bool {
-        self.model == CYCLE_GAN
-    }
-
-    fn generator(&self) -> Result<GeneratorConfig> {
-        let &RunOptions { ngf, input_nc, output_nc, no_dropout, .. } = self;
-        let upsample =
-            self.upsample.as_deref().map_or(Ok(UnetConfig::default().upsample), str::parse)?;
-        let like = UnetConfig {
-            input_nc,
-            output_nc,
-            ngf,
-            norm: self.norm.parse()?,
-            dropout: !no_dropout,
-            upsample,
-            ..UnetConfig::default()
-        };
-        let padding =
-            self.padding_type.as_deref().map_or(Ok(BlockPadding::default()), str::parse)?;
-        GeneratorConfig::named(&self.net_g, like)?.with_padding(padding)
-    }
-}
 
 /// A generator's weights as they lie on the disk, and which net they are of.
 #[derive(Debug)]
-pub(crate) struct Checkpoint {
+pub struct Checkpoint {
     /// The public name of the network.
     pub net: &'static str,
     weights: TensorFile,
     /// The net.
     pub config: GeneratorConfig,
     /// The run's options; a bare weights file has none.
-    pub options: Option<RunOptions>,
+    pub options: Option<Options>,
 }
 
 impl Checkpoint {
     /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a bare file of
-    /// weights, whose net is told from names and shapes.
+    /// weights, whose net is inferred from names and shapes.
     ///
     /// `direction`: of the two generators of a CycleGAN the one that goes this way, by the names of
     /// the folders it was trained on. The run's own by default.
-    pub fn read(path: &Path, epoch: &str, direction: Option<&str>) -> Result<Checkpoint> {
-        let direction = direction.map(str::parse::<Direction>).transpose()?;
+    ///
+    /// # Errors
+    /// [`Error::File`] for what cannot be read or is not there, [`Error::Config`] for a direction
+    /// that nothing goes in.
+    pub fn read(path: &Path, epoch: &str, direction: Option<Direction>) -> Result<Checkpoint> {
         if !path.is_dir() {
             if direction.is_some() {
-                return Err(Error::Usage(format!(
-                    "--direction: {} is one generator; give the folder of a run of cycle_gan to \
-                     choose between two",
+                let why = format!(
+                    "does not apply: {} is one generator; the folder of a run of cycle_gan has two",
                     path.display()
-                )));
+                );
+                return Err(Error::config("direction", why));
             }
             let weights = TensorFile::read(path)?;
             let config = weights.recognise_generator()?;
             return Ok(Checkpoint { net: "G", weights, config, options: None });
         }
-        let options = RunFolder::options(path)?;
-        let options: RunOptions = serde_json::from_value(options).map_err(|e| {
-            Error::file(
-                path.join("options.json"),
-                format!("options of another version or net: {e}"),
-            )
-        })?;
-        let own: Direction = options.direction.parse()?;
+        let options = Options::of_run(path)?;
+        let own = options.data.direction;
         let back = direction.is_some_and(|direction| direction != own);
-        let (net, config) = match (options.is_cycle(), back) {
+        let (net, config) = match (options.unpaired(), back) {
             (false, true) => {
-                return Err(Error::Usage(format!(
-                    "--direction: {} was trained {own} only; the other way takes a run of its own",
+                let why = format!(
+                    "does not apply: {} was trained {own} only; the other way takes a run of its \
+                     own",
                     path.display()
-                )));
+                );
+                return Err(Error::config("direction", why));
             }
             (false, false) => ("G", options.generator()?),
             (true, false) => ("G_A", options.generator()?),
@@ -147,32 +69,30 @@ impl Checkpoint {
         if !file.exists() {
             return Err(Error::file(
                 &file,
-                format!("no such weights; --epoch chooses one of: {}", epochs(path, net)),
+                format!("no such weights; `epoch` chooses one of: {}", epochs(path, net)),
             ));
         }
         Ok(Checkpoint { net, weights: TensorFile::read(&file)?, config, options: Some(options) })
     }
-}
 
-impl Checkpoint {
     /// Weights of a net.
-    #[cfg(test)]
     pub fn new(
         weights: TensorFile,
         config: GeneratorConfig,
-        options: Option<RunOptions>,
+        options: Option<Options>,
     ) -> Checkpoint {
         Checkpoint { net: "G", weights, config, options }
     }
 
     /// Whether the net paints colours onto lightness.
     pub fn colorizes(&self) -> bool {
-        self.options.as_ref().is_some_and(|o| o.dataset_mode == "colorization")
+        let mode = self.options.as_ref().map(|options| options.data.dataset_mode);
+        mode == Some(DatasetMode::Colorization)
     }
 
-    /// What becomes black and white, of pictures of this depth.
+    /// The values mapped to black and white, of images of this depth.
     pub fn range(&self, depth: Depth) -> Option<[f32; 2]> {
-        self.options.as_ref().and_then(|o| o.value_range).filter(|_| depth != Depth::U8)
+        self.options.as_ref().and_then(|o| o.data.value_range).filter(|_| depth != Depth::U8)
     }
 
     /// What the generator's file holds.
@@ -199,7 +119,7 @@ fn epochs(path: &Path, net: &str) -> String {
 
 /// A trained generator on a device.
 #[derive(Debug)]
-pub(crate) struct Generator {
+pub struct Generator {
     gpu: Gpu,
     store: Store,
     net: Net,
@@ -207,11 +127,17 @@ pub(crate) struct Generator {
 
 impl Generator {
     /// Puts a checkpoint's weights on a device.
+    ///
+    /// # Errors
+    /// Weights that are not those of the net, and what the device reports.
     pub fn new(gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Generator> {
         Generator::of(gpu, checkpoint.config, &checkpoint.weights)
     }
 
     /// Puts weights of a net on a device.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
     pub fn of(gpu: &Gpu, config: GeneratorConfig, weights: &TensorFile) -> Result<Generator> {
         let mut store = Store::new();
         let net = Net::new(&mut store, "G", config)?;
@@ -219,74 +145,74 @@ impl Generator {
         Ok(Generator { gpu: gpu.clone(), store, net })
     }
 
+    /// The device it is on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
     /// The same layer by layer, in strips of `rows` rows, with the built-in rule's kernels.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a ResNet.
     pub fn strips(&self, mode: Mode, rows: u32) -> Result<Strips<'_>> {
         match &self.net {
             Net::Unet(unet) => {
                 Strips::new(&self.gpu, &self.store, unet, mode, rows, PlanOptions::default())
             }
             Net::Resnet(_) => Err(Error::Usage(format!(
-                "strips are of U-Nets; a {} takes pictures whole",
+                "strips are for U-Nets; a {} takes images whole",
                 self.net.config()
             ))),
         }
     }
 
-    /// Makes it ready for pictures of one size.
+    /// What running it on images of one size takes.
+    ///
+    /// # Errors
+    /// As [`Translator::plan`].
+    pub fn plan(
+        &self,
+        size: (u32, u32),
+        mode: Mode,
+        format: PictureFormat,
+        options: PlanOptions,
+    ) -> Result<Plan> {
+        Translator::plan(&self.store, &self.net, size, mode, format, self.gpu.family(), options)
+    }
+
+    /// Makes it ready for images of one size.
+    ///
+    /// # Errors
+    /// As [`Translator::with_progress`].
     pub fn translator(
         &self,
         size: (u32, u32),
         mode: Mode,
         format: PictureFormat,
-        memory_limit: Option<u64>,
-        tune: &Tune,
+        options: PlanOptions,
         progress: Progress<'_>,
     ) -> Result<Translator> {
-        let options = PlanOptions { memory_limit, ..PlanOptions::default() };
-        let plan = Translator::plan(
-            &self.store,
-            &self.net,
-            size,
-            mode,
-            format,
-            self.gpu.family(),
-            options.clone(),
-        )?;
-        // A picture is not worth a wait.
-        let tuned = resolve(&self.gpu, &pixtape::tune::problems(&plan), tune, false)?;
-        Translator::with_progress(
-            &self.gpu,
-            &self.store,
-            &self.net,
-            size,
-            mode,
-            format,
-            tuned.options(options),
-            progress,
-        )
+        let (gpu, store, net) = (&self.gpu, &self.store, &self.net);
+        Translator::with_progress(gpu, store, net, size, mode, format, options, progress)
     }
-}
-
-/// The mode of `--norm_mode` and `--dropout`. Nothing that is run through a trained net changes it.
-pub(crate) fn mode(norm: &str, dropout: bool) -> Mode {
-    let norm = match norm {
-        "running" => NormMode::Running,
-        "instance" => NormMode::Instance,
-        _ => NormMode::Batch,
-    };
-    Mode { norm, update_running: false, dropout }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pixtape::nets::NormKind;
+    use crate::nets::{BlockPadding, NormKind, UnetConfig};
+    use crate::run::options::Layer;
+    use serde_json::Value;
+
+    fn read(options: &Value) -> Result<Options> {
+        Options::from_layers(Some(&Layer::of_json(options).map_err(Error::Usage)?), &[])
+    }
 
     #[test]
     fn options_of_a_run_say_which_net_it_is() {
         let options = serde_json::json!({ "netG": "unet_128", "ngf": 32, "input_nc": 1, "output_nc": 3, "norm": "instance", "no_dropout": true,
             "direction": "BtoA", "preprocess": "none", "crop_size": 128, "more": 1 });
-        let options: RunOptions = serde_json::from_value(options).unwrap();
+        let options = read(&options).unwrap();
         let net = options.generator().unwrap();
         let unet = UnetConfig {
             input_nc: 1,
@@ -308,10 +234,10 @@ mod tests {
             if let Some(padding) = padding {
                 options["padding_type"] = padding.into();
             }
-            serde_json::from_value::<RunOptions>(options).unwrap().generator()
+            read(&options)?.generator()
         };
         let of = |padding| {
-            let resnet = pixtape::nets::ResnetConfig { ngf: 8, padding, ..Default::default() };
+            let resnet = crate::nets::ResnetConfig { ngf: 8, padding, ..Default::default() };
             GeneratorConfig::from(resnet)
         };
         assert_eq!(net("resnet_9blocks", None).unwrap(), of(BlockPadding::Reflect));
@@ -328,7 +254,7 @@ mod tests {
             net("resnet_9blocks", Some("mirror"))
                 .unwrap_err()
                 .to_string()
-                .contains("replicate or zero")
+                .contains("padding_type: choose reflect, replicate or zero")
         );
     }
 }
