@@ -4,6 +4,7 @@
 
 mod support;
 
+use approx::{abs_diff_eq, assert_abs_diff_eq};
 use pixtape::nets::{
     ConvParams, Discriminator, DiscriminatorConfig, DiscriminatorKind, InitType, Judgement, Mode,
     MultiScale, MultiScaleConfig, NormKind, Weights,
@@ -262,7 +263,8 @@ fn a_model_of_planes_scales_and_frozen_networks_trains() {
     assert!(losses.iter().all(|row| row.named.iter().all(|(_, v)| v.is_finite())));
     assert!(distance(29) < 0.7 * distance(0), "from {} to {}", distance(0), distance(29));
     // At the start D gives everything much the same answer; both scales count.
-    assert!((training.description().discriminator_chance().unwrap() - 0.5).abs() < 1e-12);
+    let chance = training.description().discriminator_chance().unwrap();
+    assert_abs_diff_eq!(chance, 0.5, epsilon = 1e-12);
 
     for ((net, weights, _), before) in training.networks().into_iter().zip(before) {
         assert_ne!(read(gpu, &training, weights), before, "{net} has not moved");
@@ -334,7 +336,7 @@ fn the_gradient_of_features_over_scales_is_that_of_differences() {
     };
     let step = 2e-3;
     let slope = (moved(step) - moved(-step)) / (2.0 * step);
-    assert!((slope - length).abs() < 0.02 * length, "slope {slope}, gradient {length}");
+    assert_abs_diff_eq!(slope, length, epsilon = 0.02 * length);
 }
 
 #[test]
@@ -382,7 +384,7 @@ fn every_encoding_comes_back_from_the_device_as_it_was() {
         };
         assert_eq!(input.len(), expected.len(), "{plane:?}");
         let close = |(a, b): (&f32, &f32)| match plane.encoding {
-            Encoding::Image(PictureFormat::Bytes) => (a - b).abs() < 1e-6,
+            Encoding::Image(PictureFormat::Bytes) => abs_diff_eq!(a, b, epsilon = 1e-6),
             _ => a == b,
         };
         assert!(found.iter().zip(&expected).all(close), "{plane:?}: {found:?}, not {expected:?}");

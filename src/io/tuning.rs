@@ -21,7 +21,7 @@ const FORMAT: u64 = 1;
 pub struct Entry {
     /// The chosen variant.
     pub variant: Variant,
-    /// Its time.
+    /// Time of the chosen variant.
     pub time: Option<u64>,
     /// The time of the built-in rule's choice.
     pub rule_time: Option<u64>,
@@ -39,7 +39,7 @@ pub struct TuningFile {
 /// A file in the cache.
 #[derive(Debug)]
 pub struct Cached {
-    /// Its path.
+    /// Path of the file.
     pub path: PathBuf,
     /// Time of the last write, if the system says.
     pub written: Option<SystemTime>,
