@@ -3,6 +3,7 @@
 
 #[path = "docs/flags.rs"]
 mod flags;
+mod layers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

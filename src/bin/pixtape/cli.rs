@@ -1,20 +1,74 @@
 //! The command line program.
 
+#[cfg(test)]
+mod tests;
+
 use crate::commands::{
-    bench, demo, devices, eval, export, import, info, prepare, report, train, translate, tune,
+    bench, demo, dev, devices, eval, export, import, info, prepare, report, train, translate, tune,
 };
 use crate::messages;
-use crate::options::{self, Cli, Command};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
-use std::error::Error as _;
+use crate::options::{
+    CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ExportArgs, ImportArgs, InfoArgs,
+    ReportArgs, ResumeArgs, TrainCommand, TranslateArgs, TuneArgs, normalise, refuse,
+};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
+
+/// Trains and runs pix2pix and CycleGAN on any GPU.
+#[derive(Parser, Debug)]
+#[command(
+    name = "pixtape",
+    version,
+    about = "Trains and runs pix2pix and CycleGAN on any GPU: hand-written WGSL kernels, no \
+             framework.",
+    arg_required_else_help = true,
+    args_override_self = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Train on pairs of images, on photos, or on two folders without pairs.
+    Train(Box<TrainCommand>),
+    /// Resume a run from its last checkpoint.
+    Resume(Box<ResumeArgs>),
+    /// Show what a checkpoint or a run's folder is.
+    Info(InfoArgs),
+    /// Run a trained generator on images.
+    Translate(TranslateArgs),
+    /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of images.
+    Eval(EvalArgs),
+    /// Rewrite report.html, the page of a run, from what lies in its folder.
+    Report(ReportArgs),
+    /// Put runs side by side in one page.
+    Compare(CompareArgs),
+    /// Convert weights of other programs (.pth, .pict) to safetensors.
+    Import(ImportArgs),
+    /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
+    Export(ExportArgs),
+    /// List adapters and what they offer.
+    Devices(DevicesArgs),
+    /// Measure kernels, or a training step.
+    Bench(bench::BenchArgs),
+    /// Find the fastest kernels for a training on this device, and keep them.
+    Tune(Box<TuneArgs>),
+    /// Train a small net on images drawn on the spot, and show its progress.
+    Demo(DemoArgs),
+    /// Prepare images for training: combine, split, edges, tiles and more.
+    Prepare(prepare::PrepareArgs),
+    /// Tools for people who work on pixtape.
+    #[command(hide = true)]
+    Dev(DevArgs),
+}
 
 /// Runs the program on the process's own arguments. Exit code 0: done, 1: the user can fix it, 2:
 /// our fault.
 pub fn main() -> ExitCode {
     messages::know(&Cli::command());
-    let (words, notes) = options::normalise(std::env::args());
+    let (words, notes) = normalise(std::env::args());
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let cli = Cli::try_parse_from(words).unwrap_or_else(|e| refuse(&e));
     let done = match cli.command {
@@ -32,7 +86,7 @@ pub fn main() -> ExitCode {
         Command::Tune(args) => tune::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Prepare(args) => prepare::run(&args),
-        Command::Dev(args) => options::dev(&args),
+        Command::Dev(args) => dev::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,24 +95,4 @@ pub fn main() -> ExitCode {
             ExitCode::from(e.exit_code())
         }
     }
-}
-
-/// Prints help, or what is wrong with a flag, and ends the program.
-pub(crate) fn refuse(error: &clap::Error) -> ! {
-    match one_line(error) {
-        Some(line) => eprintln!("error: {line}"),
-        None => drop(error.print()),
-    }
-    std::process::exit(i32::from(error.use_stderr()))
-}
-
-/// A value that an option does not take, in the words of the option.
-fn one_line(error: &clap::Error) -> Option<String> {
-    let text = |kind| match error.get(kind)? {
-        ContextValue::String(text) => Some(text.as_str()),
-        _ => None,
-    };
-    let why = error.source().filter(|_| error.kind() == ErrorKind::ValueValidation)?;
-    let flag = text(ContextKind::InvalidArg)?.split_whitespace().next()?;
-    Some(format!("{flag} {}: {why}", text(ContextKind::InvalidValue)?))
 }

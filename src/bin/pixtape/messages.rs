@@ -56,7 +56,7 @@ fn replace(text: &str, flags: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Cli;
+    use crate::cli::Cli;
     use clap::CommandFactory;
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod demo;
+pub(crate) mod dev;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod export;

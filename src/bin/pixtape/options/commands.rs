@@ -4,10 +4,8 @@ use crate::options::preset::Preset;
 use crate::options::training::Training;
 use crate::options::values::{FamilyName, TUNE, choice};
 use clap::{Args, Subcommand, ValueEnum};
-use pixtape::Result;
 use pixtape::io::{Direction, Preprocess, Size};
 use pixtape::ops::NormMode;
-use pixtape::run::Options;
 use pixtape::run::options::{Choice, Tune};
 use std::path::PathBuf;
 
@@ -155,11 +153,11 @@ pub(crate) struct CompareArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DevArgs {
     #[command(subcommand)]
-    what: Dev,
+    pub what: Dev,
 }
 
 #[derive(Subcommand, Clone, Debug)]
-enum Dev {
+pub(crate) enum Dev {
     /// Print what a shader file expands to.
     Flatten {
         /// File in `shaders`, without extension.
@@ -175,26 +173,4 @@ enum Dev {
         #[arg(long)]
         recompute: bool,
     },
-}
-
-/// Runs `dev`.
-pub(crate) fn dev(args: &DevArgs) -> Result<()> {
-    match &args.what {
-        Dev::Flatten { file } => print!("{}", pixtape::shader::load(file, &[])?.text),
-        Dev::Loader(args) => {
-            crate::commands::loader_speed::run(&Options::from_layers(None, &[&args.given])?)?
-        }
-        Dev::Plan { preset, recompute } => {
-            let config = preset.config(1)?;
-            println!(
-                "{}",
-                pixtape::run::Trainer::plan(
-                    &config,
-                    pixtape::gpu::Family::Workgroup,
-                    pixtape::PlanOptions { recompute: *recompute, ..Default::default() }
-                )?
-            );
-        }
-    }
-    Ok(())
 }

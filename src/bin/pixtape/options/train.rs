@@ -1,7 +1,7 @@
 //! Flags of `train` and `resume`.
 
-use crate::options::is_ignored;
 use crate::options::training::Training;
+use crate::options::upstream::is_ignored;
 use clap::Args;
 use pixtape::run::Options;
 use pixtape::run::options::Layer;

@@ -2,8 +2,10 @@
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use pixtape::gpu::Family;
 use pixtape::run::options::Choice;
+use std::error::Error as _;
 
 /// What `--tune` takes, where help names it.
 pub(crate) const TUNE: &str = "auto|off|cache|now|FILE";
@@ -31,4 +33,24 @@ impl From<FamilyName> for Family {
             FamilyName::Workgroup => Family::Workgroup,
         }
     }
+}
+
+/// Prints help, or what is wrong with a flag, and ends the program.
+pub(crate) fn refuse(error: &clap::Error) -> ! {
+    match one_line(error) {
+        Some(line) => eprintln!("error: {line}"),
+        None => drop(error.print()),
+    }
+    std::process::exit(i32::from(error.use_stderr()))
+}
+
+/// A value that an option does not take, in the words of the option.
+fn one_line(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind)? {
+        ContextValue::String(text) => Some(text.as_str()),
+        _ => None,
+    };
+    let why = error.source().filter(|_| error.kind() == ErrorKind::ValueValidation)?;
+    let flag = text(ContextKind::InvalidArg)?.split_whitespace().next()?;
+    Some(format!("{flag} {}: {why}", text(ContextKind::InvalidValue)?))
 }

@@ -1,8 +1,7 @@
 //! `bench step --against`: two sets of options, interleaved step by step.
 
-use crate::commands::bench::Planes;
+use crate::commands::bench::measure::{LR, Planes, Timing, about, round, warm_trainer};
 use crate::commands::bench::options::StepOptions;
-use crate::commands::bench::{LR, Timing, about, round, tuned, warm_trainer};
 use pixtape::Result;
 use pixtape::gpu::Gpu;
 use pixtape::picture::borrowed;
@@ -25,7 +24,7 @@ struct Side {
 impl Side {
     fn new(gpu: Gpu, options: &StepOptions) -> Result<Side> {
         let config = options.config(None)?;
-        let tuned = tuned(&gpu, &config, options)?;
+        let tuned = options.tuned(&gpu, &config)?;
         let (trainer, planes) = warm_trainer(&gpu, config, tuned.options(options.plan()))?;
         Ok(Side { gpu, trainer, planes, seconds: Vec::new() })
     }

@@ -1,6 +1,6 @@
 //! `bench kernels --compare`: times of this run over those of an earlier one.
 
-use crate::commands::bench::round;
+use crate::commands::bench::measure::round;
 use pixtape::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

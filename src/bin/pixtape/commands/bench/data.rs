@@ -1,6 +1,6 @@
 //! How long a training loop waits for images: real files, decoded by the loader of training.
 
-use crate::commands::bench::LR;
+use crate::commands::bench::measure::LR;
 use crate::commands::demo::facade_pair;
 use pixtape::io::{Dataset, Loader, Picture};
 use pixtape::run::{Options, Trainer};

@@ -2,14 +2,14 @@
 //! for which figures are quoted.
 
 use crate::commands::bench::compare::Old;
+use crate::commands::bench::flags::KernelsArgs;
+use crate::commands::bench::measure::{Device, check_seconds, time, warm_trainer};
 use crate::commands::bench::probe::Ceilings;
 use crate::commands::bench::problem::{self, Measured, dense, variant};
 use crate::commands::bench::roofline;
 use crate::commands::bench::table::{self, Row, Skipped};
-use crate::commands::bench::{
-    Device, Preset, check_seconds, flags::KernelsArgs, time, warm_trainer,
-};
 use crate::messages::with_flags;
+use crate::options::Preset;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::gpu::{Gpu, MAX_BINDING};
 use pixtape::ops::{Pass, Problem};

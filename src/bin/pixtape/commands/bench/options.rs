@@ -1,14 +1,16 @@
 //! The step that `bench step` measures: a preset, training flags on top of it, and optionally a
 //! second set of options.
 
-use crate::commands::bench::Device;
-use crate::options::{FamilyName, Preset, Training, hide_apart, normalise};
+use crate::commands::bench::measure::Device;
+use crate::commands::tune::{Tuned, resolve};
+use crate::options::{FamilyName, Preset, Training, hide_apart, normalise, refuse};
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use pixtape::Result;
+use pixtape::gpu::Gpu;
 use pixtape::io::{Dataset, Size};
 use pixtape::plan::PlanOptions;
-use pixtape::run::Options;
-use pixtape::run::options::{Layer, Step};
+use pixtape::run::options::{Layer, Step, Tune};
+use pixtape::run::{Options, Trainer};
 use pixtape::train::AnyModel;
 use std::path::PathBuf;
 
@@ -88,7 +90,7 @@ impl StepOptions {
     /// # Errors
     /// As [`Options::from_layers`], and what is wrong with the images.
     pub fn read(words: &[String]) -> Result<StepOptions> {
-        let args = parse(words).unwrap_or_else(|e| crate::cli::refuse(&e));
+        let args = parse(words).unwrap_or_else(|e| refuse(&e));
         let given = &args.train.given;
         // A flag that says how large a step is, and no preset: train's defaults hold.
         let sized = given.flags().any(|flag| flag.step == Step::Size);
@@ -115,6 +117,13 @@ impl StepOptions {
 
     pub fn plan(&self) -> PlanOptions {
         self.train.plan()
+    }
+
+    /// The kernels that `--tune` selects for a training step.
+    pub fn tuned(&self, gpu: &Gpu, config: &AnyModel) -> Result<Tuned> {
+        let plan = Trainer::plan(config, gpu.family(), self.plan())?;
+        let tune = self.train.device.tune.as_ref().unwrap_or(&Tune::Auto);
+        resolve(gpu, &pixtape::tune::problems(&plan), tune, true)
     }
 
     /// The step for images of `--crop_size`, or of another size and batch.

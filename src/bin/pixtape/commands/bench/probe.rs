@@ -1,6 +1,6 @@
 //! Measured ceilings of a device: multiply-adds on registers, and copying.
 
-use crate::commands::bench::time;
+use crate::commands::bench::measure::time;
 use pixtape::Result;
 use pixtape::gpu::Gpu;
 use pixtape::ops::{Bind, Dispatch, Lowering, Op};

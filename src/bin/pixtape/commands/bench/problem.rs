@@ -1,6 +1,6 @@
 //! One pass of a convolution, on its own: built, checked against sums in f64, measured.
 
-use crate::commands::bench::{Timing, time};
+use crate::commands::bench::measure::{Timing, time};
 use pixtape::Shape;
 use pixtape::Tape;
 use pixtape::gpu::Gpu;

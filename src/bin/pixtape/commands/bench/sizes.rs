@@ -1,7 +1,8 @@
 //! `bench step --sizes --batches`: cost per pixel over image sizes and batch sizes.
 
+use crate::commands::bench::measure::{LR, Timing, about, round, warm_trainer};
 use crate::commands::bench::options::StepOptions;
-use crate::commands::bench::{LR, Timing, about, roofline, round, tuned, warm_trainer};
+use crate::commands::bench::roofline;
 use crate::messages::with_flags;
 use pixtape::gpu::Gpu;
 use pixtape::io::write_aside;
@@ -113,7 +114,7 @@ pub(crate) fn run(options: &StepOptions) -> Result<()> {
 
 fn measure(gpu: &Gpu, options: &StepOptions, side: u32, batch_size: u32) -> Result<Row> {
     let config = options.config(Some((side, batch_size)))?;
-    let tuned = tuned(gpu, &config, options)?;
+    let tuned = options.tuned(gpu, &config)?;
     let (mut trainer, planes) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
     let (started, mut done) = (Instant::now(), Vec::new());
     while done.len() < *STEPS.start()

@@ -1,11 +1,10 @@
 //! `pixtape bench step`: a whole training step and its parts.
 
 use crate::commands::bench::data::Data;
+use crate::commands::bench::measure::{LR, Timing, about, check_seconds, round, warm_trainer};
 use crate::commands::bench::options::StepOptions;
 use crate::commands::bench::whereto::WhereTo;
-use crate::commands::bench::{
-    LR, Timing, about, against, check_seconds, round, sizes, tuned, warm_trainer,
-};
+use crate::commands::bench::{against, sizes};
 use pixtape::gpu::Gpu;
 use pixtape::picture::borrowed;
 use pixtape::plan::{Clock, Program};
@@ -85,7 +84,7 @@ impl<'a> Report<'a> {
         config: AnyModel,
         data: &Data,
     ) -> Result<Report<'a>> {
-        let tuned = tuned(gpu, &config, options)?;
+        let tuned = options.tuned(gpu, &config)?;
         let started = Instant::now();
         let (mut trainer, planes) = warm_trainer(gpu, config, tuned.options(options.plan()))?;
         let prepare = started.elapsed().as_secs_f64();

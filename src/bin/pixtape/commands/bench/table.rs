@@ -1,8 +1,8 @@
 //! Rows of `bench kernels`: measured, printed, as JSON.
 
+use crate::commands::bench::measure::{about, round};
 use crate::commands::bench::probe::Ceilings;
 use crate::commands::bench::problem::Measured;
-use crate::commands::bench::{about, round};
 use pixtape::gpu::Gpu;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The time of a step by operation, by layer, and by part of the step.
 
-use crate::commands::bench::round;
+use crate::commands::bench::measure::round;
 use pixtape::ops::Cost;
 use pixtape::plan::{Clock, PlanNode, Program};
 use serde_json::{Value, json};

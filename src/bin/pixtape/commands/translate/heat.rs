@@ -1,12 +1,11 @@
 //! A discriminator's patch map as a picture.
 
-use crate::commands::translate::Checkpoint;
 use pixtape::gpu::Gpu;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::Net;
 use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Mode};
 use pixtape::plan::{Plan, PlanOptions, Program, StepValues};
-use pixtape::run::weights_name;
+use pixtape::run::{Checkpoint, weights_name};
 use pixtape::store::Store;
 use pixtape::{Channels, Shape};
 use pixtape::{Error, Result};

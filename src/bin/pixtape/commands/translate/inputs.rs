@@ -1,9 +1,9 @@
 //! Which pictures are translated, and where the results go.
 
-use crate::commands::translate::Checkpoint;
 use pixtape::io::picture::EXTENSIONS;
 use pixtape::io::{Depth, Frame, Header, list_pictures};
 use pixtape::picture::PictureFormat;
+use pixtape::run::Checkpoint;
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
