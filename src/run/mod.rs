@@ -2,6 +2,7 @@
 //! the generators found in it.
 
 mod checkpoints;
+mod description;
 mod folder;
 mod generator;
 mod logs;
@@ -11,6 +12,7 @@ pub mod options;
 mod state;
 
 pub use checkpoints::{Found, newest, weights_name};
+pub use description::describe;
 pub use folder::{About, RunFolder, lock, refuse_held, write_json};
 pub use generator::{Checkpoint, Generator};
 pub use logs::Log;

@@ -4,7 +4,7 @@ use crate::messages::with_flags;
 use crate::options::InfoArgs;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::run::options::written;
-use pixtape::run::{Options, newest, weights_name};
+use pixtape::run::{describe, newest, weights_name};
 use pixtape::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -52,8 +52,7 @@ fn folder(path: &Path) -> Result<Value> {
             if !refused.is_empty() {
                 shown["damaged"] = json!(refused);
             }
-            let unpaired = Options::of_run(path).is_ok_and(|options| options.unpaired());
-            let net = if unpaired { "G_A" } else { "G" };
+            let net = describe(&options).generators[0].name;
             let mut generator = file(&found.folder.join(weights_name("latest", net)))?;
             for name in ["architecture", "made_by"] {
                 if !generator[name].is_null() {

@@ -1,8 +1,8 @@
 //! The contents of a run's folder. Every file but `options.json` may be missing: the run has just
 //! started, or is older than that file.
 
-use pixtape::run::options;
-use pixtape::train::{AnyModel, Description};
+use pixtape::run::{describe, options};
+use pixtape::train::Description;
 use pixtape::{Error, Result};
 use serde_json::{Map, Value};
 use std::fs::File;
@@ -126,11 +126,7 @@ impl Run {
 
     /// Description of the run's losses and sample grids, for runs of any version.
     pub fn model(&self) -> Description {
-        let value = |name: &str| {
-            let value = self.options.get(name)?;
-            Some(value.as_str().map_or_else(|| value.to_string(), String::from))
-        };
-        AnyModel::describe_run(self.option("model"), &value)
+        describe(&Value::Object(self.options.clone()))
     }
 
     /// Images of a step.
