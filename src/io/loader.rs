@@ -32,7 +32,7 @@ impl Batch {
 /// Endless batches of a dataset, epoch after epoch.
 ///
 /// Worker `i` of `n` makes the batches `i`, `i + n`, `i + 2n` … and hands them over through a
-/// channel of its own that holds one: order needs no sorting, and at most two batches a worker
+/// channel of its own that holds one: order needs no sorting, and at most two batches per worker
 /// exist. Dropping the loader closes the channels and waits for the workers to finish the batch at
 /// hand.
 pub struct Loader {
@@ -50,9 +50,9 @@ struct Worker {
 
 impl Loader {
     /// Starts at batch `start_batch` (from 0) of epoch `start_epoch` (from 1). A `start_batch` past
-    /// the epoch's end goes on into the next: "after the last batch" is a place to resume at.
+    /// the epoch's end continues in the next: "after the last batch" is a place to resume at.
     ///
-    /// With 0 `threads` pictures are decoded in [`next`](Self::next), on the calling thread.
+    /// With 0 `threads` images are decoded in [`next`](Self::next), on the calling thread.
     ///
     /// # Errors
     /// [`Error::Config`] for epoch 0, or when the system has no more threads.
@@ -88,8 +88,8 @@ impl Loader {
     /// The next batch, waiting for it if need be.
     ///
     /// # Errors
-    /// That of the dataset when a picture of this batch cannot be read. A call after that goes on
-    /// with the batch after.
+    /// That of the dataset when a file of this batch cannot be read. The next call returns the
+    /// batch after it.
     #[expect(clippy::should_implement_trait, reason = "there is no end, so no Option")]
     pub fn next(&mut self) -> Result<Batch> {
         if self.workers.is_empty() {

@@ -1,4 +1,4 @@
-//! Generators: what a training and `translate` know of the net that makes a picture from a picture.
+//! Generators, as trainings and `translate` see them: networks from images to images.
 
 use super::resnet::{PADDING_TYPE, Resnet, ResnetConfig};
 use super::unet::{Unet, UnetConfig};
@@ -140,7 +140,7 @@ impl GeneratorConfig {
         }
     }
 
-    /// The side that a picture must be a multiple of.
+    /// What the sides of an image must be multiples of.
     pub fn multiple(&self) -> u32 {
         match self {
             GeneratorConfig::Unet(c) => c.multiple(),
@@ -148,8 +148,8 @@ impl GeneratorConfig {
         }
     }
 
-    /// Whether a picture of this size passes: both sides multiples of [`multiple`](Self::multiple),
-    /// and not too small.
+    /// Whether an image of this size is accepted: both sides multiples of
+    /// [`multiple`](Self::multiple), and not too small.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the nearest sizes.
@@ -163,7 +163,7 @@ impl GeneratorConfig {
                 }
                 let near = |side: u32| side.next_multiple_of(m).max(least);
                 Err(Error::Usage(format!(
-                    "a picture of {width}x{height} does not pass a ResNet generator: both sides \
+                    "an image of {width}x{height} does not fit a ResNet generator: both sides \
                      must be multiples of {m} and at least {least} (nearest: \
                      {}x{}); resize it",
                     near(width),

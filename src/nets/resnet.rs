@@ -11,7 +11,7 @@ use crate::tape::{Tape, Tensor};
 use std::fmt;
 use std::str::FromStr;
 
-/// What stands around a picture inside the residual blocks; the 7x7 layers at both ends always
+/// Padding mode inside the residual blocks; the 7x7 layers at both ends always
 /// reflect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum BlockPadding {
@@ -25,7 +25,7 @@ pub enum BlockPadding {
 }
 
 impl BlockPadding {
-    /// What stands in a block as a module of its own; zeros are the convolution's.
+    /// The module that pads in a block; zeros are the convolution's own.
     fn module(self) -> Option<Padding> {
         match self {
             BlockPadding::Reflect => Some(Padding::Reflect),
@@ -104,7 +104,7 @@ const HALVE: Conv = Conv::new(3, 2, 1);
 const DOUBLE: Conv = Conv::new(3, 2, 1).with_output_pad(1);
 
 impl ResnetConfig {
-    /// The side that a picture must be a multiple of.
+    /// What the sides of an image must be multiples of.
     pub fn multiple(&self) -> u32 {
         1 << HALVINGS
     }
@@ -114,8 +114,8 @@ impl ResnetConfig {
         2 << HALVINGS
     }
 
-    /// Recognises a ResNet generator from the public names and shapes of its file. Zeros are told
-    /// by them; replication looks like reflection, which it is taken for.
+    /// Recognises a ResNet generator from the public names and shapes of its file. Zeros are
+    /// inferred from them; replication looks like reflection, which it is taken for.
     #[cfg_attr(not(feature = "io"), expect(dead_code, reason = "files are read with it"))]
     pub(crate) fn of_file<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<ResnetConfig> {
         const FIRST_BLOCK: u32 = 4 + 3 * HALVINGS;
@@ -228,7 +228,7 @@ impl Resnet {
             up.push(Layer { conv, norm: weights.norm(store, &format!("model.{}", at + 1), co) });
             at += 3;
         }
-        // Padding stands before it; it has a bias whatever the norm.
+        // Padding comes before it; it has a bias whatever the norm.
         let last =
             weights.conv(store, &format!("model.{}", at + 1), ngf.into(), output_nc, K7, true);
         Ok(Resnet { config, weights, down, blocks, up, last })
@@ -269,7 +269,7 @@ impl Resnet {
             h = if at == 0 { pad(tape, h)? } else { tape.act(h, Act::Relu) };
             h = layer.record(tape, store, h, mode)?;
         }
-        // A block begins with the sum, which has no activation behind it; the layer before the
+        // A block starts with the sum, which has no activation behind it; the layer before the
         // first block has.
         scope(tape, "down".into());
         h = tape.act(h, Act::Relu);

@@ -11,7 +11,7 @@ use crate::tape::{Tape, Tensor};
 use std::fmt;
 use std::str::FromStr;
 
-/// How the decoder doubles a picture.
+/// How the decoder doubles the resolution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Upsample {
     /// Transposed convolution, kernel 4, stride 2: upstream's.
@@ -63,7 +63,7 @@ pub struct UnetConfig {
     pub norm: NormKind,
     /// Whether the inner decoder layers drop out half their values.
     pub dropout: bool,
-    /// How the decoder doubles a picture.
+    /// How the decoder doubles the resolution.
     pub upsample: Upsample,
     /// Whether each decoder layer also sees what the encoder had at its size; without it is an
     /// encoder-decoder.
@@ -120,16 +120,16 @@ impl fmt::Display for UnetConfig {
 pub(crate) const DEPTHS: std::ops::RangeInclusive<u32> = 5..=9;
 const K4S2: Conv = Conv::new(4, 2, 1);
 const K3: Conv = Conv::new(3, 1, 0);
-/// Names of the encoder-decoder begin so, those of the U-Net with `unet`.
+/// Prefix of the encoder-decoder's names; the U-Net's is `unet`.
 const ENCODER_DECODER: &str = "encoder_decoder";
 
 impl UnetConfig {
-    /// The side that a picture must be a multiple of: `2^downs`.
+    /// What the sides of an image must be multiples of: `2^downs`.
     pub fn multiple(&self) -> u32 {
         1 << self.downs
     }
 
-    /// Whether a picture of this size passes: both sides multiples of `2^downs`.
+    /// Whether an image of this size is accepted: both sides multiples of `2^downs`.
     ///
     /// # Errors
     /// [`Error::Usage`] naming the nearest sizes.
@@ -145,7 +145,7 @@ impl UnetConfig {
         };
         let nearest = format!("nearest: width {}, height {}", near(width), near(height));
         Err(Error::Usage(format!(
-            "a picture of {width}x{height} does not pass {} halvings: both sides must be \
+            "an image of {width}x{height} cannot be halved {} times: both sides must be \
              multiples of {m} ({nearest}); resize it, or use a net of less depth",
             self.downs
         )))

@@ -1,4 +1,4 @@
-//! The parameters of a network by public name, and how they begin.
+//! The parameters of a network by public name, and their initialisation.
 
 use crate::error::{Error, Result};
 use crate::ops::{BatchNorm, BatchNormApply, NormMode, Running};
@@ -17,15 +17,15 @@ pub enum NormKind {
     Batch,
     /// Instance norm without parameters.
     Instance,
-    /// Instance norm with a weight and a bias a channel, PyTorch's `InstanceNorm2d(affine=True)`.
+    /// Instance norm with a weight and a bias per channel, PyTorch's `InstanceNorm2d(affine=True)`.
     InstanceAffine,
     /// No norm.
     None,
 }
 
 impl NormKind {
-    /// Upstream's rule: a convolution before a norm has a bias only with instance norm, of either
-    /// kind.
+    /// The reference's rule: a convolution before a norm has a bias only with instance norm, of
+    /// either kind.
     pub fn conv_bias(self) -> bool {
         matches!(self, NormKind::Instance | NormKind::InstanceAffine)
     }
@@ -58,14 +58,15 @@ impl fmt::Display for NormKind {
     }
 }
 
-/// How convolution weights begin (biases at 0, norm weights from N(1, gain), norm biases at 0).
+/// Initialisation of convolution weights (biases are 0, norm weights from N(1, gain), norm biases
+/// 0).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum InitType {
     /// N(0, gain).
     Normal,
     /// N(0, gain² · 2 / (fan_in + fan_out)).
     Xavier,
-    /// N(0, 2 / fan_in); the gain plays no part.
+    /// N(0, 2 / fan_in), whatever the gain.
     Kaiming,
     /// Rows (or columns, if there are fewer) of the weight as a matrix `[first dimension, rest]`
     /// are orthogonal, of length gain.
@@ -114,7 +115,7 @@ impl fmt::Display for InitType {
     }
 }
 
-/// What a parameter is for, which decides how it begins.
+/// What a parameter is for, which decides its initialisation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Part {
     Weight,
@@ -151,14 +152,14 @@ pub(crate) enum NormParams {
     None,
 }
 
-/// All parameters of a network, in the order they were made.
+/// All parameters of a network, in the order they were added.
 #[derive(Clone, Debug)]
 pub struct Weights {
     set: String,
     norm: NormKind,
     all: Vec<(Param, Part)>,
     norms: Vec<String>,
-    /// What their file says of the net beyond names and shapes.
+    /// Metadata of their file: what names and shapes do not say of the network.
     pub(super) about: BTreeMap<String, String>,
 }
 
@@ -291,8 +292,8 @@ impl Weights {
         self.params().filter(|p| p.gradient.is_some()).map(|p| tape.param(store, p)).collect()
     }
 
-    /// Weights that begin orthogonal ([`InitType::Orthogonal`]), in public order: made on the host,
-    /// over what [`Weights::record_init`] draws.
+    /// Orthogonal initial weights ([`InitType::Orthogonal`]), in public order: computed on the
+    /// host, to replace those that [`Weights::record_init`] draws.
     pub fn orthogonal(&self, gain: f32, first_stream: u32, seed: u32) -> Vec<(&Param, Vec<f32>)> {
         let weights =
             (first_stream..).zip(&self.all).filter(|(_, (_, part))| *part == Part::Weight);

@@ -1,4 +1,4 @@
-//! What a model says of itself beside its step: what its losses mean, what its generators map, and
+//! The description of a model beside its step: what its losses mean, what its generators map, and
 //! what its sample grids show. Watchers, charts, logs and grids go by it and know no model by name.
 
 /// What a model is to those who watch it train.

@@ -78,8 +78,8 @@ impl GanMode {
         }
     }
 
-    /// The generator's adversarial loss for what the discriminator says of its images, a scalar: the
-    /// sum over the scales that it judged.
+    /// The generator's adversarial loss for what the discriminator says of its images, a scalar:
+    /// the sum over the scales that it judged.
     ///
     /// # Errors
     /// [`Error::Usage`] without a judgement.
@@ -142,9 +142,10 @@ fn negative_mean(tape: &mut Tape, logits: Tensor) -> Tensor {
 /// The gradient penalty of WGAN-GP: the mean over samples of
 /// `(norm of the gradient of the sum of D's logits by x, minus 1)^2`, a scalar.
 ///
-/// `logits` are the discriminator's of `x` `[n, h, w, c]`, both recorded before. The gradient is recorded here as
-/// on any tape, so the derivative of the penalty by D's weights is one of second order. As in the
-/// reference's helper the norm is over all of `x` (the condition included, if D sees one).
+/// `logits` are the discriminator's of `x` `[n, h, w, c]`, both recorded before. The gradient is
+/// recorded here as on any tape, so the derivative of the penalty by D's weights is one of second
+/// order. As in the reference's helper the norm is over all of `x` (the condition included, if D
+/// sees one).
 ///
 /// # Errors
 /// [`Error::Shape`] if an operation of D has no derivative, or `logits` do not depend on `x`.

@@ -60,7 +60,7 @@ pub struct Recorded {
     pub losses: Vec<(Loss, Tensor)>,
     /// The networks; averages behind all others.
     pub networks: Vec<Network>,
-    /// Pools of pictures made earlier.
+    /// Pools of images generated earlier.
     pub pools: Vec<Pool>,
 }
 
@@ -102,7 +102,7 @@ pub enum Net {
     Other(Weights),
 }
 
-/// A pool of pictures, and where the host writes what becomes of those of a step.
+/// A pool of images, and where the host writes what happens to those of a step.
 #[derive(Debug)]
 pub struct Pool {
     /// Name, in files and messages.

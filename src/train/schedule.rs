@@ -191,7 +191,7 @@ impl Schedule {
         self.policy == LrPolicy::Plateau && !self.compat
     }
 
-    /// Hears the training metric (the L1 term) of a step: what an epoch without validation is
+    /// Takes the training metric (the distance) of a step: what an epoch without validation is
     /// judged by.
     pub fn saw_step(&mut self, metric: f32) {
         if self.listens() {
@@ -200,14 +200,14 @@ impl Schedule {
         }
     }
 
-    /// Hears that an epoch has ended. `validation`: the metric of the validation, lower is better;
-    /// `None`: nothing is validated in this run, and the mean of the training metric counts. Not to
-    /// be called for epochs that a run with validation leaves out.
+    /// To be called when an epoch has ended. `validation`: the metric of the validation, lower is
+    /// better; `None`: nothing is validated in this run, and the mean of the training metric
+    /// counts. Not to be called for epochs that a run with validation leaves out.
     pub fn end_epoch(&mut self, validation: Option<f64>) {
         if !self.listens() {
             return;
         }
-        // Two scales: what was best of one says nothing about the other.
+        // Two scales: the best of one says nothing about the other.
         if self.state.validated != validation.is_some() {
             (self.state.best, self.state.bad_epochs, self.state.validated) =
                 (None, 0, validation.is_some());
@@ -298,7 +298,7 @@ mod tests {
         s.saw_step(3.0);
         s.end_epoch(None);
         assert_eq!((s.state.best, s.state.steps), (Some(4.0), 0));
-        // Validation is another scale: the count begins anew. Less than a hundredth better is no
+        // Validation is another scale: the count starts again. Less than a hundredth better is no
         // better.
         s.end_epoch(Some(4.5));
         assert_eq!((s.state.best, s.state.bad_epochs), (Some(4.5), 0));

@@ -1,4 +1,4 @@
-//! A training on a device: the networks and the program of a step of a model, and where it stands.
+//! A training on a device: the networks and the program of a model's step, and its progress.
 
 use super::description::Description;
 use super::model::{GROUP_D, Model, Net, Network, Pool, Recorded, Settings, Update};
@@ -31,7 +31,7 @@ impl Losses {
 /// Steps whose losses may be on their way back: the host runs at most this far ahead.
 const LOSSES_IN_FLIGHT: usize = 3;
 
-/// A training of a model: its networks, the program of a step, and where it stands.
+/// A training of a model: its networks, the program of a step, and its progress.
 #[derive(Debug)]
 pub struct Training<M> {
     model: M,
@@ -44,7 +44,7 @@ pub struct Training<M> {
     description: Description,
     scalars: Scalars,
     steps: u64,
-    /// Pictures of each side so far: what pools count by.
+    /// Samples so far, which pools count by.
     pictures_seen: u64,
 }
 
@@ -117,7 +117,7 @@ impl<M: Model> Training<M> {
     fn init(&self) -> Result<()> {
         let Settings { init_type, init_gain, seed, .. } = self.settings;
         let (gpu, seed) = (self.program.gpu(), crate::rng::fold_seed(seed));
-        // A stream a parameter, and so many for each network.
+        // A stream of random numbers per parameter, and a range of them per network.
         let streams = || self.networks().into_iter().zip((0u32..).map(|net| net << 16));
         let mut tape = Tape::new();
         streams().for_each(|((_, weights, _), first)| {
@@ -135,8 +135,8 @@ impl<M: Model> Training<M> {
         Ok(())
     }
 
-    /// Makes moving averages, if there are any, equal to their networks: to be called when weights
-    /// were put in from outside.
+    /// Makes moving averages, if there are any, equal to their networks: to be called after weights
+    /// were loaded.
     ///
     /// # Errors
     /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
@@ -204,7 +204,7 @@ impl<M: Model> Training<M> {
         self.trained().filter_map(Network::as_generator).collect()
     }
 
-    /// The generators to show and to judge: moving averages where there are some.
+    /// The generators to show and to evaluate: moving averages where there are some.
     pub fn best_generators(&self) -> Vec<&Generator> {
         let average = |name| self.networks.iter().find(|n| n.update == Update::AverageOf(name));
         self.trained().filter_map(|n| average(n.name).unwrap_or(n).as_generator()).collect()
@@ -232,8 +232,8 @@ impl<M: Model> Training<M> {
         self.networks.iter().filter(|n| n.update == Update::Trained)
     }
 
-    /// Pools of pictures made earlier. Their pages are the only state of a training beside weights,
-    /// moments and the number of steps.
+    /// Pools of images generated earlier. Their pages are the only state of a training beside
+    /// weights, moments and the number of steps.
     pub fn pools(&self) -> &[Pool] {
         &self.pools
     }
@@ -243,18 +243,18 @@ impl<M: Model> Training<M> {
         self.steps
     }
 
-    /// Pictures of each side that the steps so far had.
+    /// Samples that the steps so far had.
     pub fn pictures_seen(&self) -> u64 {
         self.pictures_seen
     }
 
-    /// Says how many steps the weights, moments and pools have seen, of as many pictures each as
+    /// Sets how many steps the weights, moments and pools have seen, of as many samples each as
     /// now: after loading a checkpoint.
     pub fn set_steps(&mut self, steps: u64) {
         self.set_progress(steps, steps * u64::from(self.settings.pictures));
     }
 
-    /// The same where earlier steps had other numbers of pictures.
+    /// The same where earlier steps had other numbers of samples.
     pub fn set_progress(&mut self, steps: u64, pictures_seen: u64) {
         (self.steps, self.pictures_seen) = (steps, pictures_seen);
     }

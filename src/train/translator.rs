@@ -1,4 +1,4 @@
-//! A generator made ready for pictures of one size.
+//! A generator prepared for images of one size.
 
 use crate::error::Result;
 use crate::gpu::{Family, Gpu};
@@ -19,7 +19,7 @@ pub struct Translator {
     shape: Shape,
 }
 
-/// What a generator makes, as bytes and as values.
+/// A generator's output, as bytes and as values.
 #[derive(Clone, Copy, Debug)]
 struct Output {
     bytes: Tensor,

@@ -1,4 +1,4 @@
-//! Between a dataset's pictures, the values of a net, and what can be looked at or measured.
+//! Conversions between a dataset's samples, values on the device, and images to show or measure.
 
 use super::{Dataset, PlaneData, Sample, Task};
 use crate::io::picture::{AnyPicture, Depth, Picture};
@@ -7,8 +7,7 @@ use crate::picture::{PictureFormat, PictureValues, PlaneValues};
 use crate::{Error, Result};
 
 impl Dataset {
-    /// How its pictures go to the device: as bytes where all are of 8 bits and no range is asked
-    /// for.
+    /// How its images go to the device: as bytes where all are of 8 bits and no range is given.
     pub fn format(&self) -> PictureFormat {
         match self.depths == [Depth::U8; 2] && self.options.value_range.is_none() {
             true => PictureFormat::Bytes,
@@ -47,7 +46,7 @@ impl Dataset {
         plane.encode(&self.frame, self.format(), range)
     }
 
-    /// What the generator made, of [`image_size`](Self::image_size), as a picture that can be
+    /// A generator's output, of [`image_size`](Self::image_size), as a picture that can be
     /// compared with a sample's target.
     ///
     /// # Errors
@@ -56,7 +55,7 @@ impl Dataset {
         self.decode_as(values, 1)
     }
 
-    /// The same as a picture of a side: 0 the input's, 1 the target's.
+    /// The same as an image of a plane: 0 the first's, 1 the second's.
     ///
     /// # Errors
     /// [`Error::Usage`] for the wrong number of values.
@@ -90,7 +89,7 @@ impl Dataset {
         picture.clone().to_8bit(self.range(picture.depth())).visible()
     }
 
-    /// A target, or what the generator made, as it is shown: with the sample's lightness in
+    /// A target, or a generator's output, as it is shown: with the sample's lightness in
     /// colorization.
     ///
     /// # Errors
@@ -100,12 +99,12 @@ impl Dataset {
             (Task::Colorization, AnyPicture::F32(light), AnyPicture::F32(color)) => {
                 lab::join(light, color)
             }
-            (Task::Colorization, ..) => Err(Error::Usage("colour is made of floats".into())),
+            (Task::Colorization, ..) => Err(Error::Usage("colour must be given as floats".into())),
             _ => Ok(self.visible(picture)),
         }
     }
 
-    /// L1, PSNR and SSIM of what the generator made: on 8-bit values where the pictures have them,
+    /// L1, PSNR and SSIM of a generator's output: on 8-bit values where the pictures have them,
     /// on 0 to 1 where they do not, on RGB in colorization.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Sizes that a net does not take: padded by reflection, cropped afterwards.
+//! Sizes that a network does not take: padded by reflection, cropped afterwards.
 
 use super::plane::IndexMap;
 use crate::Result;

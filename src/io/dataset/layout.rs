@@ -30,7 +30,7 @@ pub(super) enum Entry {
     Halves(PathBuf),
     /// Files of their own; several are bands.
     Two([Vec<PathBuf>; 2]),
-    /// Both are made of it.
+    /// Input and target are computed from it.
     Photo(PathBuf),
     /// Of one side alone: 0 the input, 1 the target.
     Alone(usize, PathBuf),
@@ -45,7 +45,7 @@ impl Entry {
         }
     }
 
-    /// Whether it has a picture of a side: 0 the input, 1 the target.
+    /// Whether it has an image of a side: 0 the input, 1 the target.
     pub(super) fn has(&self, side: usize) -> bool {
         !matches!(self, Entry::Alone(of, _) if *of != side)
     }
@@ -312,7 +312,7 @@ fn parse_list(text: &str, list: &Path) -> Result<Vec<Entry>> {
             if text.is_empty() || text.contains(char::is_control) {
                 return Err(refuse(format!("{text:?} is no name of a file")));
             }
-            // What is not there leads nowhere; reading its header says so.
+            // A file that is missing is reported when its header is read.
             let linked = || {
                 path.canonicalize()
                     .is_ok_and(|real| root.as_ref().is_some_and(|root| !real.starts_with(root)))

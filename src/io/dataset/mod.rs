@@ -1,4 +1,4 @@
-//! Pairs of pictures to train on: which files, in which order, cut how.
+//! Samples to train on: which files, in which order, cropped how.
 //!
 //! Nothing here keeps a position. Order and augmentation are functions of (seed, epoch, index), so
 //! a run resumed at (epoch, batch) sees what an uninterrupted one sees.
@@ -187,8 +187,8 @@ impl Dataset {
         images.map(|(name, channels)| Plane::image(name, channels, self.format())).collect()
     }
 
-    /// Whole batches in an epoch, at least 1. Shapes are fixed, so a rest that does not fill a
-    /// batch is left out; the shuffle makes it a different rest each epoch.
+    /// Whole batches in an epoch, at least 1. Shapes are fixed, so samples that do not fill a batch
+    /// are left out; the shuffle leaves out different ones each epoch.
     pub fn batches_per_epoch(&self) -> usize {
         self.len() / self.options.batch_size
     }
@@ -209,7 +209,7 @@ impl Dataset {
         self.frame
     }
 
-    /// Channels of input and target: given, fixed by the task, or told from the files.
+    /// Channels of input and target: given, fixed by the task, or inferred from the files.
     pub fn channels(&self) -> [u32; 2] {
         self.channels
     }
@@ -219,7 +219,7 @@ impl Dataset {
         self.depths
     }
 
-    /// What a person should know before a training, a line each.
+    /// What a person should know before a training, one line each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let Frame { content: (w, h), padded } = self.frame;
@@ -266,8 +266,8 @@ impl Dataset {
         }
     }
 
-    /// Decodes the pair of file `index` (a position in [`paths`](Self::paths)) and cuts it as
-    /// `epoch` wants it: same crop, same mirroring for A and B.
+    /// Decodes the sample of file `index` (a position in [`paths`](Self::paths)) and augments it
+    /// for `epoch`: same crop, same mirroring for A and B.
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be decoded or is not what it was when the dataset was
@@ -301,7 +301,7 @@ impl Dataset {
     }
 
     /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on
-    /// its own. The smaller side begins anew.
+    /// its own. The smaller set starts again at its end.
     fn unpaired(&self, epoch: u64, index: usize, sides: [usize; 2]) -> Result<Sample> {
         if index >= self.len() {
             return Err(self.no_such(index));
@@ -357,41 +357,43 @@ impl Dataset {
         picture.converted(self.channels[side]).ok_or_else(|| {
             Error::file(
                 path,
-                format!("{described} does not come to {} channels", self.channels[side]),
+                format!("{described} cannot be converted to {} channels", self.channels[side]),
             )
         })
     }
 
-    /// What is the same in every epoch: decoded, with the channels wanted, resized. Input and
-    /// target, or the photo of both.
+    /// What is the same in every epoch: decoded, converted to the right channels, resized. Input
+    /// and target, or the photo of both.
     fn prepare(&self, index: usize) -> Result<Vec<AnyPicture>> {
         let pair = &self.pairs[index];
         let size = scaled(&self.options, (pair[0].width, pair[0].height));
         let swapped = self.options.direction == Direction::BtoA;
-        let ready =
-            |picture: AnyPicture, side: usize, path: &std::path::Path| -> Result<AnyPicture> {
-                if picture.has_nan() {
-                    return Err(Error::file(path, "has values that are not numbers; replace them"));
-                }
-                let channels =
-                    if self.options.task == Task::Colorization { 3 } else { self.channels[side] };
-                let described = picture.describe();
-                let picture = picture.converted(channels).ok_or_else(|| {
-                    Error::file(path, format!("{described} does not come to {channels} channels"))
-                })?;
-                if picture.size() == size || self.options.preprocess == Preprocess::None {
-                    return Ok(picture);
-                }
-                // With an odd width B is a pixel wider; where only cropping is asked for, it keeps
-                // that.
-                if self.options.preprocess == Preprocess::Crop
-                    && size == (pair[0].width, pair[0].height)
-                {
-                    Ok(picture)
-                } else {
-                    picture.resize(size.0, size.1)
-                }
-            };
+        let ready = |picture: AnyPicture,
+                     side: usize,
+                     path: &std::path::Path|
+         -> Result<AnyPicture> {
+            if picture.has_nan() {
+                return Err(Error::file(path, "has values that are not numbers; replace them"));
+            }
+            let channels =
+                if self.options.task == Task::Colorization { 3 } else { self.channels[side] };
+            let described = picture.describe();
+            let picture = picture.converted(channels).ok_or_else(|| {
+                Error::file(path, format!("{described} cannot be converted to {channels} channels"))
+            })?;
+            if picture.size() == size || self.options.preprocess == Preprocess::None {
+                return Ok(picture);
+            }
+            // With an odd width B is a pixel wider; where only cropping is asked for, it keeps
+            // that.
+            if self.options.preprocess == Preprocess::Crop
+                && size == (pair[0].width, pair[0].height)
+            {
+                Ok(picture)
+            } else {
+                picture.resize(size.0, size.1)
+            }
+        };
         match &self.entries[index] {
             Entry::Halves(path) => {
                 let whole = self.load(path, Some((2 * pair[0].width, pair[0].height)))?;

@@ -82,7 +82,7 @@ pub enum Direction {
     BtoA,
 }
 
-/// How a half becomes a picture of the training size.
+/// How a half is brought to the training size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preprocess {
     /// Resize to load_size, then a random crop.
@@ -123,7 +123,7 @@ pub enum Mask {
     Folder(PathBuf),
 }
 
-/// What is made of the files.
+/// How input and target follow from the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Pairs from pairs.
@@ -143,7 +143,7 @@ pub struct DatasetOptions {
     pub root: PathBuf,
     /// What of `root` to read: `train`, `val`, `test`, or any other name.
     pub phase: String,
-    /// What is made of the files.
+    /// What input and target are computed from the files.
     pub task: Task,
     /// Direction: the side that is the input.
     pub direction: Direction,
@@ -165,7 +165,7 @@ pub struct DatasetOptions {
     pub seed: u64,
     /// Use only the first so many files, in sorted order.
     pub max_dataset_size: Option<usize>,
-    /// Channels of the input, whichever half it is; told from the files where there is none.
+    /// Channels of the input, whichever half it is; inferred from the files where there is none.
     pub input_nc: Option<u32>,
     /// Channels of the target.
     pub output_nc: Option<u32>,

@@ -1,5 +1,5 @@
-//! The planes of a sample: images, maps of labels, instances or masks, and vectors; each cut, scaled
-//! and padded as its kind allows.
+//! The planes of a sample: images, maps of labels, instances or masks, and vectors; each cut,
+//! scaled and padded as its kind allows.
 
 use std::path::PathBuf;
 

@@ -122,7 +122,7 @@ fn bands(paths: &[std::path::PathBuf]) -> Result<Header, Misfit> {
     Ok(joint)
 }
 
-/// Channels of a side: given, or told from the files, which all must come to it.
+/// Channels of a side: given, or inferred from the files; all must be convertible to it.
 pub(super) fn channels(
     side: usize,
     given: Option<u32>,
@@ -132,7 +132,7 @@ pub(super) fn channels(
 ) -> u32 {
     let headers = || of_side(side, entries, pairs);
     // Gray among RGB counts as RGB of equal values.
-    let told = || {
+    let inferred = || {
         let first = headers().next().map_or(3, |h| h.colors());
         if headers().all(|h| matches!(h.colors(), 1 | 3)) {
             headers().map(|h| h.colors()).max().unwrap_or(3)
@@ -140,7 +140,7 @@ pub(super) fn channels(
             first
         }
     };
-    let wanted = given.unwrap_or_else(told);
+    let wanted = given.unwrap_or_else(inferred);
     let (name, flag) = [("input", "`input_nc`"), ("target", "`output_nc`")][side];
     for (entry, pair) in entries.iter().zip(pairs) {
         let Some(h) = pair.filter(|_| entry.has(side)).map(|p| p[side]) else { continue };
@@ -150,7 +150,7 @@ pub(super) fn channels(
             || (h.alpha && h.channels == 4 && wanted == 4);
         if !fits {
             let message = format!(
-                "has {} channels as {name} where {wanted} are wanted{}",
+                "has {} channels as {name} where {wanted} are expected{}",
                 h.channels,
                 if given.is_some() { format!(" ({flag})") } else { String::new() }
             );
@@ -204,7 +204,7 @@ fn cover((w, h): (u32, u32), target: Size) -> (u32, u32) {
     }
 }
 
-/// The one size that all pictures come to, which files stand in the way, and how many are enlarged
+/// The one size of all images, which files prevent it, and how many are enlarged
 /// to be cropped.
 pub(super) fn common_size(
     o: &DatasetOptions,
@@ -227,7 +227,7 @@ pub(super) fn common_size(
             Some((_, one)) if one == size => {}
             Some((other, one)) => {
                 let message = format!(
-                    "comes to {}x{}, {} to {}x{}: `preprocess` {mode} needs one size for all; use \
+                    "would be {}x{}, {} {}x{}: `preprocess` {mode} needs one size for all; use \
                      `preprocess` resize_and_crop",
                     size.0,
                     size.1,

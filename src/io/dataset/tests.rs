@@ -167,7 +167,7 @@ fn sizes_that_do_not_work_are_refused_with_numbers() {
         })
     };
     let none = with(Preprocess::None, 8, 1);
-    assert!(none.contains("01.png: comes to 16x18,"), "{none}");
+    assert!(none.contains("01.png: would be 16x18,"), "{none}");
     assert!(none.contains("00.png to 16x16"), "{none}");
     let load = with(Preprocess::ResizeAndCrop, 16, 1);
     assert!(load.contains("`load_size` 12 is smaller than `crop_size` 16"), "{load}");
@@ -324,7 +324,7 @@ fn channels_and_depths_are_told_from_the_files() {
     // Another file of other bands does not fit.
     save(&root.join("trainA/1.npy"), formula(8, 8, 4, 1));
     save(&root.join("trainB/1.png"), deep(8, 8, 1, 2));
-    assert!(refusal(told(root)).contains("1.npy: has 4 channels as input where 5 are wanted"));
+    assert!(refusal(told(root)).contains("1.npy: has 4 channels as input where 5 are expected"));
 }
 
 #[test]

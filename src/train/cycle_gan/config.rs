@@ -16,13 +16,13 @@ pub struct CycleGanConfig {
     pub ndf: u32,
     /// The discriminators' norm; `None`: the generators'.
     pub norm_d: Option<NormKind>,
-    /// Pictures of each side a step.
+    /// Images of each set per step.
     pub batch_size: u32,
-    /// Width of the pictures.
+    /// Width of the images.
     pub width: u32,
-    /// Height of the pictures.
+    /// Height of the images.
     pub height: u32,
-    /// How pictures go up to the device.
+    /// How images go up to the device.
     pub pictures: PictureFormat,
     /// The adversarial loss.
     pub gan_mode: GanMode,
@@ -30,14 +30,14 @@ pub struct CycleGanConfig {
     pub lambda_a: f32,
     /// Weight of the cycle B to A to B.
     pub lambda_b: f32,
-    /// Weight of the identity terms, times that of the cycle they share their pictures with; 0:
-    /// without, which saves two passes.
+    /// Weight of the identity terms, times that of the cycle of the same images; 0: without, which
+    /// saves two passes.
     pub lambda_identity: f32,
-    /// Pictures that each pool keeps; 0: discriminators see new fakes only.
+    /// Images that each pool keeps; 0: discriminators see new fakes only.
     pub pool_size: u32,
     /// Adam's decay of the first moment (the second's is 0.999, eps 1e-8).
     pub beta1: f64,
-    /// How weights begin.
+    /// Weight initialisation.
     pub init_type: InitType,
     /// Scale of the initial weights.
     pub init_gain: f32,
@@ -71,7 +71,7 @@ impl Default for CycleGanConfig {
 }
 
 impl CycleGanConfig {
-    /// Refuses what does not go together, or makes no sense.
+    /// Refuses options that contradict each other or make no sense.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |field, why: String| Err(Error::config(field, why));
         if self.batch_size == 0 {

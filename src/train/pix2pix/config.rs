@@ -16,18 +16,18 @@ pub struct Pix2PixConfig {
     pub ndf: u32,
     /// The discriminator's norm; `None`: the generator's.
     pub norm_d: Option<NormKind>,
-    /// Whether the discriminator sees the input beside the output.
+    /// Whether the discriminator sees the input with the output.
     pub condition_d: bool,
-    /// Pictures that go through the networks together, over which norms take statistics.
+    /// Images that go through the networks together, over which norms take statistics.
     pub batch_size: u32,
-    /// Batches a step: their gradients are averaged for one update of each network. Above 1 the
+    /// Batches per step: their gradients are averaged for one update of each network. Above 1 the
     /// generator runs twice for each, so that one batch's activations are alive at a time.
     pub accumulate: u32,
-    /// Width of the pictures.
+    /// Width of the images.
     pub width: u32,
-    /// Height of the pictures.
+    /// Height of the images.
     pub height: u32,
-    /// How pictures go up.
+    /// How images go up to the device.
     pub pictures: PictureFormat,
     /// The adversarial loss.
     pub gan_mode: GanMode,
@@ -35,17 +35,17 @@ pub struct Pix2PixConfig {
     pub lambda_l1: f32,
     /// Weight of the adversarial term of the generator.
     pub lambda_gan: f32,
-    /// Weight of the total variation of what is generated; 0: without.
+    /// Weight of the output's total variation; 0: without.
     pub lambda_tv: f32,
     /// Weight of the gradient penalty ([`GanMode::Wgangp`]).
     pub lambda_gp: f32,
-    /// How much the label of real pictures is below 1.
+    /// One-sided label smoothing: the label of real images is 1 less this.
     pub label_smoothing: f32,
     /// Decay of the moving average of the generator; `None`: without.
     pub ema: Option<f64>,
     /// Adam's decay of the first moment (the second's is 0.999, eps 1e-8).
     pub beta1: f64,
-    /// How weights begin.
+    /// Weight initialisation.
     pub init_type: InitType,
     /// Scale of the initial weights.
     pub init_gain: f32,
@@ -88,12 +88,12 @@ impl Pix2PixConfig {
         self.norm_d.unwrap_or(self.generator.norm())
     }
 
-    /// Pictures a step: `accumulate` batches.
+    /// Images per step: `accumulate` batches.
     pub fn pictures(&self) -> u32 {
         self.batch_size * self.accumulate
     }
 
-    /// Refuses what does not go together, or makes no sense.
+    /// Refuses options that contradict each other or make no sense.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |field, why: String| Err(Error::config(field, why));
         for (field, value) in [("accumulate", self.accumulate), ("batch_size", self.batch_size)] {

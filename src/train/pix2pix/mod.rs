@@ -17,7 +17,7 @@ impl Pix2Pix {
         self.generators()[0]
     }
 
-    /// The generator to show and to judge: its moving average where there is one.
+    /// The generator to show and to evaluate: its moving average where there is one.
     pub fn best_generator(&self) -> &Generator {
         self.best_generators()[0]
     }
