@@ -1,11 +1,13 @@
 //! Decoded and resized samples kept in memory, up to a number of bytes.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use super::Prepared;
 use super::plane::PlaneData;
 use crate::Result;
+
+/// The planes of an entry as every epoch finds them, before cropping.
+type Prepared = Arc<Vec<PlaneData>>;
 
 /// Keeps what comes first and forgets nothing: every epoch visits every pair once, so no choice of
 /// what to forget would hit more often.

@@ -1,6 +1,6 @@
 //! Sizes that a network does not take: padded by reflection, cropped afterwards.
 
-use super::plane::IndexMap;
+use super::index_map::IndexMap;
 use crate::Result;
 use crate::io::picture::{AnyPicture, Element, Picture};
 use crate::picture::{PictureFormat, PictureValues};
