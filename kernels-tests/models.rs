@@ -40,11 +40,12 @@ const PLANES: [Plane; 4] = [
 
 /// A frozen network that turns an index `x` into one plane for each class, exactly, since
 /// `relu(x - k + 1) - 2 relu(x - k) + relu(x - k - 1)` is 1 where `x = k` and 0 at other whole
-/// numbers; and one that takes means of 2x2 pixels.
+/// numbers; and that makes one part of a concatenation and takes means of 2x2 pixels.
 struct Fixed {
     weights: Weights,
     ramps: ConvParams,
     codes: ConvParams,
+    joint: ConvParams,
     half: ConvParams,
 }
 
@@ -55,8 +56,10 @@ impl Fixed {
         let point = Conv::new(1, 1, 0);
         let ramps = weights.conv(store, "ramps", 1.into(), 3 * CLASSES, point, true);
         let codes = weights.conv(store, "codes", (3 * CLASSES).into(), CLASSES, point, false);
-        let half = weights.conv(store, "half", judged, judged.logical(), Conv::new(2, 2, 0), false);
-        Fixed { weights, ramps, codes, half }
+        let count = judged.logical();
+        let joint = weights.conv(store, "joint", judged, count, point, false);
+        let half = weights.conv(store, "half", count.into(), count, Conv::new(2, 2, 0), false);
+        Fixed { weights, ramps, codes, joint, half }
     }
 
     fn one_hot(&self, tape: &mut Tape, store: &Store, labels: Tensor) -> Result<Tensor> {
@@ -79,9 +82,13 @@ impl Fixed {
                     (true, _) => 1.0,
                 })
                 .collect(),
-            _ => (0..shape[0] * shape[1] * 4)
-                .map(|at| if at / 4 / shape[1] == at / 4 % shape[1] { 0.25 } else { 0.0 })
-                .collect(),
+            // The identity, or the mean of four pixels.
+            _ => {
+                let taps = shape[2] * shape[3];
+                let same = |at: usize| at / taps / shape[1] == at / taps % shape[1];
+                let value = |at| if same(at) { 1.0 / taps as f32 } else { 0.0 };
+                (0..shape[0] * shape[1] * taps).map(value).collect()
+            }
         }
     }
 }
@@ -102,7 +109,8 @@ impl Model for Painter {
         let same = Conv::new(3, 1, 1);
         let first = g.conv(&mut store, "first", layout, 8, same, true);
         let last = g.conv(&mut store, "last", 8.into(), 3, same, true);
-        let scales = MultiScaleConfig { input: judged, ndf: 4, n_layers: 2, scales: SCALES, norm };
+        let input = judged.logical().into();
+        let scales = MultiScaleConfig { input, ndf: 4, n_layers: 2, scales: SCALES, norm };
         let d = MultiScale::new(&mut store, "D", scales)?;
         let [g_pages, d_pages] = ["G", "D"].map(|set| store.pages(set));
 
@@ -126,6 +134,7 @@ impl Model for Painter {
 
         let judge = |tape: &mut Tape, image: Tensor| -> Result<Vec<Judgement>> {
             let pair = tape.concat(&[labels, image])?;
+            let pair = fixed.joint.record(tape, &store, pair)?;
             let half = |tape: &mut Tape, x: Tensor| fixed.half.record(tape, &store, x);
             d.record(tape, &store, pair, Mode::TRAIN, &half)
         };
