@@ -7,52 +7,41 @@
 //!
 //! The images are generated: shapes on the left, the same in other colours on the right.
 
-use pixtape::io::{Dataset, Picture, Size, create_dir};
+use pixtape::io::{Picture, Size, create_dir};
 use pixtape::nets::GeneratorKind;
+use pixtape::run::Options;
 use pixtape::run::options::ModelKind;
-use pixtape::run::{About, Opening, Options, Trainer};
-use pixtape::session::{Ended, Event, Session, SessionOptions};
-use pixtape::{Gpu, PlanOptions, Result};
+use pixtape::session::{Ended, Event, Session};
+use pixtape::{Gpu, Result};
 use std::path::Path;
-use std::sync::Arc;
 
 const SIDE: u32 = 32;
 
 fn main() -> Result<()> {
     let epochs = if std::env::args().any(|a| a == "--smoke") { 1 } else { 20 };
     let folder = std::env::temp_dir().join(format!("pixtape-07-{}", std::process::id()));
-    let (data, run) = (folder.join("data"), folder.join("run"));
-    draw(&data.join("train"), 0..16)?;
-    draw(&data.join("val"), 100..104)?;
+    draw(&folder.join("data/train"), 0..16)?;
+    draw(&folder.join("data/val"), 100..104)?;
 
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
-    train(&gpu, &data, &run, epochs)?;
+    train(&gpu, &folder, epochs)?;
     // The same call resumes the run that the folder holds.
-    let ended = train(&gpu, &data, &run, 2 * epochs)?;
+    let ended = train(&gpu, &folder, 2 * epochs)?;
     println!("resumed at step {}: {} steps more", ended.first, ended.step - ended.first);
-    println!("see samples/, validation/ and latest_net_G.safetensors in {}", run.display());
+    println!("see samples/, validation/ and latest_net_G.safetensors in {}/run", folder.display());
     Ok(())
 }
 
-fn train(gpu: &Gpu, data: &Path, run: &Path, epochs: u64) -> Result<Ended> {
-    let size = Size::square(SIDE);
+fn train(gpu: &Gpu, folder: &Path, epochs: u64) -> Result<Ended> {
+    // Names and defaults are those of `pixtape train`.
     let mut options = Options::new(ModelKind::Pix2Pix);
-    options.dataroot = Some(data.into());
-    (options.data.load_size, options.data.crop_size, options.data.num_threads) = (size, size, 1);
-    options.nets.net_g = GeneratorKind::Unet { downs: 5 };
-    (options.nets.ngf, options.nets.ndf) = (8, 8);
+    options.dataroot = Some(folder.join("data"));
+    (options.run.checkpoints_dir, options.run.name) = (folder.into(), "run".into());
+    (options.data.load_size, options.data.crop_size) = (Size::square(SIDE), Size::square(SIDE));
+    (options.nets.net_g, options.nets.ngf) = (GeneratorKind::Unet { downs: 5 }, 8);
     (options.optim.n_epochs, options.optim.n_epochs_decay) = (epochs, 0);
-    let dataset = Arc::new(Dataset::open(options.dataset()?)?);
-    let model = options.resolve(&dataset)?;
-    // A resumed run keeps the kernels that it began with: its steps give the same bits.
-    let opening = Opening::resume_or_create(run)?;
-    let plan = opening.plan_options(gpu, &model, PlanOptions::default())?;
-    let mut trainer = Trainer::new(gpu, model, plan)?;
-    let about = About::new(&options, &trainer)?;
-    let folder = opening.open(&mut trainer, about)?;
 
-    let (schedule, options) = (options.schedule(), SessionOptions::from(&options));
-    let mut session = Session::new(trainer, dataset, folder, schedule, options)?;
+    let mut session = Session::open(gpu, options)?;
     session.observe(|event: &Event| {
         match event {
             Event::Losses { losses, .. } if losses.step % 16 == 0 => {

@@ -1,12 +1,37 @@
-//! A training that goes on: steps, losses, watchers, samples, validation, checkpoints.
+//! A training under way: steps, losses, watchers, samples, validation, checkpoints.
 //!
 //! A [`Session`] puts a trainer, its data and its run's folder together and trains. It writes
 //! everything that belongs to a run into the folder, and reports [`Event`]s to [`Observer`]s; it
-//! knows no terminal and no page. See `examples/07_train_session.rs`.
+//! knows no terminal and no page.
+//!
+//! ```no_run
+//! use pixtape::run::{Options, options::ModelKind};
+//! use pixtape::session::{Event, Session};
+//!
+//! # fn main() -> pixtape::Result<()> {
+//! let gpu = pollster::block_on(pixtape::Gpu::request(&Default::default()))?;
+//! let mut options = Options::new(ModelKind::Pix2Pix);
+//! options.dataroot = Some("datasets/facades".into());
+//! options.run.name = "facades".into();
+//! // Begins the run, or resumes it where its folder holds one.
+//! let mut session = Session::open(&gpu, options)?;
+//! session.observe(|event: &Event| {
+//!     if let Event::Validated(v) = event {
+//!         println!("epoch {}: L1 {:.4}", v.epoch, v.mean.l1);
+//!     }
+//!     Ok(())
+//! });
+//! session.run()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `examples/07_train_session.rs` trains on images of its own and resumes.
 
 mod diverged;
 mod event;
 mod info;
+mod open;
 mod options;
 mod pace;
 mod samples;

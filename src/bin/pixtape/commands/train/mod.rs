@@ -8,16 +8,15 @@ use crate::outputs::json::JsonLines;
 use crate::outputs::report::Live;
 use crate::outputs::tensorboard::Board;
 use crate::outputs::terminal::{self, Terminal, Warnings};
+use pixtape::Result;
 use pixtape::gpu::Gpu;
-use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::{Dataset, DatasetOptions, Direction};
 use pixtape::nets::GeneratorKind;
 use pixtape::plan::PlanOptions;
-use pixtape::run::options::{Layer, ModelKind, Tune};
-use pixtape::run::{About, Opening, Options, Trainer};
+use pixtape::run::options::{Layer, Tune};
+use pixtape::run::{About, InitialWeights, Opening, Options, Trainer};
 use pixtape::session::{Session, SessionOptions};
 use pixtape::train::AnyModel;
-use pixtape::{Error, Result};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -43,7 +42,11 @@ fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
     let dataset = Arc::new(scan(options.dataset()?)?);
     let config = options.resolve(&dataset)?;
     let args = &options;
-    let init = initial_weights(args, &opening)?;
+    // A resumed run has its own weights.
+    let initial = match opening.found() {
+        Some(_) => InitialWeights::default(),
+        None => InitialWeights::read(args)?,
+    };
     let gpu = crate::device::gpu(args.device.adapter.as_deref())?;
     let tuned = tuned(args, &gpu, &config, &opening)?;
     let mut starting = Starting::new(&gpu);
@@ -51,7 +54,7 @@ fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
     let mut trainer = Trainer::with_progress(&gpu, config, plan_options, &mut |done, total| {
         starting.show(done, total)
     })?;
-    load_initial(&mut trainer, &init, args.model)?;
+    initial.load(&trainer)?;
     let about = About::new(args, &trainer)?;
     let folder = opening.open(&mut trainer, about)?;
     let mut session = Session::with_progress(
@@ -96,28 +99,6 @@ pub(crate) fn scan(options: DatasetOptions) -> Result<Dataset> {
     });
     bar.finish_and_clear();
     dataset
-}
-
-/// The files of `--init_G` and the like, by network; a resumed run has its own weights.
-fn initial_weights(args: &Options, opening: &Opening) -> Result<Vec<(&'static str, TensorFile)>> {
-    let files = args.initial_weights().filter(|_| opening.found().is_none());
-    files.map(|(net, file)| Ok((net, TensorFile::read(file)?))).collect()
-}
-
-fn load_initial(
-    trainer: &mut Trainer,
-    init: &[(&'static str, TensorFile)],
-    model: ModelKind,
-) -> Result<()> {
-    let gpu = trainer.program().gpu().clone();
-    for (net, file) in init {
-        let network = trainer.networks().into_iter().find(|(name, ..)| name == net);
-        let (_, weights, _) = network.ok_or_else(|| {
-            Error::Usage(format!("--init_{net}: --model {model} has no such network"))
-        })?;
-        file.load_into(&gpu, trainer.store(), weights)?;
-    }
-    trainer.restart_average()
 }
 
 /// The kernels: a resumed run's own, or those that `--tune` says.
