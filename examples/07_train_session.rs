@@ -38,7 +38,8 @@ fn train(gpu: &Gpu, folder: &Path, epochs: u64) -> Result<Ended> {
     options.dataroot = Some(folder.join("data"));
     (options.run.checkpoints_dir, options.run.name) = (folder.into(), "run".into());
     (options.data.load_size, options.data.crop_size) = (Size::square(SIDE), Size::square(SIDE));
-    (options.nets.net_g, options.nets.ngf) = (GeneratorKind::Unet { downs: 5 }, 8);
+    options.nets.net_g = GeneratorKind::Unet { downs: 5 };
+    (options.nets.ngf, options.nets.ndf) = (8, 8);
     (options.optim.n_epochs, options.optim.n_epochs_decay) = (epochs, 0);
 
     let mut session = Session::open(gpu, options)?;

@@ -1,7 +1,7 @@
 //! What a session reports, and who listens.
 
 use super::pace::Pace;
-use super::scores::Row;
+use super::scores::Scores;
 use super::watch::Remark;
 use crate::Result;
 use crate::train::{Description, Losses, Rates};
@@ -126,7 +126,7 @@ pub struct Validated {
     /// The epoch that ended.
     pub epoch: u64,
     /// The means over `val/`.
-    pub mean: Row,
+    pub mean: Scores,
     /// Whether it is the lowest mean L1 of the run: these weights are kept as `best`.
     pub best: bool,
 }

@@ -44,7 +44,7 @@ pub use info::peak_memory;
 pub use options::SessionOptions;
 pub use pace::Pace;
 pub use samples::translated;
-pub use scores::{Row, stem, worst_first};
+pub use scores::{Scores, worst_first};
 pub use watch::Remark;
 
 use crate::io::{Batch, Dataset, Loader};

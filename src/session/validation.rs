@@ -1,7 +1,7 @@
 //! Validation: the metrics of `val/`, the best weights, and when to stop.
 
 use super::samples::{Samples, row};
-use super::scores::{Row, worst_first};
+use super::scores::{Scores, worst_first};
 use crate::io::dataset::has_phase;
 use crate::io::{Dataset, DatasetOptions, Picture};
 use crate::run::{RunFolder, write_json};
@@ -78,7 +78,7 @@ impl Validation {
         folder: &mut RunFolder,
         step: u64,
         epoch: u64,
-    ) -> Result<(Row, bool)> {
+    ) -> Result<(Scores, bool)> {
         let mut rows = Vec::with_capacity(self.dataset.len());
         // The worst so far, by index: not all images are kept.
         let mut worst: Vec<(usize, Vec<Picture>)> = Vec::new();
@@ -89,7 +89,7 @@ impl Validation {
                 .dataset
                 .measure(&pair, &output)
                 .map_err(|e| Error::file(&pair.path, e.to_string()))?;
-            rows.push(Row::of(&pair.path, figures));
+            rows.push(Scores::of(&pair.path, figures));
             worst.push((index, row(&self.dataset, &pair, &output)?.to_vec()));
             let kept = &worst_first(&rows)[..WORST.min(rows.len())];
             worst.retain(|(place, _)| kept.contains(place));
@@ -103,9 +103,9 @@ impl Validation {
         write_json(&path.join("worst.json"), &json!(names))?;
         write_json(
             &path.join("rows.json"),
-            &json!({ "step": step, "epoch": epoch, "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }),
+            &json!({ "step": step, "epoch": epoch, "rows": rows.iter().map(Scores::json).collect::<Vec<_>>() }),
         )?;
-        let mean = Row::mean(&rows);
+        let mean = Scores::mean(&rows);
         folder.validation.line(&json!({ "step": step, "epoch": epoch, "pictures": rows.len(), "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim }))?;
         let better = self.count(mean.l1);
         Ok((mean, better))

@@ -7,7 +7,7 @@ use crate::options::EvalArgs;
 use pixtape::io::{Dataset, DatasetOptions, Picture, Task, list_pictures};
 use pixtape::nets::{GeneratorConfig, Mode};
 use pixtape::run::{Checkpoint, Generator, Options};
-use pixtape::session::{Row, stem, translated, worst_first};
+use pixtape::session::{Scores, translated, worst_first};
 use pixtape::{Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,10 +25,10 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
         }
     };
     if args.json {
-        let rows_json: Vec<_> = rows.iter().map(Row::json).collect();
+        let rows_json: Vec<_> = rows.iter().map(Scores::json).collect();
         println!(
             "{:#}",
-            json!({ "pictures": rows.len(), "mean": Row::mean(&rows).json(), "rows": rows_json })
+            json!({ "pictures": rows.len(), "mean": Scores::mean(&rows).json(), "rows": rows_json })
         );
     } else {
         print!("{}", table(&rows, args.worst));
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
 }
 
 /// Runs a generator on the pairs of a phase.
-fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> {
+fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Scores>> {
     // CycleGAN: the generator of the direction. pix2pix: as it was trained, unless the flag says
     // how to read the pairs.
     let cycle = checkpoint.is_dir() && Options::of_run(checkpoint)?.unpaired();
@@ -65,7 +65,7 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Row>> 
         let result = pollster::block_on(translated(&dataset, &translator, &pair))?;
         let figures =
             dataset.measure(&pair, &result).map_err(|e| Error::file(&pair.path, e.to_string()))?;
-        rows.push(Row::of(&pair.path, figures));
+        rows.push(Scores::of(&pair.path, figures));
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -99,16 +99,16 @@ fn data_options(
 }
 
 /// A table of `worst` pictures, the largest L1 first, then the means.
-fn table(rows: &[Row], worst: usize) -> String {
+fn table(rows: &[Scores], worst: usize) -> String {
     let shown = &worst_first(rows)[..worst.min(rows.len())];
     let width = shown.iter().map(|i| rows[*i].name.chars().count()).max().unwrap_or(0).max(8);
     let mut text = format!("{:width$}  {:>8}  {:>9}  {:>7}\n", "picture", "L1", "PSNR", "SSIM");
-    let mut line = |r: &Row| {
+    let mut line = |r: &Scores| {
         text += &format!("{:width$}  {:>8.5}  {:>6.2} dB  {:>7.4}\n", r.name, r.l1, r.psnr, r.ssim)
     };
     shown.iter().for_each(|i| line(&rows[*i]));
     let left_out = rows.len() - shown.len();
-    line(&Row { name: "mean".into(), ..Row::mean(rows) });
+    line(&Scores { name: "mean".into(), ..Scores::mean(rows) });
     if left_out > 0 && worst > 0 {
         text += &format!(
             "the worst {} of {} pictures; --worst N shows more or fewer\n",
@@ -122,7 +122,7 @@ fn table(rows: &[Row], worst: usize) -> String {
 }
 
 /// Compares two folders, image by image of the same name.
-fn folders(results: &Path, targets: &Path) -> Result<Vec<Row>> {
+fn folders(results: &Path, targets: &Path) -> Result<Vec<Scores>> {
     let (left, right) = (by_name(results)?, by_name(targets)?);
     for (here, there, folder) in [(&left, &right, targets), (&right, &left, results)] {
         let missing: Vec<&str> =
@@ -145,7 +145,7 @@ fn folders(results: &Path, targets: &Path) -> Result<Vec<Row>> {
     }
     // Gray counts as RGB of equal values, which changes no metric.
     let row = |(name, path): (&String, &PathBuf)| {
-        Row::new(path, &Picture::load(path, 3)?, &Picture::load(&right[name], 3)?)
+        Scores::new(path, &Picture::load(path, 3)?, &Picture::load(&right[name], 3)?)
     };
     left.iter().map(row).collect()
 }
@@ -153,7 +153,7 @@ fn folders(results: &Path, targets: &Path) -> Result<Vec<Row>> {
 fn by_name(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
     for path in list_pictures(folder)? {
-        let name = stem(&path);
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(other) = found.insert(name, path.clone()) {
             return Err(Error::file(
                 path,
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn the_table_has_the_worst_first_and_the_mean_of_all() {
         let row =
-            |name: &str, l1: f64| Row { name: name.into(), l1, psnr: f64::INFINITY, ssim: 1.0 };
+            |name: &str, l1: f64| Scores { name: name.into(), l1, psnr: f64::INFINITY, ssim: 1.0 };
         let rows = [row("a", 0.1), row("b", 0.3), row("c", 0.2), row("d", 0.3)];
         let text = table(&rows, 2);
         let names: Vec<&str> = text.lines().map(|l| l.split_whitespace().next().unwrap()).collect();
@@ -202,7 +202,7 @@ mod tests {
         let rows = folders(a.path(), b.path()).unwrap();
         assert_eq!((rows[0].name.as_str(), rows[0].l1, rows[0].psnr), ("x", 0.0, f64::INFINITY));
         assert_abs_diff_eq!(rows[1].l1, 0.2, epsilon = 1e-12);
-        assert_abs_diff_eq!(Row::mean(&rows).l1, 0.1, epsilon = 1e-12);
+        assert_abs_diff_eq!(Scores::mean(&rows).l1, 0.1, epsilon = 1e-12);
         let less = folder(&[("x.png", 0)]);
         for (left, right) in [(&a, &less), (&less, &a)] {
             let message = folders(left.path(), right.path()).unwrap_err().to_string();

@@ -5,7 +5,7 @@
 //! over them, since GAN losses jump. Values that are not finite are left out of the curves and
 //! mentioned below them, never written into a path.
 
-use crate::outputs::report::html::{escape, put};
+use crate::outputs::report::html::{escape, facts, put};
 use pixtape::train::Losses;
 use std::fmt::Write;
 
@@ -121,15 +121,8 @@ pub fn render(page: &DemoPage) -> String {
         .chain([("Facts", page.facts)])
         .filter(|(_, rows)| !rows.is_empty())
     {
-        put(&mut html, format_args!("<h2>{}</h2>\n<div class=\"table\"><table>\n", escape(title)));
-        for (name, value) in rows {
-            let (name, value) = (escape(name), escape(value));
-            put(
-                &mut html,
-                format_args!("<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>\n"),
-            );
-        }
-        html.push_str("</table></div>\n");
+        put(&mut html, format_args!("<h2>{}</h2>\n", escape(title)));
+        facts(&mut html, rows);
     }
     html.push_str("</body>\n</html>\n");
     html
