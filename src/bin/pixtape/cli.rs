@@ -7,10 +7,7 @@ use crate::commands::{
     bench, demo, dev, devices, eval, export, import, info, prepare, report, train, translate, tune,
 };
 use crate::messages;
-use crate::options::{
-    CompareArgs, DemoArgs, DevArgs, DevicesArgs, EvalArgs, ExportArgs, ImportArgs, InfoArgs,
-    ReportArgs, ResumeArgs, TrainCommand, TranslateArgs, TuneArgs, normalise, refuse,
-};
+use crate::options::{normalise, refuse};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -32,36 +29,36 @@ pub(crate) struct Cli {
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
     /// Train on pairs of images, on photos, or on two folders without pairs.
-    Train(Box<TrainCommand>),
+    Train(Box<train::TrainCommand>),
     /// Resume a run from its last checkpoint.
-    Resume(Box<ResumeArgs>),
+    Resume(Box<train::ResumeArgs>),
     /// Show what a checkpoint or a run's folder is.
-    Info(InfoArgs),
+    Info(info::InfoArgs),
     /// Run a trained generator on images.
-    Translate(TranslateArgs),
+    Translate(translate::TranslateArgs),
     /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of images.
-    Eval(EvalArgs),
+    Eval(eval::EvalArgs),
     /// Rewrite report.html, the page of a run, from what lies in its folder.
-    Report(ReportArgs),
+    Report(report::ReportArgs),
     /// Put runs side by side in one page.
-    Compare(CompareArgs),
+    Compare(report::CompareArgs),
     /// Convert weights of other programs (.pth, .pict) to safetensors.
-    Import(ImportArgs),
+    Import(import::ImportArgs),
     /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
-    Export(ExportArgs),
+    Export(export::ExportArgs),
     /// List adapters and what they offer.
-    Devices(DevicesArgs),
+    Devices(devices::DevicesArgs),
     /// Measure kernels, or a training step.
     Bench(bench::BenchArgs),
     /// Find the fastest kernels for a training on this device, and keep them.
-    Tune(Box<TuneArgs>),
+    Tune(Box<tune::TuneArgs>),
     /// Train a small net on images drawn on the spot, and show its progress.
-    Demo(DemoArgs),
+    Demo(demo::DemoArgs),
     /// Prepare images for training: combine, split, edges, tiles and more.
     Prepare(prepare::PrepareArgs),
     /// Tools for people who work on pixtape.
     #[command(hide = true)]
-    Dev(DevArgs),
+    Dev(dev::DevArgs),
 }
 
 /// Runs the program on the process's own arguments. Exit code 0: done, 1: the user can fix it, 2:

@@ -3,11 +3,25 @@
 mod check;
 
 use crate::messages::with_flags;
-use crate::options::DevicesArgs;
 use check::Outcome;
+use clap::Args;
 use pixtape::gpu::{AdapterReport, Family, Gpu, Request, adapters};
 use pixtape::{Error, Result};
 use serde_json::{Value, json};
+
+/// Flags of `devices`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct DevicesArgs {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Run every kernel family against the CPU on each adapter (or on --adapter).
+    #[arg(long)]
+    pub check: bool,
+    /// Adapter: an index, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
 
 /// Lists the adapters, and checks them with `--check`.
 pub(crate) fn run(args: &DevicesArgs) -> Result<()> {

@@ -3,15 +3,71 @@
 use crate::commands::translate::{progress, translator};
 use crate::device::starting::Starting;
 use crate::messages::with_flags;
-use crate::options::EvalArgs;
-use pixtape::io::{Dataset, DatasetOptions, Picture, Task, list_pictures};
+use crate::options::{TUNE, choice};
+use clap::Args;
+use pixtape::io::{
+    Dataset, DatasetOptions, Direction, Picture, Preprocess, Size, Task, list_pictures,
+};
 use pixtape::nets::{GeneratorConfig, Mode};
+use pixtape::ops::NormMode;
+use pixtape::run::options::{Choice, Tune};
 use pixtape::run::{Checkpoint, Generator, Options};
 use pixtape::session::{Scores, translated, worst_first};
 use pixtape::{Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Flags of `eval`.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(crate) struct EvalArgs {
+    /// A run's folder, or a generator's safetensors file, to run on --dataroot.
+    #[arg(long, requires = "dataroot", required_unless_present = "results")]
+    pub checkpoint: Option<PathBuf>,
+    /// Folder of pairs, as for train.
+    #[arg(long)]
+    pub dataroot: Option<PathBuf>,
+    /// Folder under --dataroot.
+    #[arg(long, default_value = "val")]
+    pub phase: String,
+    /// AtoB or BtoA: how the pairs are read, and which of the two generators of a run of cycle_gan;
+    /// a run's own by default.
+    #[arg(long, value_parser = choice::<Direction>())]
+    pub direction: Option<Direction>,
+    /// Size that images are resized to: a side, or WIDTHxHEIGHT; a run's own by default.
+    #[arg(long)]
+    pub crop_size: Option<Size>,
+    /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop, none; a
+    /// run's own by default.
+    #[arg(long, value_parser = Preprocess::of_word)]
+    pub preprocess: Option<Preprocess>,
+    /// Which weights of a run's folder: latest, or an epoch.
+    #[arg(long, default_value = "latest")]
+    pub epoch: String,
+    /// Statistics of the norms: batch (of each image), running, instance.
+    #[arg(long, default_value = "batch", value_parser = choice::<NormMode>())]
+    pub norm_mode: NormMode,
+    /// Two folders of images with the same names: this one against --targets.
+    #[arg(long, conflicts_with = "checkpoint", requires = "targets")]
+    pub results: Option<PathBuf>,
+    /// What --results is compared with.
+    #[arg(long)]
+    pub targets: Option<PathBuf>,
+    /// Print JSON, with a row for each image.
+    #[arg(long)]
+    pub json: bool,
+    /// Images in the table, those with the largest L1 first.
+    #[arg(long, default_value_t = 10)]
+    pub worst: usize,
+    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
+    /// rule), or a file of `pixtape tune --out`.
+    #[arg(long, value_name = TUNE)]
+    pub tune: Option<Tune>,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
 
 /// Runs `eval`.
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {

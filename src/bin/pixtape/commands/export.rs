@@ -1,15 +1,78 @@
 //! `pixtape export`: a generator for other programs, or in a smaller file.
 
 use crate::commands::translate::{pictures, translator};
-use crate::options::{ExportArgs, Format};
-use pixtape::io::weights::{Precision, WeightsFile, onnx};
-use pixtape::io::{AnyPicture, Frame, Picture, write_aside};
+use crate::options::choice;
+use clap::{Args, ValueEnum};
+use pixtape::io::weights::{Precision, Range, WeightsFile, onnx};
+use pixtape::io::{AnyPicture, Direction, Frame, Picture, write_aside};
 use pixtape::nets::{GeneratorConfig, Mode};
+use pixtape::ops::NormMode;
 use pixtape::picture::PictureFormat;
 use pixtape::run::options::Tune;
 use pixtape::run::{Checkpoint, Generator};
 use pixtape::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Flags of `export`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    rename_all = "snake_case",
+    after_help = "Example: pixtape export --checkpoint checkpoints/first --format onnx --output \
+                  first.onnx"
+)]
+pub(crate) struct ExportArgs {
+    /// A run's folder, or a generator's file (safetensors, .pth, .pict).
+    #[arg(long)]
+    pub checkpoint: PathBuf,
+    /// Which weights of a run's folder: latest, or an epoch.
+    #[arg(long, default_value = "latest")]
+    pub epoch: String,
+    /// AtoB or BtoA: which of the two generators of a run of cycle_gan.
+    #[arg(long, value_parser = choice::<Direction>())]
+    pub direction: Option<Direction>,
+    /// safetensors (exact, PyTorch's names), half (weights in 16 bits), small (weights in 8 bits),
+    /// onnx.
+    #[arg(long, value_enum)]
+    pub format: Format,
+    /// The file to write.
+    #[arg(long)]
+    pub output: PathBuf,
+    /// Images to measure the error of half and small on: an image or a folder. Without them
+    /// nothing is measured.
+    #[arg(long)]
+    pub input: Option<PathBuf>,
+    /// Statistics of the norms in an ONNX graph: batch (of each image; instance is the same) or
+    /// running (folded into the convolutions).
+    #[arg(long, default_value = "batch", value_parser = choice::<NormMode>())]
+    pub norm_mode: NormMode,
+    /// What an ONNX graph takes and gives: signed (NCHW in -1 to 1), unit (NCHW in 0 to 1), bytes
+    /// (NHWC, 0 to 255).
+    #[arg(long, default_value = "signed", value_parser = choice::<Range>())]
+    pub value_range: Range,
+    /// Adapter: an index of `pixtape devices`, or part of a name.
+    #[arg(long)]
+    pub adapter: Option<String>,
+}
+
+/// What a generator is written as.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Format {
+    Safetensors,
+    Half,
+    Small,
+    Onnx,
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Format::Safetensors => "safetensors",
+            Format::Half => "half",
+            Format::Small => "small",
+            Format::Onnx => "onnx",
+        })
+    }
+}
 
 /// Runs `export`.
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {

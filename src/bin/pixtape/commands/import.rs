@@ -1,9 +1,36 @@
 //! `pixtape import`: converts weights of other programs to safetensors.
 
-use crate::options::ImportArgs;
-use pixtape::io::weights::{Conversion, Net, Precision, WeightsFile};
+use crate::options::choice;
+use clap::Args;
+use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
 use pixtape::io::write_aside;
 use pixtape::{Error, Result};
+use std::path::PathBuf;
+
+/// Flags of `import`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    rename_all = "snake_case",
+    after_help = "Example: pixtape import --input latest_net_G.pth --output \
+                  facades.safetensors\nA .pth or .pict can be given to --checkpoint and --init_G \
+                  as it is, too."
+)]
+pub(crate) struct ImportArgs {
+    /// Weights of a net: .pth of PyTorch (a state dict), .pict, or safetensors; the content
+    /// decides.
+    #[arg(long)]
+    pub input: PathBuf,
+    /// Where to write them, as safetensors.
+    #[arg(long)]
+    pub output: PathBuf,
+    /// What the decoder's layers take first: skip_first (PyTorch) or up_first (Torch, TensorFlow:
+    /// what comes from below).
+    #[arg(long, default_value = "skip_first", value_parser = choice::<ConcatOrder>())]
+    pub concat_order: ConcatOrder,
+    /// Order of the images' channels that the net was trained with: rgb or bgr (Torch).
+    #[arg(long, default_value = "rgb", value_parser = choice::<ChannelOrder>())]
+    pub channel_order: ChannelOrder,
+}
 
 /// Runs `import`.
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {

@@ -1,13 +1,23 @@
 //! `pixtape info`: shows what a checkpoint or a run's folder holds.
 
 use crate::messages::with_flags;
-use crate::options::InfoArgs;
+use clap::Args;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::run::options::written;
 use pixtape::run::{describe, newest, weights_name};
 use pixtape::{Error, Result};
 use serde_json::{Map, Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Flags of `info`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct InfoArgs {
+    /// A run's folder, a checkpoint's folder, or a safetensors file.
+    pub path: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Runs `info`.
 pub(crate) fn run(args: &InfoArgs) -> Result<()> {

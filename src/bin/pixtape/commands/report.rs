@@ -1,8 +1,28 @@
 //! `pixtape report` and `pixtape compare`: pages of runs.
 
-use crate::options::{CompareArgs, ReportArgs};
 use crate::outputs::report;
+use clap::Args;
 use pixtape::{Error, Result};
+use std::path::PathBuf;
+
+/// Flags of `report`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReportArgs {
+    /// A run's folder.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+/// Flags of `compare`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct CompareArgs {
+    /// Folders of runs.
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    pub runs: Vec<PathBuf>,
+    /// The page.
+    #[arg(long, default_value = "compare.html", value_name = "FILE")]
+    pub out: PathBuf,
+}
 
 /// Rewrites a run's page.
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {

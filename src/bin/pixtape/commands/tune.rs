@@ -1,7 +1,8 @@
 //! `pixtape tune`, and `--tune` of the other commands.
 
 use crate::messages::with_flags;
-use crate::options::TuneArgs;
+use crate::options::{FamilyName, Training};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::gpu::Gpu;
 use pixtape::io::Dataset;
@@ -13,9 +14,36 @@ use pixtape::run::{Options, RunFolder, Trainer};
 use pixtape::tune::{Identity, Load, Report, measure, problems};
 use pixtape::{Error, Result};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+/// Flags of `tune`: those of a training, and a few more.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case", mut_arg("tune", |a| a.hide(true)), mut_arg("continue_train", |a| a.hide(true)))]
+pub(crate) struct TuneArgs {
+    /// List what is kept.
+    #[arg(long, conflicts_with = "clear")]
+    pub list: bool,
+    /// Delete what is kept.
+    #[arg(long)]
+    pub clear: bool,
+    /// Measure what is kept as well.
+    #[arg(long)]
+    pub again: bool,
+    /// Write the choices to a file, for --tune FILE.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Seconds to measure for, at most about; by default what fits the kind of device.
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Convolution tile: subgroup, register, workgroup; the device's own by default.
+    #[arg(long)]
+    pub family: Option<FamilyName>,
+    /// The training.
+    #[command(flatten)]
+    pub train: Training,
+}
 
 /// Default seconds for measuring: software drivers, GPUs.
 const BUDGET: [f64; 2] = [80.0, 18.0];

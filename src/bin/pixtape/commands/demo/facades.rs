@@ -1,12 +1,12 @@
 //! The demo of pix2pix: drawn label maps to drawn facades.
 
+use crate::commands::demo::args::DemoArgs;
 use crate::commands::demo::draw::facade_pair;
 use crate::commands::demo::page::{self, DemoPage};
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
 };
 use crate::device::starting::Starting;
-use crate::options::DemoArgs;
 use pixtape::gpu::Gpu;
 use pixtape::io::checkpoint::save_weights;
 use pixtape::io::{Picture, Size, write_aside};

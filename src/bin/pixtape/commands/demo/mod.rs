@@ -1,15 +1,17 @@
 //! `pixtape demo`: draws its own images, trains a small network on them, and shows the result.
 
 mod animals;
+mod args;
 mod draw;
 mod draw_animals;
 mod facades;
 mod page;
 mod training;
 
+pub(crate) use args::DemoArgs;
 pub(crate) use draw::facade_pair;
 
-use crate::options::{DemoArgs, DemoModel};
+use args::DemoModel;
 use pixtape::io::create_dir;
 use pixtape::{Error, Result};
 use training::{PAIRS, SIDE};

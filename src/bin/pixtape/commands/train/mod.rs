@@ -1,13 +1,17 @@
 //! `pixtape train` and `pixtape resume`: from options to a session with its observers.
 
+mod args;
+
+pub(crate) use args::{ResumeArgs, TrainCommand};
+
 use crate::commands::tune::{self, Tuned};
 use crate::device::starting::Starting;
 use crate::messages::with_flags;
-use crate::options::{ResumeArgs, TalkArgs, TrainCommand};
 use crate::outputs::json::JsonLines;
 use crate::outputs::report::Live;
 use crate::outputs::tensorboard::Board;
 use crate::outputs::terminal::{self, Terminal, Warnings};
+use args::TalkArgs;
 use pixtape::Result;
 use pixtape::gpu::Gpu;
 use pixtape::io::{Dataset, DatasetOptions, Direction};

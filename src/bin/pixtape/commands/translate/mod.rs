@@ -1,13 +1,15 @@
 //! `pixtape translate`.
 
+mod args;
 mod heat;
 mod inputs;
 
+pub(crate) use args::TranslateArgs;
 pub(crate) use inputs::pictures;
 
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
-use crate::options::{Sequence, TranslateArgs};
+use args::Sequence;
 use heat::{Heat, Judge};
 use indicatif::{ProgressBar, ProgressStyle};
 use inputs::{Job, STREAM, by_number, jobs};

@@ -1,6 +1,6 @@
 //! Flags of `translate`.
 
-use crate::options::values::{TUNE, choice};
+use crate::options::{TUNE, choice};
 use clap::{Args, ValueEnum};
 use pixtape::io::Direction;
 use pixtape::ops::NormMode;

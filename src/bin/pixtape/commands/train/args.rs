@@ -1,7 +1,6 @@
 //! Flags of `train` and `resume`.
 
-use crate::options::training::Training;
-use crate::options::upstream::is_ignored;
+use crate::options::{Training, is_ignored};
 use clap::Args;
 use pixtape::run::Options;
 use pixtape::run::options::Layer;
@@ -47,16 +46,6 @@ pub(crate) struct ResumeArgs {
     pub run_folder: PathBuf,
     #[command(flatten)]
     pub command: TrainCommand,
-}
-
-/// Flags of `info`.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct InfoArgs {
-    /// A run's folder, a checkpoint's folder, or a safetensors file.
-    pub path: PathBuf,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 impl TrainCommand {
