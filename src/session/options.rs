@@ -1,4 +1,4 @@
-//! How long a session goes on, and how often it saves and validates.
+//! How long a session trains, and how often it saves and validates.
 
 use crate::run::Options;
 

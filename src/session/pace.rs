@@ -1,4 +1,4 @@
-//! How fast a session goes.
+//! The speed of a session.
 
 use std::time::Duration;
 
