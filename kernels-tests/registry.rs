@@ -7,14 +7,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Stems without shaders of their own, whose they use, and why.
-const BORROWED: &[(&str, &str, &str)] = &[
-    ("concat", "copy", "a view: planned away, or copied"),
-    (
-        "conv_transpose2d",
-        "conv2d",
-        "the adjoint of a convolution: the same products, walked through by phases",
-    ),
-];
+const BORROWED: &[(&str, &str, &str)] = &[("concat", "copy", "a view: planned away, or copied")];
 /// Shaders that belong to no operation: they ask a device what it can do.
 pub const PROBES: &[&str] = &["probe", "fma"];
 
@@ -112,7 +105,7 @@ fn table() -> String {
         "# Operations\n\n\
          Made from `OPS` in `src/ops/registry.rs`; `PIXTAPE_BLESS=1 cargo test --test kernels registry` writes it anew.\n\n\
          Shapes are `[n, h, w, c]`. Each operation lives in `src/ops/STEM.rs`, `shaders/STEM*.wgsl` and `kernels-tests/STEM.rs`\n\
-         (concat runs the shader of copy, conv_transpose2d those of conv2d).\n\n\
+         (concat runs the shader of copy).\n\n\
          | operation | computes | gradient | stem |\n|---|---|---|---|\n",
     );
     for OpInfo { name, stem, summary, gradient, .. } in OPS {

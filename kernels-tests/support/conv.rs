@@ -6,10 +6,7 @@ use super::{
     Case, Done, Lay, assert_close, assert_exact, directional, dot, fill, rounding, trust, wide,
 };
 use pixtape::gpu::Family;
-use pixtape::ops::{
-    Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Method,
-    Tuning,
-};
+use pixtape::ops::{Convolution, Method, Of, Pass, Tuning};
 use pixtape::store::Layout;
 use pixtape::{Channels, Conv, Gpu, Shape, Tensor};
 use std::fmt;
@@ -106,22 +103,15 @@ impl ConvCase {
     }
 
     fn record_dx(&self, case: &mut Case, dy: Tensor, w: Tensor) -> Tensor {
-        let (tape, conv) = (&mut case.tape, self.conv);
-        if self.transposed {
-            tape.push_one(ConvTranspose2dBackwardX(conv), &[dy, w], self.x())
-        } else {
-            tape.push_one(Conv2dBackwardX(conv), &[dy, w], self.x())
-        }
+        case.tape.push_one(self.gradient(Of::Input), &[dy, w], self.x())
     }
 
     fn record_dw(&self, case: &mut Case, x: Tensor, dy: Tensor) -> Tensor {
-        let (shape, conv, accumulate) = (self.layout().shape(), self.conv, false);
-        match self.transposed {
-            true => {
-                case.tape.push_one(ConvTranspose2dBackwardW { conv, accumulate }, &[x, dy], shape)
-            }
-            false => case.tape.push_one(Conv2dBackwardW { conv, accumulate }, &[x, dy], shape),
-        }
+        case.tape.push_one(self.gradient(Of::Weight), &[x, dy], self.layout().shape())
+    }
+
+    fn gradient(&self, of: Of) -> Convolution {
+        Convolution::new(Pass { transposed: self.transposed, of }, self.conv)
     }
 }
 

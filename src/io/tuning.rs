@@ -300,13 +300,7 @@ mod tests {
 
     fn problem(side: u32) -> Problem {
         let (x, y) = (Shape::new(1, 2 * side, 2 * side, 64), Shape::new(1, side, side, 128));
-        Problem {
-            pass: Pass::Conv,
-            inputs: [x, Shape::new(16, 1, 64, 128)],
-            output: y,
-            conv: Conv::new(4, 2, 1),
-            border: None,
-        }
+        Problem::of_layer(Pass::ALL[0], x, y, Conv::new(4, 2, 1))
     }
 
     fn file(sides: std::ops::Range<u32>, variant: &str) -> TuningFile {

@@ -1,145 +1,110 @@
-//! conv2d:
-//! `y[n, oy, ox, co] = bias[co] + sum x[n, oy s - p + ky, ox s - p + kx, ci] w[ky k + kx][ci][co]`
-//! (cross-correlation, zero padding). x `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y
-//! `[n, ho, wo, co]` with `ho = floor((hi + 2 p - k) / s) + 1`.
+//! conv2d and conv_transpose2d with their gradients: one operation, [`Convolution`].
+//!
+//! conv2d is cross-correlation with zero padding, `ho = floor((hi + 2 p - k) / s) + 1`:
+//! `y[n, oy, ox, co] = bias[co] + sum x[n, oy s - p + ky, ox s - p + kx, ci] w[ky k + kx][ci][co]`.
+//!
+//! conv_transpose2d is its adjoint, `ho = (hi - 1) s - 2 p + k + output_pad`:
+//! `y[n, iy s - p + ky, ix s - p + kx, co] += x[n, iy, ix, ci] w[ky k + kx][ci][co]`. It runs by
+//! output phases (s s of them), each a dense stride-1 convolution with its own share of the taps.
+//!
+//! x `[n, hi, wi, ci]`, w `[k k, 1, ci, co]`, y `[n, ho, wo, co]`.
 
-use super::implicit_gemm::{self as gemm, Pass};
-use super::{ChannelSum, ConvPass, Cost, Dispatch, Lowering, Op};
+use super::channel_sum::ChannelSum;
+use super::implicit_gemm::{self as gemm, Fused, Of, Pass, Problem};
+use super::{Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::{Conv, Shape};
 use crate::tape::{Backward, Tape, Tensor};
 
-/// Convolution; operands x, w and perhaps a bias.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Conv2d(pub Conv);
-
-/// `dx` of a convolution from (dy, w).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Conv2dBackwardX(pub Conv);
-
-/// `dw` of a convolution from (x, dy).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Conv2dBackwardW {
-    /// The convolution.
+/// One pass of a convolution or transposed convolution, with the operations that a plan fused into
+/// it.
+///
+/// Inputs: the two operands ([`Pass::operands`]), the bias if there is one, then, with
+/// [`Fused::mask`], the operand of the activation whose derivative the result is multiplied by.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Convolution {
+    /// The layer's kind, and which of its tensors is computed.
+    pub pass: Pass,
+    /// Kernel, stride, padding.
     pub conv: Conv,
-    /// Add to what the output holds.
+    /// Whether the third input is a bias.
+    pub bias: bool,
+    /// Whether the result is added to what the output holds.
     pub accumulate: bool,
+    /// What a plan has fused into it.
+    pub fused: Fused,
 }
 
-impl Conv2d {
-    fn pass(&self) -> ConvPass {
-        ConvPass::new(Pass::Conv, self.0, false)
+impl Convolution {
+    /// A pass alone: no bias, nothing fused, the output overwritten.
+    pub const fn new(pass: Pass, conv: Conv) -> Self {
+        let fused = Fused { load: [None, None], mask: None, border: None };
+        Convolution { pass, conv, bias: false, accumulate: false, fused }
+    }
+
+    /// The pass that computes a problem.
+    pub fn of(problem: &Problem) -> Self {
+        let alone = Convolution::new(problem.pass, problem.conv);
+        Convolution { fused: Fused { border: problem.border, ..alone.fused }, ..alone }
+    }
+
+    /// What it computes on operands and a result of these shapes.
+    pub fn problem(&self, inputs: &[Shape], output: Shape) -> Problem {
+        let Convolution { pass, conv, fused, .. } = *self;
+        Problem { pass, inputs: [inputs[0], inputs[1]], output, conv, border: fused.border }
     }
 }
 
-impl Op for Conv2d {
+impl Op for Convolution {
     fn name(&self) -> &'static str {
-        "conv2d"
+        self.pass.name()
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        ConvPass { bias: node.inputs.len() > 2, ..self.pass() }.dispatches(node)
+        let shapes = [node.inputs[0].shape, node.inputs[1].shape];
+        let problem = self.problem(&shapes, node.outputs[0].shape);
+        gemm::lower(node, problem, self.bias, self.accumulate, self.fused)
     }
 
-    fn convolution(&self) -> Option<ConvPass> {
-        Some(self.pass())
-    }
-
+    /// A pass is linear in each operand: the gradient of an operand is the layer's pass that
+    /// computes it, with the gradient of the result in the place of the result.
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        let (x, w, dy, conv) = (b.inputs[0], b.inputs[1], b.dy(), self.0);
-        if b.needs(0) {
-            let shape = b.tape.shape(x);
-            let dx = b.tape.push_one(Conv2dBackwardX(conv), &[dy, w], shape);
-            b.give(0, dx);
+        if self.fused != Fused::default() {
+            return b
+                .refuse(self.name(), "it was fused for a plan; differentiate what was recorded");
         }
-        if b.needs(1) {
-            b.emit_parameter(1, &[x, dy], |accumulate| Conv2dBackwardW { conv, accumulate });
+        let (operands, inputs, dy) = (self.pass.operands(), b.inputs, b.dy());
+        let tensor = |of: Of| operands.iter().position(|o| *o == of).map_or(dy, |at| inputs[at]);
+        for (input, of) in operands.into_iter().enumerate() {
+            if !b.needs(input) {
+                continue;
+            }
+            let gradient = Convolution::new(Pass { of, ..self.pass }, self.conv);
+            let from = gradient.pass.operands().map(tensor);
+            if of == Of::Weight {
+                let into = |accumulate| Convolution { accumulate, ..gradient };
+                b.emit_parameter(input, &from, into);
+            } else {
+                let shape = b.tape.shape(inputs[input]);
+                let made = b.tape.push_one(gradient, &from, shape);
+                b.give(input, made);
+            }
         }
-        if b.needs(2) {
+        if self.bias && b.needs(2) {
             ChannelSum::bias_gradient(b, 2, dy);
         }
         Ok(())
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        self.pass().cost(inputs, outputs)
-    }
-}
-
-impl Conv2dBackwardX {
-    fn pass(&self) -> ConvPass {
-        ConvPass::new(Pass::ConvX, self.0, false)
-    }
-}
-
-impl Op for Conv2dBackwardX {
-    fn name(&self) -> &'static str {
-        "conv2d_bwd_x"
-    }
-
-    fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        self.pass().dispatches(node)
-    }
-
-    fn convolution(&self) -> Option<ConvPass> {
-        Some(self.pass())
-    }
-
-    fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        // Linear in both: the gradient of dx is convolved again.
-        let (dy, w, u, conv) = (b.inputs[0], b.inputs[1], b.dy(), self.0);
-        if b.needs(0) {
-            let shape = b.tape.shape(dy);
-            let g = b.tape.push_one(Conv2d(conv), &[u, w], shape);
-            b.give(0, g);
+        Cost {
+            flop: self.problem(inputs, outputs[0]).flop(),
+            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
         }
-        if b.needs(1) {
-            b.emit_parameter(1, &[u, dy], |accumulate| Conv2dBackwardW { conv, accumulate });
-        }
-        Ok(())
     }
 
-    fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        self.pass().cost(inputs, outputs)
-    }
-}
-
-impl Conv2dBackwardW {
-    fn pass(&self) -> ConvPass {
-        ConvPass::new(Pass::ConvW, self.conv, self.accumulate)
-    }
-}
-
-impl Op for Conv2dBackwardW {
-    fn name(&self) -> &'static str {
-        "conv2d_bwd_w"
-    }
-
-    fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        self.pass().dispatches(node)
-    }
-
-    fn convolution(&self) -> Option<ConvPass> {
-        Some(self.pass())
-    }
-
-    fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        let (x, dy, v, conv) = (b.inputs[0], b.inputs[1], b.dy(), self.conv);
-        if b.needs(0) {
-            let shape = b.tape.shape(x);
-            let g = b.tape.push_one(Conv2dBackwardX(conv), &[dy, v], shape);
-            b.give(0, g);
-        }
-        if b.needs(1) {
-            let shape = b.tape.shape(dy);
-            let g = b.tape.push_one(Conv2d(conv), &[x, v], shape);
-            b.give(1, g);
-        }
-        Ok(())
-    }
-
-    fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        self.pass().cost(inputs, outputs)
+    fn convolution(&self) -> Option<Convolution> {
+        Some(*self)
     }
 
     fn in_place(&self) -> bool {
@@ -161,18 +126,48 @@ impl Tape {
         bias: Option<Tensor>,
         conv: Conv,
     ) -> Result<Tensor> {
+        self.convolve(false, x, w, bias, conv)
+    }
+
+    /// Transposed convolution: x `[n, h, w, ci]`, w `[k k, 1, ci, co]` → `[n, ho, wo, co]`,
+    /// `ho = (h - 1) s - 2 p + k + output_pad`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Shape`] if the weight was made for other channels or another kernel, or
+    /// the output would be empty.
+    pub fn conv_transpose2d(
+        &mut self,
+        x: Tensor,
+        w: Tensor,
+        bias: Option<Tensor>,
+        conv: Conv,
+    ) -> Result<Tensor> {
+        self.convolve(true, x, w, bias, conv)
+    }
+
+    fn convolve(
+        &mut self,
+        transposed: bool,
+        x: Tensor,
+        w: Tensor,
+        bias: Option<Tensor>,
+        conv: Conv,
+    ) -> Result<Tensor> {
+        let pass = Pass { transposed, of: Of::Output };
         let (xs, ws) = (self.shape(x), self.shape(w));
         gemm::check_weight(&xs, &ws, self.info(w).rows, conv, bias.map(|b| self.shape(b)).as_ref())
-            .map_err(|m| self.shape_error("conv2d", m))?;
-        let (Some(ho), Some(wo)) = (conv.out(xs.h), conv.out(xs.w)) else {
-            return Err(self.shape_error(
-                "conv2d",
-                format!(
-                    "a kernel of {conv} does not fit x {xs}; use larger pictures or fewer layers"
-                ),
-            ));
+            .map_err(|m| self.shape_error(pass.name(), m))?;
+        let out = |side| if transposed { conv.transposed_out(side) } else { conv.out(side) };
+        let (Some(ho), Some(wo)) = (out(xs.h), out(xs.w)) else {
+            let message = if transposed {
+                format!("nothing is left of x {xs} with {conv}; use less padding")
+            } else {
+                format!("a kernel of {conv} does not fit x {xs}; use larger images or fewer layers")
+            };
+            return Err(self.shape_error(pass.name(), message));
         };
         let inputs: Vec<Tensor> = [x, w].into_iter().chain(bias).collect();
-        Ok(self.push_one(Conv2d(conv), &inputs, Shape::new(xs.n, ho, wo, ws.c)))
+        let layer = Convolution { bias: bias.is_some(), ..Convolution::new(pass, conv) };
+        Ok(self.push_one(layer, &inputs, Shape::new(xs.n, ho, wo, ws.c)))
     }
 }

@@ -12,8 +12,6 @@ mod channel_sum;
 mod components;
 mod concat;
 mod conv2d;
-mod conv_pass;
-mod conv_transpose2d;
 mod copy;
 mod dispatch;
 mod dropout;
@@ -47,14 +45,13 @@ pub use canny::{Luma, NonMaximum, Sobel};
 pub use channel_sum::ChannelSum;
 pub use components::Components;
 pub use concat::{Concat, Slice};
-pub use conv_transpose2d::{ConvTranspose2d, ConvTranspose2dBackwardW, ConvTranspose2dBackwardX};
-pub use conv2d::{Conv2d, Conv2dBackwardW, Conv2dBackwardX};
+pub use conv2d::Convolution;
 pub use copy::Copy;
 pub use dispatch::{Bind, Dispatch, Operand, Value, WORKGROUP};
 pub use dropout::Dropout;
 pub use ema::Ema;
 pub use fill::Fill;
-pub use implicit_gemm::{Fused, Method, Pass, Problem, Tile, Tuning, Variant, Wish};
+pub use implicit_gemm::{Fused, Method, Of, Pass, Problem, Tile, Tuning, Variant, Wish};
 pub use init::{Init, InitNormal};
 pub use loss::{Loss, LossBackward, LossKind};
 pub use mul::Mul;
@@ -73,7 +70,6 @@ pub use variation::{Variation, VariationBackward};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::Backward;
-pub use conv_pass::ConvPass;
 use std::fmt;
 
 /// Arithmetic and traffic of one node.
@@ -139,7 +135,7 @@ pub trait Op: fmt::Debug + Send + Sync {
     }
 
     /// What it is, if it is a pass of a convolution.
-    fn convolution(&self) -> Option<ConvPass> {
+    fn convolution(&self) -> Option<Convolution> {
         None
     }
 

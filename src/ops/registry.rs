@@ -2,9 +2,8 @@
 //! through it.
 
 use super::{
-    Act, ActBackward, BatchNorm, Broadcast, Conv2dBackwardW, Conv2dBackwardX, ConvPass,
-    ConvTranspose2dBackwardW, ConvTranspose2dBackwardX, Dispatch, Enlarge, Fused, Lowering,
-    MixBackward, NormMode, Operand, Padding, Pass, Resample2d, Resample2dBackward,
+    Act, ActBackward, BatchNorm, Broadcast, Convolution, Dispatch, Enlarge, Fused, Lowering,
+    MixBackward, NormMode, Of, Operand, Padding, Pass, Resample2d, Resample2dBackward,
     Resample2dBackwardRelu, Running, SampleBroadcast, Slice, Tuning, View,
 };
 use crate::error::Result;
@@ -358,7 +357,7 @@ pub const OPS: &[OpInfo] = &[
         Gradient::Op("conv2d"),
         |t, s| {
             let (x, w, dy) = small(t, s, false);
-            let (dx, shape) = (Conv2dBackwardX(K4S2), t.shape(x));
+            let (dx, shape) = (backward(false, Of::Input), t.shape(x));
             let dx = t.push_one(dx, &[dy, w], shape);
             differentiate(t, dx, &[dy, w])
         },
@@ -370,39 +369,38 @@ pub const OPS: &[OpInfo] = &[
         Gradient::Op("conv2d_bwd_x"),
         |t, s| {
             let (x, w, dy) = small(t, s, false);
-            let (dw, shape) = (Conv2dBackwardW { conv: K4S2, accumulate: false }, t.shape(w));
+            let (dw, shape) = (backward(false, Of::Weight), t.shape(w));
             let dw = t.push_one(dw, &[x, dy], shape);
             differentiate(t, dw, &[x, dy])
         },
     ),
     op(
         "conv_transpose2d",
-        "conv_transpose2d",
+        "conv2d",
         "y = bias + sum over taps and ci of x w, spread",
         Gradient::Op("conv_transpose2d_bwd_x"),
         |t, s| convolutions(t, s, true),
     ),
     op(
         "conv_transpose2d_bwd_x",
-        "conv_transpose2d",
+        "conv2d",
         "dx = sum over taps and co of dy w",
         Gradient::Op("conv_transpose2d"),
         |t, s| {
             let (x, w, dy) = small(t, s, true);
-            let (dx, shape) = (ConvTranspose2dBackwardX(K4S2), t.shape(x));
+            let (dx, shape) = (backward(true, Of::Input), t.shape(x));
             let dx = t.push_one(dx, &[dy, w], shape);
             differentiate(t, dx, &[dy, w])
         },
     ),
     op(
         "conv_transpose2d_bwd_w",
-        "conv_transpose2d",
+        "conv2d",
         "dw = sum over pixels of x dy",
         Gradient::Op("conv_transpose2d_bwd_x"),
         |t, s| {
             let (x, w, dy) = small(t, s, true);
-            let (dw, shape) =
-                (ConvTranspose2dBackwardW { conv: K4S2, accumulate: false }, t.shape(w));
+            let (dw, shape) = (backward(true, Of::Weight), t.shape(w));
             let dw = t.push_one(dw, &[x, dy], shape);
             differentiate(t, dw, &[x, dy])
         },
@@ -646,6 +644,10 @@ fn batch_norm(t: &mut Tape, s: &mut Store) -> Result<()> {
     Ok(())
 }
 
+fn backward(transposed: bool, of: Of) -> Convolution {
+    Convolution::new(Pass { transposed, of }, K4S2)
+}
+
 /// A convolution from 8 x 8 to 4 x 4 (transposed: back): input, weight and the gradient of the
 /// output, none of them stored.
 fn small(t: &mut Tape, _: &mut Store, transposed: bool) -> (Tensor, Tensor, Tensor) {
@@ -713,12 +715,12 @@ fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Result<()> {
                 };
                 let weight = Shape::new(conv.taps(), 1, t.shape(x).c.physical(), co);
                 let (w, dy) = (t.input("w", weight), t.input("dy", shape));
-                let pass = |pass| ConvPass {
+                let pass = |of| Convolution {
                     fused: Fused { border, ..Fused::default() },
-                    ..ConvPass::new(pass, conv, false)
+                    ..Convolution::new(Pass { transposed: false, of }, conv)
                 };
-                t.push_one(pass(Pass::Conv), &[x, w], shape);
-                t.push_one(pass(Pass::ConvW), &[x, dy], weight);
+                t.push_one(pass(Of::Output), &[x, w], shape);
+                t.push_one(pass(Of::Weight), &[x, dy], weight);
             }
         }
     }

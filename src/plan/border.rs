@@ -7,7 +7,7 @@
 //!    ReLU's derivative at `x`, after adding up what is seen more than once, which has one factor.
 
 use super::graph::{GraphNode, PlanOp};
-use crate::ops::{Act, ActPass, ConvPass, PadPass, Pass, Resample2d, Resample2dBackwardRelu};
+use crate::ops::{Act, ActPass, Of, PadPass, Resample2d, Resample2dBackwardRelu};
 use crate::tape::Tensor;
 use std::collections::{HashMap, HashSet};
 
@@ -39,7 +39,7 @@ pub(super) fn paddings(live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
     for (at, pad, change) in changes {
         let x = live[at].inputs[0];
         for (conv, act) in change.convolutions {
-            let mut pass = pass_of(&live[conv]).expect("it was one");
+            let mut pass = live[conv].op.convolution().expect("it was one");
             pass.conv.pad = pad.pad;
             pass.fused.border = Some(pad.padding);
             pass.fused.load[0] = act;
@@ -57,15 +57,6 @@ pub(super) fn paddings(live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
         at += 1;
         !gone.contains(&(at - 1))
     });
-}
-
-/// The convolution pass that a node is.
-pub(super) fn pass_of(node: &GraphNode<'_>) -> Option<ConvPass> {
-    let mut pass = node.op.convolution()?;
-    if matches!(pass.pass, Pass::Conv | Pass::Transposed) {
-        pass.bias |= node.inputs.len() > 2;
-    }
-    Some(pass)
 }
 
 struct View<'a, 't> {
@@ -123,6 +114,7 @@ impl View<'_, '_> {
         let plain =
             pass.conv.pad == 0 && pass.fused.border.is_none() && pass.fused.load[0].is_none();
         let once = node.inputs[0] == map && !node.inputs[1..].contains(&map);
-        (matches!(pass.pass, Pass::Conv | Pass::ConvW) && plain && once).then_some(at)
+        let walks = !pass.pass.transposed && pass.pass.of != Of::Input;
+        (walks && plain && once).then_some(at)
     }
 }

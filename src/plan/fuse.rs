@@ -9,9 +9,9 @@
 //!    by it as it stores.
 //! 3. An activation whose result nobody reads any more is dropped.
 
-use super::border::{paddings, pass_of};
+use super::border::paddings;
 use super::graph::{GraphNode, PlanOp};
-use crate::ops::{Act, ActPass, Pass};
+use crate::ops::{Act, ActPass};
 use crate::tape::{Tape, Tensor};
 use std::collections::{HashMap, HashSet};
 
@@ -33,10 +33,10 @@ fn activations(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
         })
         .collect();
     for node in live.iter_mut() {
-        let Some(mut pass) = pass_of(node) else { continue };
+        let Some(mut pass) = node.op.convolution() else { continue };
         let mut changed = false;
         // The weight of a data pass is no map.
-        let maps = if pass.pass.is_weights() { 2 } else { 1 };
+        let maps = if pass.pass.is_weight() { 2 } else { 1 };
         for (input, load) in pass.fused.load.iter_mut().enumerate().take(maps) {
             if let Some(&(act, x)) = made.get(&node.inputs[input]).filter(|_| load.is_none()) {
                 *load = Some(act);
@@ -77,12 +77,10 @@ fn derivatives(tape: &Tape, live: &mut Vec<GraphNode<'_>>, keep: &[Tensor]) {
         };
         let (saved, dy, dx) = (live[at].inputs[0], live[at].inputs[1], live[at].outputs[0]);
         let Some(&maker) = makers.get(&dy).filter(|_| readers[&dy] == 1) else { continue };
-        let Some(mut pass) = pass_of(&live[maker]) else { continue };
-        let data =
-            matches!(pass.pass, Pass::ConvX | Pass::TransposedX | Pass::Conv | Pass::Transposed);
+        let Some(mut pass) = live[maker].op.convolution() else { continue };
         // The derivative's place is that of the gradient, whose shape it has; what it looks at must
         // be there by then.
-        if !data
+        if pass.pass.is_weight()
             || pass.fused.mask.is_some()
             || pass.accumulate
             || makers.get(&saved).is_some_and(|m| *m > maker)

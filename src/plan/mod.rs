@@ -27,7 +27,7 @@ pub use timing::{Clock, Times};
 
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
-use crate::ops::{ConvPass, Cost, Dispatch, Lowering, Operand, Problem, Tuning, Variant};
+use crate::ops::{Convolution, Cost, Dispatch, Lowering, Operand, Problem, Tuning, Variant};
 use crate::shape::Shape;
 use crate::store::{Store, StoreId};
 use crate::tape::{Source, Tape, Tensor};
@@ -113,7 +113,7 @@ pub struct PlanNode {
     pub(crate) inputs: Vec<Tensor>,
     pub(crate) outputs: Vec<Tensor>,
     /// Of a convolution: which pass, and what is fused into it.
-    pub convolution: Option<ConvPass>,
+    pub convolution: Option<Convolution>,
     /// Roots of its scratch tensors.
     pub(crate) scratch: Vec<usize>,
     pub(crate) in_place: bool,
@@ -268,15 +268,8 @@ impl Plan {
 
     /// What a node computes, if it is a pass of a convolution.
     pub fn problem(&self, node: &PlanNode) -> Option<Problem> {
-        let ConvPass { pass, conv, fused, .. } = node.convolution?;
-        let shape = |t: &Tensor| self.shapes[t.index()];
-        Some(Problem {
-            pass,
-            inputs: [shape(&node.inputs[0]), shape(&node.inputs[1])],
-            output: shape(&node.outputs[0]),
-            conv,
-            border: fused.border,
-        })
+        let [inputs, outputs] = self.shapes_of(node);
+        Some(node.convolution?.problem(&inputs, outputs[0]))
     }
 
     /// Shapes of what a node reads and of what it writes.

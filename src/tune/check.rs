@@ -19,15 +19,15 @@ const CHANNELS: u32 = 132;
 /// A smaller problem of the same pass that uses the same variant.
 pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
     let Problem { pass, conv, border, .. } = *problem;
-    let ([x, y], transposed) = (problem.layer(), pass.is_transposed());
+    let ([x, y], transposed) = (problem.layer(), pass.transposed);
     // Of x and y, a convolution's x is the larger map.
     let small = if transposed { x } else { y };
     // Slices of a weight's sum are runs of pixels, those of other sums runs of channels.
-    let side = if pass.is_weights() { SIDE.max(2 * split.isqrt() * 2 + 1) } else { SIDE };
+    let side = if pass.is_weight() { SIDE.max(2 * split.isqrt() * 2 + 1) } else { SIDE };
     let channels = CHANNELS.max(4 * split + 4);
     let cut = [small.h, small.w].map(|n| n.saturating_sub(side));
     // Small maps: a slice has to have a step of 4 pixels all the same.
-    let slices = if pass.is_weights() {
+    let slices = if pass.is_weight() {
         (4 * split).div_ceil(small.h.min(side) * small.w.min(side))
     } else {
         1
@@ -64,7 +64,7 @@ pub(super) fn fault(gpu: &Gpu, problem: &Problem, variant: Variant) -> Result<Op
     }
     // Neighbours are fused as in the nets: they are part of the kernels.
     let act = Some(Act::LeakyRelu(0.2));
-    let weights = small.pass.is_weights();
+    let weights = small.pass.is_weight();
     let fused = Fused {
         load: [act, act.filter(|_| weights)],
         mask: act.filter(|_| !weights),
@@ -140,7 +140,7 @@ mod tests {
                 let n = if side < 8 { 64 } else { 3 };
                 let (large, small) = (Shape::new(n, side, side, ci), Shape::new(n, out, out, co));
                 for pass in Pass::ALL {
-                    let (x, y) = if pass.is_transposed() { (small, large) } else { (large, small) };
+                    let (x, y) = if pass.transposed { (small, large) } else { (large, small) };
                     let problem = Problem::of_layer(pass, x, y, conv);
                     for family in [Family::Subgroup(8), Family::Register, Family::Workgroup] {
                         for variant in Variant::candidates(&problem, family) {

@@ -5,7 +5,7 @@ use super::check::fault;
 use super::search::{Found, GAIN, Trial, search};
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
-use crate::ops::{ConvPass, Fused, Problem, Tuning, Variant};
+use crate::ops::{Convolution, Fused, Problem, Tuning, Variant};
 use crate::plan::{Plan, PlanOptions, Program};
 use crate::shape::Shape;
 use crate::store::Store;
@@ -280,7 +280,7 @@ impl Single {
         let inputs: Vec<Tensor> =
             shapes[..used].iter().map(|shape| tape.input("operand", *shape)).collect();
         let result = tape.push_one(
-            ConvPass { fused: Fused { border, ..fused }, ..ConvPass::of(problem) },
+            Convolution { fused: Fused { border, ..fused }, ..Convolution::of(problem) },
             &inputs,
             output,
         );

@@ -16,7 +16,7 @@ mod search;
 pub use measure::{Choice, Report, measure};
 
 use crate::gpu::Gpu;
-use crate::ops::{ConvPass, Cost, Op, Problem, Variant};
+use crate::ops::{Convolution, Cost, Op, Problem, Variant};
 use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +33,7 @@ pub struct Load {
 impl Load {
     /// Arithmetic and traffic of one of them.
     pub fn cost(&self) -> Cost {
-        ConvPass::of(&self.problem).cost(&self.problem.inputs, &[self.problem.output])
+        Convolution::of(&self.problem).cost(&self.problem.inputs, &[self.problem.output])
     }
 
     /// A guess at its share of a step; only proportions matter.

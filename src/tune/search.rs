@@ -100,16 +100,7 @@ mod tests {
     fn candidates() -> Vec<Variant> {
         let conv = Conv::new(4, 2, 1);
         let (x, y) = (Shape::new(1, 8, 8, 512), Shape::new(1, 4, 4, 512));
-        Variant::candidates(
-            &Problem {
-                pass: Pass::Conv,
-                inputs: [x, Shape::new(16, 1, 512, 512)],
-                output: y,
-                conv,
-                border: None,
-            },
-            Family::Workgroup,
-        )
+        Variant::candidates(&Problem::of_layer(Pass::ALL[0], x, y, conv), Family::Workgroup)
     }
 
     fn run(seconds: impl Fn(&str) -> f64, wrong: &str, most: usize) -> Option<Found> {

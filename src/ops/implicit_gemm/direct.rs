@@ -1,6 +1,6 @@
 //! Every product of the definition.
 
-use super::{Task, Variant, slope};
+use super::{Of, Task, Variant, slope};
 use crate::ops::{Bind, Dispatch};
 
 const DATA: super::tile::Files =
@@ -19,8 +19,7 @@ const PARTIAL: usize = 0;
 pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let (problem, conv) = (&task.problem, task.problem.conv);
     let (x, w, y) = (task.input(0), task.input(1), task.output());
-    let gathers = matches!(problem.pass, super::Pass::Conv | super::Pass::TransposedX);
-    let over_co = matches!(problem.pass, super::Pass::ConvX | super::Pass::TransposedX);
+    let (gathers, over_co) = (problem.pass.gathers(), problem.pass.of == Of::Input);
     let product = problem.direct();
     let (ci, co4) = (w.shape.w, w.shape.c.vec4s());
     let (stride_in, stride_out) = if gathers { (conv.stride, 1) } else { (1, conv.stride) };
@@ -68,7 +67,7 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
 /// is anchored at the pixels of the other. For conv_transpose2d rows are co and columns ci.
 pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let (problem, conv) = (&task.problem, task.problem.conv);
-    let swap = problem.pass == super::Pass::TransposedW;
+    let swap = problem.pass.transposed;
     let (gathered, other) = if swap { (1, 0) } else { (0, 1) };
     let (x, g, dw) = (task.input(gathered), task.input(other), task.output());
     let product = problem.direct();

@@ -14,11 +14,11 @@ mod tuning;
 mod variant;
 mod winograd;
 
-pub use problem::{Pass, Problem};
+pub use problem::{Of, Pass, Problem};
 pub use tuning::Tuning;
 pub use variant::{Method, Tile, Variant, Wish};
 
-use super::{Act, Bind, Cost, Dispatch, Lowering, Operand, Padding};
+use super::{Act, Bind, Dispatch, Lowering, Operand, Padding};
 use crate::shape::{Channels, Conv, Shape};
 use problem::Product;
 
@@ -88,23 +88,15 @@ impl Task<'_> {
 /// the fused mask if there is one.
 pub(super) fn lower(
     node: &Lowering<'_>,
-    pass: Pass,
-    conv: Conv,
+    problem: Problem,
     bias: bool,
     accumulate: bool,
     fused: Fused,
 ) -> Vec<Dispatch> {
-    let problem = Problem {
-        pass,
-        inputs: [node.inputs[0].shape, node.inputs[1].shape],
-        output: node.outputs[0].shape,
-        conv,
-        border: fused.border,
-    };
     let mask = fused.mask.is_some().then(|| 2 + usize::from(bias));
     let task = Task { problem, node, fused, bias: bias.then_some(2), mask, accumulate };
     let variant = node.tuning.choose(&problem);
-    let mut dispatches = match (variant.method, pass.is_weights()) {
+    let mut dispatches = match (variant.method, problem.pass.is_weight()) {
         (Method::Direct, false) => direct::data(&task, variant),
         (Method::Direct, true) => direct::weights(&task, variant),
         (_, false) => winograd::data(&task, variant),
@@ -112,19 +104,6 @@ pub(super) fn lower(
     };
     dispatches[0].variant = Some(variant);
     dispatches
-}
-
-/// Multiply-adds counted at the pixels of the strided side's smaller map: what the layer really
-/// needs.
-pub(super) fn cost(anchor: &Shape, ci: u32, co: u32, conv: Conv, touched: &[&Shape]) -> Cost {
-    Cost {
-        flop: 2
-            * u64::from(anchor.pixels())
-            * u64::from(ci)
-            * u64::from(co)
-            * u64::from(conv.taps()),
-        bytes: touched.iter().map(|s| s.bytes()).sum(),
-    }
 }
 
 /// The operand that a data pass reads must have the channels that the weight was laid out for.

@@ -6,72 +6,82 @@ use crate::ops::Padding;
 use crate::shape::{Conv, Shape};
 use std::fmt;
 
-/// A pass of a convolution.
+/// A tensor of a layer. The bias aside, a layer has three, and each pass computes one of them (or
+/// its gradient) from the other two.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Pass {
-    /// `conv2d`
-    Conv,
-    /// `conv2d_bwd_x`
-    ConvX,
-    /// `conv2d_bwd_w`
-    ConvW,
-    /// `conv_transpose2d`
-    Transposed,
-    /// `conv_transpose2d_bwd_x`
-    TransposedX,
-    /// `conv_transpose2d_bwd_w`
-    TransposedW,
+pub enum Of {
+    /// `y`, or its gradient `dy`.
+    Output,
+    /// `x`, or its gradient `dx`.
+    Input,
+    /// `w`, or its gradient `dw`.
+    Weight,
+}
+
+/// A pass of a convolution: the kind of its layer, and which tensor of the layer it computes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Pass {
+    /// Whether the layer is a transposed convolution.
+    pub transposed: bool,
+    /// The tensor that it computes: the output forward, the others as gradients.
+    pub of: Of,
 }
 
 impl Pass {
     /// All of them.
-    pub const ALL: [Pass; 6] = [
-        Pass::Conv,
-        Pass::ConvX,
-        Pass::ConvW,
-        Pass::Transposed,
-        Pass::TransposedX,
-        Pass::TransposedW,
-    ];
+    pub const ALL: [Pass; 6] = {
+        let [a, b, c] = Pass::of_layer(false);
+        let [d, e, f] = Pass::of_layer(true);
+        [a, b, c, d, e, f]
+    };
 
     /// Those of a layer: output, gradient of the input, gradient of the weight.
-    pub fn of_layer(transposed: bool) -> [Pass; 3] {
-        if transposed {
-            [Pass::Transposed, Pass::TransposedX, Pass::TransposedW]
-        } else {
-            [Pass::Conv, Pass::ConvX, Pass::ConvW]
-        }
+    pub const fn of_layer(transposed: bool) -> [Pass; 3] {
+        [
+            Pass { transposed, of: Of::Output },
+            Pass { transposed, of: Of::Input },
+            Pass { transposed, of: Of::Weight },
+        ]
     }
 
     /// Name of the operation.
-    pub fn name(self) -> &'static str {
-        match self {
-            Pass::Conv => "conv2d",
-            Pass::ConvX => "conv2d_bwd_x",
-            Pass::ConvW => "conv2d_bwd_w",
-            Pass::Transposed => "conv_transpose2d",
-            Pass::TransposedX => "conv_transpose2d_bwd_x",
-            Pass::TransposedW => "conv_transpose2d_bwd_w",
+    pub const fn name(self) -> &'static str {
+        match (self.transposed, self.of) {
+            (false, Of::Output) => "conv2d",
+            (false, Of::Input) => "conv2d_bwd_x",
+            (false, Of::Weight) => "conv2d_bwd_w",
+            (true, Of::Output) => "conv_transpose2d",
+            (true, Of::Input) => "conv_transpose2d_bwd_x",
+            (true, Of::Weight) => "conv_transpose2d_bwd_w",
         }
     }
 
-    /// Whether it belongs to a transposed convolution.
-    pub fn is_transposed(self) -> bool {
-        matches!(self, Pass::Transposed | Pass::TransposedX | Pass::TransposedW)
+    /// Its two operands, in order.
+    pub const fn operands(self) -> [Of; 2] {
+        match self.of {
+            Of::Output => [Of::Input, Of::Weight],
+            Of::Input => [Of::Output, Of::Weight],
+            Of::Weight => [Of::Input, Of::Output],
+        }
     }
 
-    /// Whether it makes a layer's output.
-    pub fn is_forward(self) -> bool {
-        matches!(self, Pass::Conv | Pass::Transposed)
+    /// Whether it computes the gradient of the weight: a sum over pixels.
+    pub const fn is_weight(self) -> bool {
+        matches!(self.of, Of::Weight)
     }
 
-    /// Whether it makes a weight's gradient.
-    pub fn is_weights(self) -> bool {
-        matches!(self, Pass::ConvW | Pass::TransposedW)
+    /// Whether it computes the smaller map from the larger one, as a forward convolution does. The
+    /// other passes over data compute the larger map, one phase of the stride after another.
+    pub const fn gathers(self) -> bool {
+        match self.of {
+            Of::Output => !self.transposed,
+            Of::Input => self.transposed,
+            Of::Weight => false,
+        }
     }
 }
 
-/// What is to be computed: the pass and its exact shapes. Prints as the key of tables.
+/// What is to be computed: the pass and its exact shapes. Prints as the key of tuning tables.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Problem {
     /// The pass.
@@ -111,55 +121,73 @@ impl Problem {
     /// A pass of the layer from `x` `[n, hi, wi, ci]` to `y` `[n, ho, wo, co]`.
     pub fn of_layer(pass: Pass, x: Shape, y: Shape, conv: Conv) -> Self {
         let w = Shape::new(conv.taps(), 1, x.c.physical(), y.c);
-        let (inputs, output) = match pass {
-            Pass::Conv | Pass::Transposed => ([x, w], y),
-            Pass::ConvX | Pass::TransposedX => ([y, w], x),
-            Pass::ConvW | Pass::TransposedW => ([x, y], w),
+        let shape = |of| match of {
+            Of::Output => y,
+            Of::Input => x,
+            Of::Weight => w,
         };
-        Problem { pass, inputs, output, conv, border: None }
+        let inputs = pass.operands().map(shape);
+        Problem { pass, inputs, output: shape(pass.of), conv, border: None }
+    }
+
+    /// Shape of a tensor of the layer.
+    fn shape(&self, of: Of) -> Shape {
+        let at = self.pass.operands().iter().position(|o| *o == of);
+        at.map_or(self.output, |at| self.inputs[at])
     }
 
     /// The layer's input and output.
     pub fn layer(&self) -> [Shape; 2] {
-        let [a, b] = self.inputs;
-        match self.pass {
-            Pass::Conv | Pass::Transposed => [a, self.output],
-            Pass::ConvX | Pass::TransposedX => [self.output, a],
-            Pass::ConvW | Pass::TransposedW => [a, b],
+        [self.shape(Of::Input), self.shape(Of::Output)]
+    }
+
+    /// The map at whose pixels the kernel is anchored, and the one that it walks over: a
+    /// convolution's output and input, a transposed convolution's input and output.
+    pub fn anchor_and_walked(&self) -> [Shape; 2] {
+        let [x, y] = self.layer();
+        if self.pass.transposed { [x, y] } else { [y, x] }
+    }
+
+    /// Images and sides of the grid that results are made on: the anchor's pixels, or of a pass
+    /// that spreads the pixels of one phase of the result.
+    pub(super) fn grid(&self) -> [u32; 3] {
+        if self.pass.is_weight() || self.pass.gathers() {
+            let [anchor, _] = self.anchor_and_walked();
+            [anchor.n, anchor.h, anchor.w]
+        } else {
+            let (y, s) = (self.output, self.conv.stride);
+            [y.n, y.h.div_ceil(s), y.w.div_ceil(s)]
         }
+    }
+
+    /// Multiply-adds that the layer really needs, two FLOP each: counted at the pixels of the
+    /// anchor.
+    pub(crate) fn flop(&self) -> u64 {
+        let ([anchor, _], [x, y]) = (self.anchor_and_walked(), self.layer());
+        let product = [anchor.pixels(), x.c.logical(), y.c.logical(), self.conv.taps()];
+        2 * product.into_iter().map(u64::from).product::<u64>()
     }
 
     /// Sizes of the direct product.
     pub(super) fn direct(&self) -> Product {
-        let (conv, y) = (self.conv, self.output);
-        let taps = conv.taps();
-        match self.pass {
-            Pass::Conv | Pass::TransposedX => {
-                let blocks = self.inputs[0].c.vec4s();
-                Product { rows: y.pixels(), cols: y.c.vec4s(), blocks, taps, phases: 1 }
-            }
-            Pass::ConvX | Pass::Transposed => {
-                let s = conv.stride;
-                let rows = y.n * y.h.div_ceil(s) * y.w.div_ceil(s);
-                Product {
-                    rows,
-                    cols: y.c.vec4s(),
-                    blocks: self.inputs[0].c.vec4s(),
-                    taps: taps.div_ceil(s * s),
-                    phases: s * s,
-                }
-            }
-            Pass::ConvW | Pass::TransposedW => {
-                let (gathered, anchor) = if self.pass == Pass::ConvW { (0, 1) } else { (1, 0) };
-                let anchor = self.inputs[anchor];
-                Product {
-                    rows: taps * self.inputs[gathered].c.physical(),
-                    cols: anchor.c.vec4s(),
-                    blocks: anchor.pixels().div_ceil(4),
-                    taps: 1,
-                    phases: 1,
-                }
-            }
+        let taps = self.conv.taps();
+        if self.pass.is_weight() {
+            let [anchor, walked] = self.anchor_and_walked();
+            return Product {
+                rows: taps * walked.c.physical(),
+                cols: anchor.c.vec4s(),
+                blocks: anchor.pixels().div_ceil(4),
+                taps: 1,
+                phases: 1,
+            };
+        }
+        let phases = if self.pass.gathers() { 1 } else { self.conv.stride.pow(2) };
+        Product {
+            rows: self.grid().into_iter().product(),
+            cols: self.output.c.vec4s(),
+            blocks: self.inputs[0].c.vec4s(),
+            taps: taps.div_ceil(phases),
+            phases,
         }
     }
 
@@ -192,7 +220,7 @@ impl Problem {
     /// 64 to 128 channels, 128 x 128 to 64 x 64, k4 s2 p1.
     pub(super) fn sample() -> Problem {
         Problem::of_layer(
-            Pass::Conv,
+            Pass::ALL[0],
             Shape::new(1, 128, 128, 64),
             Shape::new(1, 64, 64, 128),
             Conv::new(4, 2, 1),

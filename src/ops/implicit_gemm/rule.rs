@@ -87,16 +87,14 @@ pub(super) fn tile(family: Family, problem: &Problem, method: Method, product: &
     match family {
         // Weight gradients have long tiles to store and a short way to them: the high tile pays its
         // longer compilation back.
-        Family::Subgroup(lanes) if problem.pass.is_weights() && rows >= 64 => {
+        Family::Subgroup(lanes) if problem.pass.is_weight() && rows >= 64 => {
             Tile::Subgroup { lanes, rows: 32 }
         }
         Family::Subgroup(lanes) => {
             Tile::Subgroup { lanes, rows: if rows <= 8 { lanes.max(8) } else { 16 } }
         }
         Family::Register => Tile::Register { columns: if cols < 4 { 2 } else { 4 } },
-        Family::Workgroup
-            if method == Method::Direct && !problem.pass.is_weights() && rows <= 8 =>
-        {
+        Family::Workgroup if method == Method::Direct && !problem.pass.is_weight() && rows <= 8 => {
             Tile::Gemv { rows: if rows <= 4 { 4 } else { 8 } }
         }
         Family::Workgroup if rows <= 32 => Tile::Workgroup { side: 32 },

@@ -178,7 +178,7 @@ impl Variant {
             self.method = Method::Direct;
         }
         let product = problem.direct();
-        let gemv_fits = self.method == Method::Direct && !problem.pass.is_weights();
+        let gemv_fits = self.method == Method::Direct && !problem.pass.is_weight();
         match (self.tile, family) {
             // A subgroup's size is a fact of the device.
             (Tile::Subgroup { rows, .. }, Family::Subgroup(lanes)) => {

@@ -6,7 +6,7 @@
 //! the phases are more channels to sum over; where it spreads, each phase of the result is a
 //! product of its own.
 
-use super::{Method, Pass, Problem, Product, Task, Variant, slope};
+use super::{Method, Of, Problem, Product, Task, Variant, slope};
 use crate::ops::{Bind, Dispatch, Operand};
 
 const GEMM: super::tile::Files = [
@@ -50,14 +50,7 @@ impl Filter {
             _ if problem.conv.kernel == 3 => ("conv2d_winograd_33", 3, 5),
             _ => ("conv2d_winograd_24", 2, 5),
         };
-        let y = problem.output;
-        // Pixels of a phase of the result, or of the map that a weight gradient is anchored at.
-        let (images, h, w) = match problem.pass {
-            Pass::Conv | Pass::TransposedX => (y.n, y.h, y.w),
-            Pass::ConvX | Pass::Transposed => (y.n, y.h.div_ceil(s), y.w.div_ceil(s)),
-            Pass::ConvW => (problem.inputs[1].n, problem.inputs[1].h, problem.inputs[1].w),
-            Pass::TransposedW => (problem.inputs[0].n, problem.inputs[0].h, problem.inputs[0].w),
-        };
+        let [images, h, w] = problem.grid();
         let (high, wide) = (h.div_ceil(tile), w.div_ceil(tile));
         Filter {
             file,
@@ -87,18 +80,15 @@ impl Filter {
 
     /// Bytes of the three scratch tensors.
     fn scratch(&self, problem: &Problem) -> [u64; 3] {
-        let (a, b, y) = (problem.inputs[0], problem.inputs[1], problem.output);
-        let (walked, other, result) = match problem.pass {
-            Pass::ConvW => (a.c, self.padded() * b.c.vec4s(), self.squared() * y.w * y.c.vec4s()),
-            Pass::TransposedW => {
-                (b.c, self.padded() * a.c.vec4s(), self.squared() * y.w * y.c.vec4s())
-            }
-            Pass::Conv | Pass::TransposedX => {
-                (a.c, self.squared() * b.w * b.c.vec4s(), self.tiles * y.c.vec4s())
-            }
-            Pass::ConvX | Pass::Transposed => {
-                (a.c, self.squared() * b.w * b.c.vec4s(), self.squared() * self.tiles * y.c.vec4s())
-            }
+        let (w, y) = (problem.inputs[1], problem.output);
+        let (walked, other, result) = if problem.pass.is_weight() {
+            let [anchor, walked] = problem.anchor_and_walked();
+            let result = self.squared() * y.w * y.c.vec4s();
+            (walked.c, self.padded() * anchor.c.vec4s(), result)
+        } else {
+            let apart = if problem.pass.gathers() { 1 } else { self.squared() };
+            let result = apart * self.tiles * y.c.vec4s();
+            (problem.inputs[0].c, self.squared() * w.w * w.c.vec4s(), result)
         };
         [self.squared() * self.padded() * walked.vec4s(), other, result]
             .map(|vec4s| 16 * u64::from(self.points()) * u64::from(vec4s))
@@ -109,7 +99,7 @@ impl Filter {
     fn rounds(self, problem: &Problem, least: u32) -> Vec<Filter> {
         let [data, other, result] = self.scratch(problem);
         // What does not grow with the tiles cannot be cut.
-        let most = if problem.pass.is_weights() { data.max(other) } else { data.max(result) };
+        let most = if problem.pass.is_weight() { data.max(other) } else { data.max(result) };
         let count =
             most.div_ceil(ROUND).max(u64::from(least)).min(u64::from(self.tiles.div_ceil(4)))
                 as u32;
@@ -228,12 +218,13 @@ impl Filter {
             taps: summed,
             phases: self.points() * apart,
         };
-        match problem.pass {
-            Pass::Conv | Pass::TransposedX => data(squared, 1),
-            Pass::ConvX | Pass::Transposed => data(1, squared),
+        let pass = problem.pass;
+        match (pass.is_weight(), pass.transposed) {
             // Rows are input channels: of x of conv2d with their phases, of x of conv_transpose2d.
-            Pass::ConvW => weights(4 * squared * a, b),
-            Pass::TransposedW => weights(4 * a, squared * b),
+            (true, false) => weights(4 * squared * a, b),
+            (true, true) => weights(4 * a, squared * b),
+            _ if pass.gathers() => data(squared, 1),
+            _ => data(1, squared),
         }
     }
 }
@@ -303,8 +294,7 @@ fn data_round(
 ) -> Vec<Dispatch> {
     let (problem, pass) = (&task.problem, task.problem.pass);
     let (x, w, y) = (task.input(0), task.input(1), task.output());
-    let gathers = matches!(pass, Pass::Conv | Pass::TransposedX);
-    let over_co = matches!(pass, Pass::ConvX | Pass::TransposedX);
+    let (gathers, over_co) = (pass.gathers(), pass.of == Of::Input);
     let strided = filter.phases == 2;
     let product = filter.product(problem);
     let (blocks, cols, summed) = (product.blocks, product.cols, product.taps);
@@ -394,7 +384,7 @@ fn weights_round(
     [data_bytes, tile_bytes, result_bytes]: [u64; 3],
 ) -> Vec<Dispatch> {
     let problem = &task.problem;
-    let swap = problem.pass == Pass::TransposedW;
+    let swap = problem.pass.transposed;
     let (walked, other) = if swap { (1, 0) } else { (0, 1) };
     let (x, g, dw) = (task.input(walked), task.input(other), task.output());
     let (x4, g4) = (x.shape.c.vec4s(), g.shape.c.vec4s());
@@ -479,19 +469,14 @@ fn without_epilogue(task: &Task<'_>, d: Dispatch) -> Dispatch {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pass;
     use super::*;
     use crate::shape::{Conv, Shape};
 
     #[test]
     fn the_layer_that_takes_a_third_of_a_step_has_a_fraction_of_its_products() {
         let (x, y) = (Shape::new(1, 32, 32, 256), Shape::new(1, 31, 31, 512));
-        let problem = Problem {
-            pass: Pass::Conv,
-            inputs: [x, Shape::new(16, 1, 256, 512)],
-            output: y,
-            conv: Conv::new(4, 1, 1),
-            border: None,
-        };
+        let problem = Problem::of_layer(Pass::ALL[0], x, y, Conv::new(4, 1, 1));
         let filter = Filter::new(&problem, Method::Winograd5);
         assert_eq!((filter.tiles, filter.points()), (256, 25));
         let products = f64::from(filter.points() * filter.tiles);

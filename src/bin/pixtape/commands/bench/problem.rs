@@ -4,7 +4,7 @@ use crate::commands::bench::measure::{Timing, time};
 use pixtape::Shape;
 use pixtape::Tape;
 use pixtape::gpu::Gpu;
-use pixtape::ops::{ConvPass, Cost, Problem};
+use pixtape::ops::{Convolution, Cost, Of, Problem};
 use pixtape::plan::{Plan, PlanNode, PlanOptions};
 use pixtape::store::Store;
 use pixtape::{Error, Result};
@@ -28,7 +28,7 @@ const SAMPLES: u64 = 256;
 /// then the result.
 pub(crate) fn name(problem: &Problem) -> String {
     let ([a, b], y) = (problem.inputs.map(|s| dense(&s)), dense(&problem.output));
-    let operands = if problem.pass.is_weights() { format!("{a} {b}") } else { a };
+    let operands = if problem.pass.is_weight() { format!("{a} {b}") } else { a };
     let border = problem.border.map(|b| format!(" {b}")).unwrap_or_default();
     format!("{} {operands} -> {y} {}{border}", problem.pass.name(), problem.conv)
 }
@@ -46,7 +46,7 @@ pub(crate) fn bytes(problem: &Problem) -> (u64, u64) {
 pub(crate) fn measure(problem: &Problem, gpu: &Gpu, seconds: f64) -> Result<Measured> {
     let mut tape = Tape::new();
     let inputs = problem.inputs.map(|shape| tape.input("operand", shape));
-    let output = tape.push_one(ConvPass::of(problem), &inputs, problem.output);
+    let output = tape.push_one(Convolution::of(problem), &inputs, problem.output);
     let store = Store::new();
     let program = Plan::new(&tape, &store, &[output], gpu.family(), PlanOptions::default())?
         .prepare(gpu, &store)?;
@@ -88,8 +88,8 @@ fn check(problem: &Problem, got: &[f32], values: &[Vec<f32>; 2]) -> Result<()> {
 
 /// An element of the result, in f64.
 fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
-    let ([px, py], transposed) = (problem.layer(), problem.pass.is_transposed());
-    // The side that the kernel is anchored at, and the side that it iterates over.
+    let ([px, py], transposed) = (problem.layer(), problem.pass.transposed);
+    // The side that the kernel is anchored at, and the side that it walks over.
     let (small, big) = if transposed { (px, py) } else { (py, px) };
     let (s, p, k) =
         (problem.conv.stride as usize, problem.conv.pad as usize, problem.conv.kernel as usize);
@@ -112,7 +112,7 @@ fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
         let (h, w) = (shape.h as usize, shape.w as usize);
         (at / c / w / h, at / c / w % h, at / c % w, at % c)
     };
-    if problem.pass.is_weights() {
+    if problem.pass.is_weight() {
         let (tap, place, o) = (at / co / rows, at / co % rows, at % co);
         // A row without a channel is padding.
         let Some(i) = places.iter().position(|p| *p == place) else { return 0.0 };
@@ -131,7 +131,7 @@ fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
     }
     // Forward reads x and sums over its channels, backward reads dy; the result is on the small or
     // on the large side.
-    let forward = problem.pass.is_forward();
+    let forward = problem.pass.of == Of::Output;
     let (from, to, terms, own) = if forward { (&px, &py, ci, co) } else { (&py, &px, co, ci) };
     let (n, y, x, c) = split(to, at, own);
     let gathers = forward != transposed;

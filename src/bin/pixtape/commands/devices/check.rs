@@ -6,10 +6,7 @@
 
 use crate::messages::with_flags;
 use pixtape::gpu::{Family, Gpu, Request};
-use pixtape::ops::{
-    Act, BatchNorm, Conv2dBackwardW, Conv2dBackwardX, ConvTranspose2dBackwardW,
-    ConvTranspose2dBackwardX, Dropout, InitNormal, NormMode,
-};
+use pixtape::ops::{Act, BatchNorm, Convolution, Dropout, InitNormal, NormMode, Of, Pass};
 use pixtape::plan::{GROUPS, Plan, PlanOptions, Rate, StepValues};
 use pixtape::store::{Layout, Store};
 use pixtape::{Conv, Shape};
@@ -75,12 +72,12 @@ type Test = (&'static str, fn(&Gpu) -> Result<Deviation>);
 
 /// Checks with a variant for each family of tiles.
 const CONVOLUTIONS: [Test; 6] = [
-    ("conv2d", |g| convolutions(g, false, Pass::Forward)),
-    ("conv2d_bwd_x", |g| convolutions(g, false, Pass::BackwardX)),
-    ("conv2d_bwd_w", |g| convolutions(g, false, Pass::BackwardW)),
-    ("conv_transpose2d", |g| convolutions(g, true, Pass::Forward)),
-    ("conv_transpose2d_bwd_x", |g| convolutions(g, true, Pass::BackwardX)),
-    ("conv_transpose2d_bwd_w", |g| convolutions(g, true, Pass::BackwardW)),
+    ("conv2d", |g| convolutions(g, false, Of::Output)),
+    ("conv2d_bwd_x", |g| convolutions(g, false, Of::Input)),
+    ("conv2d_bwd_w", |g| convolutions(g, false, Of::Weight)),
+    ("conv_transpose2d", |g| convolutions(g, true, Of::Output)),
+    ("conv_transpose2d_bwd_x", |g| convolutions(g, true, Of::Input)),
+    ("conv_transpose2d_bwd_w", |g| convolutions(g, true, Of::Weight)),
 ];
 
 const OTHERS: [Test; 9] = [
@@ -207,21 +204,14 @@ impl Case {
 const RATE: Rate = Rate { lr: 1e-2, beta1: 0.5, beta2: 0.999, eps: 1e-8, t: 3 };
 const STEP: StepValues = StepValues { step: 3, seed: SEED, rates: [RATE; GROUPS] };
 
-#[derive(Clone, Copy)]
-enum Pass {
-    Forward,
-    BackwardX,
-    BackwardW,
-}
-
 /// A small layer with odd channels and a larger one of several tiles, at strides 2 and 1.
-fn convolutions(gpu: &Gpu, transposed: bool, pass: Pass) -> Result<Deviation> {
+fn convolutions(gpu: &Gpu, transposed: bool, of: Of) -> Result<Deviation> {
     let layers = [(Shape::new(2, 10, 12, 6), 5), (Shape::new(1, 24, 24, 24), 36)];
     let cases = layers
         .into_iter()
         .flat_map(|layer| [Conv::new(4, 2, 1), Conv::new(4, 1, 1)].map(|conv| (layer, conv)));
     let all: Vec<Deviation> = cases
-        .map(|((x, co), conv)| convolution(gpu, x, co, conv, transposed, pass))
+        .map(|((x, co), conv)| convolution(gpu, x, co, conv, transposed, of))
         .collect::<Result<_>>()?;
     Ok(worst(all))
 }
@@ -232,7 +222,7 @@ fn convolution(
     co: u32,
     conv: Conv,
     transposed: bool,
-    pass: Pass,
+    of: Of,
 ) -> Result<Deviation> {
     let mut case = Case::default();
     let side = |s| if transposed { conv.transposed_out(s) } else { conv.out(s) };
@@ -246,8 +236,9 @@ fn convolution(
     let (w, ws) = case.input_of(w_shape, |i| i / co % rows < ci);
     let (b, bs) = case.input(Shape::vector(co));
     let (dy, dys) = case.input(y_shape);
-    let (result, want, terms) = match pass {
-        Pass::Forward => {
+    let gradient = Convolution::new(Pass { transposed, of }, conv);
+    let (result, want, terms) = match of {
+        Of::Output => {
             let y = if transposed {
                 case.tape.conv_transpose2d(x, w, Some(b), conv)?
             } else {
@@ -259,22 +250,12 @@ fn convolution(
                 conv.taps() * ci + 1,
             )
         }
-        Pass::BackwardX => {
-            let from = [dy, w];
-            let dx = if transposed {
-                case.tape.push_one(ConvTranspose2dBackwardX(conv), &from, x_shape)
-            } else {
-                case.tape.push_one(Conv2dBackwardX(conv), &from, x_shape)
-            };
+        Of::Input => {
+            let dx = case.tape.push_one(gradient, &[dy, w], x_shape);
             (dx, vec![0.0; x_shape.elements() as usize], conv.taps() * co)
         }
-        Pass::BackwardW => {
-            let (from, accumulate) = ([x, dy], false);
-            let dw = if transposed {
-                case.tape.push_one(ConvTranspose2dBackwardW { conv, accumulate }, &from, w_shape)
-            } else {
-                case.tape.push_one(Conv2dBackwardW { conv, accumulate }, &from, w_shape)
-            };
+        Of::Weight => {
+            let dw = case.tape.push_one(gradient, &[x, dy], w_shape);
             (dw, vec![0.0; w_shape.elements() as usize], y_shape.pixels())
         }
     };
@@ -289,19 +270,19 @@ fn convolution(
                     o * co as usize + d,
                     (tap * rows as usize + c) * co as usize + d,
                 );
-                match pass {
-                    Pass::Forward => want[at_y] += xs[at_x] * ws[at_w],
-                    Pass::BackwardX => want[at_x] += dys[at_y] * ws[at_w],
-                    Pass::BackwardW => want[at_w] += xs[at_x] * dys[at_y],
+                match of {
+                    Of::Output => want[at_y] += xs[at_x] * ws[at_w],
+                    Of::Input => want[at_x] += dys[at_y] * ws[at_w],
+                    Of::Weight => want[at_w] += xs[at_x] * dys[at_y],
                 }
             }
         }
     });
-    // Operands that this pass does not read are not inputs of its plan.
-    let used: &[Tensor] = match pass {
-        Pass::Forward => &[x, w, b],
-        Pass::BackwardX => &[dy, w],
-        Pass::BackwardW => &[x, dy],
+    // What this pass does not read is no input of its plan.
+    let used: &[Tensor] = match of {
+        Of::Output => &[x, w, b],
+        Of::Input => &[dy, w],
+        Of::Weight => &[x, dy],
     };
     case.inputs.retain(|(t, _)| used.contains(t));
     Ok(compare(terms as usize, &case.run(gpu, &[result])?[0], &want))
