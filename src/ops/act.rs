@@ -31,18 +31,7 @@ impl Act {
     pub(super) fn slope(self) -> f32 {
         if let Act::LeakyRelu(slope) = self { slope } else { 0.0 }
     }
-}
 
-/// An activation as others see it.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum ActPass {
-    /// `y = f(x)`.
-    Forward(Act),
-    /// `dx = f'(.) dy` from (saved, dy).
-    Backward(Act),
-}
-
-impl Act {
     /// Whether it is a (leaky) ReLU: cheap, and its derivative follows from the sign of its
     /// operand.
     pub fn is_rectifier(self) -> bool {
@@ -51,10 +40,6 @@ impl Act {
 }
 
 impl Op for Act {
-    fn activation(&self) -> Option<ActPass> {
-        Some(ActPass::Forward(*self))
-    }
-
     fn name(&self) -> &'static str {
         match self {
             Act::LeakyRelu(_) => "leaky_relu",
@@ -96,10 +81,6 @@ impl Op for Act {
 pub struct ActBackward(pub Act);
 
 impl Op for ActBackward {
-    fn activation(&self) -> Option<ActPass> {
-        Some(ActPass::Backward(self.0))
-    }
-
     fn name(&self) -> &'static str {
         "act_bwd"
     }
@@ -125,8 +106,8 @@ impl Op for ActBackward {
         if self.0.kind() != 0 {
             return b.refuse(
                 "act_bwd",
-                "the second derivative of tanh and sigmoid is not there; \
-                                        ReLU and leaky ReLU have theirs",
+                "the second derivative of tanh and sigmoid is not implemented; use ReLU or leaky \
+                 ReLU",
             );
         }
         // Linear in dy; the second derivative of a ReLU is 0 almost everywhere.

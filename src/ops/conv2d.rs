@@ -103,10 +103,6 @@ impl Op for Convolution {
         }
     }
 
-    fn convolution(&self) -> Option<Convolution> {
-        Some(*self)
-    }
-
     fn in_place(&self) -> bool {
         self.accumulate
     }

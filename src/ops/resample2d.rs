@@ -134,22 +134,9 @@ impl Resample2d {
     }
 }
 
-/// A padding as others see it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PadPass {
-    /// The padded map.
-    Forward(Resample2d),
-    /// The adjoint: gradients of the padded map to the input.
-    Backward(Resample2d),
-}
-
 impl Op for Resample2d {
     fn name(&self) -> &'static str {
         "resample2d"
-    }
-
-    fn padding(&self) -> Option<PadPass> {
-        (self.enlarge == Enlarge::No).then_some(PadPass::Forward(*self))
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
@@ -173,10 +160,6 @@ impl Op for Resample2d {
 impl Op for Resample2dBackward {
     fn name(&self) -> &'static str {
         "resample2d_bwd"
-    }
-
-    fn padding(&self) -> Option<PadPass> {
-        (self.0.enlarge == Enlarge::No).then_some(PadPass::Backward(self.0))
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
@@ -242,8 +225,8 @@ impl Tape {
             return Err(self.shape_error(
                 "resample2d",
                 format!(
-                    "{h}x{w} pixels reflect fewer than \
-                {pad} on a side; use larger pictures or fewer layers"
+                    "{h}x{w} pixels reflect fewer than {pad} on a side; use larger images or \
+                     fewer layers"
                 ),
             ));
         }

@@ -126,8 +126,7 @@ impl Program {
     ) -> Result<(), String> {
         let shape = self.plan.shapes[output.index()];
         let name = format!("output {:?} {shape}", self.plan.label(output));
-        // Any bytes are a picture.
-        let numbers = node.op != "tensor_to_picture";
+        let numbers = node.makes_numbers;
         let mut own = vec![false; after.len()];
         let mut wrong = None;
         self.for_places(output, |place, is_channel| {

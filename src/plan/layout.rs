@@ -1,7 +1,7 @@
 //! Where tensors lie: slices are views, and the parts of a concatenation are written straight into
 //! it where that is possible.
 
-use super::graph::GraphNode;
+use super::rewrite::GraphNode;
 use super::{Place, Root};
 use crate::ops::{Operand, View};
 use crate::shape::Shape;

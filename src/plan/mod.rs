@@ -3,15 +3,12 @@
 //! [`Plan::new`] needs no device. [`Plan::prepare`] makes buffers, pipelines and bind groups once;
 //! a [`Program`]'s step only writes the step uniform and encodes.
 
-mod border;
 mod check;
-mod fuse;
-mod graph;
 mod inspect;
 mod layout;
 mod program;
-mod recompute;
 mod report;
+mod rewrite;
 mod ring;
 mod segments;
 mod slots;
@@ -31,6 +28,7 @@ use crate::ops::{Convolution, Cost, Dispatch, Lowering, Operand, Problem, Tuning
 use crate::shape::Shape;
 use crate::store::{Store, StoreId};
 use crate::tape::{Source, Tape, Tensor};
+use rewrite::Kind;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -117,6 +115,7 @@ pub struct PlanNode {
     /// Roots of its scratch tensors.
     pub(crate) scratch: Vec<usize>,
     pub(crate) in_place: bool,
+    pub(crate) makes_numbers: bool,
     pub(crate) dispatches: Vec<Dispatch>,
 }
 
@@ -166,23 +165,12 @@ impl Plan {
             Some(tuning) => tuning.clone(),
             None => Arc::new(Tuning::new(family)?),
         };
-        let live = graph::live(tape, keep);
-        let again;
-        let (tape, mut live) = if options.recompute {
-            let chosen = recompute::rewrite(tape, store, live, keep, options.fuse);
-            again = chosen.tensors;
-            (&again, chosen.nodes)
-        } else {
-            (tape, live)
-        };
-        if options.fuse {
-            fuse::neighbours(tape, &mut live, keep);
-        }
-        let mut layout = layout::lay_out(tape, &live);
-        let kept: HashSet<Tensor> = keep.iter().copied().collect();
-        let mut roots = slots::lifetimes(&live, &layout, &kept);
+        let rewritten = rewrite::rewrite(tape, store, keep, options.fuse, options.recompute);
+        let (tape, live) = (&rewritten.tensors, rewritten.nodes());
+        let mut layout = layout::lay_out(tape, live);
+        let mut roots = slots::lifetimes(live, &layout, &keep.iter().copied().collect());
         let mut nodes = Vec::with_capacity(live.len());
-        for node in &live {
+        for node in live {
             let operands = |tensors: &[Tensor]| -> Vec<Operand> {
                 tensors.iter().map(|t| layout.operand(tape, *t)).collect()
             };
@@ -208,9 +196,10 @@ impl Plan {
                 cost,
                 inputs: node.inputs.clone(),
                 outputs: node.outputs.clone(),
-                convolution: node.op.convolution(),
+                convolution: Kind::of(&*node.op).convolution(),
                 scratch: slots::scratch(&mut roots, nodes.len(), node.label, &dispatches),
                 in_place: node.op.in_place(),
+                makes_numbers: node.op.makes_numbers(),
                 dispatches,
             });
         }

@@ -1,7 +1,7 @@
 //! Lifetimes coloured onto whole buffers ("slots").
 
-use super::graph::GraphNode;
 use super::layout::Layout;
+use super::rewrite::GraphNode;
 use super::{Root, TemporaryRoot};
 use crate::ops::{Bind, Dispatch};
 use crate::tape::Tensor;

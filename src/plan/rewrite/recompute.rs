@@ -1,18 +1,15 @@
-//! Recomputing: what gradients read of a forward pass is made again shortly before, a segment at a
-//! time, instead of being kept.
+//! Recomputing (gradient checkpointing: Chen et al., arXiv 1604.06174): what gradients read of a
+//! forward pass is computed again shortly before, one segment at a time, instead of being kept.
 //!
 //! Only what crosses from one segment into a later one is kept. A step then needs the crossings and
-//! one segment's activations at a time, and up to one more forward pass of arithmetic (gradient
-//! checkpointing: Chen et al., arXiv 1604.06174). Where to cut follows from the plan's own counts:
-//! several numbers of segments are laid out, and of those that need the least memory, within a few
-//! percent, the one with the least arithmetic is taken.
+//! one segment's activations at a time, and up to one more forward pass of arithmetic. Where to cut
+//! follows from the plan's own counts.
 //!
 //! The values are the same, bit by bit: the same operations on the same operands, with the same
 //! random numbers. What writes to the store is never done twice; what it makes besides (the
 //! statistics of a batch norm) is kept.
 
-use super::graph::GraphNode;
-use super::{fuse, layout, slots};
+use super::graph::{Graph, GraphNode};
 use crate::store::Store;
 use crate::tape::{Source, Tape, Tensor};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,67 +17,43 @@ use std::ops::Range;
 
 /// Numbers of segments that are tried.
 const COUNTS: [u64; 9] = [2, 4, 6, 9, 12, 18, 24, 36, 54];
-/// Plans that need this much more than the least may be taken for having less to compute.
-const SLACK: f64 = 1.03;
 /// Derivatives that read less than this share of what the greediest reads keep it all.
 const WORTH: f64 = 0.25;
-/// What is this much smaller than the largest operand (statistics, sums) is kept: making it again
-/// would cost a pass over that operand.
+/// What is this much smaller than the largest operand (statistics, sums) is kept: computing it
+/// again would cost a pass over that operand.
 const SMALL: u64 = 16;
 
-/// A graph that makes activations again.
-pub(super) struct Recomputed<'t> {
-    /// The tape's tensors and those that are made again.
+/// A graph that recomputes activations.
+pub(super) struct Candidate<'t> {
+    /// The tape's tensors and those that are recomputed.
     pub tensors: Tape,
-    pub nodes: Vec<GraphNode<'t>>,
+    pub graph: Graph<'t>,
     /// Arithmetic of the nodes that run again.
-    flop: u64,
+    pub flop: u64,
 }
 
-/// Rewrites the live nodes of a tape. `keep` is read by the host; `fuse` tells whether activations
-/// go into convolutions afterwards, which decides how long things live.
-pub(super) fn rewrite<'t>(
+/// The graph as it is, and with several numbers of segments.
+pub(super) fn candidates<'t>(
     tape: &'t Tape,
     store: &Store,
-    live: Vec<GraphNode<'t>>,
-    keep: &[Tensor],
-    fuse: bool,
-) -> Recomputed<'t> {
-    let graph = Graph::new(tape, store, &live);
-    let plain = Recomputed { tensors: tape.without_nodes(), nodes: copies(&live), flop: 0 };
-    let mut tried = vec![(peak(&plain, keep, fuse), plain)];
-    for count in COUNTS {
-        let made = graph.with_segments(count);
-        tried.push((peak(&made, keep, fuse), made));
-    }
-    let least = tried.iter().map(|(bytes, _)| *bytes).min().unwrap_or(0);
-    let near = tried.into_iter().filter(|(bytes, _)| *bytes as f64 <= SLACK * least as f64);
-    near.min_by_key(|(_, made)| made.flop).expect("the least is among them").1
-}
-
-/// The most bytes of activations alive at a time.
-fn peak(made: &Recomputed<'_>, keep: &[Tensor], fuse: bool) -> u64 {
-    let mut nodes = copies(&made.nodes);
-    if fuse {
-        fuse::neighbours(&made.tensors, &mut nodes, keep);
-    }
-    let layout = layout::lay_out(&made.tensors, &nodes);
-    let roots = slots::lifetimes(&nodes, &layout, &keep.iter().copied().collect());
-    slots::lower_bound(&roots, nodes.len())
-}
-
-fn copies<'t>(nodes: &[GraphNode<'t>]) -> Vec<GraphNode<'t>> {
-    nodes.iter().filter_map(|n| n.again(n.inputs.clone(), n.outputs.clone())).collect()
+    graph: &Graph<'t>,
+) -> Vec<Candidate<'t>> {
+    let step = Step::new(tape, store, graph);
+    let plain = Candidate {
+        tensors: tape.without_nodes(),
+        graph: Graph::new(graph.nodes().to_vec(), graph.keep().clone()),
+        flop: 0,
+    };
+    std::iter::once(plain).chain(COUNTS.map(|count| step.with_segments(count))).collect()
 }
 
 /// What is known of the nodes of a step. Places are places among them.
-struct Graph<'a, 't> {
+struct Step<'a, 't> {
     tape: &'t Tape,
+    graph: &'a Graph<'t>,
     nodes: &'a [GraphNode<'t>],
     /// Whether a node belongs to a derivative.
     gradient: Vec<bool>,
-    /// Which node makes a tensor of the step.
-    maker: HashMap<Tensor, usize>,
     /// Places at which pages of the store are written, by page.
     writes: HashMap<usize, BTreeSet<usize>>,
     /// Page of each stored tensor.
@@ -89,8 +62,9 @@ struct Graph<'a, 't> {
     ranges: Vec<Range<usize>>,
 }
 
-impl<'a, 't> Graph<'a, 't> {
-    fn new(tape: &'t Tape, store: &Store, nodes: &'a [GraphNode<'t>]) -> Self {
+impl<'a, 't> Step<'a, 't> {
+    fn new(tape: &'t Tape, store: &Store, graph: &'a Graph<'t>) -> Self {
+        let nodes = graph.nodes();
         let place = |number: usize| nodes.partition_point(|n| n.number < number);
         let all: Vec<Range<usize>> =
             tape.gradients().iter().map(|r| place(r.start)..place(r.end)).collect();
@@ -100,32 +74,31 @@ impl<'a, 't> Graph<'a, 't> {
             Source::Stored(id) => Some(store.buffer_index(id)),
             _ => None,
         };
-        let (mut maker, mut writes, mut pages) =
-            (HashMap::new(), HashMap::<usize, BTreeSet<usize>>::new(), HashMap::new());
+        let (mut writes, mut pages) = (HashMap::<usize, BTreeSet<usize>>::new(), HashMap::new());
         for (at, node) in nodes.iter().enumerate() {
             pages.extend(
                 node.inputs.iter().chain(&node.outputs).filter_map(|t| Some((*t, page(t)?))),
             );
-            for output in &node.outputs {
-                match page(output) {
-                    Some(page) => drop(writes.entry(page).or_default().insert(at)),
-                    None => drop(maker.insert(*output, at)),
-                }
+            for page in node.outputs.iter().filter_map(page) {
+                writes.entry(page).or_default().insert(at);
             }
         }
-        let mut graph = Graph { tape, nodes, gradient, maker, writes, pages, ranges: Vec::new() };
-        let greed: Vec<u64> = all
-            .iter()
-            .map(|r| graph.read_by(r).into_iter().map(|t| graph.bytes(t)).sum())
-            .collect();
+        let mut step = Step { tape, graph, nodes, gradient, writes, pages, ranges: Vec::new() };
+        let greed: Vec<u64> =
+            all.iter().map(|r| step.read_by(r).into_iter().map(|t| step.bytes(t)).sum()).collect();
         let most = greed.iter().copied().max().unwrap_or(0);
-        graph.ranges = all
+        step.ranges = all
             .into_iter()
             .zip(greed)
             .filter(|(_, bytes)| *bytes as f64 >= WORTH * most as f64 && *bytes > 0)
             .map(|(r, _)| r)
             .collect();
-        graph
+        step
+    }
+
+    /// The place of the node that makes a tensor of the step; `None` for what is stored.
+    fn maker(&self, tensor: Tensor) -> Option<usize> {
+        self.graph.maker(tensor).filter(|_| !self.pages.contains_key(&tensor))
     }
 
     fn bytes(&self, tensor: Tensor) -> u64 {
@@ -135,7 +108,7 @@ impl<'a, 't> Graph<'a, 't> {
     /// What a derivative reads of what was made before it, but not by other derivatives.
     fn read_by(&self, range: &Range<usize>) -> BTreeSet<Tensor> {
         let read = self.nodes[range.clone()].iter().flat_map(|n| &n.inputs).copied();
-        read.filter(|t| self.maker.get(t).is_some_and(|m| *m < range.start && !self.gradient[*m]))
+        read.filter(|t| self.maker(*t).is_some_and(|m| m < range.start && !self.gradient[m]))
             .collect()
     }
 
@@ -151,12 +124,12 @@ impl<'a, 't> Graph<'a, 't> {
         !small
             && !node.op.in_place()
             && !self.gradient[at]
-            && node.outputs.iter().all(|t| self.maker.contains_key(t))
+            && node.outputs.iter().all(|t| self.maker(*t).is_some())
             && node.inputs.iter().all(untouched)
     }
 
     /// The step with what each derivative reads cut into about `count` segments.
-    fn with_segments(&self, count: u64) -> Recomputed<'t> {
+    fn with_segments(&self, count: u64) -> Candidate<'t> {
         let mut tensors = self.tape.without_nodes();
         // Nodes to insert before a place, and what derivatives read instead.
         let mut inserted: BTreeMap<usize, Vec<GraphNode<'t>>> = BTreeMap::new();
@@ -190,9 +163,9 @@ impl<'a, 't> Graph<'a, 't> {
                 .iter()
                 .map(|t| renamed.and_then(|r| r.get(t)).copied().unwrap_or(*t))
                 .collect();
-            nodes.extend(node.again(inputs, node.outputs.clone()));
+            nodes.push(GraphNode { inputs, ..node.clone() });
         }
-        Recomputed { tensors, nodes, flop }
+        Candidate { tensors, graph: Graph::new(nodes, self.graph.keep().clone()), flop }
     }
 
     /// Cuts the nodes before a derivative into segments of about the same bytes of what it reads,
@@ -200,14 +173,16 @@ impl<'a, 't> Graph<'a, 't> {
     fn cut(&self, range: &Range<usize>, read: &BTreeSet<Tensor>, count: u64) -> Vec<Range<usize>> {
         // Bytes that each node adds to what is kept, and bytes that cross behind it.
         let mut adds = vec![0u64; range.start];
-        read.iter().for_each(|t| adds[self.maker[t]] += self.bytes(*t));
+        for tensor in read {
+            adds[self.maker(*tensor).expect("made before")] += self.bytes(*tensor);
+        }
         let mut last_use: HashMap<Tensor, usize> = HashMap::new();
         for at in (0..range.start).filter(|at| !self.gradient[*at]) {
             last_use.extend(self.nodes[at].inputs.iter().map(|t| (*t, at)));
         }
         let (mut crossing, mut change) = (vec![0u64; range.start], vec![0i64; range.start + 1]);
         for (tensor, last) in last_use {
-            if let Some(&made) = self.maker.get(&tensor).filter(|m| **m < last) {
+            if let Some(made) = self.maker(tensor).filter(|m| *m < last) {
                 change[made] += self.bytes(tensor) as i64;
                 change[last] -= self.bytes(tensor) as i64;
             }
@@ -241,8 +216,8 @@ impl<'a, 't> Graph<'a, 't> {
     }
 
     /// The nodes of a segment that make what the derivative reads, on tensors of their own, and
-    /// where they are to run. None for the last segment before the derivative: it would be made
-    /// again at once.
+    /// where they are to run. None for the last segment before the derivative: it would be
+    /// recomputed at once.
     fn again(
         &self,
         range: &Range<usize>,
@@ -254,7 +229,7 @@ impl<'a, 't> Graph<'a, 't> {
         if segment.end == range.start {
             return None;
         }
-        let mine = |t: &Tensor| self.maker.get(t).is_some_and(|m| segment.contains(m));
+        let mine = |t: &Tensor| self.maker(*t).is_some_and(|m| segment.contains(&m));
         let first = range
             .clone()
             .find(|at| self.nodes[*at].inputs.iter().any(|t| read.contains(t) && mine(t)))?;
@@ -291,7 +266,7 @@ impl<'a, 't> Graph<'a, 't> {
                     .zip(outputs.iter().copied())
                     .filter(|(t, _)| wanted.contains(t)),
             );
-            nodes.extend(node.again(inputs, outputs));
+            nodes.push(GraphNode { inputs, outputs, ..node.clone() });
         }
         Some((first, nodes))
     }
