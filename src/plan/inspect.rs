@@ -1,7 +1,8 @@
 //! What a plan binds and when, as plain data: for tests of its invariants, and for looking at
 //! plans.
 
-use super::{Plan, PlanNode, Root};
+use super::layout::Root;
+use super::{Plan, PlanNode};
 use crate::gpu::Access;
 use crate::ops::Bind;
 use crate::store::StoreId;

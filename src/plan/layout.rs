@@ -2,11 +2,30 @@
 //! it where that is possible.
 
 use super::rewrite::GraphNode;
-use super::{Place, Root};
 use crate::ops::{Operand, View};
 use crate::shape::Shape;
+use crate::store::StoreId;
 use crate::tape::{Source, Tape, Tensor};
 use std::collections::{HashMap, HashSet};
+
+/// Which buffer a tensor lies in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Root {
+    /// Shared by lifetimes: an index into the plan's roots.
+    Temporary(usize),
+    /// A page of the store.
+    Stored(StoreId),
+    /// Written by the host.
+    Host(Tensor),
+}
+
+/// Where a tensor lies, in vec4s.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub root: Root,
+    pub offset: u32,
+    pub stride: u32,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Layout {

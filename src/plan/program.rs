@@ -1,8 +1,9 @@
 //! A plan on a device: everything made once, a step only encodes.
 
+use super::layout::Root;
 use super::ring::Scalars;
 use super::segments::Segments;
-use super::{Plan, PlanNode, Progress, Root};
+use super::{Plan, PlanNode};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu, Kernel, Pipeline};
 use crate::ops::{Bind, Cost, Dispatch};
@@ -94,8 +95,35 @@ impl std::fmt::Debug for Program {
     }
 }
 
+/// Hears how many kernels are ready, and of how many.
+pub type Progress<'a> = &'a mut dyn FnMut(usize, usize);
+
+impl Plan {
+    /// Makes everything a step needs on the device: buffers, pipelines, uniforms, bind groups.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`], [`Error::Limit`] or [`Error::Validation`], naming the node or
+    /// buffer.
+    pub fn prepare(self, gpu: &Gpu, store: &Store) -> Result<Program> {
+        Program::new(self, gpu, store, None)
+    }
+
+    /// Like [`Plan::prepare`], and says how far it has come: `progress(done, total)` is called in
+    /// this thread after each kernel that had to be compiled.
+    ///
+    /// A software driver compiles at a kernel's first dispatch. To have it done here, an empty
+    /// dispatch of each kernel is submitted there and waited for. On lavapipe other devices help
+    /// for the while, one a core, if the device is our own ([`Gpu::request`]).
+    ///
+    /// # Errors
+    /// As [`Plan::prepare`].
+    pub fn prepare_with(self, gpu: &Gpu, store: &Store, progress: Progress<'_>) -> Result<Program> {
+        Program::new(self, gpu, store, Some(progress))
+    }
+}
+
 impl Program {
-    pub(super) fn new(
+    fn new(
         plan: Plan,
         gpu: &Gpu,
         store: &Store,

@@ -1,11 +1,22 @@
 //! Lifetimes coloured onto whole buffers ("slots").
 
-use super::layout::Layout;
+use super::layout::{Layout, Root};
 use super::rewrite::GraphNode;
-use super::{Root, TemporaryRoot};
 use crate::ops::{Bind, Dispatch};
 use crate::tape::Tensor;
 use std::collections::{BTreeMap, HashSet};
+
+/// A run of memory with a lifetime: one tensor, or a concatenation with its parts.
+#[derive(Clone, Debug)]
+pub(crate) struct TemporaryRoot {
+    pub bytes: u64,
+    pub label: String,
+    /// First and last node (places in [`Plan::nodes`]) that touch it.
+    pub life: (usize, usize),
+    /// Read by the host after the step: never shared.
+    pub kept: bool,
+    pub slot: usize,
+}
 
 /// First and last use of every temporary root.
 pub(super) fn lifetimes(

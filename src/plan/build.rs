@@ -1,0 +1,122 @@
+//! Building a plan: rewrite, lay out, lower, share memory.
+
+use super::layout::{self, Layout};
+use super::rewrite::{self, GraphNode, Kind};
+use super::{Memory, Plan, PlanNode, PlanOptions, report, slots};
+use crate::error::{Error, Result};
+use crate::gpu::Family;
+use crate::ops::{Cost, Lowering, Operand, Tuning};
+use crate::shape::Shape;
+use crate::store::Store;
+use crate::tape::{Source, Tape, Tensor};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Plan {
+    /// Plans what it takes to compute `keep` and to write every stored tensor that the tape writes.
+    ///
+    /// `keep` can be read after a step ([`super::Program::read`]). `family` is the kind of tile
+    /// that convolutions use ([`crate::gpu::Gpu::family`]).
+    ///
+    /// # Errors
+    /// [`Error::MemoryLimit`] if more bytes are planned than allowed, [`Error::Limit`] if one
+    /// tensor exceeds what can be bound.
+    pub fn new(
+        tape: &Tape,
+        store: &Store,
+        keep: &[Tensor],
+        family: Family,
+        options: PlanOptions,
+    ) -> Result<Plan> {
+        let tuning = match &options.tuning {
+            Some(tuning) => tuning.clone(),
+            None => Arc::new(Tuning::new(family)?),
+        };
+        let rewritten = rewrite::rewrite(tape, store, keep, options.fuse, options.recompute);
+        let (tape, live) = (&rewritten.tensors, rewritten.nodes());
+        let layout = layout::lay_out(tape, live);
+        let mut roots = slots::lifetimes(live, &layout, &keep.iter().copied().collect());
+        let mut nodes: Vec<PlanNode> =
+            live.iter().map(|node| lower(tape, &layout, &tuning, node)).collect();
+        for (at, node) in nodes.iter_mut().enumerate() {
+            node.scratch = slots::scratch(&mut roots, at, &node.label, &node.dispatches);
+        }
+        let slots = slots::assign(&mut roots, options.reuse);
+        let hosts: BTreeSet<Tensor> = nodes
+            .iter()
+            .flat_map(|n| &n.inputs)
+            .copied()
+            .filter(|t| tape.info(*t).source == Source::Host)
+            .collect();
+        let mut plan = Plan {
+            nodes,
+            places: layout.places,
+            shapes: tape.infos().iter().map(|i| i.shape).collect(),
+            labels: tape.infos().iter().map(|i| i.label.clone()).collect(),
+            roots,
+            slots,
+            hosts: hosts.into_iter().collect(),
+            options,
+            memory: Memory::default(),
+        };
+        plan.memory = report::memory(&plan, store);
+        plan.check_sizes()?;
+        Ok(plan)
+    }
+
+    fn check_sizes(&self) -> Result<()> {
+        if let Some(limit) = self.options.memory_limit
+            && self.memory.total() > limit
+        {
+            return Err(Error::MemoryLimit {
+                planned: self.memory.total(),
+                limit,
+                largest: report::largest(self),
+            });
+        }
+        for root in &self.roots {
+            if root.bytes > crate::gpu::MAX_BINDING {
+                return Err(Error::Limit {
+                    what: format!("tensor {:?}", root.label),
+                    needed: format!("{} bytes in one binding", root.bytes),
+                    available: format!("{} (what every adapter has)", crate::gpu::MAX_BINDING),
+                    hint: "lower `batch_size` or `crop_size`".into(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A node with its dispatches; its scratch memory is still to be placed.
+fn lower(tape: &Tape, layout: &Layout, tuning: &Tuning, node: &GraphNode<'_>) -> PlanNode {
+    let operands = |tensors: &[Tensor]| -> Vec<Operand> {
+        tensors.iter().map(|t| layout.operand(tape, *t)).collect()
+    };
+    let shapes =
+        |tensors: &[Tensor]| -> Vec<Shape> { tensors.iter().map(|t| tape.shape(*t)).collect() };
+    let dispatches = node.op.lower(&Lowering {
+        tuning,
+        inputs: &operands(&node.inputs),
+        outputs: &operands(&node.outputs),
+        number: node.number as u32,
+    });
+    let cost = if dispatches.is_empty() {
+        Cost::default()
+    } else {
+        node.op.cost(&shapes(&node.inputs), &shapes(&node.outputs))
+    };
+    PlanNode {
+        number: node.number,
+        label: node.label.into(),
+        op: node.op.name(),
+        cost,
+        inputs: node.inputs.clone(),
+        outputs: node.outputs.clone(),
+        convolution: Kind::of(&*node.op).convolution(),
+        scratch: Vec::new(),
+        in_place: node.op.in_place(),
+        makes_numbers: node.op.makes_numbers(),
+        dispatches,
+    }
+}
