@@ -1,26 +1,26 @@
-//! Enlarging by 2, then padding by reflection or replication: what stands before the convolution of
-//! a resize convolution; and either alone.
+//! Enlarging by 2, then padding by reflection or replication, as before the convolution of a resize
+//! convolution; or either alone.
 //!
 //! Along each axis, of side `n` enlarged to `m = s n` (`s` 1 or 2) and padded to `m + 2 p`:
 //!
 //! ```text
-//! padded[o]   = enlarged[r] reflect     r = |o - p|, or 2 (m - 1) - |o - p| where that is past the
-//! last        (the edge is not repeated) replicate   r = min(max(o - p, 0), m - 1)
-//! (nothing but the edge is) nearest     enlarged[r] = x[floor(r / 2)] bilinear    enlarged[2 k] =
-//! 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
+//! padded[o]   = enlarged[r]
+//! reflect     r = |o - p|, or 2 (m - 1) - |o - p| where that is past the last        (the edge is not repeated)
+//! replicate   r = min(max(o - p, 0), m - 1)                                          (only the edge is repeated)
+//! nearest     enlarged[r] = x[floor(r / 2)]
+//! bilinear    enlarged[2 k] = 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
 //! ```
 //!
 //! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and
 //! `ReflectionPad2d(p)` or `ReplicationPad2d(p)`. All of it is linear: the derivative is the
 //! adjoint, gathered pixel by pixel.
 
-use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
+use super::{Bind, Cost, Dispatch, Lowering, Op, Operand, Padding};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
-use std::fmt;
 
-/// How a picture is enlarged.
+/// How an image is enlarged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Enlarge {
     /// Not at all.
@@ -43,49 +43,6 @@ impl Enlarge {
     /// By how much.
     pub fn scale(self) -> u32 {
         if self == Enlarge::No { 1 } else { 2 }
-    }
-}
-
-/// What stands around a padded picture.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Padding {
-    /// Its mirror image, without the edge.
-    Reflect,
-    /// Its edge, again and again.
-    Replicate,
-}
-
-impl Padding {
-    fn kind(self) -> u32 {
-        match self {
-            Padding::Reflect => 0,
-            Padding::Replicate => 1,
-        }
-    }
-
-    /// The pixel of a line of `side` that is read at `at`, which lies outside by no more than the
-    /// padding.
-    pub fn seen(self, at: i64, side: u32) -> usize {
-        let last = i64::from(side) - 1;
-        (match self {
-            Padding::Reflect if at.abs() > last => 2 * last - at.abs(),
-            Padding::Reflect => at.abs(),
-            Padding::Replicate => at.clamp(0, last),
-        }) as usize
-    }
-
-    /// `BORDER` of the kernels that read a map through its padding.
-    pub(super) fn border(self) -> u32 {
-        self.kind() + 1
-    }
-}
-
-impl fmt::Display for Padding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Padding::Reflect => "reflect",
-            Padding::Replicate => "replicate",
-        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether a variant computes what it should: on a small problem of the same kind, against the
 //! plain one.
 
-use super::measure::{Single, operands};
+use super::single::{Single, operands};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::ops::{Act, Fused, Method, Problem, Tile, Tuning, Variant};

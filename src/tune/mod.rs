@@ -11,6 +11,8 @@ mod check;
 mod measure;
 #[cfg(not(target_arch = "wasm32"))]
 mod search;
+#[cfg(not(target_arch = "wasm32"))]
+mod single;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use measure::{Choice, Report, measure};

@@ -1,6 +1,8 @@
 //! Every product of the definition.
 
-use super::{Of, Task, Variant, slope};
+use super::problem::Of;
+use super::task::{Task, slope};
+use super::variant::Variant;
 use crate::ops::{Bind, Dispatch};
 
 const DATA: super::tile::Files =

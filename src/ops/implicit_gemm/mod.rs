@@ -6,83 +6,24 @@
 //! side: rows are taps and channels of one map, columns channels of the other, summed over pixels
 //! (`shaders/lib/wgrad_operands.wgsl`). [`Tuning`] chooses among the variants.
 
+mod candidates;
 mod direct;
 mod problem;
 mod rule;
+mod task;
 mod tile;
 mod tuning;
 mod variant;
 mod winograd;
 
 pub use problem::{Of, Pass, Problem};
+pub use task::Fused;
 pub use tuning::Tuning;
 pub use variant::{Method, Tile, Variant, Wish};
 
-use super::{Act, Bind, Dispatch, Lowering, Operand, Padding};
+use super::{Dispatch, Lowering};
 use crate::shape::{Channels, Conv, Shape};
-use problem::Product;
-
-/// What a pass does beside the product itself: fused neighbours.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Fused {
-    /// A (leaky) ReLU that each operand passes as it is loaded.
-    pub load: [Option<Act>; 2],
-    /// The derivative of a (leaky) ReLU that the result is multiplied by; the operand of that
-    /// activation is the last input.
-    pub mask: Option<Act>,
-    /// What stands around the map that the kernel walks over, as wide as the convolution's padding;
-    /// `None`: zeros.
-    pub border: Option<Padding>,
-}
-
-/// The factor of negative values of an activation on load: 1 leaves them as they are.
-fn slope(act: Option<Act>) -> f32 {
-    act.map_or(1.0, Act::slope)
-}
-
-/// A pass to lower: the problem and how its operands lie.
-struct Task<'a> {
-    problem: Problem,
-    node: &'a Lowering<'a>,
-    fused: Fused,
-    /// Which input is the bias, the operand of the mask.
-    bias: Option<usize>,
-    mask: Option<usize>,
-    accumulate: bool,
-}
-
-impl Task<'_> {
-    fn input(&self, at: usize) -> &Operand {
-        &self.node.inputs[at]
-    }
-
-    fn output(&self) -> &Operand {
-        &self.node.outputs[0]
-    }
-
-    /// The constant that says what stands around the map that the kernel walks over.
-    fn border(&self, d: Dispatch) -> Dispatch {
-        self.problem.border.into_iter().fold(d, |d, padding| d.tune("BORDER", padding.border()))
-    }
-
-    /// Binds the bias and the mask of `lib/epilogue.wgsl`. What is missing must be bound all the
-    /// same: `instead`, which is not read.
-    fn bind_epilogue(&self, d: Dispatch, instead: Bind) -> Dispatch {
-        d.bind("bias", self.bias.map_or(instead, Bind::In))
-            .bind("mask", self.mask.map_or(instead, Bind::In))
-    }
-
-    /// Their parameters, and the constant that says whether there is a mask. Without `on` there is
-    /// no bias and no mask.
-    fn epilogue(&self, d: Dispatch, on: bool) -> Dispatch {
-        let mask = self.mask.filter(|_| on);
-        let operand = mask.map_or(*self.output(), |m| *self.input(m));
-        d.u("has_bias", u32::from(on && self.bias.is_some()))
-            .view("mask", &operand)
-            .f("mask_slope", self.fused.mask.map_or(0.0, Act::slope))
-            .tune("MASK", u32::from(mask.is_some()))
-    }
-}
+use task::Task;
 
 /// The dispatches of a pass. Inputs: the two operands, then the bias if `bias`, then the operand of
 /// the fused mask if there is one.

@@ -1,8 +1,8 @@
 //! What is to be computed: a pass of a convolution and its exact shapes, and the matrix product
 //! that it is.
 
-use super::Method;
-use crate::ops::Padding;
+use super::variant::Method;
+use crate::ops::padding::Padding;
 use crate::shape::{Conv, Shape};
 use std::fmt;
 

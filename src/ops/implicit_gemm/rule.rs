@@ -5,12 +5,12 @@
 //! kind of device. The constants were fitted to measured layers of pix2pix-256 (docs/decisions.md);
 //! what they decide is which of the methods is least.
 
-use super::problem::Product;
-use super::winograd;
-use super::{Method, Problem, Tile, Variant};
+use super::problem::{Problem, Product};
+use super::variant::{Method, Tile, Variant};
+use super::winograd::sizes;
 use crate::gpu::Family;
 
-/// FLOP that a device does while it moves a byte, and while it begins a dispatch.
+/// FLOP that a device does in the time of moving a byte, and of starting a dispatch.
 fn price(family: Family) -> (f64, f64) {
     match family {
         Family::Subgroup(_) => (7.5, 2e6),
@@ -21,7 +21,7 @@ fn price(family: Family) -> (f64, f64) {
     }
 }
 
-/// vec4s of channels that make filtering worth while.
+/// vec4s of channels from which Winograd's methods pay.
 const THIN: u32 = 4;
 /// Workgroups that fill a large GPU.
 const FILL: u32 = 256;
@@ -33,7 +33,7 @@ pub(super) fn choose(family: Family, problem: &Problem) -> Variant {
     // Maps of a few channels (RGB, one logit) are all transform and no product.
     let thin = problem.inputs.iter().chain([&problem.output]).any(|s| s.c.vec4s() < THIN);
     let fits = |m: &Method| {
-        *m == Method::Direct || !thin && problem.allows(*m) && winograd::fits(problem, *m)
+        *m == Method::Direct || !thin && problem.allows(*m) && sizes::fits(problem, *m)
     };
     let method = Method::ALL
         .into_iter()
@@ -52,7 +52,7 @@ pub(super) fn choose(family: Family, problem: &Problem) -> Variant {
 
 /// Sizes of a method's matrix products.
 fn product(problem: &Problem, method: Method) -> Product {
-    if method == Method::Direct { problem.direct() } else { winograd::product(problem, method) }
+    if method == Method::Direct { problem.direct() } else { sizes::product(problem, method) }
 }
 
 /// Estimated cost, in FLOP.
@@ -72,7 +72,7 @@ fn cost(family: Family, problem: &Problem, method: Method) -> f64 {
         2.0 * whole * f64::from(4 * product.blocks * product.taps) * f64::from(product.phases);
     let own: u64 = problem.inputs.iter().chain([&problem.output]).map(|s| s.bytes()).sum();
     let (points, dispatches) =
-        if method == Method::Direct { (0, 1.0) } else { (winograd::points(problem, method), 4.0) };
+        if method == Method::Direct { (0, 1.0) } else { (sizes::points(problem, method), 4.0) };
     // Points are written once and read once.
     flop + byte * (own as f64 + 2.0 * points as f64) + dispatch * dispatches
 }
@@ -85,8 +85,8 @@ pub(super) fn tile(family: Family, problem: &Problem, method: Method, product: &
         return Tile::Register { columns: 1 };
     }
     match family {
-        // Weight gradients have long tiles to store and a short way to them: the high tile pays its
-        // longer compilation back.
+        // Weight gradients have short sums and many results: the high tile is worth its longer
+        // compilation.
         Family::Subgroup(lanes) if problem.pass.is_weight() && rows >= 64 => {
             Tile::Subgroup { lanes, rows: 32 }
         }
@@ -98,8 +98,8 @@ pub(super) fn tile(family: Family, problem: &Problem, method: Method, product: &
             Tile::Gemv { rows: if rows <= 4 { 4 } else { 8 } }
         }
         Family::Workgroup if rows <= 32 => Tile::Workgroup { side: 32 },
-        // The large tile does twice the arithmetic a load; it wants enough tiles to fill a GPU all
-        // the same.
+        // The large tile does twice the arithmetic per load, if there are still enough tiles to
+        // fill a GPU.
         Family::Workgroup if rows.div_ceil(128) * cols.div_ceil(32) * phases >= 128 => {
             Tile::Workgroup { side: 128 }
         }
@@ -118,6 +118,6 @@ fn split(tile: Tile, product: &Product) -> u32 {
     let workgroups = product.rows.div_ceil(high) * product.cols.div_ceil(wide) * product.phases;
     let most = (product.blocks * product.taps / SLICE).min(product.blocks).min(32);
     // Powers of two: a slice more or less is no matter, an uneven last one is.
-    let wanted = FILL.div_ceil(workgroups).next_power_of_two();
-    wanted.min(most.max(1).next_power_of_two()).min(product.blocks.max(1))
+    let filling = FILL.div_ceil(workgroups).next_power_of_two();
+    filling.min(most.max(1).next_power_of_two()).min(product.blocks.max(1))
 }

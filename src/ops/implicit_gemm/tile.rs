@@ -1,6 +1,7 @@
 //! Tiles as dispatches: which shader file, which constants, which grid.
 
-use super::{Product, Tile};
+use super::problem::Product;
+use super::variant::Tile;
 use crate::ops::Dispatch;
 
 /// Rows of an output tile of the register family.
@@ -38,7 +39,7 @@ impl Tile {
                 ])
             }
             Tile::Workgroup { side } => {
-                // The large tile keeps 8 x 8 results an invocation, the others 4 x 4.
+                // The large tile has 8 x 8 results per invocation, the others 4 x 4.
                 let (grid, t, blocks) = match side {
                     128 => (16, 2, 2),
                     64 => (16, 1, 4),

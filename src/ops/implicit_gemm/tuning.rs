@@ -1,6 +1,8 @@
 //! Which variant a problem takes: forced, from a table that was measured, or by the built-in rule.
 
-use super::{Problem, Variant, Wish, rule};
+use super::problem::Problem;
+use super::rule;
+use super::variant::{Variant, Wish};
 use crate::error::{Error, Result};
 use crate::gpu::Family;
 use std::collections::BTreeMap;

@@ -1,11 +1,9 @@
 //! Ways of computing one convolution pass.
 //!
-//! A [`Variant`] is a method (directly, or by minimal filtering), a tile, and a number of slices
-//! that the sum is cut into. All give the same result up to rounding.
+//! A [`Variant`] is a method (direct, or one of Winograd's), a tile, and a number of slices that the
+//! sum is cut into. All give the same result up to rounding. A variant prints and parses.
 
-use super::{Problem, rule};
 use crate::error::{Error, Result};
-use crate::gpu::Family;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,13 +12,13 @@ use std::str::FromStr;
 pub enum Method {
     /// Every product of the definition.
     Direct,
-    /// Minimal filtering on 3 points: F(2x2, 2x2), for k4 s2 layers; 1.78 times fewer products, as
-    /// exact as the direct sum.
+    /// Winograd on 3 points: F(2x2, 2x2), for k4 s2 layers; 1.78 times fewer products, as exact as
+    /// the direct sum.
     Winograd3,
-    /// Minimal filtering on 5 points: F(4x4, 2x2) for k4 s2 layers, F(2x2, 4x4) for k4 s1 layers,
+    /// Winograd on 5 points: F(4x4, 2x2) for k4 s2 layers, F(2x2, 4x4) for k4 s1 layers,
     /// 2.56 times fewer products; F(3x3, 3x3) for k3 s1 layers, 3.24 times fewer.
     Winograd5,
-    /// Minimal filtering on 6 points: F(4x4, 3x3) for k3 s1 layers and F(3x3, 4x4) for k4 s1
+    /// Winograd on 6 points: F(4x4, 3x3) for k3 s1 layers and F(3x3, 4x4) for k4 s1
     /// layers, 4 times fewer products, with errors no larger than those of 5 points.
     Winograd6,
 }
@@ -50,22 +48,22 @@ impl fmt::Display for Method {
 /// A tile of a matrix product: the loops of a kernel and their sizes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Tile {
-    /// Rows shared by `subgroupBroadcast`: 4 columns a lane. CPU drivers.
+    /// Rows shared by `subgroupBroadcast`: 4 columns per lane. CPU drivers.
     Subgroup {
         /// Lanes of a subgroup.
         lanes: u32,
         /// Rows of the tile: 8, 16 or 32.
         rows: u32,
     },
-    /// 8 rows by this many vec4s of columns an invocation. CPU drivers without subgroups, thin
+    /// 8 rows by this many vec4s of columns per invocation. CPU drivers without subgroups, thin
     /// results.
     Register {
-        /// 1, 2 or 4.
+        /// vec4s of columns per invocation: 1, 2 or 4.
         columns: u32,
     },
     /// Staged in workgroup memory: this many rows and columns. GPUs.
     Workgroup {
-        /// 32, 64 or 128.
+        /// Rows and columns of the tile: 32, 64 or 128.
         side: u32,
     },
     /// This many rows (4 or 8), k shared out in the workgroup: products of few rows on GPUs.
@@ -83,8 +81,8 @@ pub struct Variant {
     pub method: Method,
     /// The tile.
     pub tile: Tile,
-    /// Slices of the sum, added up in order by a second pass; 1: no second pass. Of filtering:
-    /// rounds of tiles, at least; memory may ask for more.
+    /// Slices of the sum, added up in order by a second pass; 1: no second pass. Of a Winograd
+    /// method: the least number of rounds of tiles; memory may require more.
     pub split: u32,
 }
 
@@ -157,108 +155,9 @@ impl FromStr for Variant {
                 Ok(Variant { method, tile, split: split.unwrap_or(1) })
             }
             _ => Err(Error::Usage(format!(
-                "variant {text:?}: a method and a tile are wanted, as in \"direct workgroup64 \
+                "variant {text:?}: expected a method and a tile, as in \"direct workgroup64 \
                  split4\""
             ))),
-        }
-    }
-}
-
-impl Variant {
-    /// Whether the problem and the device's family allow it as it stands.
-    pub fn fits(self, problem: &Problem, family: Family) -> bool {
-        self.valid_for(problem, family) == self
-    }
-
-    /// The nearest variant that the problem and the device's family allow.
-    pub(super) fn valid_for(mut self, problem: &Problem, family: Family) -> Variant {
-        if !problem.allows(self.method)
-            || (self.method != Method::Direct && !super::winograd::fits(problem, self.method))
-        {
-            self.method = Method::Direct;
-        }
-        let product = problem.direct();
-        let gemv_fits = self.method == Method::Direct && !problem.pass.is_weight();
-        match (self.tile, family) {
-            // A subgroup's size is a fact of the device.
-            (Tile::Subgroup { rows, .. }, Family::Subgroup(lanes)) => {
-                self.tile = Tile::Subgroup { lanes, rows: rows.max(lanes) }
-            }
-            (Tile::Subgroup { .. }, _) => {
-                self.tile = rule::tile(family, problem, self.method, &product)
-            }
-            (Tile::Gemv { .. }, _) if !gemv_fits => {
-                self.tile = rule::tile(family, problem, self.method, &product)
-            }
-            _ => {}
-        }
-        if self.method != Method::Direct {
-            return self;
-        }
-        let partial = u64::from(self.split) * problem.output.bytes();
-        if partial > crate::gpu::MAX_BINDING {
-            self.split = 1;
-        }
-        self.split = self.split.clamp(1, product.blocks.max(1));
-        self
-    }
-
-    /// Every variant worth measuring for a problem on a device of a family.
-    pub fn candidates(problem: &Problem, family: Family) -> Vec<Variant> {
-        let product = problem.direct();
-        let mut tiles = match family {
-            Family::Subgroup(lanes) => [8, 16, 32]
-                .into_iter()
-                .filter(|r| *r >= lanes)
-                .map(|rows| Tile::Subgroup { lanes, rows })
-                .collect(),
-            Family::Register => vec![Tile::Register { columns: 2 }, Tile::Register { columns: 4 }],
-            Family::Workgroup => vec![
-                Tile::Workgroup { side: 32 },
-                Tile::Workgroup { side: 64 },
-                Tile::Workgroup { side: 128 },
-            ],
-        };
-        if product.cols < 4 {
-            tiles.push(Tile::Register { columns: 1 });
-        }
-        if family == Family::Workgroup && product.rows <= 32 {
-            tiles.extend([Tile::Gemv { rows: 4 }, Tile::Gemv { rows: 8 }]);
-        }
-        let splits: &[u32] =
-            if family == Family::Workgroup { &[1, 2, 4, 8, 16, 32] } else { &[1, 2] };
-        let mut all = Vec::new();
-        for method in Method::ALL.into_iter().filter(|m| problem.allows(*m)) {
-            for &tile in &tiles {
-                // More rounds of filtering than memory asks for gain nothing.
-                for &split in splits.iter().filter(|s| method == Method::Direct || **s == 1) {
-                    let variant = Variant { method, tile, split };
-                    // What validity would change is another candidate, or none.
-                    if variant.valid_for(problem, family) == variant {
-                        all.push(variant);
-                    }
-                }
-            }
-        }
-        all
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variants_print_and_parse() {
-        for family in [Family::Subgroup(8), Family::Register, Family::Workgroup] {
-            let all = Variant::candidates(&Problem::sample(), family);
-            assert!(all.len() >= 6, "{family}: {all:?}");
-            for variant in all {
-                assert_eq!(variant.to_string().parse::<Variant>().unwrap(), variant);
-            }
-        }
-        for wrong in ["fast", "subgroup8", "workgroup65", "split0", "direct"] {
-            assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
         }
     }
 }

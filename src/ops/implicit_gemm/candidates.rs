@@ -1,0 +1,106 @@
+//! Which variants a problem and a device allow.
+
+use super::problem::Problem;
+use super::rule;
+use super::variant::{Method, Tile, Variant};
+use super::winograd::sizes;
+use crate::gpu::Family;
+
+impl Variant {
+    /// Whether the problem and the device's family allow it as it stands.
+    pub fn fits(self, problem: &Problem, family: Family) -> bool {
+        self.valid_for(problem, family) == self
+    }
+
+    /// The nearest variant that the problem and the device's family allow.
+    pub(super) fn valid_for(mut self, problem: &Problem, family: Family) -> Variant {
+        if !problem.allows(self.method)
+            || (self.method != Method::Direct && !sizes::fits(problem, self.method))
+        {
+            self.method = Method::Direct;
+        }
+        let product = problem.direct();
+        let gemv_fits = self.method == Method::Direct && !problem.pass.is_weight();
+        match (self.tile, family) {
+            // A subgroup's size is a fact of the device.
+            (Tile::Subgroup { rows, .. }, Family::Subgroup(lanes)) => {
+                self.tile = Tile::Subgroup { lanes, rows: rows.max(lanes) }
+            }
+            (Tile::Subgroup { .. }, _) => {
+                self.tile = rule::tile(family, problem, self.method, &product)
+            }
+            (Tile::Gemv { .. }, _) if !gemv_fits => {
+                self.tile = rule::tile(family, problem, self.method, &product)
+            }
+            _ => {}
+        }
+        if self.method != Method::Direct {
+            return self;
+        }
+        let partial = u64::from(self.split) * problem.output.bytes();
+        if partial > crate::gpu::MAX_BINDING {
+            self.split = 1;
+        }
+        self.split = self.split.clamp(1, product.blocks.max(1));
+        self
+    }
+
+    /// Every variant worth measuring for a problem on a device of a family.
+    pub fn candidates(problem: &Problem, family: Family) -> Vec<Variant> {
+        let product = problem.direct();
+        let mut tiles = match family {
+            Family::Subgroup(lanes) => [8, 16, 32]
+                .into_iter()
+                .filter(|r| *r >= lanes)
+                .map(|rows| Tile::Subgroup { lanes, rows })
+                .collect(),
+            Family::Register => vec![Tile::Register { columns: 2 }, Tile::Register { columns: 4 }],
+            Family::Workgroup => vec![
+                Tile::Workgroup { side: 32 },
+                Tile::Workgroup { side: 64 },
+                Tile::Workgroup { side: 128 },
+            ],
+        };
+        if product.cols < 4 {
+            tiles.push(Tile::Register { columns: 1 });
+        }
+        if family == Family::Workgroup && product.rows <= 32 {
+            tiles.extend([Tile::Gemv { rows: 4 }, Tile::Gemv { rows: 8 }]);
+        }
+        let splits: &[u32] =
+            if family == Family::Workgroup { &[1, 2, 4, 8, 16, 32] } else { &[1, 2] };
+        let mut all = Vec::new();
+        for method in Method::ALL.into_iter().filter(|m| problem.allows(*m)) {
+            for &tile in &tiles {
+                // More rounds than memory requires gain nothing.
+                for &split in splits.iter().filter(|s| method == Method::Direct || **s == 1) {
+                    let variant = Variant { method, tile, split };
+                    // What validity would change is another candidate, or none.
+                    if variant.valid_for(problem, family) == variant {
+                        all.push(variant);
+                    }
+                }
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_print_and_parse() {
+        for family in [Family::Subgroup(8), Family::Register, Family::Workgroup] {
+            let all = Variant::candidates(&Problem::sample(), family);
+            assert!(all.len() >= 6, "{family}: {all:?}");
+            for variant in all {
+                assert_eq!(variant.to_string().parse::<Variant>().unwrap(), variant);
+            }
+        }
+        for wrong in ["fast", "subgroup8", "workgroup65", "split0", "direct"] {
+            assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
+        }
+    }
+}
