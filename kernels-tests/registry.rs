@@ -1,8 +1,9 @@
 //! The list of operations against the files of the project: one operation, one stem; and
 //! `docs/ops.md`, made from the list.
 
-use pixtape::ops::{Gradient, OPS, OpInfo, Tuning, sample_kernels};
+use pixtape::ops::{Dispatch, Gradient, OpInfo, Tuning, sample_kernels};
 use pixtape::shader::FILES;
+use pixtape::{Store, Tape, filters, ops};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,13 @@ use std::path::{Path, PathBuf};
 const BORROWED: &[(&str, &str, &str)] = &[("concat", "copy", "a view: planned away, or copied")];
 /// Shaders that belong to no operation: they ask a device what it can do.
 pub const PROBES: &[&str] = &["probe", "fma"];
+
+/// Folders with operations.
+const FOLDERS: [(&str, &[OpInfo]); 2] = [("src/ops", ops::OPS), ("src/filters/ops", filters::OPS)];
+
+fn all() -> impl Iterator<Item = &'static OpInfo> {
+    FOLDERS.into_iter().flat_map(|(_, ops)| ops)
+}
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).into()
@@ -19,18 +27,26 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+/// Every dispatch of every sample, with its label.
+pub fn all_kernels() -> Vec<(String, Dispatch)> {
+    let tunings = Tuning::samples();
+    FOLDERS.into_iter().flat_map(|(_, ops)| sample_kernels(ops, &tunings).unwrap()).collect()
+}
+
 fn belongs(file: &str, stem: &str) -> bool {
     file == stem || file.strip_prefix(stem).is_some_and(|rest| rest.starts_with('_'))
 }
 
 #[test]
 fn every_operation_has_its_files_a_summary_and_a_gradient_or_a_reason() {
-    let names: HashSet<&str> = OPS.iter().map(|o| o.name).collect();
+    let names: HashSet<&str> = all().map(|o| o.name).collect();
+    assert_eq!(names.len(), all().count());
     let main = read("kernels-tests/main.rs");
-    for OpInfo { name, stem, summary, gradient, .. } in OPS {
+    let listed = FOLDERS.into_iter().flat_map(|(folder, ops)| ops.iter().map(move |o| (folder, o)));
+    for (folder, OpInfo { name, stem, summary, gradient, .. }) in listed {
         assert!(
-            root().join(format!("src/ops/{stem}.rs")).is_file(),
-            "{name}: no src/ops/{stem}.rs"
+            root().join(format!("{folder}/{stem}.rs")).is_file(),
+            "{name}: no {folder}/{stem}.rs"
         );
         let tests = read(&format!("kernels-tests/{stem}.rs"));
         assert!(
@@ -63,13 +79,10 @@ fn every_operation_has_its_files_a_summary_and_a_gradient_or_a_reason() {
 #[test]
 fn operations_use_the_shaders_of_their_stem_and_no_shader_is_left_over() {
     let mut used = HashSet::new();
-    for (label, dispatch) in sample_kernels(&Tuning::samples()).unwrap() {
+    for (label, dispatch) in all_kernels() {
         let name = label.rsplit('/').next().unwrap();
-        let stem = OPS
-            .iter()
-            .find(|o| o.name == name)
-            .unwrap_or_else(|| panic!("{label}: not listed"))
-            .stem;
+        let stem =
+            all().find(|o| o.name == name).unwrap_or_else(|| panic!("{label}: not listed")).stem;
         let file = dispatch.kernel.file;
         let borrowed = BORROWED.iter().any(|b| b.0 == stem && belongs(file, b.1));
         // Reductions of a loss end in the last stage of a sum.
@@ -103,12 +116,12 @@ fn every_file_of_the_shaders_folder_is_compiled_in() {
 fn table() -> String {
     let mut text = String::from(
         "# Operations\n\n\
-         Made from `OPS` in `src/ops/registry.rs`; `PIXTAPE_BLESS=1 cargo test --test kernels registry` writes it anew.\n\n\
-         Shapes are `[n, h, w, c]`. Each operation lives in `src/ops/STEM.rs`, `shaders/STEM*.wgsl` and `kernels-tests/STEM.rs`\n\
-         (concat runs the shader of copy).\n\n\
+         Generated from `OPS` in `src/ops/registry.rs` and `src/filters/ops/mod.rs`; `PIXTAPE_BLESS=1 cargo test --test kernels registry` rewrites it.\n\n\
+         Shapes are `[n, h, w, c]`. Each operation lives in `src/ops/STEM.rs` (those of filters: `src/filters/ops/STEM.rs`), `shaders/STEM*.wgsl` and\n\
+         `kernels-tests/STEM.rs` (concat runs the shader of copy).\n\n\
          | operation | computes | gradient | stem |\n|---|---|---|---|\n",
     );
-    for OpInfo { name, stem, summary, gradient, .. } in OPS {
+    for OpInfo { name, stem, summary, gradient, .. } in all() {
         let gradient = match gradient {
             Gradient::Op(op) => format!("`{op}`"),
             Gradient::Passed => "passed on as it is".into(),
@@ -130,6 +143,38 @@ fn the_table_in_docs_is_the_list() {
     assert!(
         found == wanted,
         "docs/ops.md is not what OPS says; PIXTAPE_BLESS=1 cargo test --test kernels registry \
-         writes it anew"
+         rewrites it"
     );
+}
+
+#[test]
+fn samples_record_the_operation_and_the_gradient_they_name_and_nothing_unlisted() {
+    let names: HashSet<&str> = all().map(|o| o.name).collect();
+    for info in all() {
+        let (mut tape, mut store) = (Tape::new(), Store::new());
+        (info.sample)(&mut tape, &mut store).unwrap_or_else(|e| panic!("{}: {e}", info.name));
+        let recorded: Vec<&str> = tape.nodes().iter().map(|n| n.op.name()).collect();
+        assert!(recorded.contains(&info.name), "{}: {recorded:?}", info.name);
+        assert!(recorded.iter().all(|r| names.contains(r)), "{}: {recorded:?}", info.name);
+        if let Gradient::Op(gradient) = info.gradient {
+            let expected = if gradient == info.name { 2 } else { 1 };
+            assert!(
+                recorded.iter().filter(|r| **r == gradient).count() >= expected,
+                "{}: no {gradient} in {recorded:?}",
+                info.name
+            );
+        }
+    }
+}
+
+#[test]
+fn every_parameter_block_fits_its_page_and_every_grid_its_limit() {
+    for (label, dispatch) in all_kernels() {
+        assert!(4 * dispatch.params.len() <= 256 && dispatch.binds.len() <= 8, "{label}");
+        assert!(
+            dispatch.groups.iter().all(|&g| (1..=65_535).contains(&g)),
+            "{label}: {:?}",
+            dispatch.groups
+        );
+    }
 }

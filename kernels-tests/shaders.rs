@@ -7,7 +7,7 @@ use naga::valid::{
 };
 use naga::{AddressSpace, Module, ScalarKind, ShaderStage, StorageAccess, TypeInner};
 use pixtape::gpu::{Access, Binding, Kernel};
-use pixtape::ops::{Dispatch, Tuning, Value, sample_kernels};
+use pixtape::ops::{Dispatch, Value};
 use std::collections::HashMap;
 
 /// Limits of every WebGPU device.
@@ -24,7 +24,7 @@ fn needs_subgroups(kernel: &Kernel) -> bool {
 /// Each kernel once, with a dispatch that uses it.
 fn kernels() -> Vec<(String, Dispatch)> {
     let mut seen: HashMap<Kernel, Vec<String>> = HashMap::new();
-    let mut all = sample_kernels(&Tuning::samples()).unwrap();
+    let mut all = crate::registry::all_kernels();
     all.retain(|(label, d)| {
         let names: Vec<String> = d.params.iter().map(|p| p.0.clone()).collect();
         match seen.get(&d.kernel) {

@@ -1,5 +1,7 @@
-//! Filters of pictures on the device, without anything trained.
+//! Filters of images on the device, without anything trained.
 
 mod edges;
+mod ops;
 
 pub use edges::{EdgeFilter, EdgeOptions};
+pub use ops::{Components, GaussianBlur, Luma, NonMaximum, OPS, Sobel, Thin};

@@ -6,10 +6,7 @@ mod adam;
 mod add;
 mod batch_norm;
 mod batch_norm_second;
-mod blur;
-mod canny;
 mod channel_sum;
-mod components;
 mod concat;
 mod conv2d;
 mod copy;
@@ -27,12 +24,12 @@ mod pair;
 mod picture;
 mod pool;
 mod reduce;
-mod registry;
+pub(crate) mod registry;
 mod resample2d;
 mod sample;
+mod samples;
 mod scale;
 mod sum;
-mod thin;
 mod variation;
 
 pub use act::{Act, ActBackward};
@@ -42,10 +39,7 @@ pub use batch_norm::{
     BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, NormMode, Running,
 };
 pub use batch_norm_second::BatchNormSecond;
-pub use blur::GaussianBlur;
-pub use canny::{Luma, NonMaximum, Sobel};
 pub use channel_sum::ChannelSum;
-pub use components::Components;
 pub use concat::{Concat, Slice};
 pub use conv2d::Convolution;
 pub use copy::Copy;
@@ -66,5 +60,4 @@ pub use resample2d::{Enlarge, Resample2d, Resample2dBackward, Resample2dBackward
 pub use sample::{Mix, MixBackward, SampleBroadcast, SampleSum};
 pub use scale::{Scale, ScaleBy};
 pub use sum::{Broadcast, Sum};
-pub use thin::Thin;
 pub use variation::{Variation, VariationBackward};

@@ -2,8 +2,8 @@
 //! gradient, maxima along it. A blur goes before ([`Tape::gaussian_blur`]); hysteresis after is
 //! [`Tape::components`].
 
-use super::{Bind, Dispatch, Lowering, Op};
 use crate::error::Result;
+use crate::ops::{Bind, Dispatch, Lowering, Op};
 use crate::tape::{Backward, Tape, Tensor};
 
 fn dispatch(entry: &'static str, node: &Lowering<'_>, low: f32, high: f32) -> Vec<Dispatch> {
@@ -36,7 +36,7 @@ impl Op for Luma {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("luma", "a filter of finished pictures has no derivative here")
+        b.refuse("luma", "a filter of finished images has no derivative")
     }
 }
 
@@ -55,7 +55,7 @@ impl Op for Sobel {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("sobel", "a filter of finished pictures has no derivative here")
+        b.refuse("sobel", "a filter of finished images has no derivative")
     }
 }
 
@@ -84,24 +84,6 @@ impl Op for NonMaximum {
 }
 
 impl Tape {
-    /// `x` (`[n, h, w, channels]`) through an operation that leaves `to` channels.
-    pub(super) fn map_of(
-        &mut self,
-        op: impl Op + 'static,
-        x: Tensor,
-        channels: u32,
-        to: u32,
-    ) -> Result<Tensor> {
-        let shape = self.shape(x);
-        if shape.c != channels.into() {
-            return Err(self.shape_error(
-                op.name(),
-                format!("{shape} has not {channels} channel(s) in one part"),
-            ));
-        }
-        Ok(self.push_one(op, &[x], shape.with_channels(to)))
-    }
-
     /// Brightness: `[n, h, w, 3]` (red, green, blue) to `[n, h, w, 1]`.
     ///
     /// # Errors

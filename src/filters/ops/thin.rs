@@ -1,8 +1,8 @@
 //! Thinning (Guo and Hall, "Parallel Thinning with Two-Subiteration Algorithms", 1989, A1): lines
 //! become one pixel wide and stay connected.
 
-use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
+use crate::ops::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 

@@ -4,8 +4,8 @@
 //! Weights are `exp(-k² / 2 sigma²)` for `|k| <= round(4 sigma)`, normalised (SciPy's
 //! `gaussian_filter` with mode `nearest`).
 
-use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::{Error, Result};
+use crate::ops::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
@@ -66,7 +66,7 @@ impl Op for GaussianBlur {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("gaussian_blur", "a filter of finished pictures has no derivative here")
+        b.refuse("gaussian_blur", "a filter of finished images has no derivative")
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {

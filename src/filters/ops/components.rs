@@ -5,8 +5,8 @@
 //! drops specks. Labels come from a union-find forest with atomic minima (Playne and Hawick, "A New
 //! Algorithm for Parallel Connected-Component Labelling on GPUs", 2018).
 
-use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
+use crate::ops::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
