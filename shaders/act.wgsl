@@ -1,5 +1,5 @@
 // use: index, math
-// Activations and their derivatives. One invocation a vec4; i = p * width + q.
+// Activations and their derivatives. One invocation per vec4; i = p * width + q.
 
 const KIND: u32 = 0u; // tune
 // KIND 0: leaky ReLU (ReLU with slope 0), 1: tanh, 2: sigmoid.

@@ -1,5 +1,5 @@
 // use: index, step
-// Adam with PyTorch's arithmetic. One invocation a vec4; pages are flat.
+// Adam with PyTorch's arithmetic. One invocation per vec4; pages are flat.
 
 struct Params {
   vec4s: u32,
@@ -29,7 +29,7 @@ fn adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   let old_v = v[p.v_off + i];
   let new_m = old_m + (grad - old_m) * betas.z;
   var new_v = old_v * betas.y + betas.w * grad * grad;
-  // Before v gets subnormal, which drivers flush or keep as they like.
+  // Before v becomes subnormal, which drivers may flush.
   new_v = select(new_v, vec4<f32>(0.0), new_v < vec4<f32>(1e-30));
   w[p.w_off + i] = old_w - rates.x * new_m / (sqrt(new_v) * rates.y + rates.z);
   m[p.m_off + i] = new_m;

@@ -1,9 +1,11 @@
 // use: index, rows
-// Normalisation over the pixels of a group: the whole batch (one group) or one image (a group each).
+// Normalisation over the pixels of a group: the whole batch (one group) or one image (one group
+// each).
 //
-// Statistics and sums have two rows a group, 2g and 2g + 1. Reductions have two stages: chunks of pixels, a chunk and a vec4 a
-// column of the grid (lib/rows.wgsl), into partial results of two rows a chunk; then the chunks, a group and a vec4 a column. Where
-// a group is one chunk, the first stage writes the result (entries bn_whole).
+// Statistics and sums have two rows per group, 2g and 2g + 1. Reductions have two stages: chunks of
+// pixels, one chunk and vec4 per column of the grid (lib/rows.wgsl), into partial results of two
+// rows per chunk; then the chunks, one group and vec4 per column. Where a group is one chunk, the
+// first stage writes the result (entries bn_whole).
 
 struct Params {
   tasks: u32, // columns of a reduction, invocations of the rest
@@ -55,7 +57,8 @@ fn partials_at(g: u32, k: u32, q: u32) -> u32 {
   return p.partials_off + 2u * (g * p.chunks + k) * p.partials_stride + q;
 }
 
-// What a column of the first stage reduces. Columns without work go through it with count 0: all have to reach the barriers.
+// What a column of the first stage reduces. Columns without work have count 0: all have to reach
+// the barriers.
 struct Chunk {
   group: u32,
   number: u32,
@@ -96,7 +99,7 @@ struct Moments {
   m2: vec4<f32>, // sum of squared distances from the mean
 }
 
-// Of both together (Chan's formula).
+// Moments of both together (Chan's formula).
 fn join(a: Moments, b: Moments) -> Moments {
   let count = a.count + b.count;
   let share = b.count / max(count, 1.0);
@@ -106,7 +109,7 @@ fn join(a: Moments, b: Moments) -> Moments {
 
 var<workgroup> rows_count: array<f32, INVOCATIONS>;
 
-// As add_rows.
+// Moments of a column, joined from its rows as in add_rows.
 fn join_rows(m: Moments, local: u32) -> Moments {
   if (ROWS == 1u) { return m; }
   var all = m;
@@ -126,8 +129,9 @@ fn join_rows(m: Moments, local: u32) -> Moments {
   return all;
 }
 
-// Moments of a chunk, in row 0. Welford's way, four pixels at a time: a plain sum of squares would lose the variance of channels
-// whose mean is large. Pixels are taken relative to the chunk's first one, so that such a mean is rounded once.
+// Moments of a chunk, in row 0. Welford's method, four pixels at a time: a plain sum of squares
+// would lose the variance of channels with a large mean. Pixels are taken relative to the chunk's
+// first one, so that such a mean is rounded once.
 fn chunk_moments(chunk: Chunk, row: u32, local: u32) -> Moments {
   let count = share_of(chunk.count, row);
   var source = p.x_off + chunk.first * p.x_stride + chunk.q;
@@ -143,7 +147,7 @@ fn chunk_moments(chunk: Chunk, row: u32, local: u32) -> Moments {
     let c = x[source + 2u * step] - origin;
     let d = x[source + 3u * step] - origin;
     source = source + 4u * step;
-    // The four on their own, then joined to the t fours before.
+    // The four by themselves, then joined to the t fours before.
     let here = 0.25 * ((a + b) + (c + d));
     let da = a - here;
     let db = b - here;
@@ -165,7 +169,7 @@ fn chunk_moments(chunk: Chunk, row: u32, local: u32) -> Moments {
   return Moments(all.count, origin + all.mean, all.m2);
 }
 
-// Moments of a group from those of its chunks, in row 0. Here too relative to the first.
+// Moments of a group from those of its chunks, in row 0. Relative to the first one, too.
 fn group_moments(chunks: Chunks, row: u32, local: u32) -> Moments {
   let origin = partials[partials_at(chunks.group, 0u, chunks.q)];
   var source = partials_at(chunks.group, row, chunks.q);
@@ -270,8 +274,9 @@ fn bn_stats_running(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
 @group(0) @binding(3) var<storage, read> gamma: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-// An invocation takes up to four pixels of one column, r, r + rows, r + 2 rows, r + 3 rows of its group: what belongs to the
-// column is read once, and neighbours still read neighbours. Pixels past the end are read (the last one) but not written.
+// An invocation takes up to four pixels of one column, r, r + rows, r + 2 rows, r + 3 rows of its
+// group: what belongs to the column is read once, and neighbours still read neighbours. Pixels past
+// the end are read (the last one) but not written.
 @compute @workgroup_size(WORKGROUP)
 fn bn_apply(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);
@@ -342,7 +347,7 @@ fn chunk_products(chunk: Chunk, row: u32, local: u32) -> Pair {
   return Pair(all.a, all.b * stats[at + p.stats_stride]);
 }
 
-// The same over a group from those of its chunks.
+// Sums of a group from those of its chunks.
 fn group_products(chunks: Chunks, row: u32, local: u32) -> Pair {
   var source = partials_at(chunks.group, row, chunks.q);
   var sums = Pair(vec4<f32>(0.0), vec4<f32>(0.0));
@@ -353,7 +358,7 @@ fn group_products(chunks: Chunks, row: u32, local: u32) -> Pair {
   return add_pairs(sums, local);
 }
 
-// Of a chunk; of a group that is one chunk, since the two lie alike.
+// Sums of a chunk, or of a group that is one chunk: the two have one layout.
 @compute @workgroup_size(INVOCATIONS)
 fn bn_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
@@ -369,7 +374,8 @@ fn bn_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
 @group(0) @binding(4) var<storage, read_write> dgamma_whole: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> dbeta_whole: array<vec4<f32>>;
 
-// One group: its sums are the gradients of gamma and beta. update says which are added to what is there: 1 gamma, 2 beta.
+// One group: its sums are the gradients of gamma and beta. update says which are added to what is
+// there: 1 gamma, 2 beta.
 @compute @workgroup_size(INVOCATIONS)
 fn bn_whole_sums_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
@@ -405,7 +411,7 @@ fn bn_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 @group(0) @binding(2) var<storage, read_write> dgamma: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> dbeta: array<vec4<f32>>;
 
-// As bn_whole_sums_parameters.
+// As bn_whole_sums_parameters, from the sums of chunks.
 @compute @workgroup_size(INVOCATIONS)
 fn bn_sums_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);

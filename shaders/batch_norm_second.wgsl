@@ -1,5 +1,6 @@
 // use: index
-// The derivative of bn_bwd (batch_norm.wgsl) by x: see src/ops/batch_norm_second.rs. One invocation a vec4; i = pixel * width + q.
+// The derivative of bn_bwd (batch_norm.wgsl) by x: see src/ops/batch_norm_second.rs. One invocation
+// per vec4; i = pixel * width + q.
 
 struct Params {
   vec4s: u32,

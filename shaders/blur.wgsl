@@ -1,6 +1,6 @@
 // use: index
-// One direction of a Gaussian blur, every channel by itself; pixels beyond the border are those at it. One invocation a vec4;
-// i = p * width + q.
+// One direction of a Gaussian blur, each channel by itself; pixels beyond the border repeat it. One
+// invocation per vec4; i = p * width + q.
 
 struct Params {
   vec4s: u32,

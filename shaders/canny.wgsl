@@ -1,5 +1,6 @@
 // use: index
-// Steps of Canny's edge detector on maps of one vec4 a pixel. One invocation a pixel, i = (n * h + row) * w + column.
+// Steps of Canny's edge detector on maps of one vec4 per pixel. One invocation per pixel,
+// i = (n * h + row) * w + column.
 
 struct Params {
   pixels: u32,
@@ -34,7 +35,7 @@ fn sobel(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) group
   if (i >= p.pixels) { return; }
   let at = divmod(i, p.w);
   let row = at.x % p.h;
-  // Pixels beyond the border are those at it.
+  // Pixels beyond the border repeat it.
   let above = i - select(0u, p.w, row > 0u);
   let below = i + select(0u, p.w, row + 1u < p.h);
   let left = select(0u, 1u, at.y > 0u);
@@ -60,10 +61,11 @@ fn non_maximum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
   let row = at.x % p.h;
   let g = x[p.x_off + i * p.x_stride].xyz;
   var r = 0.0;
-  // A pixel at the border has no neighbours to be held against.
+  // A pixel at the border lacks neighbours to compare with.
   let inside = row > 0u && row + 1u < p.h && at.y > 0u && at.y + 1u < p.w;
   if (inside && g.z >= p.low) {
-    // The straight neighbour nearest to the gradient's direction and the diagonal one beyond it, ahead and behind.
+    // The straight neighbour nearest to the gradient's direction and the diagonal one beyond it,
+    // ahead and behind.
     let a = abs(g.xy);
     let down = a.y > a.x;
     let same = (g.x >= 0.0) == (g.y >= 0.0) || g.x == 0.0 || g.y == 0.0;

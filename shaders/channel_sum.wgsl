@@ -1,6 +1,6 @@
 // use: index, rows
-// Sums over pixels: a chunk of pixels and a vec4 a column of the grid (lib/rows.wgsl), chunk * width + q; then the same over the
-// chunks' sums.
+// Sums over pixels: one chunk of pixels and vec4 per column of the grid (lib/rows.wgsl),
+// chunk * width + q; then the same over the chunks' sums.
 
 struct Params {
   tasks: u32, // columns
@@ -21,7 +21,7 @@ struct Params {
 @compute @workgroup_size(INVOCATIONS)
 fn channel_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
-  // Columns without work come along with nothing to add: all have to reach the barriers.
+  // Columns without work take part and add nothing: all have to reach the barriers.
   let at = divmod(min(s.column, p.tasks - 1u), p.width);
   let first = at.x * p.length;
   let count = share_of(select(0u, min(p.length, p.pixels - first), s.column < p.tasks), s.row);

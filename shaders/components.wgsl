@@ -1,7 +1,9 @@
 // use: index
-// Keeps the 8-connected components of x > 0 that have enough pixels, one of which reaches a level. Labels are a union-find forest: a
-// pixel's label is a pixel of the same component that comes no later. How the forest grows depends on the order of invocations, its
-// roots (the first pixel of each component) do not. Atomics are on integers. One invocation a pixel, i = (n * h + row) * w + column.
+// Keeps the 8-connected components of x > 0 that have enough pixels, one of which reaches a level.
+// Labels are a union-find forest: a pixel's label is a pixel of the same component that comes no
+// later. How the forest grows depends on the order of invocations, its roots (the first pixel of
+// each component) do not. Atomics are on integers. One invocation per pixel,
+// i = (n * h + row) * w + column.
 
 struct Params {
   pixels: u32,
@@ -55,7 +57,7 @@ fn join(a: u32, b: u32) {
     let earlier = min(u, v);
     let before = atomicMin(&labels[later], earlier);
     if (before == later) { break; }
-    // Somebody else had hung it elsewhere: that is to be joined as well.
+    // Another invocation had linked it elsewhere: join that as well.
     u = root(before);
     v = root(earlier);
   }

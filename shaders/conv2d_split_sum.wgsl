@@ -1,5 +1,6 @@
 // use: index, epilogue
-// Second pass of a product whose sum over k was cut into slices: adds the slices' partial results in order.
+// Second pass of a product whose sum over k was cut into slices: adds the slices' partial results
+// in order.
 
 struct Params {
   vec4s: u32, // of a result; also from one slice's partial result to the next

@@ -1,5 +1,5 @@
 // use: index, border, epilogue, winograd_3, winograd
-// Minimal filtering F(2x2, 2x2) of the k4 s2 layers, whose phases have 2x2 taps: 9 products in place of 16.
+// Winograd F(2x2, 2x2) of the k4 s2 layers, whose phases have 2x2 taps: 9 products instead of 16.
 
 const TILE: u32 = 2u;
 const TAPS: u32 = 2u;

@@ -1,5 +1,5 @@
 // use: index, border, epilogue, winograd_5, winograd
-// Minimal filtering F(2x2, 4x4) of the k4 s1 layers: 25 products in place of 64.
+// Winograd F(2x2, 4x4) of the k4 s1 layers: 25 products instead of 64.
 
 const TILE: u32 = 2u;
 const TAPS: u32 = 4u;

@@ -1,5 +1,5 @@
 // use: index, border, epilogue, winograd_5, winograd
-// Minimal filtering F(3x3, 3x3) of the k3 s1 layers: 25 products in place of 81.
+// Winograd F(3x3, 3x3) of the k3 s1 layers: 25 products instead of 81.
 
 const TILE: u32 = 3u;
 const TAPS: u32 = 3u;

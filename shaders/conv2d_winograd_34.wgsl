@@ -1,5 +1,5 @@
 // use: index, border, epilogue, winograd_6, winograd
-// Minimal filtering F(3x3, 4x4) of the k4 s1 layers: 36 products in place of 144.
+// Winograd F(3x3, 4x4) of the k4 s1 layers: 36 products instead of 144.
 
 const TILE: u32 = 3u;
 const TAPS: u32 = 4u;

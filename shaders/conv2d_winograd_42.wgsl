@@ -1,5 +1,5 @@
 // use: index, border, epilogue, winograd_5, winograd
-// Minimal filtering F(4x4, 2x2) of the k4 s2 layers, whose phases have 2x2 taps: 25 products in place of 64.
+// Winograd F(4x4, 2x2) of the k4 s2 layers, whose phases have 2x2 taps: 25 products instead of 64.
 
 const TILE: u32 = 4u;
 const TAPS: u32 = 2u;

@@ -1,5 +1,5 @@
 // use: index, border, epilogue, winograd_6, winograd
-// Minimal filtering F(4x4, 3x3) of the k3 s1 layers: 36 products in place of 144.
+// Winograd F(4x4, 3x3) of the k3 s1 layers: 36 products instead of 144.
 
 const TILE: u32 = 4u;
 const TAPS: u32 = 3u;

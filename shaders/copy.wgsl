@@ -1,5 +1,5 @@
 // use: index
-// Copies pixels from one place to another. One invocation a vec4; i = p * width + q.
+// Copies pixels from one place to another. One invocation per vec4; i = p * width + q.
 
 struct Params {
   vec4s: u32,

@@ -1,6 +1,6 @@
 // use: index, rng, step
-// Drops elements by a hash of their logical NHWC index, so that neither padding nor layout changes the mask.
-// One invocation a vec4; i = p * width + q.
+// Drops elements by a hash of their logical NHWC index, so that the mask does not depend on padding
+// or layout. One invocation per vec4; i = p * width + q.
 
 struct Params {
   vec4s: u32,
@@ -30,7 +30,7 @@ fn dropout(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
   if (i >= p.vec4s) { return; }
   let at = divmod(i, p.width);
   let v = x[p.x_off + at.x * p.x_stride + at.y];
-  // Channels of a vec4 follow each other; lanes without one hold 0 and keep it either way.
+  // Channels of a vec4 are consecutive; lanes without one hold 0 and keep it either way.
   let first = at.x * p.channels + lanes(at.y, vec4<u32>(p.part0, p.part1, p.part2, p.part3)).x;
   let drawn = vec4<u32>(
     random(first, p.stream, s.step, s.seed).x,

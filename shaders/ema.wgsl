@@ -1,5 +1,5 @@
 // use: index, step
-// Moving average of parameters. One invocation a vec4; pages are flat.
+// Moving average of parameters. One invocation per vec4; pages are flat.
 
 struct Params {
   vec4s: u32,

@@ -1,5 +1,5 @@
 // use: index
-// One value in every lane that holds a channel. One invocation a vec4; i = p * width + q.
+// One value in every lane that holds a channel. One invocation per vec4; i = p * width + q.
 
 struct Params {
   vec4s: u32,

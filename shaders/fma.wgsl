@@ -1,6 +1,7 @@
 // use: index
-// The most multiply-adds a device does: independent chains on registers, nothing loaded. Only for measuring
-// (src/app/bench/probe.rs counts them). Values stay small: x -> a x + b has its fixed point at b / (1 - a) = 1.
+// The most multiply-adds that a device does: independent chains in registers, nothing loaded. Only
+// for measuring (the bench's probe counts them). Values stay small: x -> a x + b has its fixed
+// point at b / (1 - a) = 1.
 
 const CHAINS: u32 = 4u; // tune
 const TURN: u32 = 16u;

@@ -1,6 +1,7 @@
 // use: index, math, rng, step
-// Normal values for a stored tensor [taps, 1, ci, co] or vector. Each value depends on its index in the public layout
-// only, co * co_step + ci * ci_step + tap, so padding changes nothing. One invocation a vec4; i = p * width + q.
+// Normal values for a stored tensor [taps, 1, ci, co] or vector. Each value depends on its index in
+// the public layout only, co * co_step + ci * ci_step + tap, so padding changes nothing. One
+// invocation per vec4; i = p * width + q.
 
 struct Params {
   vec4s: u32,
@@ -27,8 +28,8 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read_write> y: array<vec4<f32>>;
 
-// Box-Muller on 24 bits each: u in (0, 1], so the logarithm is finite; the sine by its Taylor series, since drivers' own
-// may be off by 2^-11.
+// Box-Muller on 24 bits each: u in (0, 1], so the logarithm is finite; the sine by its Taylor
+// series, since drivers' own may be off by 2^-11.
 fn normal4(a: vec4<u32>, b: vec4<u32>) -> vec4<f32> {
   let u = vec4<f32>((a >> vec4<u32>(8u)) + 1u) * 5.9604644775390625e-8;
   let radius = sqrt(max(-2.0 * log4(u), vec4<f32>(0.0)));
@@ -60,7 +61,7 @@ fn init_normal(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
   let r2 = random(first + 2u * p.co_step, p.stream, 0u, s.seed);
   let r3 = random(first + 3u * p.co_step, p.stream, 0u, s.seed);
   let v = p.mean + p.deviation * normal4(vec4<u32>(r0.x, r1.x, r2.x, r3.x), vec4<u32>(r0.y, r1.y, r2.y, r3.y));
-  // A row that is padding holds no value at all.
+  // A row that is padding holds no value.
   let valid = select(0u, here.y, in_part < row.y);
   y[p.y_off + at.x * p.y_stride + at.y] = select(vec4<f32>(0.0), v, lane_mask(valid));
 }

@@ -1,8 +1,10 @@
 // use: index, math, rows
-// Losses and their derivatives. Entries _value hold x against a constant, entries _pair against a tensor.
+// Losses and their derivatives. Entries _value compare x with a constant, entries _pair with a
+// tensor.
 
 const KIND: u32 = 0u; // tune
-// KIND 0: binary cross-entropy with logits, 1: squared error, 2: absolute error, 3: hinge, 4: squared error of the root.
+// KIND 0: binary cross-entropy with logits, 1: squared error, 2: absolute error, 3: hinge, 4:
+// squared error of the root.
 
 struct Params {
   vec4s: u32,
@@ -27,7 +29,7 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> y: array<vec4<f32>>;
 
-// Lanes without a channel have no loss and no gradient, whatever the formula says of 0.
+// Lanes without a channel have no loss and no gradient, whatever the formula gives for 0.
 fn only_channels(v: vec4<f32>, q: u32) -> vec4<f32> {
   let here = lanes(q, vec4<u32>(p.part0, p.part1, p.part2, p.part3));
   return select(vec4<f32>(0.0), v, lane_mask(here.y));
@@ -64,7 +66,8 @@ fn pair_at(i: u32) -> vec4<f32> {
   return only_channels(loss4(x[p.x_off + at.x * p.x_stride + at.y], y[p.y_off + at.x * p.y_stride + at.y]), at.y);
 }
 
-// Column i of `number` takes every number-th run of ROWS vec4s, so neighbours read neighbours; columns without work start at the end.
+// Column i of `number` takes every number-th run of ROWS vec4s, so neighbours read neighbours;
+// columns without work start at the end.
 fn begin(s: Seat) -> u32 {
   return select(p.vec4s, s.column * ROWS + s.row, s.column < p.number);
 }

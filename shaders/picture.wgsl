@@ -1,8 +1,8 @@
 // use: index
-// Pictures as packed bytes (HWC, four a word, first byte lowest) to tensors in [-1, 1] and back.
+// Images as packed bytes (HWC, four per word, first byte lowest) to tensors in [-1, 1] and back.
 
 struct Params {
-  // vec4s to make of the tensor, or words of the picture.
+  // vec4s of the tensor, or words of the image.
   count: u32,
   bytes: u32,
   width: u32,

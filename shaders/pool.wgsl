@@ -1,8 +1,9 @@
 // use: index
-// A pool of pictures, one page of it. One invocation a vec4 of a picture, through the batch in order: i = pixel * width + q.
+// One page of a pool of images. One invocation per vec4 of an image, through the batch in order: i
+// = pixel * width + q.
 
 struct Params {
-  vec4s: u32, // of one picture
+  vec4s: u32, // of one image
   width: u32,
   pixels: u32,
   images: u32,
@@ -35,7 +36,7 @@ fn pool(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
   for (var image = 0u; image < p.images; image = image + 1u) {
     let pixel = image * p.pixels + at.x;
     let decision = decisions[p.d_off + image * p.d_stride];
-    // No slot is -1.
+    // -1: no slot.
     let slot = i32(decision.x) - i32(p.first);
     var out = before[p.before_off + pixel * p.before_stride + at.y];
     if (slot >= 0 && slot < i32(p.slots)) {

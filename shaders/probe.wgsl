@@ -1,5 +1,5 @@
-// What subgroups do on this device: every lane's number seen through broadcasts, the size, the lane, the subgroup.
-// src/gpu/probe.rs compares.
+// What subgroups do on this device: each lane's number received by broadcast, the size, the lane,
+// the subgroup. src/gpu/probe.rs compares.
 
 const SG: u32 = 8u; // tune
 

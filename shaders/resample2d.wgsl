@@ -1,5 +1,6 @@
 // use: index
-// Enlarging by 2 and padding by reflection or replication, and the adjoint. One invocation a vec4 of what is written; i = pixel * width + q.
+// Enlargement by 2 and padding by reflection or replication, and their adjoint. One invocation per
+// vec4 of what is written; i = pixel * width + q.
 
 const KIND: u32 = 0u; // tune
 // KIND 0: not enlarged, 1: nearest, 2: bilinear.
@@ -45,7 +46,7 @@ fn enlarged(side: u32) -> u32 {
   return select(2u * side, side, KIND == 0u);
 }
 
-// The enlarged pixel that a padded one shows.
+// The enlarged pixel at a padded one.
 fn source(o: u32, side: u32) -> u32 {
   let last = i32(side) - 1;
   if (PADDING == 1u) { return u32(clamp(i32(o) - i32(p.pad), 0, last)); }
@@ -77,7 +78,7 @@ fn resample2d(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
   y[p.y_off + at.x * p.y_stride + at.y] = v;
 }
 
-// Enlarged pixels that a pixel has a share in: from the first to before the second.
+// Enlarged pixels that a pixel contributes to: from the first up to, not including, the second.
 fn reached(at: u32, side: u32) -> vec2<u32> {
   if (KIND == 0u) { return vec2<u32>(at, at + 1u); }
   if (KIND == 1u) { return vec2<u32>(2u * at, 2u * at + 2u); }
@@ -89,13 +90,14 @@ fn share_in(r: u32, at: u32, side: u32) -> f32 {
   return select(0.0, 1.0 - t.share, t.first == at) + select(0.0, t.share, t.second == at);
 }
 
-// How many places an enlarged pixel may show in once padded.
+// At how many padded pixels an enlarged one may appear.
 fn places(r: u32, side: u32) -> u32 {
   if (PADDING == 0u) { return 3u; }
   return 1u + select(0u, p.pad, r == 0u) + select(0u, p.pad, r == side - 1u);
 }
 
-// Place k of them. Reflection: itself (k 0), before the first (1), behind the last (2); large: there it does not show. Replication: one after another.
+// The k-th of them. Reflection: itself (k 0), before the first (1), after the last (2); `large`
+// where there is none. Replication: one after another.
 fn shown(r: u32, side: u32, k: u32) -> u32 {
   if (PADDING == 1u) { return select(r + p.pad, 0u, r == 0u) + k; }
   if (k == 0u) { return r + p.pad; }
@@ -142,7 +144,7 @@ fn resample2d_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
 @group(0) @binding(1) var<storage, read> mask: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> z: array<vec4<f32>>;
 
-// The same behind a ReLU, whose operand was `mask`.
+// The same times the derivative of a ReLU, whose operand was `mask`.
 @compute @workgroup_size(WORKGROUP)
 fn resample2d_bwd_relu(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);

@@ -1,5 +1,5 @@
 // use: index, rng, rows, step
-// The samples of a batch one by one.
+// Operations on each sample of a batch.
 
 struct Params {
   tasks: u32, // columns of a sum, vec4s of the rest
@@ -27,8 +27,9 @@ struct Params {
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
-// Column k of sample n (n * chunks + k over the grid) adds up a chunk of its vec4s, dealt out to the rows in turn. Lanes without a
-// channel are zero and need no mask. With `last` (one chunk) the lanes are added up too.
+// Column k of sample n (n * chunks + k over the grid) adds up a chunk of its vec4s, shared out to
+// the rows in turn. Lanes without a channel are zero and need no mask. With `last` (one chunk) the
+// lanes are added up too.
 @compute @workgroup_size(INVOCATIONS)
 fn sample_sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let place = seat(group, groups, local);
@@ -60,7 +61,7 @@ fn sample_broadcast(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgr
   y[p.y_off + at.x * p.y_stride + at.y] = select(vec4<f32>(0.0), value, lane_mask(here.y));
 }
 
-// Uniform in [0, 1), one a sample.
+// Uniform in [0, 1), one per sample.
 fn alpha(sample: u32) -> f32 {
   return f32(random(sample, p.stream, s.step, s.seed).x >> 8u) / 16777216.0;
 }

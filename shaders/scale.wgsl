@@ -1,5 +1,5 @@
 // use: index
-// Products with one number. One invocation a vec4; i = p * width + q.
+// Products with one number. One invocation per vec4; i = p * width + q.
 
 struct Params {
   vec4s: u32,

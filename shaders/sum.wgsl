@@ -1,5 +1,5 @@
 // use: index, rows
-// Sums over everything, and back.
+// Sum of all elements, and its adjoint.
 
 struct Params {
   vec4s: u32,
@@ -26,8 +26,9 @@ fn element(i: u32) -> vec4<f32> {
   return x[p.x_off + at.x * p.x_stride + at.y];
 }
 
-// Column i of `number` adds up every number-th run of ROWS vec4s, so neighbours read neighbours. Lanes without a channel are zero
-// and need no mask. With `last` (one column) the lanes are added up too.
+// Column i of `number` adds up every number-th run of ROWS vec4s, so neighbours read neighbours.
+// Lanes without a channel are zero and need no mask. With `last` (one column) the lanes are added
+// up too.
 @compute @workgroup_size(INVOCATIONS)
 fn sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
@@ -36,7 +37,7 @@ fn sum(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups:
   var total = vec4<f32>(0.0);
   // Columns without work start at the end.
   var i = select(p.vec4s, s.column * ROWS + s.row, here);
-  // Eight loads in flight: the second stage has one column, and waits for nothing else.
+  // Eight loads in flight: the second stage has one column, and loads are all it waits for.
   for (; i + 7u * n < p.vec4s; i = i + 8u * n) {
     let v0 = element(i);
     let v1 = element(i + n);

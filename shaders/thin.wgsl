@@ -1,6 +1,6 @@
 // use: index
-// Half an iteration of Guo and Hall's thinning: pixels of x > 0 on two sides of a line are taken away where that cuts nothing.
-// One invocation a pixel, i = (n * h + row) * w + column; y is 1 or 0.
+// Half an iteration of Guo and Hall's thinning: pixels of x > 0 on two sides of a line are removed
+// where that cuts no line. One invocation per pixel, i = (n * h + row) * w + column; y is 1 or 0.
 
 struct Params {
   pixels: u32,
@@ -18,7 +18,7 @@ struct Params {
 @group(0) @binding(1) var<storage, read_write> y: array<vec4<f32>>;
 
 fn filled(there: bool, pixel: u32) -> u32 {
-  // Clamped where it is not there: read, and not counted.
+  // Clamped where it lies outside: read, but not counted.
   let v = x[p.x_off + min(pixel, p.pixels - 1u) * p.x_stride].x;
   return select(0u, 1u, there && v > 0.0);
 }
@@ -35,7 +35,7 @@ fn thin(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups
     let down = row + 1u < p.h;
     let left = at.y > 0u;
     let right = at.y + 1u < p.w;
-    // Around the pixel from above, clockwise: p2 … p9 of the paper.
+    // Neighbours from above, clockwise: p2 … p9 of the paper.
     let p2 = filled(up, i - p.w);
     let p3 = filled(up && right, i - p.w + 1u);
     let p4 = filled(right, i + 1u);

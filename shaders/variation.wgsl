@@ -1,5 +1,6 @@
 // use: index
-// Differences of neighbouring pixels. One invocation a vec4; i = pixel * width + q. Lanes without a channel are 0 and differ by 0.
+// Differences of neighbouring pixels. One invocation per vec4; i = pixel * width + q. Lanes without
+// a channel are 0 and differ by 0.
 
 struct Params {
   vec4s: u32,

@@ -1,8 +1,9 @@
-// What stands around a map that a kernel walks over. 0: zeros, 1: its mirror image without the edge, 2: its edge, again and again.
+// The pixels around a map that a kernel walks over. 0: zeros, 1: its mirror image without the edge,
+// 2: its edge, repeated.
 
 const BORDER: u32 = 0u; // tune
 
-// The pixel (y, x) that is seen at `i`, which may be as far outside as there is padding.
+// The pixel (y, x) that is read at `i`, which may lie outside by as much as the padding.
 fn seen(i: vec2<i32>, size: vec2<i32>) -> vec2<i32> {
   let last = size - 1;
   if (BORDER == 1u) {

@@ -1,20 +1,22 @@
 // use: index, border, epilogue
-// Implicit GEMM, data side: C[row, col] = sum over (tap, channel) A[row, (tap, channel)] B[(tap, channel), col].
-// Rows are output pixels, columns output channels. Serves conv2d, conv_transpose2d and the input gradients of both:
+// Implicit GEMM, data side:
+//   C[row, col] = sum over (tap, channel) A[row, (tap, channel)] B[(tap, channel), col]
+// Rows are output pixels, columns output channels. Serves conv2d, conv_transpose2d and the input
+// gradients of both:
 //   output pixel o = q * stride_out + phase,  input pixel i = q * stride_in + base(phase) + dir * t,
 //   kernel tap = first(phase) + stride_out * t.
-// A convolution has stride_out 1, dir 1; its adjoint stride_in 1, dir -1 and a quarter of the taps a phase (at stride 2): no
-// multiply by zero. Weights are [tap][ci][co]; B's strides say which of ci and co are summed. x may pass through a (leaky) ReLU
-// as it is loaded.
+// A convolution has stride_out 1, dir 1; its adjoint stride_in 1, dir -1 and a quarter of the taps
+// per phase (at stride 2): no multiply by zero. Weights are [tap][ci][co]; B's strides say which of
+// ci and co are summed. x may pass through a (leaky) ReLU as it is loaded.
 
 const TRANS_B: u32 = 0u; // tune
-// Blocks of A are 4 rows by 4 k, one vec4 a row.
+// Blocks of A are 4 rows by 4 k, one vec4 per row.
 const A_BY_K: u32 = 0u;
 
 struct Params {
   rows: u32, // pixels of a phase, batch folded in
   cols: u32, // vec4s of output channels
-  blocks: u32, // vec4s of input channels: k steps of 4 a tap
+  blocks: u32, // vec4s of input channels: k steps of 4 per tap
   hi: u32,
   wi: u32,
   ho: u32,
@@ -52,7 +54,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> mask: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-// What a phase fixes: base and first tap in each direction, number of taps. What a slice fixes: its k steps, its place in y.
+// Of a phase: base and first tap in each direction, number of taps. Of a slice: its k steps, its
+// place in y.
 struct Outer {
   range: vec2<u32>,
   slice: u32,
@@ -75,8 +78,9 @@ fn outer_begin(z: u32) -> Outer {
   return Outer(range, slice, select(backward, forward, p.dir > 0), first, (left + p.stride_out - 1u) / p.stride_out, phase);
 }
 
-// A row of A. Fixed: the input pixel at tap 0 (y, x) and the first pixel of its picture. Moving: the vec4 to load next, and 1
-// if it lies inside the picture. (Vectors rather than structs: one software driver takes minutes to compile arrays of structs.)
+// A row of A. Fixed: the input pixel at tap 0 (y, x) and the first pixel of its image. Moving: the
+// vec4 to load next, and 1 if it lies inside the image. (Vectors rather than structs: one software
+// driver takes minutes to compile arrays of structs.)
 fn a_row(row: u32, o: Outer) -> vec4<i32> {
   let r = min(row, p.rows - 1u);
   let image = divmod(r, p.qh * p.qw);
@@ -113,7 +117,7 @@ fn store_with(row: u32, col: u32, o: Outer, v: vec4<f32>, b: vec4<f32>) {
   if (row >= p.rows || col >= p.cols) { return; }
   let image = divmod(row, p.qh * p.qw);
   let q = divmod(image.y, p.qw) * p.stride_out + o.phase;
-  // Phases of an odd size differ in length: the last pixels of the shorter ones are not there.
+  // Phases of an odd size differ in length: the shorter ones lack the last pixel.
   if (q.x >= p.ho || q.y >= p.wo) { return; }
   let pixel = (image.x * p.ho + q.x) * p.wo + q.y;
   y[p.y_off + o.slice * p.y_slice + pixel * p.y_stride + col] = finish(v + b, pixel, col);

@@ -1,6 +1,7 @@
-// What a result gets on its way into memory: the bias of its channel, and the derivative of a (leaky) ReLU where it will go
-// through one, which is decided by the sign of that activation's operand (`mask`). Constants and not parameters: a branch for
-// every row of a tile takes one driver seconds to compile.
+// What is done to a result before it is stored: the bias of its channel, and the derivative of a
+// (leaky) ReLU if it passes one, which is decided by the sign of that activation's operand
+// (`mask`). Constants and not parameters: a branch for every row of a tile takes one driver seconds
+// to compile.
 
 const MASK: u32 = 0u; // tune
 

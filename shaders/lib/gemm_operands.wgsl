@@ -1,5 +1,6 @@
-// Plain matrix products, many of one size: C[z][row, col] = sum over k of A[z][row, k] B[z][k, col]. What minimal filtering
-// (lib/winograd.wgsl) leaves to do. k runs over `taps` runs of `blocks` steps of 4.
+// Plain matrix products, many of one size, the middle step of Winograd's method (lib/winograd.wgsl):
+//   C[z][row, col] = sum over k of A[z][row, k] B[z][k, col]
+// k runs over `taps` runs of `blocks` steps of 4.
 
 // 0: A lies [row][k], a vec4 is 4 k of a row. 1: A lies [k][row], a vec4 is 4 rows of a k.
 const A_BY_K: u32 = 0u; // tune
@@ -42,7 +43,8 @@ fn outer_begin(z: u32) -> Outer {
   return Outer(vec2<u32>(0u, p.blocks), vec2<u32>(1u, p.taps), z * p.a_z, z * p.b_z, z * p.c_z);
 }
 
-// A row of A (A_BY_K: one of the 4 k of a block, at a row group; `flat` counts k + 4 * group). Fixed: where it begins.
+// A row of A (A_BY_K: one of the 4 k of a block, at a row group; `flat` counts k + 4 * group).
+// Fixed: where it begins.
 fn a_row(flat: u32, o: Outer) -> vec4<i32> {
   if (A_BY_K == 0u) { return vec4<i32>(i32(o.a + min(flat, p.rows - 1u) * p.a_row), 0, 0, 0); }
   return vec4<i32>(i32(o.a + min(flat / 4u, p.rows / 4u - 1u) + (flat % 4u) * p.a_k), 0, 0, 0);

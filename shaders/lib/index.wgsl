@@ -1,5 +1,5 @@
-// Grids and channels. A grid is folded into x and y (the limit is 65,535 a dimension); vec4 q of pixel p of a tensor
-// lies at off + p * stride + q.
+// Grids and channels. A grid is folded into x and y (the limit is 65,535 per dimension); vec4 q of
+// pixel p of a tensor lies at off + p * stride + q.
 
 const WORKGROUP: u32 = 64u;
 
@@ -7,7 +7,8 @@ fn linear_id(group: vec3<u32>, groups: vec3<u32>, local: u32) -> u32 {
   return (group.y * groups.x + group.x) * WORKGROUP + local;
 }
 
-// (i / d, i % d) by a float reciprocal and one correction: drivers divide integers slowly. Exact while i / d < 2^22.
+// (i / d, i % d) by a float reciprocal and one correction: drivers divide integers slowly. Exact
+// while i / d < 2^22.
 fn divmod(i: u32, d: u32) -> vec2<u32> {
   var q = u32(f32(i) * (1.0 / f32(d)));
   var r = i - q * d;
@@ -16,7 +17,8 @@ fn divmod(i: u32, d: u32) -> vec2<u32> {
   return vec2<u32>(q, r);
 }
 
-// x: logical channel of the first lane of vec4 q; y: how many of its lanes hold a channel. Parts are padded one by one.
+// x: logical channel of the first lane of vec4 q; y: how many of its lanes hold a channel. Parts
+// are padded one by one.
 fn lanes(q: u32, parts: vec4<u32>) -> vec2<u32> {
   let width = (parts + 3u) / 4u;
   var first = 0u;

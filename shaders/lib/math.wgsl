@@ -1,5 +1,6 @@
-// exp, log1p, tanh and sigmoid of our own: drivers differ by several ulp, software ones by far more. Coefficients: Cephes
-// (Moshier), single precision; relative error below 2e-7 in the ranges used here.
+// Our own exp, log1p, tanh and sigmoid: drivers differ by several ulp, software ones by far more.
+// Coefficients: Cephes (Moshier), single precision; relative error below 2e-7 in the ranges used
+// here.
 
 fn exp4(v: vec4<f32>) -> vec4<f32> {
   let x = clamp(v, vec4<f32>(-87.0), vec4<f32>(88.0));
@@ -30,14 +31,16 @@ fn log_near_1(m: vec4<f32>) -> vec4<f32> {
   return m + (m * z * p - 0.5 * z);
 }
 
-// log(1 + x) for 0 <= x <= 1. The sum 1 + x is never made: what it loses cannot be won back on drivers that reassociate.
+// log(1 + x) for 0 <= x <= 1. The sum 1 + x is never formed: what it loses cannot be recovered on
+// drivers that reassociate.
 fn log1p4(x: vec4<f32>) -> vec4<f32> {
   let big = x > vec4<f32>(0.41421356);
   let l = log_near_1(select(x, 0.5 * x - 0.5, big));
   return select(l, l + 0.693147181, big);
 }
 
-// log(x) for normal positive x: exponent * log(2) + log(mantissa), the mantissa around 1 so that the two do not cancel.
+// log(x) for normal positive x: exponent * log(2) + log(mantissa), the mantissa near 1 so that the
+// two do not cancel.
 fn log4(x: vec4<f32>) -> vec4<f32> {
   let bits = bitcast<vec4<u32>>(x);
   let exponent = vec4<f32>(bits >> vec4<u32>(23u)) - 127.0;

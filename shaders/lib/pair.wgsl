@@ -1,5 +1,5 @@
 // use: index
-// Two tensors to one, element by element. One invocation a vec4; i = p * width + q.
+// Two tensors to one, element by element. One invocation per vec4; i = p * width + q.
 
 struct Params {
   vec4s: u32,

@@ -1,7 +1,8 @@
-// Reductions. A workgroup is COLUMNS columns of ROWS invocations. What belongs to a column is shared out to its rows (row r takes
-// things r, r + ROWS ...), neighbours are neighbouring columns, and what the rows found is joined in workgroup memory: the upper
-// half onto the lower, until one is left. Always in this order, so the same operands give the same bits.
-// With one row (CPU drivers, which pay for barriers) nothing is joined and nothing waits.
+// Reductions. A workgroup is COLUMNS columns of ROWS invocations. The items of a column are shared
+// out to its rows (row r takes items r, r + ROWS ...), neighbouring invocations are neighbouring
+// columns, and the results of the rows are joined in workgroup memory: the upper half onto the
+// lower, until one is left. Always in this order, so the same operands give the same bits. With one
+// row (CPU drivers, which pay for barriers) there is nothing to join and no barrier.
 
 const COLUMNS: u32 = 64u; // tune
 const ROWS: u32 = 1u; // tune
@@ -11,7 +12,7 @@ var<workgroup> rows_a: array<vec4<f32>, INVOCATIONS>;
 var<workgroup> rows_b: array<vec4<f32>, INVOCATIONS>;
 
 struct Seat {
-  column: u32, // over the whole grid; there may be more than there is work for
+  column: u32, // over the whole grid; there may be more columns than work
   row: u32,
 }
 
@@ -19,12 +20,12 @@ fn seat(group: vec3<u32>, groups: vec3<u32>, local: u32) -> Seat {
   return Seat((group.y * groups.x + group.x) * COLUMNS + local % COLUMNS, local / COLUMNS);
 }
 
-// How many of count things a row takes.
+// How many of `count` items a row takes.
 fn share_of(count: u32, row: u32) -> u32 {
   return (count + (ROWS - 1u - row)) / ROWS;
 }
 
-// The sum over the rows of a column; row 0 gets it. To be called by all invocations.
+// The sum over the rows of a column; row 0 gets it. All invocations have to call it.
 fn add_rows(v: vec4<f32>, local: u32) -> vec4<f32> {
   if (ROWS == 1u) { return v; }
   var total = v;
@@ -44,7 +45,7 @@ struct Pair {
   b: vec4<f32>,
 }
 
-// The same for two sums at once.
+// As add_rows, two sums at once.
 fn add_pairs(v: Pair, local: u32) -> Pair {
   if (ROWS == 1u) { return v; }
   var total = v;

@@ -1,5 +1,5 @@
-// What changes from step to step. rates[2g]: step size lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), eps; rates[2g + 1]: beta1,
-// beta2, 1 - beta1, 1 - beta2 of optimizer group g.
+// What changes with each step. rates[2g]: step size lr / (1 - beta1^t), 1 / sqrt(1 - beta2^t), eps;
+// rates[2g + 1]: beta1, beta2, 1 - beta1, 1 - beta2 of optimizer group g.
 struct Step {
   step: u32,
   seed: u32,

@@ -1,7 +1,8 @@
 // use: b_block
-// A tile of ROWS rows by 32 columns of vec4s a workgroup of 256, for products of few rows, which do little but stream B: every
-// step of k goes to one of 8 groups of invocations, straight from global memory; their sums are added in order at the end.
-// Only for A by rows (A_BY_K 0).
+// A tile of ROWS rows by 32 columns of vec4s per workgroup of 256 invocations, for products of few
+// rows, which do little but stream B: every step of k goes to one of 8 groups of invocations,
+// straight from global memory; their sums are added in order at the end. Only for A by rows
+// (A_BY_K 0).
 
 const ROWS: u32 = 4u; // tune
 const COLS: u32 = 32u;

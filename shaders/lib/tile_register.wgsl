@@ -1,5 +1,6 @@
 // use: b_block
-// A tile of 8 rows by 4 * TN columns an invocation, straight from global memory: no subgroups, no barrier.
+// A tile of 8 rows by 4 * TN columns per invocation, straight from global memory: no subgroups, no
+// barrier.
 
 const TN: u32 = 4u; // tune
 const ROWS: u32 = 8u;

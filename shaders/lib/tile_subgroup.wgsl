@@ -1,6 +1,7 @@
 // use: b_block
-// A tile of 16 rows by 4 * SG columns a subgroup. Each lane loads its own column of B and a share of A; rows of A reach the
-// other lanes by broadcast. Valid only where every subgroup has SG lanes (src/gpu/probe.rs makes sure).
+// A tile of 16 rows by 4 * SG columns per subgroup. Each lane loads its own column of B and a share
+// of A; rows of A reach the other lanes by broadcast. Valid only where every subgroup has SG lanes
+// (src/gpu/probe.rs makes sure).
 
 const SG: u32 = 8u; // tune
 const ROWS: u32 = 16u; // tune
@@ -41,7 +42,7 @@ fn main(
       }
       var at = b_begin(t, o, col, o.range.x);
       for (var c = o.range.x; c < o.range.y; c++) {
-        // All loads before all arithmetic: software drivers gain by it.
+        // All loads before all arithmetic: faster on software drivers.
         var a: array<vec4<f32>, LOADS>;
         //@unroll
         for (var j = 0u; j < LOADS; j++) {

@@ -1,6 +1,7 @@
 // use: b_block
-// A tile of 4 * GRID * TM rows by 4 * GRID * TN columns a workgroup of GRID x GRID invocations, staged in workgroup memory KB steps
-// of 4 k at a time; 4 * TM rows by 4 * TN columns an invocation. One line of the staging arrays is a vec4, as loaded.
+// A tile of 4 * GRID * TM rows by 4 * GRID * TN columns per workgroup of GRID x GRID invocations,
+// staged in workgroup memory KB steps of 4 k at a time; 4 * TM rows by 4 * TN columns per
+// invocation. One line of the staging arrays is a vec4, as loaded.
 
 const GRID: u32 = 16u; // tune
 const TM: u32 = 1u; // tune
@@ -10,7 +11,7 @@ const THREADS: u32 = GRID * GRID;
 const A_LINES: u32 = 4u * GRID * TM;
 const B_COLS: u32 = GRID * TN;
 const B_LINES: u32 = 4u * B_COLS;
-// Two vec4s between the blocks, so that lanes that store into different ones meet in no bank.
+// Two vec4s between the blocks: lanes that store into different blocks have no bank conflicts.
 const A_STRIDE: u32 = A_LINES + 2u;
 const B_STRIDE: u32 = B_LINES + 2u;
 const A_LOADS: u32 = A_LINES * KB / THREADS;
@@ -19,8 +20,8 @@ const B_LOADS: u32 = B_LINES * KB / THREADS;
 var<workgroup> staged_a: array<vec4<f32>, A_STRIDE * KB>;
 var<workgroup> staged_b: array<vec4<f32>, B_STRIDE * KB>;
 
-// Which block (x) and line of it (y) an invocation fetches: neighbours fetch what lies side by side in memory, which is a row's
-// steps of k where rows are stored whole, and a block's lines otherwise.
+// Which block (x) and line of it (y) an invocation fetches: neighbours fetch neighbouring memory,
+// which is a row's steps of k where rows are contiguous, and a block's lines otherwise.
 fn share_a(line: u32) -> vec2<u32> {
   if (A_BY_K == 0u) { return vec2<u32>(line % KB, line / KB); }
   return vec2<u32>(line / A_LINES, line % A_LINES);

@@ -1,12 +1,15 @@
 // use: index, border
-// Implicit GEMM, weight side: dW[(tap, a), b] = sum over pixels X[pixel * stride - pad + tap, a] G[pixel, b].
-// Rows are (tap, channel of the gathered map), columns channels of the other one. For conv2d the gathered map is x and G is
-// dy; for conv_transpose2d it is dy and G is x, and blocks are transposed on their way to [tap][ci][co].
+// Implicit GEMM, weight side:
+//   dW[(tap, a), b] = sum over pixels X[pixel * stride - pad + tap, a] G[pixel, b]
+// Rows are (tap, channel of the gathered map), columns channels of the other one. For
+// conv2d the gathered map is x and G is dy; for conv_transpose2d it is dy and G is x, and blocks
+// are transposed on their way to [tap][ci][co].
 
 const TRANS_OUT: u32 = 0u; // tune
-// 1: dW is added to what is there. A constant: a branch for every row of a tile takes one driver seconds to compile.
+// 1: dW is added to what is there. A constant: a branch for every row of a tile takes one driver
+// seconds to compile.
 const ACCUMULATE: u32 = 0u; // tune
-// Blocks of A are 4 rows by 4 k (pixels), one vec4 a pixel.
+// Blocks of A are 4 rows by 4 k (pixels), one vec4 per pixel.
 const A_BY_K: u32 = 1u;
 const TRANS_B: u32 = 0u;
 
@@ -25,8 +28,8 @@ struct Params {
   next_x: u32, // the pixel a step of k further on: columns, rows, images
   next_y: u32,
   next_n: u32,
-  dw_tap: u32, // vec4s a tap
-  dw_width: u32, // vec4s a row of dW
+  dw_tap: u32, // vec4s per tap
+  dw_width: u32, // vec4s per row of dW
   x_off: u32,
   x_stride: u32,
   g_off: u32,
@@ -53,8 +56,9 @@ fn outer_begin(z: u32) -> Outer {
   return Outer(vec2<u32>(z * p.slice, min((p.pixels + 3u) / 4u, (z + 1u) * p.slice)), z, vec2<u32>(1u));
 }
 
-// A lane's row group at its pixel: a vec4 of 4 rows. Fixed: the tap less the padding (y, x), the vec4 of channels, the place (0 to
-// 3) among the pixels of a step. Moving: the pixel (y, x) and its picture. `flat` counts a block's vec4s: place + 4 * row group.
+// A lane's row group at its pixel: a vec4 of 4 rows. Fixed: the tap less the padding (y, x), the
+// vec4 of channels, the place (0 to 3) among the pixels of a step. Moving: the pixel (y, x) and its
+// image. `flat` counts a block's vec4s: place + 4 * row group.
 fn a_row(flat: u32, o: Outer) -> vec4<i32> {
   let group = divmod(min(flat / 4u, p.rows / 4u - 1u), p.groups);
   let tap = divmod(group.x, p.kernel);
@@ -75,7 +79,7 @@ fn a_load(r: vec4<i32>, m: vec4<u32>) -> vec4<f32> {
   return select(v * p.x_slope, v, v > vec4<f32>(0.0));
 }
 
-// One step further: additions and carries in place of divisions.
+// One step further: additions and carries instead of divisions.
 fn a_step(m: vec4<u32>, blocks: u32) -> vec4<u32> {
   let column = m.y + p.next_x;
   let line = select(0u, 1u, column >= p.wo);
@@ -92,7 +96,7 @@ struct BCol {
 
 fn b_begin(t: vec2<u32>, o: Outer, col: u32, block: u32) -> BCol { return BCol(p.g_off + min(col, p.cols - 1u), 4u * block); }
 
-// Beyond the last pixel A is 0; B must only be finite.
+// Beyond the last pixel A is 0, and B only has to be finite.
 fn b_load(at: BCol, k: u32) -> vec4<f32> {
   let v = g[min(at.pixel + k, p.pixels - 1u) * p.g_stride + at.col];
   return select(v * p.g_slope, v, v > vec4<f32>(0.0));

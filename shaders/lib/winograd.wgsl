@@ -1,8 +1,9 @@
-// Transforms of minimal filtering in two dimensions, for k4 s1 layers and for the phases of k4 s2 layers: TILE x TILE results of
-// TAPS x TAPS taps become N x N points, and what is left is a matrix product a point (lib/gemm_operands.wgsl).
+// Winograd transforms in two dimensions, for k4 s1 layers and for the phases of k4 s2 layers: TILE x
+// TILE results of TAPS x TAPS taps become N x N points, and what is left is one matrix product
+// per point (lib/gemm_operands.wgsl).
 //   forward and input gradient:  result = gather_tile(sum over channels of data(x) * spread_taps(w))
 //   weight gradient:             dw     = gather_taps(sum over tiles    of data(x) * spread_tile(g))
-// An invocation makes the N x N points (or the results) of one vec4 of channels.
+// One invocation computes the N x N points (or the results) of one vec4 of channels.
 
 // 1: a weight's gradient is added to what is there.
 const ACCUMULATE: u32 = 0u; // tune
@@ -18,7 +19,7 @@ struct Params {
   h: u32, // of the map that is read or written
   w: u32,
   step: u32, // pixels from one place of a tile to the next
-  shift: u32, // pixels from one phase to the next; 0 if phases are no matter here
+  shift: u32, // pixels from one phase to the next; 0 if there are no phases
   pad: i32,
   map_off: u32,
   map_stride: u32,
@@ -38,7 +39,8 @@ struct Params {
 }
 @group(1) @binding(0) var<uniform> p: Params;
 
-// What an invocation works on: its vec4 of channels, its tile (of a weight: row), its phase as a number and in each direction.
+// The work of an invocation: its vec4 of channels, its tile (of a weight: row), its phase as a
+// number and in each direction.
 struct At {
   col: u32,
   line: u32,
@@ -52,7 +54,7 @@ fn locate(i: u32, lines: u32) -> At {
   return At(column.y, line.y, line.x, vec2<u32>(line.x / p.phases, line.x % p.phases));
 }
 
-// Picture and first place (y, x) of a tile.
+// Image and first pixel (y, x) of a tile.
 fn tile_origin(tile: u32) -> vec3<u32> {
   let image = divmod(tile, p.tiles_h * p.tiles_w);
   return vec3<u32>(image.x, TILE * divmod(image.y, p.tiles_w));
@@ -74,7 +76,8 @@ fn load_map(image: u32, y: i32, x: i32, col: u32) -> vec4<f32> {
   return select(v * p.slope, v, v > vec4<f32>(0.0));
 }
 
-// The N x N pixels under a tile and its taps. Tiles past the last are zero: weight gradients sum over them.
+// The N x N pixels under a tile and its taps. Tiles past the last are zero: weight gradients sum
+// over them.
 @compute @workgroup_size(WORKGROUP)
 fn wino_data(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);

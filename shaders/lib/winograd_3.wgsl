@@ -1,5 +1,5 @@
-// Minimal filtering on the points 0, 1, infinity: 2 results of 2 taps with 3 multiplications in place of 4. Sums and differences
-// only, so it is exact where the direct sum is.
+// Winograd on the points 0, 1, infinity: 2 results of 2 taps with 3 multiplications instead of 4.
+// Sums and differences only, so it is exact where the direct sum is.
 //   result = gather((spread taps) * (data))      Winograd, Arithmetic Complexity of Computations, 1980.
 
 const N: u32 = 3u;

@@ -1,7 +1,9 @@
-// Minimal filtering on the points 0, 1, -1, 2, infinity: 2 results of 4 taps, 4 of 2, or 3 of 3, with 5 multiplications in place of 8 or 9.
+// Winograd on the points 0, 1, -1, 2, infinity: 2 results of 4 taps, 4 of 2, or 3 of 3, with 5
+// multiplications instead of 8 or 9.
 //   result = gather((spread taps) * (data))      Winograd, Arithmetic Complexity of Computations, 1980.
-// Rows of `data_1d` are the coefficients of the products of (x - point) over the other points; `spread` evaluates at the points and
-// divides by the products of their distances; `gather` sums powers of the points.
+// Rows of `data_1d` are the coefficients of the products of (x - point) over the other points;
+// `spread` evaluates at the points and divides by the products of their distances; `gather` sums
+// powers of the points.
 
 const N: u32 = 5u;
 

@@ -1,9 +1,10 @@
-// Minimal filtering on the points 0, a, -a, b, -b, infinity with a = 5/8, b = 3/2: 4 results of 3 taps or 3 of 4, with 6 multiplications in
-// place of 12.
+// Winograd on the points 0, a, -a, b, -b, infinity with a = 5/8, b = 3/2: 4 results of 3 taps or 3
+// of 4, with 6 multiplications instead of 12.
 //   result = gather((spread taps) * (data))      Winograd, Arithmetic Complexity of Computations, 1980.
-// Rows of `data_1d` are the coefficients of the products of (x - point) over the other points; `spread` evaluates at the points and
-// divides by the products of their distances; `gather` sums powers of the points. The squares of the points, their sum and their product are
-// exact in f32, and points on both sides of 1 keep the factors near 1: the usual 1 and 2 err twice as far.
+// Rows of `data_1d` are the coefficients of the products of (x - point) over the other points;
+// `spread` evaluates at the points and divides by the products of their distances; `gather` sums
+// powers of the points. The squares of the points, their sum and their product are exact in f32,
+// and points on both sides of 1 keep the factors near 1: the usual 1 and 2 err twice as far.
 
 const N: u32 = 6u;
 

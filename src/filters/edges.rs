@@ -1,5 +1,5 @@
-//! Pictures to edge maps: Canny's detector, thinned, without specks. Not HED, which the edges data
-//! sets of the paper were made with.
+//! Images to edge maps: Canny's detector, thinned, without specks. Not HED, which the paper's edge
+//! data sets were made with.
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -50,8 +50,8 @@ impl EdgeOptions {
     }
 }
 
-/// What a program of the filter leaves: the picture, the lines before specks are dropped, and
-/// whether thinning went on to the end.
+/// A program of the filter and its results: the image, the lines before specks are dropped, and
+/// whether thinning is complete.
 #[derive(Debug)]
 struct Pass {
     program: Program,
@@ -61,19 +61,19 @@ struct Pass {
     changed: Tensor,
 }
 
-/// An edge filter for pictures of one size, one at a time: bytes in, bytes out.
+/// An edge filter for images of one size, one at a time: bytes in, bytes out.
 #[derive(Debug)]
 pub struct EdgeFilter {
     gpu: Gpu,
     options: EdgeOptions,
     size: (u32, u32),
     first: Pass,
-    /// Goes on thinning; only wide plateaus of the gradient need it.
+    /// Continues thinning; only wide plateaus of the gradient need it.
     further: OnceLock<Pass>,
 }
 
 impl EdgeFilter {
-    /// Plans and prepares it for pictures of `width` by `height` and 1 (gray) or 3 (RGB) channels.
+    /// Plans and prepares it for images of `width` by `height` and 1 (gray) or 3 (RGB) channels.
     ///
     /// # Errors
     /// [`Error::Usage`] for options out of range or other channels, and what the device reports.
@@ -86,7 +86,7 @@ impl EdgeFilter {
         options.check()?;
         if !matches!(channels, 1 | 3) || width == 0 || height == 0 {
             return Err(Error::Usage(format!(
-                "edges of a picture of {width}x{height}x{channels}: 1 (gray) or 3 (RGB) channels, \
+                "edges of an image of {width}x{height}x{channels}: 1 (gray) or 3 (RGB) channels, \
                  sides above 0"
             )));
         }

@@ -5,11 +5,12 @@
 //! (instance normalisation). They lie in a tensor `[2 groups, 1, 1, c]`: row `2g` the mean, row
 //! `2g + 1` `1 / sqrt(var + eps)` with the biased variance.
 //!
-//! Derivative, `xhat = (x - mean) rstd`, `N` pixels a group:
+//! Derivative, `xhat = (x - mean) rstd`, `N` pixels per group:
 //!
 //! ```text
 //! dgamma = sum of dy xhat          dbeta = sum of dy
-//! dx     = gamma rstd (dy - mean of dy - xhat * mean of dy xhat)        (given statistics: dx = gamma rstd dy)
+//! dx     = gamma rstd (dy - mean of dy - xhat * mean of dy xhat)
+//! dx     = gamma rstd dy           where statistics are given
 //! ```
 
 use super::reduce::Reduction;
@@ -137,17 +138,17 @@ impl Block {
         self.x.shape.c.vec4s()
     }
 
-    /// A column a chunk and vec4, or in the second stage a group and vec4.
+    /// One column per chunk and vec4, or in the second stage per group and vec4.
     fn reduce(&self, d: Dispatch, stage: &Reduction) -> Dispatch {
         stage.dispatch(self.params(d, stage.tasks()))
     }
 
-    /// An invocation a vec4 of channels.
+    /// One invocation per vec4 of channels.
     fn by_column(&self, d: Dispatch) -> Dispatch {
         self.finish(d, self.width())
     }
 
-    /// An invocation [`TURN`] pixels and a vec4.
+    /// One invocation per [`TURN`] pixels of a vec4.
     fn by_pixels(&self, d: Dispatch) -> Dispatch {
         self.finish(d, self.groups * self.rows() * self.width())
     }
@@ -188,7 +189,7 @@ impl Block {
     }
 }
 
-/// Shape of statistics and of the sums of the derivative: two rows a group.
+/// Shape of statistics and of the sums of the derivative: two rows per group.
 pub(super) fn two_rows(x: Shape, groups: u32) -> Shape {
     Shape::new(2 * groups, 1, 1, x.c)
 }

@@ -5,8 +5,9 @@
 //! `u` of `dx`, with means over the pixels of a group:
 //!
 //! ```text
-//! by g      v = gamma rstd P(u)                                        (the same operation on u)
-//! by x      -rstd (xhat * mean of u dx + v * mean of g xhat + dx * mean of u xhat)        (given statistics: 0)
+//! by g      v = gamma rstd P(u)        (the same operation on u)
+//! by x      -rstd (xhat * mean of u dx + v * mean of g xhat + dx * mean of u xhat)
+//!           0 where statistics are given
 //! by gamma  sum of u rstd P(g)
 //! ```
 //!

@@ -149,7 +149,7 @@ impl Tape {
     /// Joins `[n, h, w, c_i]` along the channels.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if there is nothing to join, pictures differ in number or size, or
+    /// [`crate::Error::Shape`] if there is nothing to join, images differ in number or size, or
     /// more than [`crate::MAX_PARTS`] parts would end in a partly filled vec4.
     pub fn concat(&mut self, inputs: &[Tensor]) -> Result<Tensor> {
         let shapes: Vec<Shape> = inputs.iter().map(|&i| self.shape(i)).collect();

@@ -4,9 +4,9 @@ use super::Variant;
 use crate::gpu::{Access, Binding, Kernel};
 use crate::shape::Shape;
 
-/// Invocations a workgroup of the element-wise kernels has.
+/// Invocations per workgroup of element-wise kernels.
 pub const WORKGROUP: u32 = 64;
-/// WebGPU's default limit of workgroups a dimension; larger grids are folded (`linear_id` in
+/// WebGPU's default limit of workgroups per dimension; larger grids are folded (`linear_id` in
 /// `lib/index.wgsl`).
 const MAX_GROUPS: u32 = 65_535;
 
@@ -41,17 +41,17 @@ pub enum Value {
     F(f32),
 }
 
-/// Which of a node's tensors a binding is.
+/// The tensor of a node that is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bind {
     /// An input, read.
     In(usize),
     /// An output, written (or updated).
     Out(usize),
-    /// Memory of the node's own, gone when it is done: number `at` of `bytes` bytes (the same at
+    /// Memory of the node's own, free again after it: number `at`, of `bytes` bytes (the same at
     /// every use).
     Scratch {
-        /// Index among the node's scratch buffers.
+        /// Number of the scratch tensor within its node, from 0.
         at: usize,
         /// Size in bytes.
         bytes: u64,

@@ -14,7 +14,7 @@ use crate::tape::{Backward, Tape};
 /// the same shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Ema {
-    /// How much of the average is kept a step, after the warm-up.
+    /// How much of the average is kept per step, after the warm-up.
     pub decay: f64,
 }
 

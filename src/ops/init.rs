@@ -1,4 +1,4 @@
-//! Initial values of parameters, made on the device from the seed.
+//! Initial values of parameters, drawn on the device from the seed.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
@@ -101,13 +101,13 @@ impl Op for InitNormal {
 }
 
 impl Tape {
-    /// Gives a parameter normally distributed values. `stream` tells parameters apart.
+    /// Gives a parameter normally distributed values. `stream` is different for each parameter.
     pub fn init_normal(&mut self, store: &Store, param: &Param, mean: f32, std: f32, stream: u32) {
         let value = self.stored(store, param.value, &param.name);
         self.push_into(InitNormal { layout: param.layout, mean, std, stream }, &[], &[value], &[]);
     }
 
-    /// Gives a parameter its first values. `stream` tells parameters apart.
+    /// Gives a parameter its first values. `stream` is different for each parameter.
     pub fn init(&mut self, store: &Store, param: &Param, init: Init, stream: u32) {
         let (mean, std) = match init {
             Init::Normal { mean, std } => (mean, std),

@@ -63,7 +63,7 @@ impl LossKind {
 pub struct Loss {
     /// The term of one element.
     pub kind: LossKind,
-    /// The constant that `x` is held against; `None`: a tensor.
+    /// The constant that `x` is compared with; `None`: a tensor.
     pub target: Option<f32>,
 }
 
@@ -188,7 +188,7 @@ impl Op for Loss {
 pub struct LossBackward {
     /// The term of one element.
     pub kind: LossKind,
-    /// The constant that `x` was held against; `None`: a tensor.
+    /// The constant that `x` was compared with; `None`: a tensor.
     pub target: Option<f32>,
     /// The gradient of the second tensor, which is the negative of the first's.
     pub negative: bool,
@@ -305,7 +305,7 @@ impl Tape {
         if left != right {
             return Err(self.shape_error(
                 op,
-                format!("{left} is held against {right}; the shapes must be equal"),
+                format!("{left} is compared with {right}; the shapes must be equal"),
             ));
         }
         Ok(Loss { kind, target: None }.record(self, &[x, y]))

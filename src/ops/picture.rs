@@ -1,18 +1,18 @@
-//! Pictures: bytes to values in [-1, 1] and back, so that a quarter of the data goes to and from
-//! the device.
+//! Images as bytes, to values in [-1, 1] and back: a quarter of the data goes to and from the
+//! device.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// The tensor whose words hold a picture's bytes: `[1, 1, ceil(n h w c / 16), 4]`. Its words are no
-/// numbers.
+/// The tensor whose words hold an image's bytes: `[1, 1, ceil(n h w c / 16), 4]`. Its words are not
+/// floats.
 fn packed(shape: &Shape) -> Shape {
     Shape::new(1, 1, shape.elements().div_ceil(16) as u32, 4)
 }
 
-/// Bytes `[n, h, w, c]`, packed four a word, to `y = (byte / 255 - 0.5) * 2`.
+/// Bytes `[n, h, w, c]`, packed four per word, to `y = (byte / 255 - 0.5) * 2`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PictureToTensor;
 
@@ -52,7 +52,7 @@ impl Op for PictureToTensor {
 }
 
 /// `x` (`[n, h, w, c]` in [-1, 1]) to bytes `clamp((x + 1) * 127.5, 0, 255)`, rounded half up,
-/// packed four a word. Bytes behind the last are 0, and so is not-a-number.
+/// packed four per word. Bytes behind the last are 0, and so is NaN.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TensorToPicture;
 
@@ -94,7 +94,7 @@ impl Op for TensorToPicture {
 }
 
 impl Tape {
-    /// A tensor that the host writes before a step with the bytes of `n` pictures, `[n, h, w, c]`
+    /// A tensor that the host writes before a step with the bytes of `n` images, `[n, h, w, c]`
     /// one after another, padded with zeros to a multiple of 16: `[1, 1, ceil(n h w c / 16), 4]`
     /// words, for [`Tape::picture_to_tensor`].
     pub fn picture_input(&mut self, label: &str, n: u32, h: u32, w: u32, c: u32) -> Tensor {

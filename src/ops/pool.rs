@@ -1,8 +1,8 @@
-//! The image pool of CycleGAN: pictures made earlier, of which a discriminator sees some in place
-//! of new ones.
+//! The image pool of CycleGAN: images generated earlier, of which a discriminator sees some in
+//! place of new ones.
 //!
-//! What happens to each picture of a batch, in order, is decided on the host and given as data: a
-//! slot, or none, and whether what the slot holds is taken out. With a slot the new picture is put
+//! What happens to each image of a batch, in order, is decided on the host and given as data: a
+//! slot, or none, and whether what the slot holds is taken out. With a slot the new image is put
 //! there. The pool lies in pages, one operation a page, each handing on what it does not exchange.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
@@ -12,7 +12,7 @@ use crate::shape::Shape;
 use crate::store::{Store, StoreId};
 use crate::tape::{Backward, Tape, Tensor};
 
-/// A page of the pool. Inputs: the new pictures, what came out of the pages before, decisions
+/// A page of the pool. Inputs: the new images, what came out of the pages before, decisions
 /// `[1, 1, n, 2]`. Outputs: the page, updated, and what comes out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pool {
@@ -20,7 +20,7 @@ pub struct Pool {
     pub first: u32,
 }
 
-/// What happens to one picture.
+/// What happens to one image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PoolDecision {
     /// Where it is kept, if it is.
@@ -29,7 +29,7 @@ pub struct PoolDecision {
     pub take: bool,
 }
 
-/// The pool's pages in a store: `size` pictures of one size.
+/// The pool's pages in a store: `size` images of one size.
 #[derive(Clone, Debug)]
 pub struct PoolPages {
     size: u32,
@@ -41,7 +41,7 @@ pub struct PoolPages {
 const STREAM: u32 = 0xf000_0000;
 
 impl PoolPages {
-    /// Adds a pool of `size` pictures `[h, w, c]` to a set of the store; 0 is none.
+    /// Adds a pool of `size` images `[h, w, c]` to a set of the store; 0 is none.
     pub fn new(store: &mut Store, set: &str, size: u32, [h, w, c]: [u32; 3]) -> PoolPages {
         PoolPages::with_page_limit(store, set, size, [h, w, c], MAX_BINDING)
     }
@@ -67,7 +67,7 @@ impl PoolPages {
         self.pages.iter().map(|(_, page)| *page)
     }
 
-    /// What happens to the `batch` pictures behind the `before` first ones: the first `size` of all
+    /// What happens to the `batch` images after the `before` first ones: the first `size` of all
     /// are kept; then each is exchanged for one at random, or given out as it is, with equal
     /// chance. A function of its arguments alone, so a run that is resumed goes on as it would
     /// have.
@@ -147,16 +147,16 @@ impl Op for Pool {
 }
 
 impl Tape {
-    /// Decisions for `n` pictures, which the host writes before a step ([`PoolDecision::values`]).
+    /// Decisions for `n` images, which the host writes before a step ([`PoolDecision::values`]).
     pub fn pool_decisions(&mut self, label: &str, n: u32) -> Tensor {
         self.input(label, Shape::new(1, 1, n, 2))
     }
 
-    /// Sends pictures `x` `[n, h, w, c]` through a pool: what a discriminator sees in their place.
+    /// Sends images `x` `[n, h, w, c]` through a pool: what a discriminator sees in their place.
     /// No gradient leads through it.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if the pool's pictures or the decisions are of another shape.
+    /// [`crate::Error::Shape`] if the pool's images or the decisions are of another shape.
     pub fn pool(
         &mut self,
         store: &Store,
@@ -166,14 +166,14 @@ impl Tape {
     ) -> Result<Tensor> {
         let (shape, given) = (self.shape(x), self.shape(decisions));
         if given != Shape::new(1, 1, shape.n, 2) {
-            return Err(self.shape_error("pool", format!("decisions {given} for pictures {shape}")));
+            return Err(self.shape_error("pool", format!("decisions {given} for images {shape}")));
         }
         let mut y = x;
         for &(first, page) in &pool.pages {
             let kept = store.shape(page);
             if (Shape { n: shape.n, ..kept }) != shape {
                 return Err(
-                    self.shape_error("pool", format!("a pool of pictures {kept} for {shape}"))
+                    self.shape_error("pool", format!("a pool of images {kept} for {shape}"))
                 );
             }
             let page = self.stored(store, page, "pool");

@@ -8,14 +8,14 @@
 use super::{Bind, Dispatch};
 use crate::gpu::Family;
 
-/// Invocations a workgroup has where several rows share a column.
+/// Invocations per workgroup where several rows share a column.
 const SHARED: u32 = 256;
 /// Most columns of such a workgroup; 32 rows are left. Eight vec4s side by side are a cache line.
 const MAX_COLUMNS: u32 = 8;
 /// Workgroups that fill a large GPU.
 const FULL: u32 = 256;
 /// Things a row takes at least before a second chunk begins, and at most where there is only one:
-/// less is not worth a workgroup, more takes longer than a second dispatch.
+/// fewer are not worth a workgroup, more take longer than a second dispatch.
 const ROW: [u32; 2] = [4, 16];
 
 /// Most partial results a reduction leaves for its second stage on CPU drivers.

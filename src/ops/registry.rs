@@ -199,7 +199,7 @@ pub const OPS: &[OpInfo] = &[
     op(
         "mix",
         "sample",
-        "y = alpha a + (1 - alpha) b, alpha random, one a sample",
+        "y = alpha a + (1 - alpha) b, alpha random, one per sample",
         Gradient::Op("mix_bwd"),
         |t, _| samples::mix(t),
     ),
@@ -345,8 +345,8 @@ pub const OPS: &[OpInfo] = &[
     ),
 ];
 
-/// Every dispatch of the samples of operations, lowered with each of the tunings, under the label of
-/// its node: what a test needs to see each kernel in each variant with its parameters.
+/// Every dispatch of the samples of operations, lowered with each of the tunings, under the label
+/// of its node: what a test needs to see each kernel in each variant with its parameters.
 ///
 /// # Errors
 /// What recording a sample returns.

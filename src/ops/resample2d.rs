@@ -5,10 +5,11 @@
 //!
 //! ```text
 //! padded[o]   = enlarged[r]
-//! reflect     r = |o - p|, or 2 (m - 1) - |o - p| where that is past the last        (the edge is not repeated)
-//! replicate   r = min(max(o - p, 0), m - 1)                                          (only the edge is repeated)
+//! reflect     r = |o - p|, or 2 (m - 1) - |o - p| past the last   (the edge is not repeated)
+//! replicate   r = min(max(o - p, 0), m - 1)                       (only the edge is repeated)
 //! nearest     enlarged[r] = x[floor(r / 2)]
-//! bilinear    enlarged[2 k] = 1/4 x[k - 1] + 3/4 x[k],  enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1],  indices kept inside
+//! bilinear    enlarged[2 k] = 1/4 x[k - 1] + 3/4 x[k]             (indices kept inside)
+//!             enlarged[2 k + 1] = 3/4 x[k] + 1/4 x[k + 1]
 //! ```
 //!
 //! As PyTorch's `Upsample(scale_factor=2)` (bilinear with `align_corners=False`) and
@@ -167,7 +168,7 @@ impl Tape {
     /// Enlarges `x` `[n, h, w, c]` and pads it: `[n, s h + 2 pad, s w + 2 pad, c]`, `s` 1 or 2.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] unless reflection is smaller than the sides of the enlarged picture;
+    /// [`crate::Error::Shape`] unless reflection is smaller than the sides of the enlarged image;
     /// replication may be larger.
     pub fn resample2d(
         &mut self,

@@ -1,5 +1,5 @@
-//! Operations that treat the samples of a batch one by one: sums over a sample, one number for all
-//! of a sample, mixing two batches.
+//! Operations on each sample of a batch: sums over a sample, one number for all of a sample, mixing
+//! two batches.
 
 use super::reduce::Reduction;
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 
-/// Scalars, one a sample.
+/// Scalars, one per sample.
 fn one_each(x: &Shape) -> Shape {
     Shape::new(x.n, 1, 1, 1)
 }
@@ -106,7 +106,7 @@ impl Op for SampleBroadcast {
     }
 }
 
-/// `y = alpha a + (1 - alpha) b` with one `alpha` a sample, uniform in [0, 1), from the
+/// `y = alpha a + (1 - alpha) b` with one `alpha` per sample, uniform in [0, 1), from the
 /// counter-based generator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mix;
@@ -198,7 +198,7 @@ impl Tape {
     }
 
     /// A random point between two batches: `alpha x + (1 - alpha) y`, `alpha` uniform in [0, 1) and
-    /// one a sample. It depends on the seed, the step, the node's number and the sample's only.
+    /// one per sample. It depends on the seed, the step, the node's number and the sample's only.
     ///
     /// # Errors
     /// [`crate::Error::Shape`] if the shapes differ.

@@ -1,8 +1,10 @@
 //! Total variation: how much neighbouring pixels differ.
 //!
 //! ```text
-//! y[h, w]  = across |x[h, w + 1] - x[h, w]| + down |x[h + 1, w] - x[h, w]|        (terms past the edge are 0)
-//! dx[h, w] = across (sign(x[h, w] - x[h, w - 1]) dy[h, w - 1] - sign(x[h, w + 1] - x[h, w]) dy[h, w]) + the same down
+//! y[h, w]  = across |x[h, w + 1] - x[h, w]| + down |x[h + 1, w] - x[h, w]|
+//! dx[h, w] = across (sign(x[h, w] - x[h, w - 1]) dy[h, w - 1]
+//!                    - sign(x[h, w + 1] - x[h, w]) dy[h, w]) + the same down
+//! terms past the edge are 0
 //! ```
 
 use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};

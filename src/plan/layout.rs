@@ -120,7 +120,7 @@ fn place_all(tape: &Tape, live: &[GraphNode<'_>], joined: &Joined) -> Layout {
                 Some(Place { offset: of.offset + start, ..of });
         }
     }
-    // Roots were made for slices before their node said otherwise: drop what nothing lies in.
+    // Slices got roots before their node was reached: drop those that are not used.
     let used: HashSet<Root> = layout.places.iter().flatten().map(|p| p.root).collect();
     let mut renumber = HashMap::new();
     let roots = std::mem::take(&mut layout.roots);

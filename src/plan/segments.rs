@@ -1,5 +1,5 @@
-//! A step goes out in segments short enough for watchdogs (they kill at 2 s) and for whoever shares
-//! the device.
+//! A step is submitted in segments, short enough for watchdogs (which kill after 2 s) and for
+//! others that share the device.
 
 use crate::ops::Cost;
 use std::ops::Range;
@@ -7,7 +7,7 @@ use std::ops::Range;
 /// What a segment should take on the device, in seconds.
 const TARGET: f64 = 0.1;
 /// What the slowest adapter worth using does, for the steps before anything has been measured: FLOP
-/// and bytes a second.
+/// and bytes per second.
 const GUESS: (f64, f64) = (5e10, 5e9);
 
 /// Cuts a step into segments of dispatches.

@@ -1,5 +1,5 @@
 //! The chain rule: derivatives are recorded on the tape like everything else, from the losses back
-//! to what they are wanted for.
+//! to the tensors they are asked for.
 
 use super::{Source, Tape, Tensor};
 use crate::error::Result;
@@ -140,7 +140,7 @@ impl Backward<'_> {
         self.gradient(0).expect("backward is called with a gradient")
     }
 
-    /// Whether an input's gradient is wanted.
+    /// Whether an input's gradient is needed.
     pub fn needs(&self, input: usize) -> bool {
         self.inputs.get(input).is_some_and(|i| self.state.depends.contains(i))
     }

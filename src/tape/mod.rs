@@ -87,7 +87,7 @@ impl Tape {
         self.scope = scope.into();
     }
 
-    /// The scope at hand.
+    /// The current scope.
     pub fn current_scope(&self) -> &str {
         &self.scope
     }
@@ -103,8 +103,8 @@ impl Tape {
         self.again.map(|ago| (self.nodes.len() - ago) as u32)
     }
 
-    /// What is known of the tensors, without the operations: for plans that make some of them
-    /// twice.
+    /// What is known of the tensors, without the operations: for plans that compute some of
+    /// them twice.
     pub(crate) fn without_nodes(&self) -> Tape {
         Tape { infos: self.infos.clone(), ..Tape::default() }
     }

@@ -26,7 +26,7 @@ pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
     let side = if pass.is_weight() { SIDE.max(2 * split.isqrt() * 2 + 1) } else { SIDE };
     let channels = CHANNELS.max(4 * split + 4);
     let cut = [small.h, small.w].map(|n| n.saturating_sub(side));
-    // Small maps: a slice has to have a step of 4 pixels all the same.
+    // On small maps, too, a slice needs a step of 4 pixels.
     let slices = if pass.is_weight() {
         (4 * split).div_ceil(small.h.min(side) * small.w.min(side))
     } else {
@@ -49,7 +49,7 @@ pub(super) fn crop(problem: &Problem, split: u32) -> Problem {
     Problem { border, ..Problem::of_layer(pass, x, y, conv) }
 }
 
-/// The variant that others are held against: every product of the definition, in the simplest
+/// The variant that others are compared with: every product of the definition, in the simplest
 /// kernel.
 fn plain(variant: Variant) -> Variant {
     let columns = if variant.tile == (Tile::Register { columns: 2 }) { 1 } else { 2 };

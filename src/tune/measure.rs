@@ -44,7 +44,7 @@ pub struct Report {
 /// cost, and returns the fastest ones. What is not reached is left to the rule. `current` says
 /// which variant the search begins at.
 ///
-/// `progress` is told how many of how many problems are done, and the next one's name.
+/// `progress` gets how many of how many problems are done, and the next one's name.
 ///
 /// # Errors
 /// [`Error::DeviceLost`]. A variant that does not run is none that wins, and is named in the
@@ -176,7 +176,7 @@ fn trial(
     let worse = |seconds: f64, factor: f64| best.is_some_and(|b| seconds > factor * b);
     let length = SAMPLE[usize::from(!gpu.is_software())];
     let mut repeats = 1;
-    // A single run of a GPU is mostly the way there and back: judged by a sample.
+    // A single run on a GPU is mostly submission and waiting: measure a sample.
     while each * (repeats as f64) < length / 2.0 && repeats < 4096 {
         repeats = ((length / each) as usize).clamp(repeats + 1, 8 * repeats);
         each = single.run(repeats)?;

@@ -1,9 +1,9 @@
-//! The tuner: which variant of a convolution is fastest on the device at hand, found by measuring.
+//! The tuner: which variant of a convolution is fastest on a device, found by measuring.
 //!
 //! [`problems`] lists what a plan computes, [`measure`] tries variants of each and returns what it
 //! found, [`Identity`] says what the figures hold for. Where they are kept is the host's matter
 //! (`io::tuning` keeps them in a file). Whatever is chosen, results differ by rounding only; a
-//! choice that is kept gives the same bits again.
+//! choice that is kept gives the same bits.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod check;
@@ -109,7 +109,7 @@ fn fnv(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Hash of what the kernels are made from.
+/// Hash of the kernels' sources.
 fn kernels() -> String {
     let parts = crate::shader::FILES
         .iter()

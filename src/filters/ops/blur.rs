@@ -1,5 +1,5 @@
-//! Gaussian blur: `y = g * x`, every channel by itself, across and then down; pixels beyond the
-//! border are those at it.
+//! Gaussian blur: `y = g * x`, each channel by itself, across and then down; pixels beyond the
+//! border repeat it.
 //!
 //! Weights are `exp(-k² / 2 sigma²)` for `|k| <= round(4 sigma)`, normalised (SciPy's
 //! `gaussian_filter` with mode `nearest`).

@@ -1,7 +1,7 @@
 //! Ways of computing one convolution pass.
 //!
-//! A [`Variant`] is a method (direct, or one of Winograd's), a tile, and a number of slices that the
-//! sum is cut into. All give the same result up to rounding. A variant prints and parses.
+//! A [`Variant`] is a method (direct, or one of Winograd's), a tile, and a number of slices that
+//! the sum is cut into. All give the same result up to rounding. A variant prints and parses.
 
 use crate::error::{Error, Result};
 use std::fmt;

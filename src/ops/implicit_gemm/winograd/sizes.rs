@@ -3,8 +3,8 @@
 use crate::ops::implicit_gemm::problem::{Problem, Product};
 use crate::ops::implicit_gemm::variant::Method;
 
-/// The most bytes of points that a round computes of a map. It bounds a plan's scratch memory; layers at
-/// batch 1 need one round.
+/// The most bytes of points that a round computes of a map. It bounds a plan's scratch memory;
+/// layers at batch 1 need one round.
 const ROUND: u64 = 32 << 20;
 
 /// Sizes of a pass by a Winograd method, or of one round of it.
