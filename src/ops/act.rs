@@ -12,7 +12,7 @@ pub enum Act {
     LeakyRelu(f32),
     /// `max(x, 0)`. Its derivative at 0 is 0.
     Relu,
-    /// Hyperbolic tangent.
+    /// Hyperbolic tangent. Its derivative follows from the result.
     Tanh,
     /// `1 / (1 + exp(-x))`.
     Sigmoid,

@@ -26,7 +26,7 @@ use std::fmt;
 pub enum NormMode {
     /// The whole batch, as in training.
     Batch,
-    /// Each image on its own.
+    /// Statistics of each image by itself.
     Instance,
     /// The running statistics, gathered in training.
     Running,
@@ -45,7 +45,7 @@ impl fmt::Display for NormMode {
 /// Constants of a normalisation. Default: `eps` 1e-5, `momentum` 0.1, as in PyTorch.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchNorm {
-    /// Added to the variance.
+    /// Added to the variance before the root.
     pub eps: f32,
     /// Share of the new value in the running statistics.
     pub momentum: f32,
@@ -60,9 +60,9 @@ impl Default for BatchNorm {
 /// Running statistics, stored tensors `[1, 1, 1, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Running {
-    /// Mean.
+    /// Running mean, one per channel.
     pub mean: Tensor,
-    /// Variance, unbiased.
+    /// Running variance, unbiased, one per channel.
     pub var: Tensor,
 }
 
@@ -277,7 +277,7 @@ impl Op for BatchNormStats {
 /// Statistics `[2, 1, 1, c]` from running mean and variance (inputs, `[1, 1, 1, c]` each).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchNormRunning {
-    /// Added to the variance.
+    /// Added to the variance before the root.
     pub eps: f32,
 }
 

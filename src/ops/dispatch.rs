@@ -13,9 +13,9 @@ const MAX_GROUPS: u32 = 65_535;
 /// Where a tensor lies: vec4 `q` of pixel `p` is at `offset + p * stride + q` of its binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operand {
-    /// The tensor's shape.
+    /// Shape of the tensor.
     pub shape: Shape,
-    /// First vec4.
+    /// First vec4 within the buffer.
     pub offset: u32,
     /// vec4s from one pixel to the next.
     pub stride: u32,
@@ -33,11 +33,11 @@ impl Operand {
 /// One word of a parameter block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value {
-    /// `u32`.
+    /// A `u32`: sizes, offsets, counts.
     U(u32),
-    /// `i32`.
+    /// An `i32`: padding, directions.
     I(i32),
-    /// `f32`.
+    /// An `f32`: factors.
     F(f32),
 }
 
@@ -53,14 +53,14 @@ pub enum Bind {
     Scratch {
         /// Number of the scratch tensor within its node, from 0.
         at: usize,
-        /// Size in bytes.
+        /// Its size in bytes.
         bytes: u64,
         /// Whether this dispatch writes it.
         write: bool,
     },
 }
 
-/// One dispatch of a node.
+/// One dispatch of a node: a kernel with its bindings, parameters and grid.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
     /// The kernel to run.
@@ -69,7 +69,7 @@ pub struct Dispatch {
     pub binds: Vec<Bind>,
     /// The parameter block: names and values in the order of the shader's `Params`.
     pub params: Vec<(String, Value)>,
-    /// Workgroups.
+    /// The grid, in workgroups per dimension.
     pub groups: [u32; 3],
     /// Of the first dispatch of a convolution: the variant it belongs to.
     pub variant: Option<Variant>,
@@ -150,7 +150,7 @@ impl Dispatch {
         self.groups([x, groups.div_ceil(x), 1])
     }
 
-    /// The grid, in workgroups.
+    /// Sets the grid, in workgroups per dimension.
     pub fn groups(mut self, groups: [u32; 3]) -> Self {
         self.groups = groups;
         self

@@ -6,7 +6,7 @@ use crate::shape::{Channels, Shape};
 use crate::store::{Layout, Param, Store};
 use crate::tape::{Backward, Tape};
 
-/// How a parameter begins.
+/// The initial values of a parameter.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Init {
     /// Normally distributed.
@@ -16,7 +16,7 @@ pub enum Init {
         /// Standard deviation.
         std: f32,
     },
-    /// One value.
+    /// One value everywhere.
     Constant(f32),
 }
 

@@ -23,7 +23,7 @@ pub struct Pool {
 /// What happens to one image.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PoolDecision {
-    /// Where it is kept, if it is.
+    /// The slot in which it is kept, if it is kept.
     pub slot: Option<u32>,
     /// Whether what was kept there is given out in its place.
     pub take: bool,
@@ -62,7 +62,7 @@ impl PoolPages {
         PoolPages { size, pages }
     }
 
-    /// The pages.
+    /// The pages of the store that hold the pool, in order.
     pub fn pages(&self) -> impl Iterator<Item = StoreId> {
         self.pages.iter().map(|(_, page)| *page)
     }

@@ -9,14 +9,14 @@ use crate::error::Result;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 
-/// What the derivative of an operation is made of.
+/// The operation that computes the derivative of another one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Gradient {
     /// This operation, by name (and perhaps others with it).
     Op(&'static str),
-    /// The gradient of the output as it is.
+    /// The gradient of the output, passed on unchanged.
     Passed,
-    /// Nothing: the reason.
+    /// There is none, for this reason.
     None(&'static str),
 }
 
@@ -27,9 +27,9 @@ pub struct OpInfo {
     pub name: &'static str,
     /// The file in `src/ops` (of filters: `src/filters/ops`) that holds it, without extension.
     pub stem: &'static str,
-    /// The formula, in a line of `docs/ops.md`.
+    /// What it computes, as a formula where there is one.
     pub summary: &'static str,
-    /// The operations of its derivative, or why it has none.
+    /// How its derivative is computed.
     pub gradient: Gradient,
     /// Records it and its derivative at small shapes, in every variant that has kernels of its own.
     pub sample: fn(&mut Tape, &mut Store) -> Result<()>,

@@ -24,7 +24,7 @@ use crate::tape::{Backward, Tape, Tensor};
 /// How an image is enlarged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Enlarge {
-    /// Not at all.
+    /// Not enlarged: padding alone.
     No,
     /// Twice, each pixel four times.
     Nearest,
@@ -41,7 +41,7 @@ impl Enlarge {
         }
     }
 
-    /// By how much.
+    /// The factor of each side: 1 or 2.
     pub fn scale(self) -> u32 {
         if self == Enlarge::No { 1 } else { 2 }
     }
@@ -50,15 +50,15 @@ impl Enlarge {
 /// Enlarges and pads `[n, h, w, c]` to `[n, s h + 2 pad, s w + 2 pad, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resample2d {
-    /// Upsampling mode.
+    /// The enlargement before the padding.
     pub enlarge: Enlarge,
-    /// Padding mode.
+    /// The pixels that it is padded with.
     pub padding: Padding,
     /// Rows and columns of padding on every side.
     pub pad: u32,
 }
 
-/// The adjoint: `dx` from `dy`.
+/// The adjoint of [`Resample2d`]: `dx` from `dy`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Resample2dBackward(pub Resample2d);
 

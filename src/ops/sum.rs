@@ -91,7 +91,7 @@ impl Op for Sum {
 /// Every element of the output becomes `scale * x`, `x` a scalar.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Broadcast {
-    /// The factor.
+    /// The factor of the value.
     pub scale: f32,
 }
 

@@ -28,14 +28,14 @@ pub struct Pass {
 }
 
 impl Pass {
-    /// All of them.
+    /// The passes of both kinds of layers.
     pub const ALL: [Pass; 6] = {
         let [a, b, c] = Pass::of_layer(false);
         let [d, e, f] = Pass::of_layer(true);
         [a, b, c, d, e, f]
     };
 
-    /// Those of a layer: output, gradient of the input, gradient of the weight.
+    /// The passes of a layer: output, gradient of the input, gradient of the weight.
     pub const fn of_layer(transposed: bool) -> [Pass; 3] {
         [
             Pass { transposed, of: Of::Output },

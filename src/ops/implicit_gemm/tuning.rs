@@ -34,7 +34,7 @@ impl Tuning {
         Tuning { family, forced: Wish::default(), table: BTreeMap::new() }
     }
 
-    /// Tunings that between them use every kernel: for tests of all of them.
+    /// Tunings that use every kernel between them, for tests.
     pub fn samples() -> Vec<Tuning> {
         let mut all = Vec::new();
         for family in [
@@ -71,12 +71,12 @@ impl Tuning {
         self
     }
 
-    /// Sets the choice for a problem.
+    /// Sets the variant that a problem takes.
     pub fn set(&mut self, problem: &Problem, variant: Variant) {
         self.table.insert(problem.to_string(), variant);
     }
 
-    /// The family of tiles.
+    /// The family of tiles that the rule chooses from.
     pub fn family(&self) -> Family {
         self.family
     }
@@ -86,7 +86,7 @@ impl Tuning {
         self.forced != Wish::default()
     }
 
-    /// The choice for a problem.
+    /// The variant that a problem takes.
     pub fn choose(&self, problem: &Problem) -> Variant {
         let listed = self.table.get(&problem.to_string()).copied();
         let mut variant = listed.unwrap_or_else(|| rule::choose(self.family, problem));

@@ -24,7 +24,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// All of them.
+    /// Every method, direct first.
     pub const ALL: [Method; 4] =
         [Method::Direct, Method::Winograd3, Method::Winograd5, Method::Winograd6];
 
@@ -50,7 +50,7 @@ impl fmt::Display for Method {
 pub enum Tile {
     /// Rows shared by `subgroupBroadcast`: 4 columns per lane. CPU drivers.
     Subgroup {
-        /// Lanes of a subgroup.
+        /// Lanes of a subgroup, a property of the device: 4, 8 or 16.
         lanes: u32,
         /// Rows of the tile: 8, 16 or 32.
         rows: u32,
@@ -68,7 +68,7 @@ pub enum Tile {
     },
     /// This many rows (4 or 8), k shared out in the workgroup: products of few rows on GPUs.
     Gemv {
-        /// Rows of the tile.
+        /// Rows of the tile: 4 or 8.
         rows: u32,
     },
 }
@@ -77,9 +77,9 @@ pub enum Tile {
 /// `direct workgroup64 split4`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Variant {
-    /// How the products are formed.
+    /// The method: how products are formed.
     pub method: Method,
-    /// The tile.
+    /// The tile: the loops of the kernel.
     pub tile: Tile,
     /// Slices of the sum, added up in order by a second pass; 1: no second pass. Of a Winograd
     /// method: the least number of rounds of tiles; memory may require more.
