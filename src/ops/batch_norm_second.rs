@@ -1,6 +1,6 @@
 //! The derivative of the derivative of a normalisation.
 //!
-//! The derivative ([`BatchNormBackward`]) is `dx = gamma rstd P(g)` with
+//! The derivative ([`super::BatchNormBackward`]) is `dx = gamma rstd P(g)` with
 //! `P(a) = a - mean of a - xhat * mean of a xhat`, linear and symmetric in `g`. For the gradient
 //! `u` of `dx`, with means over the pixels of a group:
 //!
@@ -12,54 +12,19 @@
 //! ```
 //!
 //! By x: `rstd` changes by `-rstd^2 xhat_j / N` and the sum of `w xhat` by `rstd P(w)_j` with
-//! `x_j`; terms in `P` are `v` and `dx`, which are there already. What x does through statistics
-//! and sums is in it, so these get no gradient of their own.
+//! `x_j`; terms in `P` are `v` and `dx`, which exist already. The effect of x through statistics
+//! and sums is included, so these get no gradient of their own.
 
-use super::batch_norm::{BatchNormBackward, BatchNormSums, bytes, two_rows};
-use super::{Bind, ChannelSum, Cost, Dispatch, Lowering, NormMode, Op};
+use super::batch_norm::bytes;
+use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::Backward;
 
-/// The gradient by `x` of a [`BatchNormBackward`]. Inputs: `x`, statistics, `dx`, `v`, then sums of
+/// The gradient by `x` of a [`super::BatchNormBackward`]. Inputs: `x`, statistics, `dx`, `v`, then sums of
 /// `BatchNormSums` over `g`, over `u` and over `u dx`. Output as `x`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormSecond;
-
-/// Records the gradients of a [`BatchNormBackward`].
-pub(super) fn record(b: &mut Backward<'_>, mode: NormMode) -> Result<()> {
-    let (x, stats, g, gamma, sums) =
-        (b.inputs[0], b.inputs[1], b.inputs[2], b.inputs[3], b.inputs[4]);
-    let (dx, u) = (b.outputs[0], b.dy());
-    let shape = b.tape.shape(x);
-    let rows = [two_rows(shape, b.tape.shape(stats).n / 2)];
-    if b.needs(0) || b.needs(2) {
-        let sums_u = b.tape.push(BatchNormSums { parameters: None }, &[x, stats, u], &rows)[0];
-        let v = b.tape.push_one(BatchNormBackward { mode }, &[x, stats, u, gamma, sums_u], shape);
-        if b.needs(2) {
-            b.give(2, v);
-        }
-        if b.needs(0) && mode != NormMode::Running {
-            let product = b.tape.mul(u, dx)?;
-            let sums_product =
-                b.tape.push(BatchNormSums { parameters: None }, &[x, stats, product], &rows)[0];
-            let by_x = b.tape.push_one(
-                BatchNormSecond,
-                &[x, stats, dx, v, sums, sums_u, sums_product],
-                shape,
-            );
-            b.give(0, by_x);
-        }
-    }
-    if b.needs(3) {
-        // Not dx / gamma: gamma may be 0.
-        let one = b.tape.fill(Shape::vector(shape.c), 1.0);
-        let plain = b.tape.push_one(BatchNormBackward { mode }, &[x, stats, g, one, sums], shape);
-        let product = b.tape.mul(u, plain)?;
-        b.emit_parameter(3, &[product], |accumulate| ChannelSum { accumulate });
-    }
-    Ok(())
-}
 
 impl Op for BatchNormSecond {
     fn name(&self) -> &'static str {
@@ -88,7 +53,7 @@ impl Op for BatchNormSecond {
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
         b.refuse(
             "batch_norm_second",
-            "the third derivative of batch_norm is not there; no loss here needs it",
+            "the third derivative of batch_norm is not implemented; no loss here needs it",
         )
     }
 
