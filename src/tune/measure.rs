@@ -47,8 +47,7 @@ pub struct Report {
 /// `progress` gets how many of how many problems are done, and the next one's name.
 ///
 /// # Errors
-/// [`Error::DeviceLost`]. A variant that does not run is none that wins, and is named in the
-/// report.
+/// [`Error::DeviceLost`]. A variant that does not run is not chosen, and is named in the report.
 pub fn measure(
     gpu: &Gpu,
     loads: &[Load],
@@ -60,7 +59,7 @@ pub fn measure(
     let mut loads = loads.to_vec();
     loads.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
     let mut report = Report::default();
-    let mut checked: HashMap<(String, Variant), Option<String>> = HashMap::new();
+    let mut checked = Checked::new();
     for (at, load) in loads.iter().enumerate() {
         let left = budget.saturating_sub(started.elapsed());
         if left.is_zero() {
@@ -71,69 +70,76 @@ pub fn measure(
         // What is left is shared out among what is left.
         let rest: f64 = loads[at..].iter().map(Load::weight).sum();
         let until = Instant::now() + left.mul_f64((load.weight() / rest).clamp(0.0, 1.0));
-        let first = current.choose(&load.problem);
-        let values = operands(&load.problem.inputs);
-        let check = |variant: Variant| -> Result<Option<String>> {
-            let key = (super::check::crop(&load.problem, variant.split).to_string(), variant);
-            if let Some(known) = checked.get(&key) {
-                return Ok(known.clone());
-            }
-            let found = fault(gpu, &load.problem, variant).or_else(survive)?;
-            checked.insert(key, found.clone());
-            Ok(found)
-        };
-        let time = |variant: Variant, best: Option<f64>| -> Result<Option<Trial>> {
-            if best.is_some() && Instant::now() >= until {
-                return Ok(None);
-            }
-            match trial(gpu, &load.problem, variant, &values, best, until) {
-                Ok(trial) => Ok(trial),
-                Err(e) => Ok(survive(e)?.map(Trial::Failed)),
-            }
-        };
-        let found = search(first, &Variant::candidates(&load.problem, gpu.family()), time, check)?;
-        // What a driver keeps of freed buffers until it is polled.
-        gpu.wait("tuning")?;
-        let Some(Found { mut variant, mut seconds, first: mut rule_seconds, tried, failed }) =
-            found
-        else {
-            report.failed.push(format!("{}: nothing runs", load.problem));
-            continue;
-        };
-        if variant != first
-            && let Some(rule) = rule_seconds
-        {
-            match duel(gpu, &load.problem, [variant, first], seconds.min(rule), &values) {
-                Ok([old, gain]) => {
-                    rule_seconds = Some(old);
-                    // By the rounds' ratios, which noise spares, not by two medians, which may
-                    // contradict them.
-                    (variant, seconds) =
-                        if gain * GAIN > 1.0 { (variant, old / gain) } else { (first, old) };
-                }
-                Err(e) => {
-                    report.failed.extend(
-                        survive(e)?.map(|why| format!("{}: {variant}: {why}", load.problem)),
-                    );
-                    (variant, seconds) = (first, rule);
-                }
-            }
-        }
-        report.failed.extend(
-            failed.into_iter().map(|(variant, why)| format!("{}: {variant}: {why}", load.problem)),
-        );
-        report.choices.push(Choice {
-            load: *load,
-            variant,
-            seconds,
-            rule: first,
-            rule_seconds,
-            tried,
-        });
+        measure_one(gpu, load, current, until, &mut checked, &mut report)?;
     }
     progress(loads.len() - report.left, loads.len(), "");
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// What was found wrong with a variant on a cropped problem, if anything.
+type Checked = HashMap<(String, Variant), Option<String>>;
+
+/// Measures the variants of one problem until about `until`, and reports the fastest.
+fn measure_one(
+    gpu: &Gpu,
+    load: &Load,
+    current: &Tuning,
+    until: Instant,
+    checked: &mut Checked,
+    report: &mut Report,
+) -> Result<()> {
+    let problem = &load.problem;
+    let first = current.choose(problem);
+    let values = operands(&problem.inputs);
+    let check = |variant: Variant| -> Result<Option<String>> {
+        let key = (super::check::crop(problem, variant.split).to_string(), variant);
+        if let Some(known) = checked.get(&key) {
+            return Ok(known.clone());
+        }
+        let found = fault(gpu, problem, variant).or_else(survive)?;
+        checked.insert(key, found.clone());
+        Ok(found)
+    };
+    let time = |variant: Variant, best: Option<f64>| -> Result<Option<Trial>> {
+        if best.is_some() && Instant::now() >= until {
+            return Ok(None);
+        }
+        match trial(gpu, problem, variant, &values, best, until) {
+            Ok(trial) => Ok(trial),
+            Err(e) => Ok(survive(e)?.map(Trial::Failed)),
+        }
+    };
+    let found = search(first, &Variant::candidates(problem, gpu.family()), time, check)?;
+    // What a driver keeps of freed buffers until it is polled.
+    gpu.wait("tuning")?;
+    let Some(found) = found else {
+        report.failed.push(format!("{problem}: nothing runs"));
+        return Ok(());
+    };
+    let Found { mut variant, mut seconds, first: mut rule_seconds, tried, mut failed } = found;
+    if variant != first
+        && let Some(rule) = rule_seconds
+    {
+        match duel(gpu, problem, [variant, first], seconds.min(rule), &values) {
+            Ok([old, gain]) => {
+                rule_seconds = Some(old);
+                // By the rounds' ratios, which noise spares, not by two medians, which may
+                // contradict them.
+                (variant, seconds) =
+                    if gain * GAIN > 1.0 { (variant, old / gain) } else { (first, old) };
+            }
+            Err(e) => {
+                failed.extend(survive(e)?.map(|why| (variant, why)));
+                (variant, seconds) = (first, rule);
+            }
+        }
+    }
+    let failed = failed.into_iter().map(|(variant, why)| format!("{problem}: {variant}: {why}"));
+    report.failed.extend(failed);
+    let choice = Choice { load: *load, variant, seconds, rule: first, rule_seconds, tried };
+    report.choices.push(choice);
+    Ok(())
 }
 
 /// A variant that fails is a reason not to choose it; a lost device ends everything.

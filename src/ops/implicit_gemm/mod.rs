@@ -40,8 +40,7 @@ pub(super) fn lower(
     let mut dispatches = match (variant.method, problem.pass.is_weight()) {
         (Method::Direct, false) => direct::data(&task, variant),
         (Method::Direct, true) => direct::weights(&task, variant),
-        (_, false) => winograd::data(&task, variant),
-        (_, true) => winograd::weights(&task, variant),
+        _ => winograd::dispatches(&task, variant),
     };
     dispatches[0].variant = Some(variant);
     dispatches
