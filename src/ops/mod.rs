@@ -47,7 +47,7 @@ pub use dispatch::{Bind, Dispatch, Operand, Value, WORKGROUP};
 pub use dropout::Dropout;
 pub use ema::Ema;
 pub use fill::Fill;
-pub use implicit_gemm::{Fused, Method, Of, Pass, Problem, Tile, Tuning, Variant, Wish};
+pub use implicit_gemm::{Fused, Method, Of, PartialVariant, Pass, Problem, Tile, Tuning, Variant};
 pub use init::{Init, InitNormal};
 pub use loss::{Loss, LossBackward, LossKind};
 pub use mul::Mul;

@@ -19,7 +19,7 @@ mod winograd;
 pub use problem::{Of, Pass, Problem};
 pub use task::Fused;
 pub use tuning::Tuning;
-pub use variant::{Method, Tile, Variant, Wish};
+pub use variant::{Method, PartialVariant, Tile, Variant};
 
 use super::{Dispatch, Lowering};
 use crate::shape::{Channels, Conv, Shape};

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::rule;
-use super::variant::{Variant, Wish};
+use super::variant::{PartialVariant, Variant};
 use crate::error::{Error, Result};
 use crate::gpu::Family;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Tuning {
     family: Family,
-    forced: Wish,
+    forced: PartialVariant,
     table: BTreeMap<String, Variant>,
 }
 
@@ -24,14 +24,14 @@ impl Tuning {
     pub fn new(family: Family) -> Result<Self> {
         let forced = match std::env::var("PIXTAPE_VARIANT") {
             Ok(text) => text.parse().map_err(|e| Error::Usage(format!("PIXTAPE_VARIANT: {e}")))?,
-            Err(_) => Wish::default(),
+            Err(_) => PartialVariant::default(),
         };
         Ok(Tuning { family, forced, table: BTreeMap::new() })
     }
 
     /// The rule alone, whatever the environment says.
     pub fn rule(family: Family) -> Self {
-        Tuning { family, forced: Wish::default(), table: BTreeMap::new() }
+        Tuning { family, forced: PartialVariant::default(), table: BTreeMap::new() }
     }
 
     /// Tunings that use every kernel between them, for tests.
@@ -56,8 +56,8 @@ impl Tuning {
             all.push(Tuning::rule(family));
             for tile in tiles {
                 for method in ["direct", "direct split4", "winograd3", "winograd5", "winograd6"] {
-                    let wish = format!("{method} {tile}").parse().expect("a variant");
-                    all.push(Tuning::rule(family).force(wish));
+                    let parts = format!("{method} {tile}").parse().expect("a variant");
+                    all.push(Tuning::rule(family).force(parts));
                 }
             }
         }
@@ -66,8 +66,8 @@ impl Tuning {
 
     /// Forces parts of every choice where they apply.
     #[must_use]
-    pub fn force(mut self, wish: Wish) -> Self {
-        self.forced = wish;
+    pub fn force(mut self, parts: PartialVariant) -> Self {
+        self.forced = parts;
         self
     }
 
@@ -83,14 +83,14 @@ impl Tuning {
 
     /// Whether parts of every choice are forced, so that a table says little.
     pub fn is_forced(&self) -> bool {
-        self.forced != Wish::default()
+        self.forced != PartialVariant::default()
     }
 
     /// The variant that a problem takes.
     pub fn choose(&self, problem: &Problem) -> Variant {
         let listed = self.table.get(&problem.to_string()).copied();
         let mut variant = listed.unwrap_or_else(|| rule::choose(self.family, problem));
-        let Wish { method, tile, split } = self.forced;
+        let PartialVariant { method, tile, split } = self.forced;
         if let Some(method) = method.filter(|m| problem.allows(*m) && *m != variant.method) {
             // What the rule would cut is another sum.
             (variant.method, variant.split) = (method, 1);

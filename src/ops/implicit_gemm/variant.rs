@@ -101,17 +101,17 @@ impl fmt::Display for Variant {
 
 /// Parts of a variant, as they are forced or parsed; what is `None` is left to the rule.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Wish {
+pub struct PartialVariant {
     pub(super) method: Option<Method>,
     pub(super) tile: Option<Tile>,
     pub(super) split: Option<u32>,
 }
 
-impl FromStr for Wish {
+impl FromStr for PartialVariant {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let mut wish = Wish::default();
+        let mut parts = PartialVariant::default();
         for word in text.split_whitespace() {
             let number =
                 |prefix: &str| word.strip_prefix(prefix).and_then(|n| n.parse::<u32>().ok());
@@ -130,9 +130,9 @@ impl FromStr for Wish {
             };
             let method = Method::ALL.into_iter().find(|m| m.to_string() == word);
             match (method, tile, number("split")) {
-                (Some(method), ..) => wish.method = Some(method),
-                (_, Some(tile), _) => wish.tile = Some(tile),
-                (_, _, Some(split @ 1..=64)) => wish.split = Some(split),
+                (Some(method), ..) => parts.method = Some(method),
+                (_, Some(tile), _) => parts.tile = Some(tile),
+                (_, _, Some(split @ 1..=64)) => parts.split = Some(split),
                 _ => {
                     return Err(Error::Usage(format!(
                         "{word:?} in variant {text:?}: choose a method (direct, winograd3, \
@@ -142,7 +142,7 @@ impl FromStr for Wish {
                 }
             }
         }
-        Ok(wish)
+        Ok(parts)
     }
 }
 
@@ -151,7 +151,7 @@ impl FromStr for Variant {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.parse()? {
-            Wish { method: Some(method), tile: Some(tile), split } => {
+            PartialVariant { method: Some(method), tile: Some(tile), split } => {
                 Ok(Variant { method, tile, split: split.unwrap_or(1) })
             }
             _ => Err(Error::Usage(format!(

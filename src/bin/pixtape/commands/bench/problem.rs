@@ -89,8 +89,8 @@ fn check(problem: &Problem, got: &[f32], values: &[Vec<f32>; 2]) -> Result<()> {
 /// An element of the result, in f64.
 fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
     let ([px, py], transposed) = (problem.layer(), problem.pass.transposed);
-    // The side that the kernel is anchored at, and the side that it walks over.
-    let (small, big) = if transposed { (px, py) } else { (py, px) };
+    // The side that the kernel is anchored at, and the side that it iterates over.
+    let [small, big] = problem.anchor_and_walked();
     let (s, p, k) =
         (problem.conv.stride as usize, problem.conv.pad as usize, problem.conv.kernel as usize);
     let (ci, co) = (px.c.logical() as usize, py.c.logical() as usize);

@@ -278,7 +278,7 @@ fn convolution(
             }
         }
     });
-    // What this pass does not read is no input of its plan.
+    // Operands that this pass does not read are not inputs of its plan.
     let used: &[Tensor] = match of {
         Of::Output => &[x, w, b],
         Of::Input => &[dy, w],
