@@ -1,4 +1,5 @@
-// Plain matrix products, many of one size, the middle step of Winograd's method (lib/winograd.wgsl):
+// Plain matrix products, many of one size, the middle step of Winograd's method
+// (lib/winograd.wgsl):
 //   C[z][row, col] = sum over k of A[z][row, k] B[z][k, col]
 // k runs over `taps` runs of `blocks` steps of 4.
 

@@ -1,5 +1,5 @@
-// Winograd transforms in two dimensions, for k4 s1 layers and for the phases of k4 s2 layers: TILE x
-// TILE results of TAPS x TAPS taps become N x N points, and what is left is one matrix product
+// Winograd transforms in two dimensions, for k4 s1 layers and for the phases of k4 s2 layers:
+// TILE x TILE results of TAPS x TAPS taps become N x N points, and what is left is one matrix product
 // per point (lib/gemm_operands.wgsl).
 //   forward and input gradient:  result = gather_tile(sum over channels of data(x) * spread_taps(w))
 //   weight gradient:             dw     = gather_taps(sum over tiles    of data(x) * spread_tile(g))

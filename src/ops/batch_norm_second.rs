@@ -21,8 +21,8 @@ use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::Backward;
 
-/// The gradient by `x` of a [`super::BatchNormBackward`]. Inputs: `x`, statistics, `dx`, `v`, then sums of
-/// `BatchNormSums` over `g`, over `u` and over `u dx`. Output as `x`.
+/// The gradient by `x` of a [`super::BatchNormBackward`]. Inputs: `x`, statistics, `dx`, `v`, then
+/// sums of `BatchNormSums` over `g`, over `u` and over `u dx`. Output as `x`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormSecond;
 

@@ -1,5 +1,5 @@
-//! Dropout: `y = keep ? x / (1 - p) : 0`, from counter-based random numbers so that the backward pass
-//! draws the same mask.
+//! Dropout: `y = keep ? x / (1 - p) : 0`, from counter-based random numbers so that the backward
+//! pass draws the same mask.
 
 use super::{Bind, Dispatch, Lowering, Op};
 use crate::error::Result;

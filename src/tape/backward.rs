@@ -16,7 +16,8 @@ impl Tape {
     /// gradient went into the store).
     ///
     /// # Errors
-    /// [`Error::Shape`] if a loss is no scalar, or an operation on the way has no derivative.
+    /// [`crate::Error::Shape`] if a loss is not a scalar, or an operation on the way has no
+    /// derivative.
     pub fn backward(&mut self, losses: &[Tensor], wrt: &[Tensor]) -> Result<Vec<Option<Tensor>>> {
         self.differentiate(losses, wrt, false)
     }
@@ -183,7 +184,7 @@ impl Backward<'_> {
     /// The operation has no derivative here.
     ///
     /// # Errors
-    /// Always [`Error::Shape`], with the reason.
+    /// Always [`crate::Error::Shape`], with the reason.
     pub fn refuse(&self, op: &'static str, why: &str) -> Result<()> {
         Err(self.tape.shape_error(op, why.into()))
     }

@@ -73,8 +73,8 @@ pub(super) fn search<E>(
     Ok(found.seconds.is_finite().then_some(found))
 }
 
-/// Whether one part differs. Candidates of Winograd's methods are not split: between them and direct
-/// ones the split does not count.
+/// Whether one part differs. Candidates of Winograd's methods are not split: between them and
+/// direct ones the split does not count.
 fn neighbours(a: Variant, b: Variant) -> bool {
     let apart = |a: u32, b: u32| a.max(b) / a.min(b).max(1);
     match (a.method == b.method, a.tile == b.tile) {

@@ -124,7 +124,11 @@ impl Op for BatchNormParameter {
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
-        b.refuse("batch_norm_parameter", "sums and gradients of gamma and beta have no derivative of their own: keep gamma and beta out of the first wrt")
+        b.refuse(
+            "batch_norm_parameter",
+            "sums and gradients of gamma and beta have no derivative of their own: keep gamma and \
+             beta out of the first wrt",
+        )
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
@@ -137,7 +141,8 @@ impl Op for BatchNormParameter {
     }
 }
 
-/// `dx` of [`BatchNormApply`]. Inputs: `x`, statistics, `dy`, `gamma`, the sums of `BatchNormSums`.
+/// `dx` of [`super::BatchNormApply`]. Inputs: `x`, statistics, `dy`, `gamma`, the sums of
+/// [`BatchNormSums`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormBackward {
     /// Where the statistics came from: given ones do not depend on `x`.

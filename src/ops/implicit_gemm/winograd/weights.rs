@@ -1,5 +1,5 @@
-//! Weight gradients: `dw = sum over pixels`. The kernel walks over one map, `x` of conv2d or `dy` of
-//! conv_transpose2d, and is anchored at the pixels of the other.
+//! Weight gradients: `dw = sum over pixels`. The kernel walks over one map, `x` of conv2d or `dy`
+//! of conv_transpose2d, and is anchored at the pixels of the other.
 
 use super::parts::{Block, DATA, Gemm, OTHER, RESULT, Round};
 use crate::ops::implicit_gemm::task::slope;
