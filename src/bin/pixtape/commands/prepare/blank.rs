@@ -3,7 +3,7 @@
 use crate::commands::prepare::work::{
     Common, Job, beside, key, one_to_one, pictures, run_all, tell_of_depth,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use pixtape::io::Picture;
 use pixtape::rng::{fold_seed, random};
 use pixtape::{Error, Result};
@@ -22,8 +22,8 @@ pub(crate) struct BlankArgs {
     output: PathBuf,
     /// Position of the square: center, or random (by --seed and the image's index in the sorted
     /// list).
-    #[arg(long, default_value = "center", value_parser = ["center", "random"])]
-    place: String,
+    #[arg(long, value_enum, default_value = "center")]
+    place: Place,
     /// Side of the blank rectangle as a share of the image's; 0.3 is what pix2pix-tensorflow's
     /// process.py blanks.
     #[arg(long, default_value_t = 0.5)]
@@ -46,6 +46,13 @@ pub(crate) struct BlankArgs {
     masks_output: Option<PathBuf>,
     #[command(flatten)]
     common: Common,
+}
+
+/// Where a blank square lies.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Center,
+    Random,
 }
 
 pub(crate) fn run(args: &BlankArgs) -> Result<()> {
@@ -112,7 +119,8 @@ fn square(args: &BlankArgs, picture: &Picture, number: u32) -> Result<Picture> {
     let words = random(number, 0, 0, fold_seed(args.seed));
     let range = |side: u32, word: u32| {
         let len = ((f64::from(side) * args.share).round() as u32).clamp(1, side);
-        let first = if args.place == "center" { (side - len) / 2 } else { word % (side - len + 1) };
+        let first =
+            if args.place == Place::Center { (side - len) / 2 } else { word % (side - len + 1) };
         first..first + len
     };
     let (columns, rows) = (range(picture.width, words[0]), range(picture.height, words[1]));

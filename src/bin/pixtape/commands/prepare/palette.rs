@@ -1,7 +1,7 @@
 //! `prepare palette`: converts label colours to label numbers and back.
 
 use crate::commands::prepare::work::{Common, each, one_to_one, run_all};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use pixtape::io::palette::{Color, MOST, read};
 use pixtape::io::{Picture, create_dir, write_aside};
 use pixtape::{Error, Result};
@@ -20,8 +20,8 @@ pub(crate) struct PaletteArgs {
     #[arg(long)]
     output: PathBuf,
     /// index (colours to numbers, 8-bit gray) or color (numbers to colours).
-    #[arg(long, value_parser = ["index", "color"])]
-    to: String,
+    #[arg(long, value_enum)]
+    to: To,
     /// A text file with a colour a line, `#0000aa name` or `0 0 170 name`, the first one being
     /// label 0; or find: from the images, written to OUTPUT/palette.txt.
     #[arg(long, value_name = "FILE|find")]
@@ -37,6 +37,13 @@ pub(crate) struct PaletteArgs {
     common: Common,
 }
 
+/// What label maps become.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum To {
+    Index,
+    Color,
+}
+
 fn hex(color: Color) -> String {
     format!("#{:02x}{:02x}{:02x}", color[0], color[1], color[2])
 }
@@ -44,7 +51,7 @@ fn hex(color: Color) -> String {
 pub(crate) fn run(args: &PaletteArgs) -> Result<()> {
     let jobs = one_to_one(&args.input, &args.output)?;
     let find = args.palette == "find";
-    if find && args.to == "color" {
+    if find && args.to == To::Color {
         return Err(Error::Usage(
             "--palette find is for --to index: numbers do not tell their \
                                  colours; name a palette file"
@@ -61,7 +68,7 @@ pub(crate) fn run(args: &PaletteArgs) -> Result<()> {
         palette.iter().enumerate().map(|(at, c)| (*c, at as u8)).collect();
     run_all(&args.common, &jobs, |_, job| {
         let from = &job.from[0];
-        let result = if args.to == "index" {
+        let result = if args.to == To::Index {
             indices(from, &palette, &labels, args.nearest || args.colors.is_some())
         } else {
             colors(from, &palette)

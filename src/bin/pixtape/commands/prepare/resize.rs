@@ -1,7 +1,7 @@
 //! `prepare resize`: resizes images or A|B pairs to one size.
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, size, tell_of_depth};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use pixtape::Result;
 use pixtape::io::Picture;
 use std::path::PathBuf;
@@ -21,8 +21,8 @@ pub(crate) struct ResizeArgs {
     size: (u32, u32),
     /// stretch; or keep the aspect ratio: crop (cut off the rest), pad (with white), fit (one side
     /// may be shorter).
-    #[arg(long, default_value = "crop", value_parser = ["stretch", "crop", "pad", "fit"])]
-    mode: String,
+    #[arg(long, value_enum, default_value = "crop")]
+    mode: Mode,
     /// Use the nearest pixel instead of interpolating: for label maps.
     #[arg(long)]
     nearest: bool,
@@ -31,6 +31,15 @@ pub(crate) struct ResizeArgs {
     pairs: bool,
     #[command(flatten)]
     common: Common,
+}
+
+/// How an image of another aspect ratio gets its size.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+enum Mode {
+    Stretch,
+    Crop,
+    Pad,
+    Fit,
 }
 
 pub(crate) fn run(args: &ResizeArgs) -> Result<()> {
@@ -56,22 +65,22 @@ fn fitted(args: &ResizeArgs, picture: Picture) -> Result<Picture> {
         f64::from(width) / f64::from(picture.width),
         f64::from(height) / f64::from(picture.height),
     ];
-    let scale = match args.mode.as_str() {
-        "stretch" => return scaled(args, picture, width, height),
-        "crop" => across.max(down),
-        _ => across.min(down),
+    let scale = match args.mode {
+        Mode::Stretch => return scaled(args, picture, width, height),
+        Mode::Crop => across.max(down),
+        Mode::Pad | Mode::Fit => across.min(down),
     };
     let side = |side: u32, wanted: u32| {
         let side = ((f64::from(side) * scale).round() as u32).max(1);
         // Rounding must not leave a gap, nor exceed the size.
-        if args.mode == "crop" { side.max(wanted) } else { side.min(wanted) }
+        if args.mode == Mode::Crop { side.max(wanted) } else { side.min(wanted) }
     };
     let (w, h) = (side(picture.width, width), side(picture.height, height));
     let picture = scaled(args, picture, w, h)?;
-    match args.mode.as_str() {
-        "crop" => picture.crop((w - width) / 2, (h - height) / 2, width, height),
-        "pad" => padded(&picture, width, height),
-        _ => Ok(picture),
+    match args.mode {
+        Mode::Crop => picture.crop((w - width) / 2, (h - height) / 2, width, height),
+        Mode::Pad => padded(&picture, width, height),
+        Mode::Fit | Mode::Stretch => Ok(picture),
     }
 }
 
