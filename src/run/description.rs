@@ -1,16 +1,17 @@
 //! What a run's losses, generators and sample grids are, from the options that it wrote.
 
-use crate::train::{AnyModel, Description};
+use super::Options;
+use crate::train::{Description, Model};
 use serde_json::Value;
 
 /// The description of a run's model from its options, those of runs of earlier versions included.
 /// What they lack or hold in another form is the model's default.
 pub fn describe(options: &Value) -> Description {
-    let value = |name: &str| {
-        let value = options.get(name)?;
-        Some(value.as_str().map_or_else(|| value.to_string(), String::from))
-    };
-    AnyModel::describe_run(options["model"].as_str().unwrap_or_default(), &value)
+    let mut options = Options::readable(options);
+    // What cannot be trained any more is described as the model is by default.
+    let config = options.resolve_without_data();
+    let usual = || Options::new(options.model).resolve_without_data();
+    config.or_else(|_| usual()).expect("defaults go together").describe()
 }
 
 #[cfg(test)]

@@ -207,15 +207,3 @@ impl Model for AnyModel {
         }
     }
 }
-
-impl AnyModel {
-    /// The description of the model of a name (`--model`; an unknown or missing one is taken as
-    /// pix2pix), with those values laid over the model's defaults that a run wrote down by name.
-    /// For logs of runs of any version: values that are missing or cannot be read are the defaults.
-    pub fn describe_run(model: &str, value: &dyn Fn(&str) -> Option<String>) -> Description {
-        match model {
-            "cycle_gan" => CycleGanConfig::described_by(value).describe(),
-            _ => Pix2PixConfig::described_by(value).describe(),
-        }
-    }
-}

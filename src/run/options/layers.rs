@@ -156,6 +156,21 @@ impl Options {
         Options::from_layers(Some(&Layer::of_run(folder)?), &[])
     }
 
+    /// What can be read of the options of a run of any version, for pages about it; the rest is as
+    /// by default.
+    pub fn readable(options: &Value) -> Options {
+        let mut layer = Layer::default();
+        for flag in flags() {
+            let set = match (options.get(flag.name), flag.older) {
+                (Some(value), _) => flag.read(value),
+                (None, Some(word)) => flag.parse(word),
+                (None, None) => continue,
+            };
+            set.into_iter().for_each(|set| layer.give(flag, set));
+        }
+        Options::laid(None, &[&layer])
+    }
+
     /// The options as they are written down: everything that decides what a run makes.
     pub fn to_json(&self) -> Value {
         self.json_of(|flag| flag.kept != Kept::Start)

@@ -103,6 +103,15 @@ fn what_older_runs_do_not_say_is_what_they_meant() {
 }
 
 #[test]
+fn what_can_be_read_of_broken_options_is_read() {
+    let broken = json!({ "model": "cycle_gan", "gan_mode": "gan", "lambda_identity": 0, "lr": [] });
+    let options = Options::readable(&broken);
+    assert_eq!(options.model, ModelKind::CycleGan);
+    assert_eq!((options.optim.lambda_identity, options.optim.gan_mode), (0.0, GanMode::Lsgan));
+    assert_eq!(Options::readable(&Value::Null).model, ModelKind::Pix2Pix);
+}
+
+#[test]
 fn layers_lie_over_the_defaults_of_the_model_that_they_name() {
     let model = Layer::of(&[("model", "cycle_gan"), ("ngf", "8")]).unwrap();
     let over = Layer::of(&[("ngf", "16"), ("no_dropout", "false")]).unwrap();

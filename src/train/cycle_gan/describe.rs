@@ -11,19 +11,6 @@ pub(super) const GENERATORS: [&str; 2] = ["G_A", "G_B"];
 pub(super) const DISCRIMINATORS: [&str; 2] = ["D_A", "D_B"];
 
 impl CycleGanConfig {
-    /// The defaults with those values laid over that its losses depend on, by the names that runs
-    /// write them under.
-    pub(in crate::train) fn described_by(value: &dyn Fn(&str) -> Option<String>) -> Self {
-        let mut config = CycleGanConfig::default();
-        if let Some(mode) = value("gan_mode").and_then(|text| text.parse().ok()) {
-            config.gan_mode = mode;
-        }
-        if let Some(weight) = value("lambda_identity").and_then(|text| text.parse().ok()) {
-            config.lambda_identity = weight;
-        }
-        config
-    }
-
     /// Whether there are identity terms.
     pub(super) fn has_identity(&self) -> bool {
         self.lambda_identity > 0.0

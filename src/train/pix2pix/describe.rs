@@ -12,25 +12,6 @@ impl Pix2PixConfig {
     pub(super) fn has_penalty(&self) -> bool {
         self.gan_mode == GanMode::Wgangp && self.lambda_gp > 0.0
     }
-
-    /// The defaults with those values laid over that its losses depend on, by the names that runs
-    /// write them under.
-    pub(in crate::train) fn described_by(value: &dyn Fn(&str) -> Option<String>) -> Self {
-        let mut config = Pix2PixConfig::default();
-        let number = |name: &str, place: &mut f32| {
-            if let Some(given) = value(name).and_then(|text| text.parse().ok()) {
-                *place = given;
-            }
-        };
-        number("lambda_GAN", &mut config.lambda_gan);
-        number("lambda_TV", &mut config.lambda_tv);
-        number("lambda_gp", &mut config.lambda_gp);
-        number("label_smoothing", &mut config.label_smoothing);
-        if let Some(mode) = value("gan_mode").and_then(|text| text.parse().ok()) {
-            config.gan_mode = mode;
-        }
-        config
-    }
 }
 
 pub(super) fn describe(config: &Pix2PixConfig) -> Description {
