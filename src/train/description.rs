@@ -110,7 +110,7 @@ impl Loss {
 
 impl Role {
     /// Whether it is a discriminator's loss, which says how well real and fake are told apart.
-    pub fn judges(self) -> bool {
+    pub fn is_discriminator(self) -> bool {
         matches!(self, Role::Real | Role::Fake | Role::Discriminator)
     }
 
@@ -136,7 +136,7 @@ impl Description {
 
     /// The losses of the discriminators that say how well real and fake are told apart.
     pub fn discriminators(&self) -> impl Iterator<Item = &Loss> {
-        self.losses.iter().filter(|loss| loss.role.judges())
+        self.losses.iter().filter(|loss| loss.role.is_discriminator())
     }
 
     /// The losses that measure distance: see [`Role::Distance`].
@@ -188,7 +188,7 @@ impl Description {
     /// The levels of chance for a line of losses: one number where all adversarial losses have it.
     pub fn chance_text(&self) -> String {
         let mut adversarial =
-            self.losses.iter().filter(|l| l.role == Role::Generator || l.role.judges());
+            self.losses.iter().filter(|l| l.role == Role::Generator || l.role.is_discriminator());
         match &self.chance_levels()[..] {
             [(level, _)] if adversarial.all(|loss| loss.chance.is_some()) => format!("{level:.3}"),
             _ => self.chance_by_name(),

@@ -160,10 +160,10 @@ impl<'a> Step<'a> {
     fn discriminator_part(&mut self, batch: &Batch, first: bool, wrt: &[Tensor]) -> Result<()> {
         let (mode, config) = (self.config.gan_mode, self.config);
         let pair_real = self.pair(batch.a, batch.b)?;
-        let fake = self.judge("fake ", batch.pair_fake)?;
+        let fake = self.discriminate("fake ", batch.pair_fake)?;
         self.tape.scope("loss");
         let fake = mode.discriminator_loss(&mut self.tape, &[fake], false, 0.0)?;
-        let real = self.judge("real ", pair_real)?;
+        let real = self.discriminate("real ", pair_real)?;
         self.tape.scope("loss");
         let smoothing = config.label_smoothing;
         let real = mode.discriminator_loss(&mut self.tape, &[real], true, smoothing)?;
@@ -184,7 +184,7 @@ impl<'a> Step<'a> {
         self.tape.scope("mixed");
         let mixed = self.tape.mix(batch.b, batch.fake)?;
         let pair = self.pair(batch.a, mixed)?;
-        let judged = self.judge("mixed ", pair)?;
+        let judged = self.discriminate("mixed ", pair)?;
         self.tape.scope("penalty");
         let penalty = gradient_penalty(&mut self.tape, judged.logits, pair)?;
         Ok(self.tape.scale(penalty, self.share() * self.config.lambda_gp))
@@ -193,7 +193,7 @@ impl<'a> Step<'a> {
     /// G's losses on a batch, with D's new weights, and their gradients.
     fn generator_part(&mut self, batch: &Batch, first: bool, wrt: &[Tensor]) -> Result<()> {
         let (config, share) = (self.config, self.share());
-        let judged = self.judge("again ", batch.pair_fake)?;
+        let judged = self.discriminate("again ", batch.pair_fake)?;
         self.tape.scope("loss");
         let gan = config.gan_mode.generator_loss(&mut self.tape, &[judged])?;
         let gan = self.scaled(gan, share * config.lambda_gan);
@@ -247,7 +247,7 @@ impl<'a> Step<'a> {
         if self.config.condition_d { self.tape.concat(&[a, b]) } else { Ok(b) }
     }
 
-    fn judge(&mut self, scope: &str, pair: Tensor) -> Result<Judgement> {
+    fn discriminate(&mut self, scope: &str, pair: Tensor) -> Result<Judgement> {
         self.tape.scope(scope);
         self.discriminator.record(&mut self.tape, &self.store, pair, Mode::TRAIN)
     }
