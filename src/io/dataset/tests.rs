@@ -3,7 +3,7 @@
 use super::*;
 use crate::io::Picture;
 use crate::io::picture::tests::formula;
-use crate::picture::PictureFormat;
+use crate::picture::{PictureFormat, Plane};
 use std::path::Path;
 
 pub(crate) fn options(root: &Path) -> DatasetOptions {
@@ -309,6 +309,8 @@ fn channels_and_depths_are_told_from_the_files() {
         (data.channels(), data.depths(), data.format()),
         ([5, 1], [Depth::U8, Depth::U16], PictureFormat::Floats)
     );
+    let plane = |name, channels| Plane::image(name, channels, PictureFormat::Floats);
+    assert_eq!(data.planes(), [plane("input", 5), plane("target", 1)]);
     let sample = data.pair(1, 0).unwrap();
     // The range is for the deeper side.
     let ranged =
@@ -465,6 +467,12 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
     };
     let data = Dataset::open(base.clone()).unwrap();
     assert_eq!((data.len(), data.unpaired_counts(), data.channels()), (5, Some([3, 5]), [1, 1]));
+    let planes = ["A", "B"].map(|name| Plane::image(name, 1, PictureFormat::Bytes));
+    assert_eq!(data.planes(), planes);
+    let sample = data.sample(1, 0).unwrap();
+    assert_eq!(sample.image("B").unwrap(), sample.target().unwrap());
+    let missing = sample.image("target").unwrap_err().to_string();
+    assert!(missing.contains("no plane \"target\""), "{missing}");
     let largest = |p: &AnyPicture| p.as_8bit().unwrap().data.iter().copied().max().unwrap();
     let (mut partners, mut apart) = (std::collections::BTreeSet::new(), 0);
     for epoch in 1..=30 {
