@@ -10,11 +10,11 @@ use pixtape::nets::{
     MultiScale, MultiScaleConfig, NormKind, Weights,
 };
 use pixtape::ops::Act;
-use pixtape::picture::{Encoding, Input, MAX_INDEX, PictureFormat, Plane, Values};
+use pixtape::picture::{Encoding, Input, MAX_INDEX, PictureFormat, PictureValues, Plane, Values};
 use pixtape::store::Param;
 use pixtape::train::{
     Chance, Column, Content, Description, GROUP_D, GROUP_G, GanMode, Loss, Mapping, Model, Network,
-    Recorded, Role, Settings, Training, feature_matching,
+    Recorded, Role, Settings, Training, Translator, feature_matching,
 };
 use pixtape::{
     Channels, Conv, Error, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape, Tensor,
@@ -93,22 +93,46 @@ impl Fixed {
     }
 }
 
+/// The generator: from one-hot labels, instances and mask to an image.
+struct PlaneGenerator {
+    weights: Weights,
+    first: ConvParams,
+    last: ConvParams,
+}
+
+impl PlaneGenerator {
+    fn new(store: &mut Store) -> PlaneGenerator {
+        let mut weights = Weights::new("G", NormKind::None);
+        let same = Conv::new(3, 1, 1);
+        let input = Channels::concat(&[CLASSES.into(), 1.into(), 1.into()]).unwrap();
+        let first = weights.conv(store, "first", input, 8, same, true);
+        let last = weights.conv(store, "last", 8.into(), 3, same, true);
+        PlaneGenerator { weights, first, last }
+    }
+
+    fn record(&self, tape: &mut Tape, store: &Store, planes: [Tensor; 3]) -> Result<Tensor> {
+        let [labels, instances, mask] = planes;
+        let instances = tape.scale(instances, 0.1);
+        let x = tape.concat(&[labels, instances, mask])?;
+        let h = self.first.record(tape, store, x)?;
+        let h = tape.act(h, Act::LeakyRelu(0.2));
+        let h = self.last.record(tape, store, h)?;
+        Ok(tape.act(h, Act::Tanh))
+    }
+}
+
 impl Model for Painter {
     fn record(&self) -> Result<Recorded> {
         let mut store = Store::new();
-        let layout = Channels::concat(&[CLASSES.into(), 1.into(), 1.into()]).unwrap();
         let judged = Channels::concat(&[CLASSES.into(), 3.into()]).unwrap();
         let fixed = Fixed::new(&mut store, judged);
         store.freeze("features");
         let kind = DiscriminatorKind::Patch { n_layers: 1 };
         let norm = NormKind::Instance;
         let config = DiscriminatorConfig { input: 3.into(), ndf: 4, kind, norm };
-        let eye = Discriminator::new(&mut store, "features", config)?;
+        let extractor = Discriminator::new(&mut store, "features", config)?;
 
-        let mut g = Weights::new("G", NormKind::None);
-        let same = Conv::new(3, 1, 1);
-        let first = g.conv(&mut store, "first", layout, 8, same, true);
-        let last = g.conv(&mut store, "last", 8.into(), 3, same, true);
+        let g = PlaneGenerator::new(&mut store);
         let input = judged.logical().into();
         let scales = MultiScaleConfig { input, ndf: 4, n_layers: 2, scales: SCALES, norm };
         let d = MultiScale::new(&mut store, "D", scales)?;
@@ -125,12 +149,7 @@ impl Model for Painter {
         }
         let [labels, instances, mask, image] = values[..] else { unreachable!() };
         let labels = fixed.one_hot(&mut tape, &store, labels)?;
-        let instances = tape.scale(instances, 0.1);
-        let x = tape.concat(&[labels, instances, mask])?;
-        let h = first.record(&mut tape, &store, x)?;
-        let h = tape.act(h, Act::LeakyRelu(0.2));
-        let h = last.record(&mut tape, &store, h)?;
-        let fake = tape.act(h, Act::Tanh);
+        let fake = g.record(&mut tape, &store, [labels, instances, mask])?;
 
         let judge = |tape: &mut Tape, image: Tensor| -> Result<Vec<Judgement>> {
             let pair = tape.concat(&[labels, image])?;
@@ -140,14 +159,14 @@ impl Model for Painter {
         };
         let (of_fake, of_real) = (judge(&mut tape, fake)?, judge(&mut tape, image)?);
         let [seen_fake, seen_real] = [fake, image].map(|image| {
-            eye.record(&mut tape, &store, image, Mode::TRAIN).map(|judgement| [judgement])
+            extractor.record(&mut tape, &store, image, Mode::TRAIN).map(|judgement| [judgement])
         });
         let gan = GAN.generator_loss(&mut tape, &of_fake)?;
         let features = feature_matching(&mut tape, &of_fake, &of_real)?;
         let features = tape.scale(features, 10.0 / SCALES as f32);
         let seen = feature_matching(&mut tape, &seen_fake?, &seen_real?)?;
         let seen = tape.scale(seen, 10.0);
-        let wrt = g.trainable(&mut tape, &store);
+        let wrt = g.weights.trainable(&mut tape, &store);
         tape.backward(&[gan, features, seen], &wrt)?;
         g_pages.iter().for_each(|page| tape.adam(&store, page, GROUP_G as u32));
 
@@ -161,10 +180,10 @@ impl Model for Painter {
         let values = [gan, features, seen, real, fake];
         let losses = self.describe().losses.into_iter().zip(values).collect();
         let networks = vec![
-            Network::trained("G", g, 1),
+            Network::trained("G", g.weights, 1),
             Network::trained("D", d, 2),
             Network::frozen("fixed", fixed.weights),
-            Network::frozen("features", eye),
+            Network::frozen("features", extractor),
         ];
         Ok(Recorded { store, tape, batches: vec![inputs], losses, networks, pools: Vec::new() })
     }
@@ -432,4 +451,53 @@ fn planes_go_by_name_and_a_missing_one_is_named() {
     let more = [&planes[..], &[("caption", Values::Floats(&[]))]].concat();
     training.step(&more, 1e-3).unwrap();
     assert_eq!(training.finish().unwrap().len(), 1);
+}
+
+#[test]
+fn a_network_of_several_planes_translates() {
+    let Some(gpu) = support::gpu() else { return };
+    let mut store = Store::new();
+    let fixed = Fixed::new(&mut store, 8.into());
+    let generator = PlaneGenerator::new(&mut store);
+    for param in fixed.weights.params() {
+        store.write(gpu, param.value, &param.layout, &Fixed::values(param)).unwrap();
+    }
+    for (stream, param) in (0..).zip(generator.weights.params()) {
+        let values = fill::reals(param.layout.elements(), stream, -0.4, 0.4);
+        store.write(gpu, param.value, &param.layout, &values).unwrap();
+    }
+    let network = |tape: &mut Tape, planes: &[Tensor]| {
+        let labels = fixed.one_hot(tape, &store, planes[0])?;
+        generator.record(tape, &store, [labels, planes[1], planes[2]])
+    };
+    let (size, options) = ((SIDE, SIDE), PlanOptions::default());
+    let format = PictureFormat::Bytes;
+    let translator = Translator::of_planes(
+        gpu,
+        &store,
+        &PLANES[..3],
+        size,
+        format,
+        &network,
+        options,
+        &mut |_, _| (),
+    )
+    .unwrap();
+    let sample = Sample::new();
+    let run = |planes: &[(&str, Values<'_>)]| {
+        pollster::block_on(translator.run_planes(planes, 0, 0)).unwrap()
+    };
+    let planes = sample.planes();
+    let PictureValues::Bytes(image) = run(&planes) else { panic!("floats") };
+    assert_eq!(image.len(), sample.image.len());
+    assert_eq!(PictureValues::Bytes(image.clone()), run(&planes), "not repeatable");
+    // Every plane counts.
+    let other = vec![1u32; sample.label.len()];
+    for (at, (name, _)) in planes.iter().enumerate().skip(1) {
+        let mut changed = planes;
+        changed[at].1 = (&other).into();
+        assert_ne!(PictureValues::Bytes(image.clone()), run(&changed), "{name}");
+    }
+    let error = pollster::block_on(translator.run(&sample.image, 0, 0)).unwrap_err().to_string();
+    assert!(error.contains("label, instance, mask"), "{error}");
 }

@@ -236,6 +236,15 @@ impl PlaneValues {
     }
 }
 
+/// The values of a plane among those given.
+pub(crate) fn named<'a>(name: &str, planes: &[(&str, Values<'a>)]) -> Result<Values<'a>> {
+    let found = planes.iter().find(|(given, _)| *given == name);
+    found.map(|(_, values)| *values).ok_or_else(|| {
+        let given: Vec<_> = planes.iter().map(|(name, _)| *name).collect();
+        Error::Usage(format!("no plane {name:?} among those given ({})", given.join(", ")))
+    })
+}
+
 /// Planes by name, as a training step takes them.
 pub fn borrowed<'a>(planes: &'a [(&'static str, PlaneValues)]) -> Vec<(&'static str, Values<'a>)> {
     planes.iter().map(|(name, values)| (*name, values.into())).collect()

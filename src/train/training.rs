@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
 use crate::nets::{Generator, InitType, Weights};
 use crate::ops::PoolDecision;
-use crate::picture::{Input, Plane, Values};
+use crate::picture::{Input, Plane, Values, named};
 use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, StepValues};
 use crate::store::Store;
 use crate::tape::Tape;
@@ -396,13 +396,4 @@ impl Network {
             _ => None,
         }
     }
-}
-
-/// The values of a plane among those given.
-fn named<'a>(name: &str, planes: &[(&str, Values<'a>)]) -> Result<Values<'a>> {
-    let found = planes.iter().find(|(given, _)| *given == name);
-    found.map(|(_, values)| *values).ok_or_else(|| {
-        let given: Vec<_> = planes.iter().map(|(name, _)| *name).collect();
-        Error::Usage(format!("no plane {name:?} among those given ({})", given.join(", ")))
-    })
 }
