@@ -79,7 +79,7 @@ impl Gpu {
     }
 
     /// Compiles kernels on a device of its own until there are none left or nobody wants them.
-    /// Whatever goes wrong here will come up, if it matters, where the kernels are wanted.
+    /// An error here appears again, if it matters, when the kernels are needed.
     fn help<'a>(&self, take: impl Fn() -> Option<&'a Kernel>, finished: Sender<&'a Kernel>) {
         let Some(twin) = self.twin() else { return };
         let Ok(dry) = DryRun::new(&twin) else { return };

@@ -27,7 +27,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a bare file of
+    /// Reads the generator of a run's folder (`epoch`: `latest`, or a number), or a single file of
     /// weights, whose net is inferred from names and shapes.
     ///
     /// `direction`: of the two generators of a CycleGAN the one that goes this way, by the names of

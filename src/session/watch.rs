@@ -281,7 +281,7 @@ mod tests {
         assert_eq!(kinds(&mut new(), steady(3000, 5.0, 4.0)), [("d_collapsed", LONG)]);
         assert_eq!(kinds(&mut new(), steady(LONG - 1, 0.01, 0.02)), []);
         // Labels smoothed to 0.9: D's loss on real pictures is no less than their entropy, 0.325,
-        // and guessing is another level for each.
+        // and each loss has its own level of chance.
         assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.327, 0.02)), [("d_wins", LONG)]);
         assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.778, 0.598)), [("d_collapsed", LONG)]);
         assert_eq!(kinds(&mut smoothed(0.1), steady(3000, 0.5, 0.4)), []);

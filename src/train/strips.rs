@@ -5,7 +5,7 @@
 //! they need of what is around them (a kernel's reach, no more), and a norm's statistics are those
 //! of the whole picture, gathered in f64: the result is that of the whole picture at once, up to
 //! rounding, and no seam can show. As the statistics pass through here, they can also be kept from
-//! one picture to the next: film does not flicker then.
+//! one picture to the next: so video does not flicker.
 
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;

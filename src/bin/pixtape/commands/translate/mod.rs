@@ -65,7 +65,7 @@ impl<'a> Engine<'a> {
             Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
             // What is too large goes in strips, unless a mask of dropout forbids it.
             Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) if !mode.dropout => {
-                // The error says how much is wanted, where a net has no strips.
+                // The error says how much is needed if a network has no strips.
                 let Ok(strips) = strips(size.1) else { return Err(e) };
                 let strips = strips.fit(size, memory_limit)?;
                 let (mib, rows) = (|bytes: u64| bytes.div_ceil(1 << 20), strips.rows());
