@@ -266,7 +266,8 @@ fn what_is_wrong_in_a_file_is_named() {
 
 #[test]
 fn flags_of_another_model_are_refused_by_name() {
-    let refused = |flags: &[&str]| options(&words("train", flags)).unwrap_err().to_string();
+    messages::know(&Cli::command());
+    let refused = |flags: &[&str]| messages::error(&options(&words("train", flags)).unwrap_err());
     assert_eq!(
         refused(&["--lambda_A", "3"]),
         "--lambda_A does not apply to --model pix2pix; leave it out"
