@@ -7,11 +7,11 @@
 mod support;
 
 use approx::abs_diff_eq;
+use pixtape::Gpu;
 use pixtape::nets::{DiscriminatorKind, ResnetConfig};
 use pixtape::rng::random;
 use pixtape::store::Param;
 use pixtape::train::{CycleGan, CycleGanConfig, Losses};
-use pixtape::{Gpu, PlanOptions};
 use std::collections::BTreeMap;
 
 const SEED: u32 = 0x676f_6c64;
@@ -77,7 +77,7 @@ fn losses_follow_those_of_pytorch() {
             .collect()
     };
     let (exact, spreads) = (rows("f64"), rows("spread"));
-    let mut trainer = CycleGan::new(gpu, config(), PlanOptions::default()).unwrap();
+    let mut trainer = CycleGan::new(gpu, config(), crate::support::plan_options()).unwrap();
     (0..4).for_each(|net| fill(gpu, &trainer, net, 100 * net as u32));
     let got = train(&mut trainer, 0..exact.len() as u32);
     assert_eq!(got.len(), exact.len());
@@ -102,13 +102,13 @@ fn losses_follow_those_of_pytorch() {
 #[test]
 fn a_training_goes_on_from_the_middle_of_a_pools_life() {
     let Some(gpu) = support::gpu() else { return };
-    let mut whole = CycleGan::new(gpu, config(), PlanOptions::default()).unwrap();
+    let mut whole = CycleGan::new(gpu, config(), crate::support::plan_options()).unwrap();
     let want = train(&mut whole, 0..9);
-    let mut first = CycleGan::new(gpu, config(), PlanOptions::default()).unwrap();
+    let mut first = CycleGan::new(gpu, config(), crate::support::plan_options()).unwrap();
     train(&mut first, 0..5);
     let read = |id| pollster::block_on(first.store().read_raw(gpu, id)).unwrap();
     let mut second =
-        CycleGan::new(gpu, CycleGanConfig { ..config() }, PlanOptions::default()).unwrap();
+        CycleGan::new(gpu, CycleGanConfig { ..config() }, crate::support::plan_options()).unwrap();
     let nets = first.networks().into_iter().zip(second.networks());
     for (from, to) in nets.flat_map(|((_, from, _), (_, to, _))| from.params().zip(to.params())) {
         second.store().write_raw(gpu, to.value, &read(from.value)).unwrap();
@@ -149,7 +149,7 @@ fn a_training_goes_on_from_the_middle_of_a_pools_life() {
 #[test]
 fn identity_terms_cost_two_passes_and_are_refused_between_different_channels() {
     let plan = |config: &CycleGanConfig| {
-        CycleGan::plan(config, pixtape::gpu::Family::Workgroup, PlanOptions::default())
+        CycleGan::plan(config, pixtape::gpu::Family::Workgroup, crate::support::plan_options())
     };
     let (with, without) = (
         plan(&config()).unwrap(),

@@ -7,9 +7,7 @@ use pixtape::gpu::{Access, Kernel};
 use pixtape::ops::{Act, BatchNorm, NormMode};
 use pixtape::plan::Rate;
 use pixtape::store::{Layout, Param};
-use pixtape::{
-    Conv, Error, Gpu, Plan, PlanOptions, Program, Shape, StepValues, Store, Tape, Tensor,
-};
+use pixtape::{Conv, Error, Gpu, Plan, Program, Shape, StepValues, Store, Tape, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -74,7 +72,8 @@ fn net(gpu: &Gpu) -> Net {
     let loss = tape.mse(h, 0.5);
     tape.backward(&[loss], &[w, gamma, beta]).unwrap();
     pages.iter().for_each(|page| tape.adam(&store, page, 0));
-    let plan = Plan::new(&tape, &store, &[loss], gpu.family(), PlanOptions::default()).unwrap();
+    let plan =
+        Plan::new(&tape, &store, &[loss], gpu.family(), crate::support::plan_options()).unwrap();
     Net { store, param, gamma: scale, x, loss, plan }
 }
 
@@ -253,7 +252,7 @@ fn so_does_preparation_on_our_own_device_with_the_help_of_others() {
     let mark = "PIXTAPE_TEST_COLD";
     if std::env::var_os(mark).is_some() {
         return reports_every_kernel_once_and_changes_no_result(|| {
-            pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap()
+            pollster::block_on(Gpu::request(&support::request())).unwrap()
         });
     }
     // Others help with what the driver has not on the disk: once more, in a process where it has
@@ -273,7 +272,7 @@ fn so_does_preparation_on_our_own_device_with_the_help_of_others() {
 
 #[test]
 fn pipelines_go_out_as_bytes_and_come_back_in_and_bytes_that_are_none_do_no_harm() {
-    let fresh = || pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap();
+    let fresh = || pollster::block_on(Gpu::request(&support::request())).unwrap();
     if support::gpu().is_none() {
         return;
     }
@@ -338,7 +337,7 @@ fn a_device_with_too_little_is_refused_with_both_numbers() {
 fn a_lost_device_is_an_error_and_never_a_panic() {
     let Some((device, queue)) = stranger() else { return };
     let theirs = Gpu::from_parts(device, queue).unwrap();
-    let ours = pollster::block_on(Gpu::request(&pixtape::gpu::Request::default())).unwrap();
+    let ours = pollster::block_on(Gpu::request(&support::request())).unwrap();
     for (gpu, who) in [(&ours, "ours"), (&theirs, "the host's")] {
         let r = ready(gpu);
         r.program.step(&step_values(1)).unwrap();
@@ -357,7 +356,7 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
             pollster::block_on(r.store.read(gpu, r.param.value, &r.param.layout)).map(drop),
         );
         lost("a checked run", pollster::block_on(r.program.run_checked(&step_values(2))));
-        let losses = ring.push(2).and_then(|_| ring.collect(true));
+        let losses = ring.push(2).and_then(|()| pollster::block_on(ring.receive(0)));
         lost("losses", losses.map(drop));
         let fresh = net(gpu);
         let rest = [
@@ -478,7 +477,7 @@ fn running_out_of_memory_names_the_buffer() {
     assert!(error.to_string().contains("`batch_size`") && error.exit_code() == 1, "{error}");
     // A plan that needs the page says the same when it is prepared.
     tape.init_normal(&store, page, 0.0, 1.0, 0);
-    let error = Plan::new(&tape, &store, &[], gpu.family(), PlanOptions::default())
+    let error = Plan::new(&tape, &store, &[], gpu.family(), crate::support::plan_options())
         .unwrap()
         .prepare(&gpu, &store)
         .unwrap_err();

@@ -1,16 +1,17 @@
 //! Weights of other programs: nets from them compute what they did there, and leave as they came.
 
+#[path = "support/env.rs"]
+mod env;
 #[path = "support/program.rs"]
 mod program;
 
-use pixtape::gpu::Request;
 use pixtape::io::Picture;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{ConcatOrder, Conversion, Precision, WeightsFile};
 use pixtape::nets::{Generator, Mode, Unet};
 use pixtape::ops::NormMode;
 use pixtape::train::{Strips, Translator};
-use pixtape::{Gpu, Plan, PlanOptions, Shape, Store, Tape};
+use pixtape::{Gpu, Plan, Shape, Store, Tape};
 use program::{ok, picture as photo, pixtape, program, refused, text};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ fn golden(name: &str) -> PathBuf {
 
 fn gpu() -> Option<&'static Gpu> {
     static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
-    let gpu = GPU.get_or_init(|| pollster::block_on(Gpu::request(&Request::default())).ok());
+    let gpu = GPU.get_or_init(|| pollster::block_on(Gpu::request(&env::request())).ok());
     if gpu.is_none() {
         assert!(
             std::env::var_os("PIXTAPE_REQUIRE_GPU").is_none(),
@@ -49,7 +50,7 @@ fn run(gpu: &Gpu, file: &TensorFile, norm: NormMode) -> Vec<f32> {
     let y = unet
         .record(&mut tape, &store, x, Mode { norm, update_running: false, dropout: false })
         .unwrap();
-    let program = Plan::new(&tape, &store, &[y], gpu.family(), PlanOptions::default())
+    let program = Plan::new(&tape, &store, &[y], gpu.family(), env::plan_options())
         .unwrap()
         .prepare(gpu, &store)
         .unwrap();
@@ -185,14 +186,14 @@ fn strips_with_shared_statistics_make_what_the_whole_picture_makes() {
         for norm in [NormMode::Batch, NormMode::Running] {
             let mode = Mode { norm, ..EACH };
             let translator =
-                Translator::new(gpu, &store, &net, SIZE.0, SIZE.1, mode, PlanOptions::default())
+                Translator::new(gpu, &store, &net, SIZE.0, SIZE.1, mode, env::plan_options())
                     .unwrap();
             let whole = pollster::block_on(translator.run(&picture.data, 0, 0)).unwrap();
-            let all = Strips::new(gpu, &store, unet, mode, SIZE.1, PlanOptions::default()).unwrap();
+            let all = Strips::new(gpu, &store, unet, mode, SIZE.1, env::plan_options()).unwrap();
             let (first, _) = pollster::block_on(all.run(&values, SIZE, None)).unwrap();
             for rows in [1, 24, 50] {
                 let strips =
-                    Strips::new(gpu, &store, unet, mode, rows, PlanOptions::default()).unwrap();
+                    Strips::new(gpu, &store, unet, mode, rows, env::plan_options()).unwrap();
                 assert!(strips.memory(SIZE).unwrap() < all.memory(SIZE).unwrap());
                 let (values, _) = pollster::block_on(strips.run(&values, SIZE, None)).unwrap();
                 let off = values.iter().zip(&first).map(|(a, b)| (a - b).abs());
@@ -215,8 +216,7 @@ fn strips_are_cut_to_the_memory_there_is() {
     let file = TensorFile::read(&golden("zip.pth")).unwrap();
     let mut store = Store::new();
     let unet = Unet::new(&mut store, "G", file.recognise_unet().unwrap()).unwrap();
-    let strips =
-        |rows| Strips::new(gpu, &store, &unet, EACH, rows, PlanOptions::default()).unwrap();
+    let strips = |rows| Strips::new(gpu, &store, &unet, EACH, rows, env::plan_options()).unwrap();
     const SIZE: (u32, u32) = (256, 512);
     let limit = strips(40).memory(SIZE).unwrap();
     let fitted = strips(1).fit(SIZE, Some(limit)).unwrap();
@@ -229,7 +229,7 @@ fn strips_are_cut_to_the_memory_there_is() {
     let message = strips(1).fit(SIZE, Some(1000)).unwrap_err().to_string();
     assert!(message.contains("smallest strips") && message.contains("1000"), "{message}");
     assert!(
-        Strips::new(gpu, &store, &unet, Mode { dropout: true, ..EACH }, 8, PlanOptions::default())
+        Strips::new(gpu, &store, &unet, Mode { dropout: true, ..EACH }, 8, env::plan_options())
             .is_err()
     );
 }

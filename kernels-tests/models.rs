@@ -16,9 +16,7 @@ use pixtape::train::{
     Chance, Column, Content, Description, GROUP_D, GROUP_G, GanMode, Loss, Mapping, Model, Network,
     Recorded, Role, Settings, Training, Translator, feature_matching,
 };
-use pixtape::{
-    Channels, Conv, Error, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape, Tensor,
-};
+use pixtape::{Channels, Conv, Error, Gpu, Plan, Result, Shape, StepValues, Store, Tape, Tensor};
 use support::fill;
 
 const CLASSES: u32 = 5;
@@ -250,7 +248,7 @@ impl Sample {
 
 /// A training whose frozen networks are loaded; returns their values.
 fn training(gpu: &Gpu) -> (Training<Painter>, Vec<Vec<f32>>) {
-    let training = Training::new(gpu, Painter, PlanOptions::default()).unwrap();
+    let training = Training::new(gpu, Painter, crate::support::plan_options()).unwrap();
     let mut loaded = Vec::new();
     for (net, weights) in training.frozen_networks() {
         for (stream, param) in (0..).zip(weights.params()) {
@@ -397,7 +395,8 @@ fn every_encoding_comes_back_from_the_device_as_it_was() {
         recorded.push((input, tape.scale(values, 1.0)));
     }
     let keep: Vec<Tensor> = recorded.iter().map(|(_, out)| *out).collect();
-    let plan = Plan::new(&tape, &store, &keep, gpu.family(), PlanOptions::default()).unwrap();
+    let plan =
+        Plan::new(&tape, &store, &keep, gpu.family(), crate::support::plan_options()).unwrap();
     let program = plan.prepare(gpu, &store).unwrap();
     for ((input, _), (_, values)) in recorded.iter().zip(&all) {
         input.write(&program, *values).unwrap();
@@ -470,7 +469,7 @@ fn a_network_of_several_planes_translates() {
         let labels = fixed.one_hot(tape, &store, planes[0])?;
         generator.record(tape, &store, [labels, planes[1], planes[2]])
     };
-    let (size, options) = ((SIDE, SIDE), PlanOptions::default());
+    let (size, options) = ((SIDE, SIDE), crate::support::plan_options());
     let format = PictureFormat::Bytes;
     let translator = Translator::of_planes(
         gpu,

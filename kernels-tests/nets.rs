@@ -359,7 +359,7 @@ mod golden {
     use pixtape::rng::random;
     use pixtape::store::Param;
     use pixtape::train::{Pix2Pix, Pix2PixConfig};
-    use pixtape::{Gpu, PlanOptions, Shape, Tensor};
+    use pixtape::{Gpu, Shape, Tensor};
     use serde_json::Value;
     use support::Case;
 
@@ -692,7 +692,7 @@ mod golden {
             seed: 1,
             ..Pix2PixConfig::default()
         };
-        let mut trainer = Pix2Pix::new(gpu, config, PlanOptions::default()).unwrap();
+        let mut trainer = Pix2Pix::new(gpu, config, crate::support::plan_options()).unwrap();
         for ((_, weights, _), first) in trainer.networks().into_iter().zip([0, 200]) {
             fill(gpu, trainer.store(), weights, first, 0.0625);
         }

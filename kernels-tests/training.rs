@@ -335,7 +335,7 @@ fn weights(trainer: &Pix2Pix) -> Vec<(String, Vec<f32>)> {
 fn a_step_with_every_option_gives_the_same_bits_however_it_is_run() {
     let Some(gpu) = support::gpu() else { return };
     let config = everything();
-    let (first, losses) = run(gpu, &config, PlanOptions::default(), 3);
+    let (first, losses) = run(gpu, &config, crate::support::plan_options(), 3);
     assert!(
         losses.iter().all(|l| l.named.len() == 6 && l.named.iter().all(|(_, v)| v.is_finite())),
         "{losses:?}"
@@ -347,18 +347,21 @@ fn a_step_with_every_option_gives_the_same_bits_however_it_is_run() {
     let wanted = weights(&first);
     assert!(wanted.iter().any(|(name, _)| name.starts_with("G_ema ")));
     for (what, options) in [
-        ("again", PlanOptions::default()),
-        ("no shared slots", PlanOptions { reuse: false, ..PlanOptions::default() }),
-        ("nothing fused", PlanOptions { fuse: false, ..PlanOptions::default() }),
+        ("again", crate::support::plan_options()),
+        ("no shared slots", PlanOptions { reuse: false, ..crate::support::plan_options() }),
+        ("nothing fused", PlanOptions { fuse: false, ..crate::support::plan_options() }),
     ] {
         let (other, found) = run(gpu, &config, options, 3);
         assert_eq!(losses, found, "{what}");
         assert!(wanted == weights(&other), "{what}: weights");
     }
     // Node by node under the checks.
-    let checked =
-        Pix2Pix::new(gpu, config.clone(), PlanOptions { guards: true, ..PlanOptions::default() })
-            .unwrap();
+    let checked = Pix2Pix::new(
+        gpu,
+        config.clone(),
+        PlanOptions { guards: true, ..crate::support::plan_options() },
+    )
+    .unwrap();
     let [a, b] = pictures(&config, 1);
     checked.set_pair(&a, &b).unwrap();
     pollster::block_on(
@@ -366,7 +369,7 @@ fn a_step_with_every_option_gives_the_same_bits_however_it_is_run() {
     )
     .unwrap();
     assert!(
-        weights(&checked) == weights(&run(gpu, &config, PlanOptions::default(), 1).0),
+        weights(&checked) == weights(&run(gpu, &config, crate::support::plan_options(), 1).0),
         "the checked step"
     );
 }
@@ -393,7 +396,8 @@ fn accumulated_gradients_are_those_of_a_larger_batch() {
         };
         let parts = Pix2PixConfig { batch_size: 1, accumulate: 2, ..whole.clone() };
         let step = |config: &Pix2PixConfig| {
-            let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
+            let mut trainer =
+                Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap();
             let [a, b] = pictures(config, 1);
             // Rate 0: G's gradient is through the same D.
             trainer.step_pair(&a, &b, 0.0).unwrap();
@@ -437,7 +441,7 @@ fn the_average_follows_its_formula_and_is_no_part_of_the_training() {
         ema: Some(0.8),
         ..base()
     };
-    let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
+    let mut trainer = Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap();
     let of = |trainer: &Pix2Pix, net: &str| -> Vec<Vec<f64>> {
         weights(trainer)
             .into_iter()
@@ -468,8 +472,8 @@ fn the_average_follows_its_formula_and_is_no_part_of_the_training() {
     assert!(count > 1000 && worst < 1e-6, "{count} values, off by {worst:.1e}");
     assert_ne!(got, of(&trainer, "G"));
     let (without, _) =
-        run(gpu, &Pix2PixConfig { ema: None, ..config.clone() }, PlanOptions::default(), 2);
-    let (with, _) = run(gpu, &config, PlanOptions::default(), 2);
+        run(gpu, &Pix2PixConfig { ema: None, ..config.clone() }, crate::support::plan_options(), 2);
+    let (with, _) = run(gpu, &config, crate::support::plan_options(), 2);
     assert_eq!(of(&without, "G"), of(&with, "G"));
     trainer.restart_average().unwrap();
     assert_eq!(of(&trainer, "G"), of(&trainer, "G_ema"));
@@ -480,18 +484,20 @@ fn every_way_to_begin_trains_and_two_rates_are_two_rates() {
     let Some(gpu) = support::gpu() else { return };
     for init_type in [InitType::Normal, InitType::Xavier, InitType::Kaiming, InitType::Orthogonal] {
         let config = Pix2PixConfig { init_type, init_gain: 0.5, ..base() };
-        let (trainer, losses) = run(gpu, &config, PlanOptions::default(), 2);
+        let (trainer, losses) = run(gpu, &config, crate::support::plan_options(), 2);
         assert!(
             losses.iter().all(|l| l.named.iter().all(|(_, v)| v.is_finite())),
             "{init_type:?} {losses:?}"
         );
-        let again = run(gpu, &config, PlanOptions::default(), 2);
+        let again = run(gpu, &config, crate::support::plan_options(), 2);
         assert!(weights(&trainer) == weights(&again.0), "{init_type:?}: the seed decides");
     }
     let config = base();
-    let before = weights(&Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap());
+    let before =
+        weights(&Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap());
     for (rates, moved) in [(Rates { g: 0.0, d: 1e-3 }, "D "), (Rates { g: 1e-3, d: 0.0 }, "G ")] {
-        let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
+        let mut trainer =
+            Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap();
         let [a, b] = pictures(&config, 1);
         trainer.step_pair(&a, &b, rates).unwrap();
         for ((name, old), (_, new)) in
@@ -507,7 +513,7 @@ fn a_step_takes_exactly_its_pictures() {
     let Some(gpu) = support::gpu() else { return };
     // Two batches of two pictures: the parts of a wrong number would be cut as if it were right.
     let config = Pix2PixConfig { batch_size: 2, accumulate: 2, ..base() };
-    let mut trainer = Pix2Pix::new(gpu, config.clone(), PlanOptions::default()).unwrap();
+    let mut trainer = Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap();
     let [a, b] = pictures(&config, 1);
     let picture = a.len() / 4;
     assert_eq!(picture, 32 * 32 * 3);
@@ -535,8 +541,9 @@ fn a_step_takes_exactly_its_pictures() {
 #[test]
 fn what_does_not_go_together_is_refused_with_what_to_choose() {
     let refused = |config: Pix2PixConfig, words: &[&str]| {
-        let error = Pix2Pix::plan(&config, pixtape::gpu::Family::Workgroup, PlanOptions::default())
-            .unwrap_err();
+        let error =
+            Pix2Pix::plan(&config, pixtape::gpu::Family::Workgroup, crate::support::plan_options())
+                .unwrap_err();
         assert!(
             matches!(error, pixtape::Error::Config { .. }) && error.exit_code() == 1,
             "{error}"
@@ -563,7 +570,8 @@ fn what_does_not_go_together_is_refused_with_what_to_choose() {
         ..base()
     };
     assert!(
-        Pix2Pix::plan(&mixed, pixtape::gpu::Family::Workgroup, PlanOptions::default()).is_ok(),
+        Pix2Pix::plan(&mixed, pixtape::gpu::Family::Workgroup, crate::support::plan_options())
+            .is_ok(),
         "batch norm in G alone is fine"
     );
 }

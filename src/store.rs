@@ -6,9 +6,9 @@
 //! a kernel that reads weights may write statistics.
 
 use crate::error::Result;
-use crate::gpu::{Gpu, MAX_BINDING};
+use crate::gpu::{Gpu, MAX_BINDING, Memory};
 use crate::shape::{Channels, Shape};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A tensor in a [`Store`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -156,16 +156,11 @@ struct PageBuffer {
     label: String,
     role: Role,
     bytes: u64,
-    device: OnceLock<(wgpu::Buffer, Gpu)>,
+    device: OnceLock<StoredPage>,
 }
 
-impl Drop for PageBuffer {
-    fn drop(&mut self) {
-        if let Some((buffer, gpu)) = self.device.take() {
-            gpu.in_turn(move || drop(buffer));
-        }
-    }
-}
+/// A page on the device, shared by the store and the programs that use it.
+pub(crate) type StoredPage = Arc<Memory>;
 
 #[derive(Debug)]
 struct Set {
@@ -381,27 +376,26 @@ impl Store {
     }
 
     /// The page of a tensor on the device (made and zeroed at first use), and the tensor's offset
-    /// in bytes.
+    /// in bytes. In a browser the buffer is destroyed with the store and the programs that use it.
     ///
     /// # Errors
-    /// [`crate::Error::OutOfMemory`] if the page cannot be had.
+    /// [`crate::Error::OutOfMemory`] if the page cannot be allocated.
     pub fn on_device(&self, gpu: &Gpu, id: StoreId) -> Result<(wgpu::Buffer, u64)> {
+        self.page_of(gpu, id).map(|(page, offset)| (wgpu::Buffer::clone(&page), offset))
+    }
+
+    pub(crate) fn page_of(&self, gpu: &Gpu, id: StoreId) -> Result<(StoredPage, u64)> {
         let entry = &self.entries[id.0 as usize];
         let page = &self.buffers[entry.buffer];
-        if let Some((buffer, _)) = page.device.get() {
-            return Ok((buffer.clone(), entry.offset));
+        if let Some(made) = page.device.get() {
+            return Ok((made.clone(), entry.offset));
         }
-        let made = gpu.scoped(&page.label, || {
-            gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some(&page.label),
-                size: page.bytes,
-                usage: wgpu::BufferUsages::STORAGE
-                    | wgpu::BufferUsages::COPY_SRC
-                    | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        })?;
-        Ok((page.device.get_or_init(|| (made, gpu.clone())).0.clone(), entry.offset))
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        let made = Arc::new(Memory::new(gpu, &page.label, page.bytes, usage)?);
+        // Another thread may have been faster.
+        Ok((page.device.get_or_init(|| made).clone(), entry.offset))
     }
 
     /// Writes a tensor's values, given in public order.

@@ -19,19 +19,19 @@ fn random_nets_give_the_same_bits_with_and_without_sharing_and_pass_the_checks()
     let Some(gpu) = support::gpu() else { return };
     for seed in 0..12 {
         let run = |options| random_net(seed).run(gpu, options);
-        let shared = run(PlanOptions::default());
+        let shared = run(crate::support::plan_options());
         assert!(shared.iter().flatten().all(|v| v.is_finite()), "seed {seed}");
-        let apart = run(PlanOptions { reuse: false, ..PlanOptions::default() });
+        let apart = run(PlanOptions { reuse: false, ..crate::support::plan_options() });
         assert_eq!(bits(&shared), bits(&apart), "seed {seed}: sharing slots changed something");
-        let plain = run(PlanOptions { fuse: false, ..PlanOptions::default() });
+        let plain = run(PlanOptions { fuse: false, ..crate::support::plan_options() });
         assert_eq!(bits(&shared), bits(&plain), "seed {seed}: fusing changed something");
-        let again = run(PlanOptions { recompute: true, ..PlanOptions::default() });
+        let again = run(PlanOptions { recompute: true, ..crate::support::plan_options() });
         assert_eq!(
             bits(&shared),
             bits(&again),
             "seed {seed}: making activations again changed something"
         );
-        let checked = run(PlanOptions { guards: true, ..PlanOptions::default() });
+        let checked = run(PlanOptions { guards: true, ..crate::support::plan_options() });
         assert_eq!(bits(&shared), bits(&checked), "seed {seed}: the checked run differs");
     }
 }
@@ -107,23 +107,30 @@ fn same(what: &str, a: &Run, b: &Run) {
 #[test]
 fn a_training_step_gives_the_same_bits_however_it_is_run() {
     let Some(gpu) = support::gpu() else { return };
-    let first = Run::new(gpu, tiny(), PlanOptions::default()).steps(3);
-    same("same seed again", &first, &Run::new(gpu, tiny(), PlanOptions::default()).steps(3));
+    let first = Run::new(gpu, tiny(), crate::support::plan_options()).steps(3);
+    same(
+        "same seed again",
+        &first,
+        &Run::new(gpu, tiny(), crate::support::plan_options()).steps(3),
+    );
     same(
         "no shared slots",
         &first,
-        &Run::new(gpu, tiny(), PlanOptions { reuse: false, ..PlanOptions::default() }).steps(3),
+        &Run::new(gpu, tiny(), PlanOptions { reuse: false, ..crate::support::plan_options() })
+            .steps(3),
     );
     same(
         "nothing fused",
         &first,
-        &Run::new(gpu, tiny(), PlanOptions { fuse: false, ..PlanOptions::default() }).steps(3),
+        &Run::new(gpu, tiny(), PlanOptions { fuse: false, ..crate::support::plan_options() })
+            .steps(3),
     );
-    let other = Run::new(gpu, Pix2PixConfig { seed: 8, ..tiny() }, PlanOptions::default()).steps(3);
+    let other =
+        Run::new(gpu, Pix2PixConfig { seed: 8, ..tiny() }, crate::support::plan_options()).steps(3);
     assert_ne!(first.losses, other.losses, "the seed matters");
 
     // In pieces, as a host or a segmented step submits them.
-    let pieces = Run::new(gpu, tiny(), PlanOptions::default());
+    let pieces = Run::new(gpu, tiny(), crate::support::plan_options());
     let program = pieces.trainer.program();
     for step in 1..=3u64 {
         let [a, b] = Run::pictures(step);
@@ -142,8 +149,9 @@ fn a_training_step_gives_the_same_bits_however_it_is_run() {
     assert_eq!(first.state(), pieces.state(), "a step in many submits");
 
     // Node by node under the checks; the losses are not read back then, the state tells.
-    let mut checked = Run::new(gpu, tiny(), PlanOptions { guards: true, ..PlanOptions::default() });
-    let one = Run::new(gpu, tiny(), PlanOptions::default()).steps(1);
+    let mut checked =
+        Run::new(gpu, tiny(), PlanOptions { guards: true, ..crate::support::plan_options() });
+    let one = Run::new(gpu, tiny(), crate::support::plan_options()).steps(1);
     let [a, b] = Run::pictures(1);
     checked.trainer.set_pair(&a, &b).unwrap();
     let values = checked.trainer.values(1, 2e-4);
@@ -196,7 +204,8 @@ fn trained(gpu: &Gpu, mut store: Store) -> (usize, Vec<Vec<f32>>) {
     let loss = tape.mse(y, 0.5);
     tape.backward(&[loss], &[a, bias, gamma, beta, b]).unwrap();
     pages.iter().for_each(|page| tape.adam(&store, page, 0));
-    let plan = Plan::new(&tape, &store, &[loss], gpu.family(), PlanOptions::default()).unwrap();
+    let plan =
+        Plan::new(&tape, &store, &[loss], gpu.family(), crate::support::plan_options()).unwrap();
     check_invariants("pages", &plan, &store);
     let program = plan.prepare(gpu, &store).unwrap();
     program.write(x, &support::reals(2 * 36 * 3, 1, -1.0, 1.0)).unwrap();

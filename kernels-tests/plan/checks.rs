@@ -63,7 +63,7 @@ fn the_checked_run_finds_planted_faults() {
             &store,
             &[sum],
             gpu.family(),
-            PlanOptions { guards: true, ..PlanOptions::default() },
+            PlanOptions { guards: true, ..crate::support::plan_options() },
         )
         .unwrap();
         let program = plan.prepare(gpu, &store).unwrap();
@@ -100,7 +100,7 @@ fn every_node_that_runs_takes_time_and_timing_changes_no_result() {
     // Planned away: its parts lie there already.
     let y = tape.concat(&[a, b]).unwrap();
     let store = Store::new();
-    let program = Plan::new(&tape, &store, &[y], gpu.family(), PlanOptions::default())
+    let program = Plan::new(&tape, &store, &[y], gpu.family(), crate::support::plan_options())
         .unwrap()
         .prepare(gpu, &store)
         .unwrap();
@@ -120,7 +120,8 @@ fn every_node_that_runs_takes_time_and_timing_changes_no_result() {
 
 #[test]
 fn a_plans_problems_are_counted_and_measured_choices_are_valid() {
-    let plan = Pix2Pix::plan(&pix2pix_256(), Family::Workgroup, PlanOptions::default()).unwrap();
+    let plan =
+        Pix2Pix::plan(&pix2pix_256(), Family::Workgroup, crate::support::plan_options()).unwrap();
     let loads = tune::problems(&plan);
     let passes = plan.nodes().iter().filter(|n| n.convolution.is_some()).count();
     assert_eq!(
@@ -130,8 +131,9 @@ fn a_plans_problems_are_counted_and_measured_choices_are_valid() {
     assert!(loads.len() < passes);
 
     let Some(gpu) = support::gpu() else { return };
-    let loads =
-        tune::problems(&Pix2Pix::plan(&tiny(), gpu.family(), PlanOptions::default()).unwrap());
+    let loads = tune::problems(
+        &Pix2Pix::plan(&tiny(), gpu.family(), crate::support::plan_options()).unwrap(),
+    );
     let rule = Tuning::rule(gpu.family());
     let mut told = 0;
     let report =

@@ -124,9 +124,12 @@ fn the_plan_of_pix2pix_256_keeps_its_invariants() {
     let (store, params) = store_of(&config);
     for family in FAMILIES {
         for reuse in [true, false] {
-            let plan =
-                Pix2Pix::plan(&config, family, PlanOptions { reuse, ..PlanOptions::default() })
-                    .unwrap();
+            let plan = Pix2Pix::plan(
+                &config,
+                family,
+                PlanOptions { reuse, ..crate::support::plan_options() },
+            )
+            .unwrap();
             let written = check_invariants(&format!("{family} reuse {reuse}"), &plan, &store);
             let wanted: HashSet<StoreId> = params.iter().filter_map(|p| p.gradient).collect();
             assert_eq!(
@@ -148,15 +151,15 @@ fn plans_of_random_nets_keep_the_invariants() {
     for seed in 0..400 {
         let net = random_net(seed);
         for (family, reuse) in [(FAMILIES[seed as usize % 3], true), (FAMILIES[0], false)] {
-            let plan = net.plan(family, PlanOptions { reuse, ..PlanOptions::default() });
+            let plan = net.plan(family, PlanOptions { reuse, ..crate::support::plan_options() });
             check_invariants(&format!("seed {seed} {family} reuse {reuse}"), &plan, &net.store);
             if reuse {
                 nodes += plan.nodes().len();
                 slots += plan.slots().len();
                 lives += plan.lives().len();
             }
-            let again =
-                random_net(seed).plan(family, PlanOptions { reuse, ..PlanOptions::default() });
+            let again = random_net(seed)
+                .plan(family, PlanOptions { reuse, ..crate::support::plan_options() });
             assert_eq!(plan.to_string(), again.to_string(), "seed {seed}");
         }
     }

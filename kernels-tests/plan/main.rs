@@ -80,6 +80,6 @@ fn store_of(config: &Pix2PixConfig) -> (Store, Vec<Param>) {
 fn ruled() -> PlanOptions {
     PlanOptions {
         tuning: Some(Arc::new(Tuning::rule(Family::Workgroup))),
-        ..PlanOptions::default()
+        ..crate::support::plan_options()
     }
 }

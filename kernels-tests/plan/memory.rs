@@ -124,7 +124,7 @@ fn inference_keeps_no_activations_for_a_backward_pass() {
         tuning: Some(Arc::new(
             Tuning::rule(Family::Workgroup).force("direct split1".parse().unwrap()),
         )),
-        ..PlanOptions::default()
+        ..crate::support::plan_options()
     };
     let plan = Plan::new(&tape, &store, &[y], Family::Workgroup, direct()).unwrap();
     check_invariants("inference", &plan, &store);

@@ -7,7 +7,7 @@ use pixtape::train::{CycleGanConfig, GanMode, Losses, Model, Pix2PixConfig, Trai
 use pixtape::{Gpu, Plan, PlanOptions};
 
 fn again() -> PlanOptions {
-    PlanOptions { recompute: true, ..PlanOptions::default() }
+    PlanOptions { recompute: true, ..crate::support::plan_options() }
 }
 
 /// Losses and the bits of all weights, statistics and moments after three steps, and FLOP of what
@@ -47,7 +47,7 @@ fn trained<M: Model>(
 
 #[track_caller]
 fn same<M: Model>(gpu: &Gpu, model: &M) {
-    let (losses, state, none) = trained(gpu, model, PlanOptions::default());
+    let (losses, state, none) = trained(gpu, model, crate::support::plan_options());
     let (again, state_again, flop) = trained(gpu, model, again());
     assert!(none == 0 && flop > 0, "nothing was recomputed");
     assert_eq!(losses, again);
@@ -57,7 +57,12 @@ fn same<M: Model>(gpu: &Gpu, model: &M) {
     let apart = trained(
         gpu,
         model,
-        PlanOptions { fuse: false, reuse: false, recompute: true, ..PlanOptions::default() },
+        PlanOptions {
+            fuse: false,
+            reuse: false,
+            recompute: true,
+            ..crate::support::plan_options()
+        },
     );
     assert!(apart.1 == state);
 }
@@ -107,7 +112,7 @@ fn cycle_gan_of_nine_blocks_needs_less_than_three_fifths() {
         let plan = |options| {
             Plan::new(&recorded.tape, &recorded.store, &recorded.kept(), family, options).unwrap()
         };
-        let (plain, again) = (plan(PlanOptions::default()), plan(again()));
+        let (plain, again) = (plan(crate::support::plan_options()), plan(again()));
         check_invariants(&family.to_string(), &again, &recorded.store);
         let (before, after) = (plain.memory().total(), again.memory().total());
         assert!(after * 10 <= before * 6, "{family}: {after} of {before} bytes");

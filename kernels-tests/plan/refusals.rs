@@ -42,7 +42,8 @@ fn a_memory_limit_is_refused_with_the_numbers_that_matter() {
 #[test]
 fn a_tensor_that_no_adapter_can_bind_is_refused_by_name() {
     let config = Pix2PixConfig { batch_size: 32, ..pix2pix_256() };
-    let error = Pix2Pix::plan(&config, Family::Workgroup, PlanOptions::default()).unwrap_err();
+    let error =
+        Pix2Pix::plan(&config, Family::Workgroup, crate::support::plan_options()).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, Error::Limit { .. }) && error.exit_code() == 1, "{message}");
     assert!(message.contains("134217728") && message.contains("`batch_size`"), "{message}");
@@ -93,7 +94,7 @@ fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
         Pix2Pix::plan(
             &Pix2PixConfig { width, height, ..pix2pix_256() },
             Family::Workgroup,
-            PlanOptions::default(),
+            crate::support::plan_options(),
         )
     };
     for (width, height, words) in [
@@ -118,7 +119,8 @@ fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
             height: 32,
             ..pix2pix_256()
         };
-        let error = Pix2Pix::plan(&small, Family::Workgroup, PlanOptions::default()).unwrap_err();
+        let error =
+            Pix2Pix::plan(&small, Family::Workgroup, crate::support::plan_options()).unwrap_err();
         assert!(
             matches!(&error, Error::Shape { op: found, label, .. } if *found == op && label.contains("D/c")),
             "{error}"
@@ -127,7 +129,7 @@ fn sizes_that_do_not_pass_the_halvings_are_told_with_the_nearest() {
     let none =
         Pix2PixConfig { discriminator: DiscriminatorKind::Patch { n_layers: 7 }, ..pix2pix_256() };
     assert!(
-        Pix2Pix::plan(&none, Family::Workgroup, PlanOptions::default())
+        Pix2Pix::plan(&none, Family::Workgroup, crate::support::plan_options())
             .unwrap_err()
             .to_string()
             .contains("1 to 6")

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// so, where there is none and `PIXTAPE_REQUIRE_GPU=1` does not make that a failure.
 pub fn gpu() -> Option<&'static Gpu> {
     static SHARED: OnceLock<Option<Gpu>> = OnceLock::new();
-    let found = SHARED.get_or_init(|| request(None)).as_ref();
+    let found = SHARED.get_or_init(|| open(None)).as_ref();
     if found.is_none() {
         skipped("no adapter");
     }
@@ -29,7 +29,7 @@ pub fn family(family: Family) -> Option<&'static Gpu> {
         Family::Register => &REGISTER,
         Family::Workgroup => &WORKGROUP,
     };
-    shared.get_or_init(|| request(Some(family))).as_ref()
+    shared.get_or_init(|| open(Some(family))).as_ref()
 }
 
 /// A device for every family of convolution tiles that the adapter can have: two or three, none
@@ -55,8 +55,8 @@ pub fn reducers() -> Vec<&'static Gpu> {
     [Family::Register, Family::Workgroup].into_iter().filter_map(family).collect()
 }
 
-fn request(family: Option<Family>) -> Option<Gpu> {
-    match pollster::block_on(Gpu::request(&Request { family, ..Request::default() })) {
+fn open(family: Option<Family>) -> Option<Gpu> {
+    match pollster::block_on(Gpu::request(&Request { family, ..super::request() })) {
         Ok(gpu) => Some(gpu),
         // No subgroups on this device.
         Err(pixtape::Error::Limit { .. }) if matches!(family, Some(Family::Subgroup(_))) => None,

@@ -144,7 +144,7 @@ impl Case {
                 guards: true,
                 tuning: self.tuning.take().map(Arc::new),
                 fuse: !self.plain,
-                ..PlanOptions::default()
+                ..crate::support::plan_options()
             },
         );
         let program =

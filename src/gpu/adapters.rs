@@ -1,4 +1,4 @@
-//! Finding an adapter, and telling what it offers.
+//! Finding an adapter, and what it offers.
 
 use super::Family;
 use crate::error::{Error, Result};
@@ -6,17 +6,19 @@ use crate::error::{Error, Result};
 /// What [`super::Gpu::request`] looks for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
-    /// An index into the list of `pixtape devices`, or part of a name (backend included: `vulkan`,
-    /// `gl llvmpipe`). `None` reads `PIXTAPE_ADAPTER`, and takes the best adapter if that is not
-    /// set.
+    /// An index into [`adapters`], or part of a name (backend included: `vulkan`, `gl llvmpipe`).
+    /// `None` takes the best adapter.
     pub adapter: Option<String>,
-    /// Ask for nothing beyond WebGPU's default limits and no feature.
+    /// Ask for no feature and for nothing beyond WebGPU's default limits.
     pub portable: bool,
-    /// Keep naga's run-time checks in the shaders (bounds, loops, divisions). `PIXTAPE_CHECKED`
-    /// sets it too.
+    /// Keep naga's run-time checks in the shaders (bounds, loops, divisions).
     pub checked: bool,
     /// Use this tile in place of the one that suits the device.
     pub family: Option<Family>,
+    /// The driver keeps no compiled kernels on disk: Mesa does, unless `MESA_SHADER_CACHE_DISABLE`
+    /// is set. Then [`crate::Plan::prepare_with`] does not compile on other devices ahead of time,
+    /// which would only compile everything twice.
+    pub no_driver_cache: bool,
 }
 
 /// What an adapter offers, as far as it matters here.
@@ -101,11 +103,7 @@ pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
     if found.is_empty() {
         return Err(Error::Adapter(no_adapter()));
     }
-    let asked = request
-        .adapter
-        .clone()
-        .or_else(|| std::env::var("PIXTAPE_ADAPTER").ok())
-        .filter(|a| !a.is_empty());
+    let asked = request.adapter.as_ref().filter(|a| !a.is_empty());
     let at = match &asked {
         None => found.iter().enumerate().position(|(i, a)| report(i, a).usable),
         Some(asked) => match asked.parse::<usize>() {
@@ -144,7 +142,10 @@ fn no_adapter() -> String {
 }
 
 fn package_hint() -> &'static str {
-    if cfg!(target_os = "macos") {
+    if cfg!(target_arch = "wasm32") {
+        "this browser has no WebGPU or has it turned off, or the page is served neither over https \
+         nor from localhost"
+    } else if cfg!(target_os = "macos") {
         "Metal should be there on every Mac since 2012: is this a virtual machine without graphics?"
     } else if cfg!(windows) {
         "install the graphics card's driver (Windows 10 and later bring a software one, WARP)"

@@ -6,7 +6,7 @@
 //! one a thread, each compile some of the kernels, and the device that wants them finds them there.
 
 use super::compile::MOST_THREADS;
-use super::{Family, Gpu, Kernel, adapters, uniform_layout};
+use super::{Family, Gpu, Kernel, Request, adapters, uniform_layout};
 use crate::error::Result;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,9 +70,10 @@ impl Gpu {
     /// How many other devices to make at most: one for every core but one, where Mesa keeps what
     /// they compile.
     fn helpers(&self) -> usize {
-        let off = std::env::var("MESA_SHADER_CACHE_DISABLE")
-            .is_ok_and(|v| v == "1" || v.eq_ignore_ascii_case("true"));
-        if off || self.info().driver != "llvmpipe" || self.inner.adapter.is_none() {
+        if !self.inner.driver_cache
+            || self.info().driver != "llvmpipe"
+            || self.inner.adapter.is_none()
+        {
             return 0;
         }
         std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS)) - 1
@@ -96,8 +97,9 @@ impl Gpu {
         let descriptor = adapters::descriptor(self.device().features(), self.device().limits());
         let (device, queue) =
             pollster::block_on(self.inner.adapter.as_ref()?.request_device(&descriptor)).ok()?;
-        Gpu::build(device, queue, None, Arc::default(), Some(Family::Register), self.inner.checked)
-            .ok()
+        let family = Some(Family::Register);
+        let request = Request { family, checked: self.inner.checked, ..Request::default() };
+        Gpu::build(device, queue, None, Arc::default(), &request).ok()
     }
 }
 
@@ -179,7 +181,7 @@ fn bind(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Access, Request};
+    use super::super::Access;
     use super::*;
 
     #[test]

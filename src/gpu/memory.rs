@@ -1,9 +1,53 @@
-//! Reading buffers back, outside of training steps.
+//! Buffers that give their memory back, and reading buffers outside of training steps.
 
 use super::Gpu;
+use super::signal::Signal;
 use crate::error::{Error, Result};
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::ops::Deref;
+
+/// A buffer that gives its memory back when it is dropped. In a browser, dropping wgpu's handle
+/// leaves that to the garbage collector, which knows nothing of the buffer's size.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    gpu: Gpu,
+    /// Taken by `drop` only.
+    buffer: Option<wgpu::Buffer>,
+}
+
+impl Memory {
+    /// A buffer of `bytes` bytes, zeroed.
+    pub fn new(gpu: &Gpu, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Memory> {
+        let buffer = gpu.scoped(label, || {
+            gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: bytes,
+                usage,
+                mapped_at_creation: false,
+            })
+        })?;
+        Ok(Memory { gpu: gpu.clone(), buffer: Some(buffer) })
+    }
+}
+
+impl Deref for Memory {
+    type Target = wgpu::Buffer;
+
+    fn deref(&self) -> &wgpu::Buffer {
+        self.buffer.as_ref().expect("there until dropped")
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let buffer = self.buffer.take();
+        self.gpu.in_turn(move || {
+            // Elsewhere the memory goes with the last handle, after the work that uses it.
+            #[cfg(target_arch = "wasm32")]
+            buffer.iter().for_each(wgpu::Buffer::destroy);
+            drop(buffer);
+        });
+    }
+}
 
 /// Reads `bytes` bytes of a buffer from `offset` (both multiples of 4). The buffer needs
 /// `COPY_SRC`.
@@ -11,7 +55,7 @@ use std::task::{Poll, Waker};
 /// On native targets this polls the device itself, so it may be blocked on.
 ///
 /// # Errors
-/// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], naming `label`.
+/// What the device reports, naming `label`.
 pub async fn read_buffer(
     gpu: &Gpu,
     buffer: &wgpu::Buffer,
@@ -19,58 +63,62 @@ pub async fn read_buffer(
     bytes: u64,
     label: &str,
 ) -> Result<Vec<u8>> {
-    let staging = gpu.scoped(label, || {
-        let staging = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("read back"),
-            size: bytes,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+    let staging = Memory::new(gpu, label, bytes, usage)?;
+    gpu.scoped(label, || {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
         gpu.queue().submit([encoder.finish()]);
-        staging
     })?;
-    let bytes = map_read(gpu, &staging, label).await;
-    gpu.in_turn(move || drop(staging));
-    bytes
-}
-
-/// Maps a staging buffer, copies its bytes out and unmaps it.
-pub(crate) async fn map_read(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> Result<Vec<u8>> {
-    type Outcome = (Option<std::result::Result<(), wgpu::BufferAsyncError>>, Option<Waker>);
-    let outcome: Arc<Mutex<Outcome>> = Arc::default();
-    let seen = outcome.clone();
-    // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is a
-    // panic in the host's frame.
-    gpu.scoped(label, || {
-        staging.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-            let mut seen = seen.lock().unwrap();
-            seen.0 = Some(result);
-            if let Some(waker) = seen.1.take() {
-                waker.wake();
-            }
-        });
-    })?;
+    let mapping = Mapping::start(gpu, &staging, label)?;
     #[cfg(not(target_arch = "wasm32"))]
     gpu.wait(label)?;
-    let mapped = std::future::poll_fn(|context| {
-        let mut outcome = outcome.lock().unwrap();
-        match outcome.0.take() {
-            Some(result) => Poll::Ready(result),
-            None => {
-                outcome.1 = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    })
-    .await;
-    gpu.lost(label)?;
-    let lost = |message: String| Error::DeviceLost { label: label.into(), message };
-    mapped.map_err(|e| lost(e.to_string()))?;
-    gpu.in_turn(|| {
-        let bytes = staging.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?.to_vec();
-        staging.unmap();
-        Ok(bytes)
-    })
+    mapping.arrival().await;
+    mapping.take(gpu, &staging, label)
+}
+
+/// A staging buffer that is being mapped for reading.
+pub(crate) struct Mapping(Signal<std::result::Result<(), String>>);
+
+impl Mapping {
+    /// Maps a whole buffer, once the work submitted so far is done with it.
+    pub fn start(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> Result<Mapping> {
+        let signal = Signal::default();
+        let send = signal.sender();
+        // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is
+        // a panic in the host's frame.
+        gpu.scoped(label, || {
+            staging
+                .slice(..)
+                .map_async(wgpu::MapMode::Read, |r| send(r.map_err(|e| e.to_string())));
+        })?;
+        Ok(Mapping(signal))
+    }
+
+    /// Whether the contents can be taken, or never will be.
+    pub fn has_arrived(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Waits for that. Natively somebody has to poll the device.
+    pub async fn arrival(&self) {
+        let _ = self.0.wait().await;
+    }
+
+    /// Copies the contents out and unmaps the buffer. Only after they have arrived.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`].
+    pub fn take(self, gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> Result<Vec<u8>> {
+        gpu.check(label)?;
+        let lost = |message: String| Error::DeviceLost { label: label.into(), message };
+        self.0.get().unwrap_or_else(|| Err("not read back yet".into())).map_err(lost)?;
+        gpu.in_turn(|| {
+            let view = staging.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?;
+            let bytes = view.to_vec();
+            drop(view);
+            staging.unmap();
+            Ok(bytes)
+        })
+    }
 }

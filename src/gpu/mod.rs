@@ -7,12 +7,14 @@ mod jit;
 mod kernel;
 mod memory;
 mod probe;
+mod signal;
 mod turn;
 
 pub use adapters::{AdapterReport, Request, adapters};
 pub use kernel::{Access, Binding, Kernel, Pipeline};
 pub(crate) use kernel::{PARAMS_BYTES, STEP_BYTES, uniform_layout};
 pub use memory::read_buffer;
+pub(crate) use memory::{Mapping, Memory};
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -60,9 +62,21 @@ struct Inner {
     info: wgpu::AdapterInfo,
     family: Mutex<Family>,
     checked: bool,
+    /// Whether the driver may keep compiled kernels on disk, where other devices find them.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code))]
+    driver_cache: bool,
     pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
     cache: OnceLock<wgpu::PipelineCache>,
-    lost: Arc<Mutex<Option<String>>>,
+    reports: Arc<Reports>,
+}
+
+/// What the device reports outside of any call, kept for the next one.
+#[derive(Default)]
+struct Reports {
+    /// Why the device was lost.
+    lost: Mutex<Option<String>>,
+    /// The first error that no call was asked for, and whether it is about memory.
+    uncaptured: Mutex<Option<(String, bool)>>,
 }
 
 impl fmt::Debug for Gpu {
@@ -93,30 +107,37 @@ impl Gpu {
                     adapter.get_info().name
                 ))
             })?;
-        let lost = Arc::new(Mutex::new(None));
-        let seen = lost.clone();
+        let reports = Arc::<Reports>::default();
+        let seen = reports.clone();
         device.set_device_lost_callback(move |reason, message| {
-            *seen.lock().unwrap() = Some(format!("{reason:?} {message}"));
+            *seen.lost.lock().unwrap() = Some(format!("{reason:?} {message}"));
         });
-        Gpu::build(device, queue, Some(adapter), lost, request.family, request.checked)
+        // In a browser no call can wait for its own errors. Elsewhere these are a host's, from
+        // calls of its own; wgpu would panic.
+        let seen = reports.clone();
+        device.on_uncaptured_error(Arc::new(move |error| {
+            let memory = matches!(error, wgpu::Error::OutOfMemory { .. });
+            seen.uncaptured.lock().unwrap().get_or_insert((one_line(&error.to_string()), memory));
+        }));
+        Gpu::build(device, queue, Some(adapter), reports, request)
     }
 
     /// Takes a host's device and queue. Requests nothing, installs no handler, submits only when
-    /// asked to run something.
+    /// asked to run something. In a browser, errors that surface later go to the host's own
+    /// `on_uncaptured_error` handler.
     ///
     /// # Errors
     /// [`Error::Limit`] if the device was made with less than WebGPU's default limits.
     pub fn from_parts(device: wgpu::Device, queue: wgpu::Queue) -> Result<Gpu> {
-        Gpu::build(device, queue, None, Arc::default(), None, false)
+        Gpu::build(device, queue, None, Arc::default(), &Request::default())
     }
 
     fn build(
         device: wgpu::Device,
         queue: wgpu::Queue,
         adapter: Option<wgpu::Adapter>,
-        lost: Arc<Mutex<Option<String>>>,
-        family: Option<Family>,
-        checked: bool,
+        reports: Arc<Reports>,
+        request: &Request,
     ) -> Result<Gpu> {
         let info = device.adapter_info();
         adapters::require_limits(&info.name, &device.limits())?;
@@ -124,7 +145,6 @@ impl Gpu {
             wgpu::DeviceType::Cpu => Family::Register,
             _ => Family::Workgroup,
         };
-        let checked = checked || std::env::var_os("PIXTAPE_CHECKED").is_some();
         let (family_now, pipelines, cache) = (Mutex::new(first), Mutex::default(), OnceLock::new());
         let gpu = Gpu {
             inner: Arc::new(Inner {
@@ -133,13 +153,14 @@ impl Gpu {
                 adapter,
                 info,
                 family: family_now,
-                checked,
+                checked: request.checked,
+                driver_cache: !request.no_driver_cache,
                 pipelines,
                 cache,
-                lost,
+                reports,
             }),
         };
-        let family = match family {
+        let family = match request.family {
             Some(Family::Subgroup(_)) => {
                 probe::subgroup_lanes(&gpu)?.map(Family::Subgroup).ok_or_else(|| Error::Limit {
                     what: format!("the subgroup family on {}", gpu.name()),
@@ -207,15 +228,17 @@ impl Gpu {
     /// Runs wgpu calls and turns what they report (validation, memory, internal) into an error that
     /// names `label`.
     ///
-    /// In the browser errors surface later, so there the call's own result is all there is.
+    /// In a browser errors surface later: there the error is what earlier calls led to, see
+    /// [`check`](Self::check).
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`], [`Error::Validation`] or [`Error::DeviceLost`].
+    /// [`Error::OutOfMemory`], [`Error::Validation`], [`Error::DeviceLost`] or
+    /// [`Error::Uncaptured`].
     pub fn scoped<T>(&self, label: &str, call: impl FnOnce() -> T) -> Result<T> {
         #[cfg(target_arch = "wasm32")]
         {
-            let _ = label;
-            Ok(call())
+            let value = call();
+            self.check(label).map(|()| value)
         }
         #[cfg(not(target_arch = "wasm32"))]
         {
@@ -236,7 +259,7 @@ impl Gpu {
         // Scopes end in the reverse order of their beginning.
         let errors: Vec<wgpu::Error> =
             guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
-        self.lost(label)?;
+        self.check(label)?;
         match errors.into_iter().next() {
             None => Ok(value),
             Some(wgpu::Error::OutOfMemory { source }) => {
@@ -271,26 +294,59 @@ impl Gpu {
         alive
     }
 
-    /// An error if the device has been lost, naming what was at hand.
+    /// An error if the device has been lost, or has reported something outside of any call since
+    /// the last check. `label` names what the caller is about to do.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`].
-    pub fn lost(&self, label: &str) -> Result<()> {
-        match &*self.inner.lost.lock().unwrap() {
-            Some(message) => {
-                Err(Error::DeviceLost { label: label.into(), message: one_line(message) })
-            }
+    /// [`Error::DeviceLost`], from then on; [`Error::OutOfMemory`] or [`Error::Uncaptured`], once.
+    pub fn check(&self, label: &str) -> Result<()> {
+        let Reports { lost, uncaptured } = &*self.inner.reports;
+        let label = label.to_string();
+        if let Some(message) = &*lost.lock().unwrap() {
+            return Err(Error::DeviceLost { label, message: one_line(message) });
+        }
+        match uncaptured.lock().unwrap().take() {
             None => Ok(()),
+            Some((message, true)) => Err(Error::OutOfMemory { label, message }),
+            Some((message, false)) => Err(Error::Uncaptured { label, message }),
         }
     }
 
-    /// Waits until the device has done everything submitted so far. Returns at once in the browser.
+    /// Resolves when the device has done everything submitted so far. In a browser this yields to
+    /// the event loop; natively it polls the device, so that it may be blocked on.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`].
+    /// What the device reports.
+    pub async fn done(&self, label: &str) -> Result<()> {
+        let signal = signal::Signal::default();
+        let send = signal.sender();
+        self.in_turn(|| self.queue().on_submitted_work_done(|| send(())));
+        #[cfg(not(target_arch = "wasm32"))]
+        self.wait(label)?;
+        signal.wait().await;
+        self.check(label)
+    }
+
+    /// Blocks until the device has done everything submitted so far.
+    ///
+    /// # Errors
+    /// What the device reports.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(&self, label: &str) -> Result<()> {
-        let polled = self.in_turn(|| self.device().poll(wgpu::PollType::wait_indefinitely()));
-        self.lost(label)?;
+        self.poll(wgpu::PollType::wait_indefinitely(), label)
+    }
+
+    /// Blocks until the device has done a submission and those before.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn wait_for(&self, submission: &wgpu::SubmissionIndex, label: &str) -> Result<()> {
+        let submission_index = Some(submission.clone());
+        self.poll(wgpu::PollType::Wait { submission_index, timeout: None }, label)
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn poll(&self, how: wgpu::PollType, label: &str) -> Result<()> {
+        let polled = self.in_turn(|| self.device().poll(how));
+        self.check(label)?;
         polled
             .map(|_| ())
             .map_err(|e| Error::DeviceLost { label: label.into(), message: e.to_string() })

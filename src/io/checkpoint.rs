@@ -217,21 +217,19 @@ async fn values(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<
     }
 }
 
-fn write(path: &Path, file: &WeightsFile) -> Result<Vec<u8>> {
-    let bytes = file
-        .to_safetensors(Precision::F32)
-        .map_err(|e| Error::Internal(format!("{}: {e}", path.display())))?;
+fn bytes(file: &WeightsFile) -> Result<Vec<u8>> {
+    file.to_safetensors(Precision::F32).map_err(|e| Error::Internal(format!("safetensors: {e}")))
+}
+
+fn write(path: &Path, bytes: Vec<u8>) -> Result<Vec<u8>> {
     write_aside(path, &bytes)?;
     Ok(bytes)
 }
 
-/// Writes a network's weights and running statistics under their public names. `batches` goes into
-/// the norms' counters, `about` into the header: what names and shapes do not say about the net.
-/// Returns the file's bytes.
+/// Writes [`weights_bytes`] to a file and returns them.
 ///
 /// # Errors
-/// [`Error::NotFinite`] for weights with NaN or infinity, [`Error::File`] if it cannot be written;
-/// an existing file is then unchanged.
+/// As [`weights_bytes`]; [`Error::File`] if it cannot be written. The old file stays then.
 pub async fn save_weights(
     gpu: &Gpu,
     store: &Store,
@@ -239,6 +237,22 @@ pub async fn save_weights(
     batches: u64,
     about: Option<&Value>,
     path: &Path,
+) -> Result<Vec<u8>> {
+    write(path, weights_bytes(gpu, store, weights, batches, about).await?)
+}
+
+/// A safetensors file of a network's weights and running statistics under their public names.
+/// `batches` goes into the norms' counters, `about` into the header, with what names and shapes do
+/// not say about the net.
+///
+/// # Errors
+/// [`Error::NotFinite`] for weights that are NaN or infinite, and what the device reports.
+pub async fn weights_bytes(
+    gpu: &Gpu,
+    store: &Store,
+    weights: &Weights,
+    batches: u64,
+    about: Option<&Value>,
 ) -> Result<Vec<u8>> {
     let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for param in weights.params() {
@@ -249,11 +263,10 @@ pub async fn save_weights(
     for (name, value) in weights.about() {
         file.note(name, value);
     }
-    write(path, &file)
+    bytes(&file)
 }
 
-/// Writes Adam's moments of all networks: `G.<name>.exp_avg`, `G.<name>.exp_avg_sq`, in public
-/// layouts. Returns the file's bytes.
+/// Writes [`moments_bytes`] to a file and returns them.
 ///
 /// # Errors
 /// As [`save_weights`].
@@ -264,17 +277,30 @@ pub async fn save_moments(
     about: Option<&Value>,
     path: &Path,
 ) -> Result<Vec<u8>> {
+    write(path, moments_bytes(gpu, store, networks, about).await?)
+}
+
+/// A safetensors file of Adam's moments of all networks: `G.<name>.exp_avg`,
+/// `G.<name>.exp_avg_sq`, in public layouts.
+///
+/// # Errors
+/// As [`weights_bytes`].
+pub async fn moments_bytes(
+    gpu: &Gpu,
+    store: &Store,
+    networks: &[(&str, &Weights)],
+    about: Option<&Value>,
+) -> Result<Vec<u8>> {
     let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for (net, weights) in networks {
         for (name, param, id) in moments(net, weights) {
             file.tensors.insert(name, values(gpu, store, param, id).await?);
         }
     }
-    write(path, &file)
+    bytes(&file)
 }
 
-/// Writes the images of pools: `<pool>.<page>` `[slots, height, width, channels]`, values from -1
-/// to 1, zeros in free slots. Returns the file's bytes.
+/// Writes [`pools_bytes`] to a file and returns them.
 ///
 /// # Errors
 /// As [`save_weights`].
@@ -284,6 +310,20 @@ pub async fn save_pools(
     pools: &[Pool],
     about: Option<&Value>,
     path: &Path,
+) -> Result<Vec<u8>> {
+    write(path, pools_bytes(gpu, store, pools, about).await?)
+}
+
+/// A safetensors file of the images in pools: `<pool>.<page>` `[slots, height, width, channels]`,
+/// values from -1 to 1, zeros where a slot is free.
+///
+/// # Errors
+/// As [`weights_bytes`].
+pub async fn pools_bytes(
+    gpu: &Gpu,
+    store: &Store,
+    pools: &[Pool],
+    about: Option<&Value>,
 ) -> Result<Vec<u8>> {
     let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for (name, id, shape) in pool_pages(store, pools) {
@@ -297,7 +337,7 @@ pub async fn save_pools(
             (public(shape), raw.chunks(width).flat_map(|pixel| &pixel[..c]).copied().collect()),
         );
     }
-    write(path, &file)
+    bytes(&file)
 }
 
 #[cfg(test)]

@@ -52,7 +52,8 @@ impl Loader {
     /// Starts at batch `start_batch` (from 0) of epoch `start_epoch` (from 1). A `start_batch` past
     /// the epoch's end continues in the next: "after the last batch" is a place to resume at.
     ///
-    /// With 0 `threads` images are decoded in [`next`](Self::next), on the calling thread.
+    /// With 0 `threads`, and in a browser, images are decoded in [`next`](Self::next), on the
+    /// calling thread.
     ///
     /// # Errors
     /// [`Error::Config`] for epoch 0, or when the system has no more threads.
@@ -69,6 +70,7 @@ impl Loader {
         let start = (start_epoch - 1) * per_epoch + start_batch as u64;
         let walk = |first| Walk { dataset: dataset.clone(), per_epoch, next: first, order: None };
         let mut loader = Self { local: walk(start), workers: Vec::new(), turn: 0 };
+        let threads = if cfg!(target_arch = "wasm32") { 0 } else { threads };
         for i in 0..threads {
             let (send, batches) = sync_channel(1);
             let mine = walk(start + i as u64);

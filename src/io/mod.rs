@@ -6,7 +6,6 @@
 //! others here.
 
 pub mod aside;
-pub mod cache_dir;
 pub mod checkpoint;
 pub mod dataset;
 pub mod lab;
@@ -20,7 +19,6 @@ pub mod tuning;
 pub mod weights;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
-pub use cache_dir::cache_dir;
 pub use dataset::{
     Dataset, DatasetOptions, Direction, Frame, IndexMap, Mask, Misfit, PlaneData, Preprocess,
     Sample, Size, Task,

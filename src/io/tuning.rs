@@ -3,7 +3,7 @@
 //!
 //! A digest covers the contents. In the cache a damaged file counts as missing.
 
-use super::{cache_dir, create_dir, write_aside};
+use super::{create_dir, write_aside};
 use crate::error::{Error, Result};
 use crate::ops::{Problem, Tuning, Variant};
 use crate::plan::Program;
@@ -178,27 +178,11 @@ impl TuningFile {
         write_aside(path, self.text().as_bytes())
     }
 
-    /// The choices that the cache folder has for a device. An error means a damaged file or one of
-    /// another device; callers may ignore it.
+    /// What a cache folder holds for a device, if anything.
     ///
     /// # Errors
-    /// [`Error::File`]: there is a file, and it cannot be used.
-    pub fn cached(identity: &Identity) -> Result<Option<TuningFile>> {
-        cache_dir().map_or(Ok(None), |folder| TuningFile::cached_in(&folder, identity))
-    }
-
-    /// Merges this into the cache folder's file, and returns its path.
-    ///
-    /// # Errors
-    /// [`Error::File`] if there is no such folder or it cannot be written.
-    pub fn store(&self) -> Result<PathBuf> {
-        let folder = cache_dir().ok_or_else(|| {
-            Error::Usage("there is no cache folder; PIXTAPE_CACHE_DIR names one".into())
-        })?;
-        self.store_in(&folder)
-    }
-
-    fn cached_in(folder: &Path, identity: &Identity) -> Result<Option<TuningFile>> {
+    /// [`Error::File`] if there is a file and it is damaged, or of another device.
+    pub fn cached(folder: &Path, identity: &Identity) -> Result<Option<TuningFile>> {
         let path = folder.join(name(identity));
         if !path.exists() {
             return Ok(None);
@@ -210,11 +194,15 @@ impl TuningFile {
         Ok(Some(file))
     }
 
-    fn store_in(&self, folder: &Path) -> Result<PathBuf> {
+    /// Adds this to what a cache folder holds for its device, and returns the file.
+    ///
+    /// # Errors
+    /// [`Error::File`] if the folder cannot be written.
+    pub fn store(&self, folder: &Path) -> Result<PathBuf> {
         create_dir(folder)?;
         // Another process may have added to it meanwhile. Between this and the rename one more may:
         // its entries are then lost, and will be measured again.
-        let mut whole = TuningFile::cached_in(folder, &self.identity)
+        let mut whole = TuningFile::cached(folder, &self.identity)
             .ok()
             .flatten()
             .unwrap_or_else(|| TuningFile::new(self.identity.clone()));
@@ -238,9 +226,9 @@ fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Every file of the cache, and what a crash left of them.
-fn files() -> Vec<PathBuf> {
-    let entries = cache_dir().and_then(|folder| std::fs::read_dir(folder).ok());
+/// Every file of a cache folder, and what a crash left of them.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok();
     let mut found: Vec<PathBuf> =
         entries.into_iter().flatten().flatten().map(|e| e.path()).collect();
     let is_ours = |path: &PathBuf| {
@@ -252,23 +240,23 @@ fn files() -> Vec<PathBuf> {
     found
 }
 
-/// Lists the cache folder.
-pub fn list() -> Vec<Cached> {
+/// Lists a cache folder.
+pub fn list(folder: &Path) -> Vec<Cached> {
     let whole = |path: &PathBuf| path.extension().is_some_and(|e| e == "json");
     let cached = |path: PathBuf| Cached {
         written: std::fs::metadata(&path).and_then(|m| m.modified()).ok(),
         file: TuningFile::read(&path),
         path,
     };
-    files().into_iter().filter(whole).map(cached).collect()
+    files(folder).into_iter().filter(whole).map(cached).collect()
 }
 
-/// Deletes the files in the cache folder, and returns how many there were.
+/// Deletes the files in a cache folder, and returns how many there were.
 ///
 /// # Errors
 /// [`Error::File`] if one cannot be removed.
-pub fn clear() -> Result<usize> {
-    let all = files();
+pub fn clear(folder: &Path) -> Result<usize> {
+    let all = files(folder);
     for path in &all {
         match std::fs::remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -377,28 +365,28 @@ mod tests {
     fn the_cache_merges_and_what_is_broken_or_of_another_device_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("made/on/the/way");
-        assert!(TuningFile::cached_in(&folder, &identity("1")).unwrap().is_none());
-        let path = file(1..3, "direct workgroup32").store_in(&folder).unwrap();
-        file(2..5, "direct workgroup64").store_in(&folder).unwrap();
-        let merged = TuningFile::cached_in(&folder, &identity("1")).unwrap().unwrap();
+        assert!(TuningFile::cached(&folder, &identity("1")).unwrap().is_none());
+        let path = file(1..3, "direct workgroup32").store(&folder).unwrap();
+        file(2..5, "direct workgroup64").store(&folder).unwrap();
+        let merged = TuningFile::cached(&folder, &identity("1")).unwrap().unwrap();
         assert_eq!(merged.entries.len(), 4);
         assert_eq!(
             merged.entries[&problem(2).to_string()].variant.to_string(),
             "direct workgroup64"
         );
-        assert!(TuningFile::cached_in(&folder, &identity("2")).unwrap().is_none());
+        assert!(TuningFile::cached(&folder, &identity("2")).unwrap().is_none());
         for wrong in ["garbage".to_string(), TuningFile::new(identity("2")).text(), String::new()] {
             std::fs::write(&path, wrong).unwrap();
-            assert!(TuningFile::cached_in(&folder, &identity("1")).is_err());
-            file(1..2, "direct workgroup32").store_in(&folder).unwrap();
+            assert!(TuningFile::cached(&folder, &identity("1")).is_err());
+            file(1..2, "direct workgroup32").store(&folder).unwrap();
             assert_eq!(
-                TuningFile::cached_in(&folder, &identity("1")).unwrap().unwrap().entries.len(),
+                TuningFile::cached(&folder, &identity("1")).unwrap().unwrap().entries.len(),
                 1
             );
         }
         // A file stands where the folder would have to be.
-        assert!(file(1..2, "direct workgroup32").store_in(&path).is_err());
-        assert!(TuningFile::cached_in(&path, &identity("1")).unwrap().is_none());
+        assert!(file(1..2, "direct workgroup32").store(&path).is_err());
+        assert!(TuningFile::cached(&path, &identity("1")).unwrap().is_none());
     }
 
     #[test]
@@ -410,8 +398,8 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..8 {
                         let side = 1 + writer * 8 + round;
-                        file(side..side + 1, "direct workgroup64").store_in(folder).unwrap();
-                        let seen = TuningFile::cached_in(folder, &identity("1"))
+                        file(side..side + 1, "direct workgroup64").store(folder).unwrap();
+                        let seen = TuningFile::cached(folder, &identity("1"))
                             .expect("never half a file")
                             .expect("there by now");
                         assert!(

@@ -4,8 +4,8 @@
 use crate::ops::InitNormal;
 use crate::store::Param;
 
-/// An orthogonal start for each weight, from its stream of the seed. A layer a thread: what one
-/// draws hangs on no other.
+/// Orthogonal initial weights, from each one's stream of the seed. Layers are shared out among
+/// threads: what one draws does not depend on another.
 pub(super) fn all(weights: Vec<(&Param, u32)>, gain: f32, seed: u32) -> Vec<(&Param, Vec<f32>)> {
     let threads =
         std::thread::available_parallelism().map_or(1, usize::from).min(weights.len().max(1));
@@ -15,6 +15,10 @@ pub(super) fn all(weights: Vec<(&Param, u32)>, gain: f32, seed: u32) -> Vec<(&Pa
         let values = (0..param.layout.elements() as u32).map(|i| draw.value(i, seed)).collect();
         orthogonal(values, shape[0], gain)
     };
+    // A browser has no threads, and one thread needs no other.
+    if threads == 1 {
+        return weights.iter().map(|w| (w.0, make(w))).collect();
+    }
     // Dealt out in turn: the large layers are neighbours.
     let mut made: Vec<Option<Vec<f32>>> = vec![None; weights.len()];
     std::thread::scope(|scope| {

@@ -30,7 +30,7 @@ impl Plan {
     ) -> Result<Plan> {
         let tuning = match &options.tuning {
             Some(tuning) => tuning.clone(),
-            None => Arc::new(Tuning::new(family)?),
+            None => Arc::new(Tuning::rule(family).force(options.force)),
         };
         let rewritten = rewrite::rewrite(tape, store, keep, options.fuse, options.recompute);
         let (tape, live) = (&rewritten.tensors, rewritten.nodes());

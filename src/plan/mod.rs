@@ -24,7 +24,7 @@ pub use ring::Scalars;
 #[cfg(not(target_arch = "wasm32"))]
 pub use timing::{Clock, Times};
 
-use crate::ops::{Convolution, Cost, Dispatch, Problem, Tuning, Variant};
+use crate::ops::{Convolution, Cost, Dispatch, PartialVariant, Problem, Tuning, Variant};
 use crate::shape::Shape;
 use crate::tape::Tensor;
 use layout::Place;
@@ -49,6 +49,8 @@ pub struct PlanOptions {
     pub recompute: bool,
     /// Which variants convolutions take; `None`: the built-in rule of the device's family.
     pub tuning: Option<Arc<Tuning>>,
+    /// Without a `tuning`: parts of a variant that convolutions take wherever they apply.
+    pub force: PartialVariant,
 }
 
 impl Default for PlanOptions {
@@ -60,6 +62,7 @@ impl Default for PlanOptions {
             fuse: true,
             recompute: false,
             tuning: None,
+            force: PartialVariant::default(),
         }
     }
 }

@@ -5,14 +5,13 @@ use super::ring::Scalars;
 use super::segments::Segments;
 use super::{Plan, PlanNode};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Gpu, Kernel, Pipeline};
+use crate::gpu::{self, Gpu, Kernel, Memory, Pipeline};
 use crate::ops::{Bind, Cost, Dispatch};
-use crate::store::Store;
+use crate::store::{Store, StoredPage};
 use crate::tape::Tensor;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// Number of optimizer groups that the step uniform has room for.
 pub const GROUPS: usize = 4;
@@ -77,11 +76,13 @@ struct Prepared {
 pub struct Program {
     pub(super) gpu: Gpu,
     pub(super) plan: Plan,
-    slots: Vec<wgpu::Buffer>,
-    hosts: HashMap<Tensor, wgpu::Buffer>,
+    slots: Vec<Memory>,
+    hosts: HashMap<Tensor, Memory>,
     /// Page, offset and bytes of stored tensors and of slices of them.
-    stored: HashMap<Tensor, (wgpu::Buffer, u64, u64)>,
-    step: wgpu::Buffer,
+    stored: HashMap<Tensor, (StoredPage, u64, u64)>,
+    step: Memory,
+    /// Parameter blocks of all dispatches; kept because `uniforms` binds it.
+    params: Memory,
     uniforms: wgpu::BindGroup,
     dispatches: Vec<Prepared>,
     /// Dispatches of each node.
@@ -135,16 +136,7 @@ impl Program {
         let storage_use = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
-        let make = |label: &str, size: u64, usage| {
-            gpu.scoped(label, || {
-                device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some(label),
-                    size,
-                    usage,
-                    mapped_at_creation: false,
-                })
-            })
-        };
+        let make = |label: &str, bytes, usage| Memory::new(gpu, label, bytes, usage);
         let mut slots = Vec::with_capacity(plan.slots.len());
         for (at, bytes) in plan.slots.iter().enumerate() {
             let largest = plan
@@ -166,8 +158,8 @@ impl Program {
         let tensors = plan.nodes.iter().flat_map(|n| n.inputs.iter().chain(&n.outputs));
         for &tensor in tensors {
             if let Some(Root::Stored(id)) = plan.places[tensor.index()].map(|p| p.root) {
-                let (buffer, offset) = store.on_device(gpu, id)?;
-                stored.insert(tensor, (buffer, offset, store.shape(id).bytes()));
+                let (page, offset) = store.page_of(gpu, id)?;
+                stored.insert(tensor, (page, offset, store.shape(id).bytes()));
             }
         }
         let count = plan.dispatches();
@@ -206,6 +198,7 @@ impl Program {
             hosts,
             stored,
             step,
+            params: page,
             uniforms,
             dispatches: Vec::with_capacity(count),
             ranges: Vec::new(),
@@ -233,7 +226,7 @@ impl Program {
             }
             program.ranges.push(first..program.dispatches.len());
         }
-        gpu.scoped("params", || gpu.queue().write_buffer(&page, 0, &blocks))?;
+        gpu.scoped("params", || gpu.queue().write_buffer(&program.params, 0, &blocks))?;
         program.segments = Mutex::new(Segments::new(&costs, gpu.is_software()));
         Ok(program)
     }
@@ -388,21 +381,29 @@ impl Program {
     pub fn step(&self, values: &StepValues) -> Result<()> {
         self.set_step(values);
         let mut segments = self.segments.lock().unwrap();
-        if segments.measures() && !cfg!(target_arch = "wasm32") {
-            self.gpu.wait("step")?;
-            let mut seconds = Vec::with_capacity(segments.cuts.len());
-            for range in &segments.cuts {
-                let start = Instant::now();
-                self.submit(range.clone())?;
-                self.gpu.wait("step")?;
-                seconds.push(start.elapsed().as_secs_f64());
-            }
-            segments.measured(&seconds);
-        } else {
-            for range in &segments.cuts {
-                self.submit(range.clone())?;
-            }
+        #[cfg(not(target_arch = "wasm32"))]
+        if segments.measures() {
+            return self.measure(&mut segments);
         }
+        for range in &segments.cuts {
+            self.submit(range.clone())?;
+        }
+        segments.steps = segments.steps.saturating_add(1);
+        Ok(())
+    }
+
+    /// Runs a step segment by segment, and sizes the segments by the time that each took.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn measure(&self, segments: &mut Segments) -> Result<()> {
+        self.gpu.wait("step")?;
+        let mut seconds = Vec::with_capacity(segments.cuts.len());
+        for range in &segments.cuts {
+            let start = std::time::Instant::now();
+            self.submit(range.clone())?;
+            self.gpu.wait("step")?;
+            seconds.push(start.elapsed().as_secs_f64());
+        }
+        segments.measured(&seconds);
         segments.steps = segments.steps.saturating_add(1);
         Ok(())
     }
@@ -496,7 +497,8 @@ impl Program {
             .collect())
     }
 
-    /// A ring that reads scalars back a few steps late, without ever stopping the device.
+    /// A ring that reads scalars back a few steps late, without stopping the device; `depth`: how
+    /// many steps it has buffers for.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
@@ -524,12 +526,8 @@ fn check_grids(plan: &Plan, gpu: &Gpu) -> Result<()> {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let Program { gpu, slots, hosts, stored, dispatches, .. } = self;
-        gpu.in_turn(|| {
-            dispatches.clear();
-            slots.clear();
-            hosts.clear();
-            stored.clear();
-        });
+        // Bind groups before the buffers that they bind; on GL when no other thread makes calls.
+        let Program { gpu, dispatches, .. } = self;
+        gpu.in_turn(|| dispatches.clear());
     }
 }

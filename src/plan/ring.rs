@@ -1,149 +1,128 @@
-//! Scalars (losses) come back a few steps late: reading them at once would empty the device's queue
-//! every step.
+//! Reading scalars (losses) back a few steps late: reading each at once would empty the device's
+//! queue every step.
 
 use super::Program;
 use crate::error::Result;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, Mapping, Memory};
 use crate::tape::Tensor;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 
-/// One slot of the ring: a staging buffer, and whether its contents have arrived.
-struct Staging {
-    buffer: wgpu::Buffer,
-    arrived: Arc<Mutex<Option<bool>>>,
+/// Scalars on their way from the device.
+struct Flight {
+    /// The caller's name for them.
+    tag: u64,
+    staging: Memory,
+    mapping: Mapping,
+    /// The submission that copies them: what to wait for natively.
+    #[cfg(not(target_arch = "wasm32"))]
+    submission: wgpu::SubmissionIndex,
 }
 
+/// Scalars with the tag of the step that they belong to, oldest first.
+pub type Tagged = Vec<(u64, Vec<f32>)>;
+
 /// A ring of staging buffers that scalars are copied into after each step.
+///
+/// [`push`](Self::push) after every step, [`receive`](Self::receive) to learn the values and to
+/// bound how far the host runs ahead of the device. Nothing is lost if a future of `receive` is
+/// dropped before it is ready.
 pub struct Scalars {
     gpu: Gpu,
     sources: Vec<(wgpu::Buffer, u64)>,
-    idle: Vec<wgpu::Buffer>,
-    flying: VecDeque<(u64, Staging)>,
+    idle: Vec<Memory>,
+    in_flight: VecDeque<Flight>,
 }
 
 impl std::fmt::Debug for Scalars {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Scalars({} of {} in flight)",
-            self.flying.len(),
-            self.flying.len() + self.idle.len()
-        )
+        write!(f, "Scalars({} in flight, {} idle)", self.in_flight.len(), self.idle.len())
     }
 }
 
+/// A scalar is a vec4 whose first lane counts.
 const BYTES: u64 = 16;
 
 impl Scalars {
     pub(super) fn new(program: &Program, tensors: &[Tensor], depth: usize) -> Result<Self> {
-        let gpu = program.gpu().clone();
-        let sources = tensors
-            .iter()
-            .map(|t| program.memory_of(*t))
-            .map(|(b, offset, _)| (b.clone(), offset))
-            .collect::<Vec<_>>();
-        let idle = gpu.scoped("losses", || {
-            let make = |_| {
-                gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("losses"),
-                    size: BYTES * sources.len().max(1) as u64,
-                    usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                    mapped_at_creation: false,
-                })
-            };
-            (0..depth.max(1)).map(make).collect()
-        })?;
-        Ok(Scalars { gpu, sources, idle, flying: VecDeque::new() })
+        let sources = tensors.iter().map(|t| program.memory_of(*t));
+        let sources = sources.map(|(b, offset, _)| (b.clone(), offset)).collect::<Vec<_>>();
+        let (gpu, in_flight) = (program.gpu().clone(), VecDeque::with_capacity(depth));
+        let mut ring = Scalars { gpu, sources, idle: Vec::new(), in_flight };
+        ring.idle = (0..depth).map(|_| ring.staging()).collect::<Result<_>>()?;
+        Ok(ring)
     }
 
-    /// Copies the scalars of the step just submitted; `tag` comes back with them. Waits only if the
-    /// ring is full, and then returns what that brought.
+    fn staging(&self) -> Result<Memory> {
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        Memory::new(&self.gpu, "losses", BYTES * self.sources.len().max(1) as u64, usage)
+    }
+
+    /// Steps whose scalars have not been received.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Copies the scalars of the step just submitted; `tag` comes back with them. Never waits: if
+    /// as many steps are in flight as the ring is deep, it becomes one deeper.
     ///
     /// # Errors
-    /// [`crate::Error::DeviceLost`].
-    pub fn push(&mut self, tag: u64) -> Result<Vec<(u64, Vec<f32>)>> {
-        let mut done = self.collect(false)?;
-        while self.idle.is_empty() {
-            self.gpu.wait("losses")?;
-            done.extend(self.collect(false)?);
-        }
-        let buffer = self.idle.pop().expect("an idle buffer");
-        self.gpu.scoped("losses", || {
+    /// What the device reports.
+    pub fn push(&mut self, tag: u64) -> Result<()> {
+        let staging = self.idle.pop().map_or_else(|| self.staging(), Ok)?;
+        let submission = self.gpu.scoped("losses", || {
             let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
             for (at, (source, offset)) in (0..).zip(&self.sources) {
-                encoder.copy_buffer_to_buffer(source, *offset, &buffer, BYTES * at, BYTES);
+                encoder.copy_buffer_to_buffer(source, *offset, &staging, BYTES * at, BYTES);
             }
-            self.gpu.queue().submit([encoder.finish()]);
+            self.gpu.queue().submit([encoder.finish()])
         })?;
-        let arrived = Arc::new(Mutex::new(None));
-        let seen = arrived.clone();
-        // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is a
-        // panic in the host's frame.
-        self.gpu.scoped("losses", || {
-            buffer.slice(..).map_async(wgpu::MapMode::Read, move |result| {
-                *seen.lock().unwrap() = Some(result.is_ok())
-            })
-        })?;
-        self.flying.push_back((tag, Staging { buffer, arrived }));
-        Ok(done)
+        let mapping = Mapping::start(&self.gpu, &staging, "losses")?;
+        #[cfg(target_arch = "wasm32")]
+        drop(submission);
+        self.in_flight.push_back(Flight {
+            tag,
+            staging,
+            mapping,
+            #[cfg(not(target_arch = "wasm32"))]
+            submission,
+        });
+        Ok(())
     }
 
-    /// What has arrived, oldest first; with `all`, waits for everything in flight.
+    /// What has arrived, without waiting.
     ///
     /// # Errors
-    /// [`crate::Error::DeviceLost`].
-    pub fn collect(&mut self, all: bool) -> Result<Vec<(u64, Vec<f32>)>> {
-        if all && !self.flying.is_empty() {
-            self.gpu.wait("losses")?;
-        } else {
-            let _ = self.gpu.in_turn(|| self.gpu.device().poll(wgpu::PollType::Poll));
-        }
-        self.gpu.lost("losses")?;
+    /// What the device reports.
+    pub fn arrived(&mut self) -> Result<Tagged> {
+        #[cfg(not(target_arch = "wasm32"))]
+        let _ = self.gpu.in_turn(|| self.gpu.device().poll(wgpu::PollType::Poll));
+        self.gpu.check("losses")?;
         let mut done = Vec::new();
-        while let Some((_, staging)) = self.flying.front() {
-            let arrived = *staging.arrived.lock().unwrap();
-            match arrived {
-                None => break,
-                Some(ok) => {
-                    let (tag, staging) = self.flying.pop_front().expect("just seen");
-                    let lost = |message: String| crate::Error::DeviceLost {
-                        label: "losses".into(),
-                        message,
-                    };
-                    if !ok {
-                        return Err(lost("the losses could not be read back".into()));
-                    }
-                    let words = self.gpu.in_turn(|| -> Result<Vec<f32>> {
-                        let view = staging
-                            .buffer
-                            .slice(..)
-                            .get_mapped_range()
-                            .map_err(|e| lost(e.to_string()))?;
-                        let words = bytemuck::pod_collect_to_vec(&view);
-                        drop(view);
-                        staging.buffer.unmap();
-                        Ok(words)
-                    })?;
-                    self.idle.push(staging.buffer);
-                    done.push((
-                        tag,
-                        words.chunks(4).map(|w| w[0]).take(self.sources.len()).collect(),
-                    ));
-                }
-            }
+        while self.in_flight.front().is_some_and(|f| f.mapping.has_arrived()) {
+            let Flight { tag, staging, mapping, .. } = self.in_flight.pop_front().expect("one");
+            let bytes = mapping.take(&self.gpu, &staging, "losses")?;
+            self.idle.push(staging);
+            let words: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
+            done.push((tag, words.chunks(4).map(|w| w[0]).take(self.sources.len()).collect()));
         }
         Ok(done)
     }
-}
 
-impl Drop for Scalars {
-    fn drop(&mut self) {
-        let Scalars { gpu, sources, idle, flying } = self;
-        gpu.in_turn(|| {
-            sources.clear();
-            idle.clear();
-            flying.clear();
-        });
+    /// Waits until at most `in_flight` steps are in flight, and returns all that have arrived. In a
+    /// browser this yields to the event loop; natively it polls the device, so that it may be
+    /// blocked on, and waits for no step but those.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub async fn receive(&mut self, in_flight: usize) -> Result<Tagged> {
+        let wanted = self.in_flight.len().saturating_sub(in_flight);
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(last) = wanted.checked_sub(1) {
+            self.gpu.wait_for(&self.in_flight[last].submission, "losses")?;
+        }
+        for flight in self.in_flight.iter().take(wanted) {
+            flight.mapping.arrival().await;
+        }
+        self.arrived()
     }
 }

@@ -13,7 +13,8 @@ const GUESS: (f64, f64) = (5e10, 5e9);
 /// Cuts a step into segments of dispatches.
 #[derive(Debug)]
 pub(super) struct Segments {
-    /// Seconds by dispatch, guessed and later measured.
+    /// Seconds by dispatch, estimated and later measured.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is measured"))]
     seconds: Vec<f64>,
     pub cuts: Vec<Range<usize>>,
     /// Steps seen: the first compiles shaders in the driver, the second is measured.
@@ -30,11 +31,13 @@ impl Segments {
     }
 
     /// Whether the coming step should be measured, segment by segment.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn measures(&self) -> bool {
         self.steps == 1
     }
 
     /// Takes the measured seconds of every segment and cuts anew.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn measured(&mut self, seconds: &[f64]) {
         for (range, measured) in self.cuts.iter().zip(seconds) {
             let guessed: f64 = self.seconds[range.clone()].iter().sum();

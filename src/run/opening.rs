@@ -107,7 +107,7 @@ impl Opening {
         let Some(file) = file.filter(|f| f.identity.family == family.to_string()) else {
             return Ok(options);
         };
-        let mut tuning = Tuning::new(family)?;
+        let mut tuning = Tuning::rule(family).force(options.force);
         for load in problems(&Trainer::plan(model, family, options.clone())?) {
             file.apply(&load.problem, &mut tuning);
         }

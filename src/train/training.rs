@@ -28,7 +28,7 @@ impl Losses {
     }
 }
 
-/// Steps whose losses may be on their way back: the host runs at most this far ahead.
+/// Steps whose losses may be on their way: how far [`Training::step`] runs ahead of the device.
 const LOSSES_IN_FLIGHT: usize = 3;
 
 /// A training of a model: its networks, the program of a step, and its progress.
@@ -92,7 +92,7 @@ impl<M: Model> Training<M> {
         let plan = Plan::new(&recorded.tape, &recorded.store, &kept, gpu.family(), options)?;
         let Recorded { store, batches, networks, pools, losses, .. } = recorded;
         let program = prepare(plan, &store)?;
-        let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT)?;
+        let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT + 1)?;
         let losses = losses.into_iter().map(|(loss, _)| loss).collect();
         let (settings, description) =
             (model.settings(), Description { losses, ..model.describe() });
@@ -337,30 +337,71 @@ impl<M: Model> Training<M> {
         }
     }
 
-    /// Runs a training step, one update of each network, on planes by name (each NHWC, batch after
-    /// batch) at learning rate `lr`, or one for generators and discriminators. Does not wait for
-    /// the step: returns the losses of earlier steps that have arrived.
+    /// Submits a training step, one update of each network, on planes by name (each NHWC, batch
+    /// after batch) at learning rate `lr`, or one for generators and discriminators. Waits for
+    /// nothing: call [`losses`](Self::losses) after it, to bound how far the host runs ahead.
     ///
     /// # Errors
     /// As [`set_planes`](Self::set_planes), and what the device reports.
+    pub fn submit(&mut self, planes: &[(&str, Values<'_>)], lr: impl Into<Rates>) -> Result<()> {
+        self.set_planes(planes)?;
+        let step = self.steps + 1;
+        self.program.step(&self.values(step, lr))?;
+        self.set_progress(step, self.pictures_seen + u64::from(self.settings.pictures));
+        self.scalars.push(step)
+    }
+
+    /// [`submit`](Self::submit) for a model that reads two planes: input and target of pairs, or
+    /// images of A and of B where there are no pairs.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit) and [`set_pair`](Self::set_pair).
+    pub fn submit_pair<'a>(
+        &mut self,
+        first: impl Into<Values<'a>>,
+        second: impl Into<Values<'a>>,
+        lr: impl Into<Rates>,
+    ) -> Result<()> {
+        self.submit(&self.pair(first.into(), second.into())?, lr)
+    }
+
+    /// Steps whose losses have not been received.
+    pub fn in_flight(&self) -> usize {
+        self.scalars.in_flight()
+    }
+
+    /// Waits until the losses of at most `in_flight` steps are on their way, and returns those that
+    /// have arrived, oldest first. In a browser this yields to the event loop; natively it may be
+    /// blocked on, as [`step`](Self::step) does. A future that is dropped loses nothing.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub async fn losses(&mut self, in_flight: usize) -> Result<Vec<Losses>> {
+        let rows = self.scalars.receive(in_flight).await?;
+        Ok(self.to_losses(rows))
+    }
+
+    /// [`submit`](Self::submit), then the [`losses`](Self::losses) of earlier steps that have
+    /// arrived. Blocks only while the device is more than three steps behind.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit).
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn step(
         &mut self,
         planes: &[(&str, Values<'_>)],
         lr: impl Into<Rates>,
     ) -> Result<Vec<Losses>> {
-        self.set_planes(planes)?;
-        let step = self.steps + 1;
-        self.program.step(&self.values(step, lr))?;
-        self.set_progress(step, self.pictures_seen + u64::from(self.settings.pictures));
-        let rows = self.scalars.push(step)?;
-        Ok(self.to_losses(rows))
+        self.submit(planes, lr)?;
+        pollster::block_on(self.losses(LOSSES_IN_FLIGHT))
     }
 
-    /// [`step`](Self::step) for a model that reads two planes: input and target of pairs, or images
-    /// of A and of B where there are no pairs.
+    /// [`step`](Self::step) for a model that reads two planes, see
+    /// [`submit_pair`](Self::submit_pair).
     ///
     /// # Errors
-    /// As [`step`](Self::step) and [`set_pair`](Self::set_pair).
+    /// As [`submit_pair`](Self::submit_pair).
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn step_pair<'a>(
         &mut self,
         first: impl Into<Values<'a>>,
@@ -370,13 +411,13 @@ impl<M: Model> Training<M> {
         self.step(&self.pair(first.into(), second.into())?, lr)
     }
 
-    /// Waits for everything in flight and returns the losses that had not come back yet.
+    /// Blocks until no step is in flight, and returns the losses that had not come back yet.
     ///
     /// # Errors
-    /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
+    /// What the device reports.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn finish(&mut self) -> Result<Vec<Losses>> {
-        let rows = self.scalars.collect(true)?;
-        Ok(self.to_losses(rows))
+        pollster::block_on(self.losses(0))
     }
 
     fn to_losses(&self, rows: Vec<(u64, Vec<f32>)>) -> Vec<Losses> {

@@ -30,20 +30,22 @@ pub(super) fn read(
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<Pair, Misfit>)>> =
         Mutex::new(Vec::with_capacity(entries.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(entry) = entries.get(index) else { break };
-                    let pair = pair(o, entry);
-                    let mut done = done.lock().unwrap_or_else(|e| e.into_inner());
-                    done.push((index, pair));
-                    progress(done.len(), entries.len());
-                }
-            });
+    let work = || {
+        while let index = next.fetch_add(1, Ordering::Relaxed)
+            && let Some(entry) = entries.get(index)
+        {
+            let pair = pair(o, entry);
+            let mut done = done.lock().unwrap_or_else(|e| e.into_inner());
+            done.push((index, pair));
+            progress(done.len(), entries.len());
         }
-    });
+    };
+    // A browser has no threads, and one thread needs no other.
+    if threads == 1 {
+        work();
+    } else {
+        std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    }
     let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
     done.sort_by_key(|(index, _)| *index);
     done.into_iter().map(|(_, pair)| pair.map_err(|misfit| misfits.push(misfit)).ok()).collect()

@@ -3,7 +3,6 @@
 use super::problem::Problem;
 use super::rule;
 use super::variant::{PartialVariant, Variant};
-use crate::error::{Error, Result};
 use crate::gpu::Family;
 use std::collections::BTreeMap;
 
@@ -16,20 +15,7 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// The built-in rule for a family of tiles. `PIXTAPE_VARIANT` forces parts of every choice
-    /// where they apply (for tests: a method, a tile, a split, as [`Variant`] prints them).
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if `PIXTAPE_VARIANT` is no variant.
-    pub fn new(family: Family) -> Result<Self> {
-        let forced = match std::env::var("PIXTAPE_VARIANT") {
-            Ok(text) => text.parse().map_err(|e| Error::Usage(format!("PIXTAPE_VARIANT: {e}")))?,
-            Err(_) => PartialVariant::default(),
-        };
-        Ok(Tuning { family, forced, table: BTreeMap::new() })
-    }
-
-    /// The rule alone, whatever the environment says.
+    /// The built-in rule for a family of tiles.
     pub fn rule(family: Family) -> Self {
         Tuning { family, forced: PartialVariant::default(), table: BTreeMap::new() }
     }

@@ -2,10 +2,11 @@
 
 mod check;
 
+use crate::device::environment::request;
 use crate::messages::with_flags;
 use check::Outcome;
 use clap::Args;
-use pixtape::gpu::{AdapterReport, Family, Gpu, Request, adapters};
+use pixtape::gpu::{AdapterReport, Family, Gpu, adapters};
 use pixtape::{Error, Result};
 use serde_json::{Value, json};
 
@@ -93,7 +94,7 @@ fn name(report: &AdapterReport) -> String {
 
 /// The convolution tile of an adapter, or why it gives no device.
 fn family(index: usize) -> Result<Family> {
-    let request = Request { adapter: Some(index.to_string()), ..Request::default() };
+    let request = request(Some(&index.to_string()));
     pollster::block_on(Gpu::request(&request)).map(|gpu| gpu.family())
 }
 

@@ -1,5 +1,6 @@
 //! `pixtape tune`, and `--tune` of the other commands.
 
+use crate::device::environment::{cache_dir, forced};
 use crate::messages::with_flags;
 use crate::options::{FamilyName, Training};
 use clap::Args;
@@ -82,7 +83,7 @@ impl fmt::Display for Tuned {
 /// The kernels that `--tune` selects for the problems of a plan. `measures`: missing ones may be
 /// measured on a GPU.
 pub(crate) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) -> Result<Tuned> {
-    let mut tuning = Tuning::new(gpu.family())?;
+    let mut tuning = Tuning::rule(gpu.family()).force(forced()?);
     let (file, source) = match wish {
         Tune::Off => (None, ""),
         Tune::File(path) => {
@@ -125,7 +126,7 @@ pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Resu
     if given {
         eprintln!("note: --tune is ignored: a resumed run keeps its kernels");
     }
-    let mut tuning = Tuning::new(gpu.family())?;
+    let mut tuning = Tuning::rule(gpu.family()).force(forced()?);
     let file = RunFolder::tuning(run)?;
     let family = gpu.family().to_string();
     if let Some(other) = file.as_ref().filter(|f| f.identity.family != family) {
@@ -144,7 +145,7 @@ pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Resu
 
 /// The choices in the cache. A broken file counts as missing.
 fn cached(gpu: &Gpu) -> Option<TuningFile> {
-    TuningFile::cached(&Identity::of(gpu)).unwrap_or_else(|e| {
+    TuningFile::cached(&cache_dir()?, &Identity::of(gpu)).unwrap_or_else(|e| {
         eprintln!("note: {}; it is not used", with_flags(e));
         None
     })
@@ -177,9 +178,10 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
     }
     let mut file = TuningFile::new(Identity::of(gpu));
     file.add(&report);
-    let kept = match file.store() {
-        Ok(path) => format!("stored in {}", path.display()),
-        Err(e) => format!("not stored: {}", with_flags(e)),
+    let kept = match cache_dir().map(|folder| file.store(&folder)) {
+        None => "not stored: there is no cache folder; PIXTAPE_CACHE_DIR names one".into(),
+        Some(Ok(path)) => format!("stored in {}", path.display()),
+        Some(Err(e)) => format!("not stored: {}", with_flags(e)),
     };
     let left =
         if report.left > 0 { format!(", {} not reached", report.left) } else { String::new() };
@@ -193,7 +195,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<()> {
         return show();
     }
     if args.clear {
-        let count = clear()?;
+        let count = cache_dir().map_or(Ok(0), |folder| clear(&folder))?;
         println!("{count} {} removed", if count == 1 { "file" } else { "files" });
         return Ok(());
     }
@@ -279,7 +281,7 @@ fn print(gpu: &Gpu, loads: &[Load], file: &TuningFile, rule: &Tuning) {
 
 /// Runs `tune --list`.
 fn show() -> Result<()> {
-    let all = list();
+    let all = cache_dir().map_or_else(Vec::new, |folder| list(&folder));
     for Cached { path, written, file } in &all {
         let date = written.map_or("?".into(), date);
         match file {

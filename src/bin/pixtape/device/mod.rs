@@ -1,5 +1,6 @@
 //! The device that a command runs on, and its start-up.
 
+pub(crate) mod environment;
 pub(crate) mod pipelines;
 pub(crate) mod starting;
 
@@ -13,9 +14,5 @@ pub(crate) fn gpu(adapter: Option<&str>) -> Result<Gpu> {
 
 /// The same with the tile that `--family` asks for.
 pub(crate) fn gpu_with(adapter: Option<&str>, family: Option<Family>) -> Result<Gpu> {
-    pollster::block_on(Gpu::request(&Request {
-        adapter: adapter.map(String::from),
-        family,
-        ..Request::default()
-    }))
+    pollster::block_on(Gpu::request(&Request { family, ..environment::request(adapter) }))
 }

@@ -1,8 +1,9 @@
 //! The driver's compiled pipelines, kept in the user's cache folder. Whatever is wrong with file or
 //! folder, the program goes on without.
 
+use super::environment::cache_dir;
 use pixtape::gpu::Gpu;
-use pixtape::io::{cache_dir, create_dir, write_aside};
+use pixtape::io::{create_dir, write_aside};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 //! The test suite is more thorough; this is for an untested driver on a machine without the
 //! sources.
 
+use crate::device::environment;
 use crate::messages::with_flags;
 use pixtape::gpu::{Family, Gpu, Request};
 use pixtape::ops::{Act, BatchNorm, Convolution, Dropout, InitNormal, NormMode, Of, Pass};
@@ -95,11 +96,8 @@ const OTHERS: [Test; 9] = [
 /// Checks an adapter. An error becomes a failed check, and the others still run.
 pub(crate) fn run(index: usize) -> Vec<Outcome> {
     let request = |family| {
-        pollster::block_on(Gpu::request(&Request {
-            adapter: Some(index.to_string()),
-            family,
-            ..Request::default()
-        }))
+        let request = Request { family, ..environment::request(Some(&index.to_string())) };
+        pollster::block_on(Gpu::request(&request))
     };
     let mut outcomes = Vec::new();
     for family in [Family::Subgroup(0), Family::Register, Family::Workgroup] {
