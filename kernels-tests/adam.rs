@@ -2,9 +2,9 @@
 
 use crate::support::{self, Case, Parameter, assert_close, fill, parts, rounding};
 use approx::{abs_diff_eq, assert_abs_diff_eq};
+use pixtape::StepValues;
 use pixtape::plan::Rate;
 use pixtape::store::Layout;
-use pixtape::{StepValues, Store};
 
 const GROUP: usize = 1;
 const STEPS: u32 = 5;
@@ -44,7 +44,7 @@ fn five_steps_match_pytorchs_formula_and_padding_stays_zero() {
             let mut case = Case::new();
             if small_pages {
                 // The third parameter no longer fits the first page.
-                case.store = Store::with_page_limit(1024);
+                case.store = pixtape::testing::store_with_page_limit(1024);
             }
             let layouts = [
                 Layout::Conv { ci: parts(&[3, 3]), co: 1, kernel: 1 },

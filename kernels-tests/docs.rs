@@ -201,6 +201,18 @@ fn the_library_knows_no_flags_of_the_program() {
 }
 
 #[test]
+fn the_library_reads_no_environment() {
+    // What a host wants it passes in; the program and the tests read variables.
+    for path in files("src", &["rs"]).into_iter().filter(|p| !p.starts_with(root().join("src/bin")))
+    {
+        for (number, line) in read(&path).lines().enumerate() {
+            let reads = ["env::var", "env::args"].iter().any(|call| line.contains(call));
+            assert!(!reads, "{}:{}: {line}", path.display(), number + 1);
+        }
+    }
+}
+
+#[test]
 fn links_in_documents_lead_somewhere() {
     let papers = papers();
     assert!(papers.iter().any(|p| p.ends_with("README.md")), "{papers:?}");

@@ -396,6 +396,50 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn what_the_device_reports_outside_of_a_call_comes_back_from_the_next_one() {
+    let Some(_) = support::gpu() else { return };
+    let gpu = pollster::block_on(Gpu::request(&support::request())).unwrap();
+    let r = ready(&gpu);
+    // A host's own mistake with our device: no call of ours is there to return it.
+    let _refused = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("the host's"),
+        size: gpu.device().limits().max_buffer_size + 4,
+        usage: wgpu::BufferUsages::STORAGE,
+        mapped_at_creation: false,
+    });
+    let error = r.program.step(&step_values(1)).unwrap_err();
+    assert!(
+        matches!(&error, Error::Uncaptured { message, .. } if message.contains("the host's")),
+        "{error}"
+    );
+    // It is returned once, and the device works on.
+    r.program.step(&step_values(1)).unwrap();
+    pollster::block_on(gpu.done("a step")).unwrap();
+    assert!(r.loss().is_finite());
+}
+
+#[test]
+fn scalars_arrive_in_order_and_a_dropped_future_loses_none() {
+    let Some(gpu) = support::gpu() else { return };
+    let r = ready(gpu);
+    let mut ring = r.program.scalars(&[r.loss], 2).unwrap();
+    let mut expected = Vec::new();
+    for step in 1..=5 {
+        r.program.step(&step_values(step)).unwrap();
+        // More than the ring is deep: it never waits.
+        ring.push(step.into()).unwrap();
+        expected.push((u64::from(step), vec![r.loss()]));
+    }
+    assert_eq!(ring.in_flight(), 5);
+    drop(ring.receive(0));
+    let first = pollster::block_on(ring.receive(3)).unwrap();
+    assert!(first.len() >= 2 && ring.in_flight() == 5 - first.len());
+    let rest = pollster::block_on(ring.receive(0)).unwrap();
+    assert_eq!([first, rest].concat(), expected);
+    assert!(ring.arrived().unwrap().is_empty());
+}
+
+#[test]
 fn what_the_driver_refuses_comes_back_with_the_label_at_hand() {
     let Some(gpu) = support::gpu() else { return };
     // wgpu refuses: larger than any buffer of this device may be.

@@ -13,7 +13,7 @@ fn pictures_are_kept_exchanged_and_handed_on_as_decided() {
         let mut case = Case::new();
         // Pages of two pictures.
         let limit = 2 * Shape { n: 1, ..shape }.bytes();
-        let pool = PoolPages::with_page_limit(
+        let pool = pixtape::testing::pool_with_page_limit(
             &mut case.store,
             "pool",
             size,

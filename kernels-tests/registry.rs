@@ -1,8 +1,9 @@
 //! The list of operations against the files of the project: one operation, one stem; and
 //! `docs/ops.md`, made from the list.
 
-use pixtape::ops::{Dispatch, Gradient, OpInfo, Tuning, sample_kernels};
-use pixtape::shader::FILES;
+use pixtape::ops::{Dispatch, Gradient, OpInfo};
+use pixtape::testing::shader::FILES;
+use pixtape::testing::{sample_kernels, sample_tunings};
 use pixtape::{Store, Tape, filters, ops};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ fn read(path: &str) -> String {
 
 /// Every dispatch of every sample, with its label.
 pub fn all_kernels() -> Vec<(String, Dispatch)> {
-    let tunings = Tuning::samples();
+    let tunings = sample_tunings();
     FOLDERS.into_iter().flat_map(|(_, ops)| sample_kernels(ops, &tunings).unwrap()).collect()
 }
 

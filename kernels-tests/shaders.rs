@@ -56,7 +56,7 @@ fn validate(module: &Module, capabilities: Capabilities) -> Result<ModuleInfo, S
 /// Parses and validates with no capability beyond subgroups, and with none at all where those are
 /// not needed.
 fn module(kernel: &Kernel) -> (Module, ModuleInfo) {
-    let source = pixtape::shader::load(kernel.file, &kernel.tune).unwrap();
+    let source = pixtape::testing::shader::load(kernel.file, &kernel.tune).unwrap();
     let module = naga::front::wgsl::parse_str(&source.text).unwrap_or_else(|e| {
         let at = e
             .location(&source.text)
@@ -259,7 +259,7 @@ fn every_kernel_translates_to_every_language() {
 #[test]
 fn probes_are_accepted_too() {
     for file in ["probe", "fma"] {
-        let source = pixtape::shader::load(file, &[]).unwrap();
+        let source = pixtape::testing::shader::load(file, &[]).unwrap();
         let module = naga::front::wgsl::parse_str(&source.text)
             .unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source.text)));
         validate(&module, Capabilities::SUBGROUP).unwrap_or_else(|e| panic!("{file}: {e}"));

@@ -6,7 +6,7 @@
 //! a kernel that reads weights may write statistics.
 
 use crate::error::Result;
-use crate::gpu::{Gpu, MAX_BINDING, Memory};
+use crate::gpu::{Gpu, MAX_BINDING, OwnedBuffer};
 use crate::shape::{Channels, Shape};
 use std::sync::{Arc, OnceLock};
 
@@ -160,7 +160,7 @@ struct PageBuffer {
 }
 
 /// A page on the device, shared by the store and the programs that use it.
-pub(crate) type StoredPage = Arc<Memory>;
+pub(crate) type StoredPage = Arc<OwnedBuffer>;
 
 #[derive(Debug)]
 struct Set {
@@ -191,8 +191,8 @@ impl Store {
         Store::default()
     }
 
-    /// An empty store with smaller pages (for tests of paging).
-    pub fn with_page_limit(bytes: u64) -> Self {
+    /// An empty store with pages of at most `bytes` bytes.
+    pub(crate) fn with_page_limit(bytes: u64) -> Self {
         Store { page_limit: Some(bytes), ..Store::default() }
     }
 
@@ -365,12 +365,12 @@ impl Store {
     }
 
     /// Index of the page of a tensor; pages are counted over the whole store.
-    pub fn buffer_index(&self, id: StoreId) -> usize {
+    pub(crate) fn buffer_index(&self, id: StoreId) -> usize {
         self.entries[id.0 as usize].buffer
     }
 
     /// Bytes, role and label of a page.
-    pub fn buffer_info(&self, index: usize) -> (u64, Role, &str) {
+    pub(crate) fn buffer_info(&self, index: usize) -> (u64, Role, &str) {
         let buffer = &self.buffers[index];
         (buffer.bytes, buffer.role, &buffer.label)
     }
@@ -393,7 +393,7 @@ impl Store {
         let usage = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
-        let made = Arc::new(Memory::new(gpu, &page.label, page.bytes, usage)?);
+        let made = Arc::new(OwnedBuffer::new(gpu, &page.label, page.bytes, usage)?);
         // Another thread may have been faster.
         Ok((page.device.get_or_init(|| made).clone(), entry.offset))
     }

@@ -5,6 +5,7 @@ use crate::{FAMILIES, pix2pix_256, store_of};
 use pixtape::gpu::Access;
 use pixtape::plan::{Bound, Region};
 use pixtape::store::{Role, StoreId};
+use pixtape::testing::{page_index, page_info};
 use pixtape::train::Pix2Pix;
 use pixtape::{Plan, PlanOptions, Store};
 use std::collections::HashSet;
@@ -36,10 +37,10 @@ pub fn check_invariants(what: &str, plan: &Plan, store: &Store) -> HashSet<Store
             "{what}: slot {slot} is read by the host and shared"
         );
     }
-    let is_gradient = |id: StoreId| store.buffer_info(store.buffer_index(id)).1 == Role::Gradient;
+    let is_gradient = |id: StoreId| page_info(&store, page_index(&store, id)).1 == Role::Gradient;
     // One buffer, whatever lies in it: a slot, a page, a host tensor.
     let buffer = |region: Region| match region {
-        Region::Stored(id) => (1, store.buffer_index(id), None),
+        Region::Stored(id) => (1, page_index(&store, id), None),
         Region::Slot(slot) => (0, slot, None),
         Region::Host(tensor) => (2, 0, Some(tensor)),
     };

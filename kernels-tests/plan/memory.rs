@@ -6,6 +6,7 @@ use pixtape::gpu::Family;
 use pixtape::nets::{Generator, Mode};
 use pixtape::ops::{NormMode, Tuning};
 use pixtape::store::{Param, Role, StoreId};
+use pixtape::testing::{page_index, page_info};
 use pixtape::train::Pix2Pix;
 use pixtape::{Plan, PlanOptions, Shape, Store, Tape};
 use std::collections::BTreeMap;
@@ -29,10 +30,10 @@ fn memory_of_pix2pix_256_adds_up() {
     let bytes = |role: Role, ids: Vec<StoreId>| -> u64 {
         let pages: BTreeMap<usize, u64> = ids
             .into_iter()
-            .map(|id| store.buffer_index(id))
-            .map(|page| (page, store.buffer_info(page).0))
+            .map(|id| page_index(&store, id))
+            .map(|page| (page, page_info(&store, page).0))
             .collect();
-        assert!(pages.keys().all(|page| store.buffer_info(*page).1 == role));
+        assert!(pages.keys().all(|page| page_info(&store, *page).1 == role));
         assert!(pages.values().all(|bytes| *bytes <= pixtape::gpu::MAX_BINDING));
         pages.values().sum()
     };

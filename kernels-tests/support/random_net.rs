@@ -46,7 +46,7 @@ pub fn random_net(seed: u32) -> Random {
         &[Act::Relu, Act::LeakyRelu(0.2), Act::Tanh]
     };
     let (mut store, mut tape, mut params) =
-        (Store::with_page_limit(16 << 10), Tape::new(), Vec::new());
+        (pixtape::testing::store_with_page_limit(16 << 10), Tape::new(), Vec::new());
     let n = 1 + dice.below(2) as u32;
     let inputs: Vec<Tensor> = (0..2)
         .map(|i| tape.input(&format!("x{i}"), Shape::new(n, 8, 8, dice.of(&[3, 4, 5, 8]))))

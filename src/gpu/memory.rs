@@ -8,15 +8,20 @@ use std::ops::Deref;
 /// A buffer that gives its memory back when it is dropped. In a browser, dropping wgpu's handle
 /// leaves that to the garbage collector, which knows nothing of the buffer's size.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct OwnedBuffer {
     gpu: Gpu,
     /// Taken by `drop` only.
     buffer: Option<wgpu::Buffer>,
 }
 
-impl Memory {
+impl OwnedBuffer {
     /// A buffer of `bytes` bytes, zeroed.
-    pub fn new(gpu: &Gpu, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<Memory> {
+    pub fn new(
+        gpu: &Gpu,
+        label: &str,
+        bytes: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<OwnedBuffer> {
         let buffer = gpu.scoped(label, || {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -25,11 +30,11 @@ impl Memory {
                 mapped_at_creation: false,
             })
         })?;
-        Ok(Memory { gpu: gpu.clone(), buffer: Some(buffer) })
+        Ok(OwnedBuffer { gpu: gpu.clone(), buffer: Some(buffer) })
     }
 }
 
-impl Deref for Memory {
+impl Deref for OwnedBuffer {
     type Target = wgpu::Buffer;
 
     fn deref(&self) -> &wgpu::Buffer {
@@ -37,7 +42,7 @@ impl Deref for Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for OwnedBuffer {
     fn drop(&mut self) {
         let buffer = self.buffer.take();
         self.gpu.in_turn(move || {
@@ -64,7 +69,7 @@ pub async fn read_buffer(
     label: &str,
 ) -> Result<Vec<u8>> {
     let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-    let staging = Memory::new(gpu, label, bytes, usage)?;
+    let staging = OwnedBuffer::new(gpu, label, bytes, usage)?;
     gpu.scoped(label, || {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);

@@ -14,7 +14,7 @@ pub use adapters::{AdapterReport, Request, adapters};
 pub use kernel::{Access, Binding, Kernel, Pipeline};
 pub(crate) use kernel::{PARAMS_BYTES, STEP_BYTES, uniform_layout};
 pub use memory::read_buffer;
-pub(crate) use memory::{Mapping, Memory};
+pub(crate) use memory::{Mapping, OwnedBuffer};
 
 use crate::error::{Error, Result};
 use std::collections::HashMap;
@@ -48,6 +48,32 @@ impl fmt::Display for Family {
 }
 
 /// A device with its queue, what it can do, and the pipelines made on it so far. Cheap to clone.
+///
+/// [`Gpu::request`] finds an adapter; [`Gpu::from_parts`] takes the device of a host:
+///
+/// ```
+/// # fn main() -> pixtape::Result<()> {
+/// #     match example() { Err(pixtape::Error::Adapter(_)) => Ok(()), done => done }
+/// # }
+/// # fn example() -> pixtape::Result<()> {
+/// use pixtape::gpu::Request;
+/// use pixtape::{Gpu, wgpu};
+///
+/// let ours = pollster::block_on(Gpu::request(&Request::default()))?;
+/// println!("{}: {} kernels", ours.name(), ours.family());
+///
+/// // A host's device, here made with WebGPU's default limits and no features.
+/// let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+/// let instance = wgpu::Instance::new(descriptor);
+/// let adapter = pollster::block_on(instance.request_adapter(&Default::default()))
+///     .map_err(|e| pixtape::Error::Adapter(e.to_string()))?;
+/// let (device, queue) = pollster::block_on(adapter.request_device(&Default::default()))
+///     .map_err(|e| pixtape::Error::Adapter(e.to_string()))?;
+/// let theirs = Gpu::from_parts(device, queue)?;
+/// assert_eq!(theirs.pipeline_count(), 0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Gpu {
     inner: Arc<Inner>,

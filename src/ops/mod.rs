@@ -55,7 +55,7 @@ pub use op::{Cost, Lowering, Op, View};
 pub use padding::Padding;
 pub use picture::{PictureToTensor, TensorToPicture};
 pub use pool::{Pool, PoolDecision, PoolPages};
-pub use registry::{Gradient, OPS, OpInfo, sample_kernels};
+pub use registry::{Gradient, OPS, OpInfo};
 pub use resample2d::{Enlarge, Resample2d, Resample2dBackward, Resample2dBackwardRelu};
 pub use sample::{Mix, MixBackward, SampleBroadcast, SampleSum};
 pub use scale::{Scale, ScaleBy};

@@ -46,8 +46,8 @@ impl PoolPages {
         PoolPages::with_page_limit(store, set, size, [h, w, c], MAX_BINDING)
     }
 
-    /// The same with smaller pages (for tests of paging).
-    pub fn with_page_limit(
+    /// The same with pages of at most `limit` bytes.
+    pub(crate) fn with_page_limit(
         store: &mut Store,
         set: &str,
         size: u32,

@@ -13,7 +13,7 @@ use crate::tape::Tensor;
 pub enum Region {
     /// A buffer that tensors share by lifetime: an index into [`Plan::slots`].
     Slot(usize),
-    /// A tensor of the store; [`crate::Store::buffer_index`] gives its page.
+    /// A tensor of the store.
     Stored(StoreId),
     /// A tensor that the host writes, in a buffer of its own.
     Host(Tensor),

@@ -107,6 +107,36 @@ impl PlanNode {
 }
 
 /// What runs in a step, in order, and where everything lies.
+///
+/// Made without a device: what a step costs can be known before there is one.
+///
+/// ```
+/// # fn main() -> pixtape::Result<()> {
+/// use pixtape::gpu::Family;
+/// use pixtape::ops::Act;
+/// use pixtape::{Plan, PlanOptions, Shape, Store, Tape};
+///
+/// let (store, mut tape) = (Store::new(), Tape::new());
+/// let mut h = tape.input("x", Shape::new(1, 32, 32, 8));
+/// for _ in 0..6 {
+///     h = tape.act(h, Act::Tanh);
+/// }
+/// let loss = tape.mean(h);
+///
+/// let plan = Plan::new(&tape, &store, &[loss], Family::Workgroup, PlanOptions::default())?;
+/// println!("{plan}"); // node by node: cost, kernel, memory
+/// // Tensors whose lifetimes do not overlap share memory.
+/// let apart = PlanOptions { reuse: false, ..PlanOptions::default() };
+/// let apart = Plan::new(&tape, &store, &[loss], Family::Workgroup, apart)?;
+/// assert!(plan.memory().total() < apart.memory().total());
+///
+/// // More memory than allowed is refused before anything is allocated.
+/// let options = PlanOptions { memory_limit: Some(1000), ..PlanOptions::default() };
+/// let refused = Plan::new(&tape, &store, &[loss], Family::Workgroup, options);
+/// assert!(matches!(refused, Err(pixtape::Error::MemoryLimit { .. })));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) nodes: Vec<PlanNode>,

@@ -5,7 +5,7 @@ use super::ring::Scalars;
 use super::segments::Segments;
 use super::{Plan, PlanNode};
 use crate::error::{Error, Result};
-use crate::gpu::{self, Gpu, Kernel, Memory, Pipeline};
+use crate::gpu::{self, Gpu, Kernel, OwnedBuffer, Pipeline};
 use crate::ops::{Bind, Cost, Dispatch};
 use crate::store::{Store, StoredPage};
 use crate::tape::Tensor;
@@ -73,16 +73,50 @@ struct Prepared {
 }
 
 /// A plan with its buffers, pipelines, uniforms and bind groups on a device.
+///
+/// [`step`](Self::step) submits by itself; [`encode`](Self::encode) appends to an encoder of the
+/// host, among its own work:
+///
+/// ```
+/// # fn main() -> pixtape::Result<()> {
+/// #     match example() { Err(pixtape::Error::Adapter(_)) => Ok(()), done => done }
+/// # }
+/// # fn example() -> pixtape::Result<()> {
+/// use pixtape::gpu::Request;
+/// use pixtape::{Gpu, Plan, PlanOptions, Shape, StepValues, Store, Tape, wgpu};
+///
+/// let (store, mut tape) = (Store::new(), Tape::new());
+/// let x = tape.input("x", Shape::new(1, 2, 2, 3));
+/// let y = tape.mean(x);
+///
+/// let gpu = pollster::block_on(Gpu::request(&Request::default()))?;
+/// let plan = Plan::new(&tape, &store, &[y], gpu.family(), PlanOptions::default())?;
+/// let program = plan.prepare(&gpu, &store)?;
+///
+/// program.write(x, &[0.25; 12])?;
+/// program.step(&StepValues::default())?;
+/// assert_eq!(pollster::block_on(program.read(y))?, [0.25]);
+///
+/// program.write(x, &[0.5; 12])?;
+/// program.set_step(&StepValues::default());
+/// let descriptor = wgpu::CommandEncoderDescriptor { label: Some("frame") };
+/// let mut encoder = gpu.device().create_command_encoder(&descriptor);
+/// program.encode(&mut encoder, 0..program.dispatch_count());
+/// gpu.queue().submit([encoder.finish()]);
+/// assert_eq!(pollster::block_on(program.read(y))?, [0.5]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Program {
     pub(super) gpu: Gpu,
     pub(super) plan: Plan,
-    slots: Vec<Memory>,
-    hosts: HashMap<Tensor, Memory>,
+    slots: Vec<OwnedBuffer>,
+    hosts: HashMap<Tensor, OwnedBuffer>,
     /// Page, offset and bytes of stored tensors and of slices of them.
     stored: HashMap<Tensor, (StoredPage, u64, u64)>,
-    step: Memory,
+    step: OwnedBuffer,
     /// Parameter blocks of all dispatches; kept because `uniforms` binds it.
-    params: Memory,
+    params: OwnedBuffer,
     uniforms: wgpu::BindGroup,
     dispatches: Vec<Prepared>,
     /// Dispatches of each node.
@@ -136,7 +170,7 @@ impl Program {
         let storage_use = wgpu::BufferUsages::STORAGE
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
-        let make = |label: &str, bytes, usage| Memory::new(gpu, label, bytes, usage);
+        let make = |label: &str, bytes, usage| OwnedBuffer::new(gpu, label, bytes, usage);
         let mut slots = Vec::with_capacity(plan.slots.len());
         for (at, bytes) in plan.slots.iter().enumerate() {
             let largest = plan

@@ -3,7 +3,7 @@
 
 use super::Program;
 use crate::error::Result;
-use crate::gpu::{Gpu, Mapping, Memory};
+use crate::gpu::{Gpu, Mapping, OwnedBuffer};
 use crate::tape::Tensor;
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 struct Flight {
     /// The caller's name for them.
     tag: u64,
-    staging: Memory,
+    staging: OwnedBuffer,
     mapping: Mapping,
     /// The submission that copies them: what to wait for natively.
     #[cfg(not(target_arch = "wasm32"))]
@@ -29,7 +29,7 @@ pub type Tagged = Vec<(u64, Vec<f32>)>;
 pub struct Scalars {
     gpu: Gpu,
     sources: Vec<(wgpu::Buffer, u64)>,
-    idle: Vec<Memory>,
+    idle: Vec<OwnedBuffer>,
     in_flight: VecDeque<Flight>,
 }
 
@@ -52,9 +52,9 @@ impl Scalars {
         Ok(ring)
     }
 
-    fn staging(&self) -> Result<Memory> {
+    fn staging(&self) -> Result<OwnedBuffer> {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
-        Memory::new(&self.gpu, "losses", BYTES * self.sources.len().max(1) as u64, usage)
+        OwnedBuffer::new(&self.gpu, "losses", BYTES * self.sources.len().max(1) as u64, usage)
     }
 
     /// Steps whose scalars have not been received.

@@ -64,6 +64,34 @@ pub struct Node {
 }
 
 /// A list of recorded operations.
+///
+/// ```
+/// # fn main() -> pixtape::Result<()> {
+/// use pixtape::ops::Act;
+/// use pixtape::store::Layout;
+/// use pixtape::{Conv, Shape, Store, Tape};
+///
+/// let mut store = Store::new();
+/// let weight = store.param("net", "weight", Layout::Conv { ci: 3.into(), co: 8, kernel: 4 });
+///
+/// let mut tape = Tape::new();
+/// let x = tape.input("x", Shape::new(1, 16, 16, 3));
+/// let w = tape.param(&store, &weight);
+/// tape.scope("net/first");
+/// let h = tape.conv2d(x, w, None, Conv::new(4, 2, 1))?;
+/// assert_eq!(tape.shape(h), Shape::new(1, 8, 8, 8));
+/// // What does not fit is refused where it is recorded.
+/// let error = tape.conv2d(h, w, None, Conv::new(4, 2, 1)).unwrap_err();
+/// assert!(error.to_string().contains("net/first"));
+///
+/// let y = tape.act(h, Act::Relu);
+/// let loss = tape.mse(y, 1.0);
+/// let forward = tape.nodes().len();
+/// tape.backward(&[loss], &[w])?;
+/// assert!(tape.nodes().len() > forward, "the gradient is more operations");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct Tape {
     nodes: Vec<Node>,

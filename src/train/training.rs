@@ -32,6 +32,48 @@ impl Losses {
 const LOSSES_IN_FLIGHT: usize = 3;
 
 /// A training of a model: its networks, the program of a step, and its progress.
+///
+/// ```
+/// # fn main() -> pixtape::Result<()> {
+/// #     match example() { Err(pixtape::Error::Adapter(_)) => Ok(()), done => done }
+/// # }
+/// # fn example() -> pixtape::Result<()> {
+/// use pixtape::gpu::Request;
+/// use pixtape::nets::{DiscriminatorKind, NormKind, UnetConfig};
+/// use pixtape::train::{Pix2Pix, Pix2PixConfig};
+/// use pixtape::{Gpu, PlanOptions};
+///
+/// let gpu = pollster::block_on(Gpu::request(&Request::default()))?;
+/// let unet = UnetConfig { downs: 5, ngf: 4, norm: NormKind::None, ..UnetConfig::default() };
+/// let config = Pix2PixConfig {
+///     generator: unet.into(),
+///     discriminator: DiscriminatorKind::Pixel,
+///     ndf: 4,
+///     width: 32,
+///     height: 32,
+///     ..Pix2PixConfig::default()
+/// };
+/// let mut training = Pix2Pix::new(&gpu, config, PlanOptions::default())?;
+/// let (input, target) = (vec![64u8; 32 * 32 * 3], vec![192u8; 32 * 32 * 3]);
+///
+/// // Losses come back a few steps late, so that the device never waits for the host.
+/// let mut losses = Vec::new();
+/// for _ in 0..6 {
+///     losses.extend(training.step_pair(&input, &target, 2e-4)?);
+/// }
+/// losses.extend(training.finish()?);
+/// assert_eq!(losses.len(), 6);
+/// assert!(losses[5].get("G_L1") < losses[0].get("G_L1"));
+///
+/// // The same without blocking, as in a browser.
+/// let two_ahead = async {
+///     training.submit_pair(&input, &target, 2e-4)?;
+///     training.losses(2).await
+/// };
+/// pollster::block_on(two_ahead)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Training<M> {
     model: M,

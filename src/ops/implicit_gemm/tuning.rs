@@ -21,7 +21,7 @@ impl Tuning {
     }
 
     /// Tunings that use every kernel between them, for tests.
-    pub fn samples() -> Vec<Tuning> {
+    pub(crate) fn samples() -> Vec<Tuning> {
         let mut all = Vec::new();
         for family in [
             Family::Subgroup(4),

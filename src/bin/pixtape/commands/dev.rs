@@ -36,7 +36,7 @@ pub(crate) enum Dev {
 /// Runs one of them.
 pub(crate) fn run(args: &DevArgs) -> Result<()> {
     match &args.what {
-        Dev::Flatten { file } => print!("{}", pixtape::shader::load(file, &[])?.text),
+        Dev::Flatten { file } => print!("{}", pixtape::testing::shader::load(file, &[])?.text),
         Dev::Loader(args) => loader_speed::run(&Options::from_layers(None, &[&args.given])?)?,
         Dev::Plan { preset, recompute } => {
             let options = PlanOptions { recompute: *recompute, ..PlanOptions::default() };

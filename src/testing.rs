@@ -1,0 +1,42 @@
+//! What this crate's own tests need beyond the public interface. Not covered by any promise.
+
+use crate::Store;
+use crate::store::StoreId;
+
+pub use crate::ops::registry::sample_kernels;
+
+/// Text of the kernels.
+pub mod shader {
+    pub use crate::shader::{FILES, Source, Tune, load};
+}
+
+/// Tunings that use every kernel between them.
+pub fn sample_tunings() -> Vec<crate::ops::Tuning> {
+    crate::ops::Tuning::samples()
+}
+
+/// An empty store whose pages are at most this large: so that small nets have several.
+pub fn store_with_page_limit(bytes: u64) -> Store {
+    Store::with_page_limit(bytes)
+}
+
+/// [`PoolPages::new`](crate::ops::PoolPages::new) with pages of at most `limit` bytes.
+pub fn pool_with_page_limit(
+    store: &mut Store,
+    set: &str,
+    size: u32,
+    image: [u32; 3],
+    limit: u64,
+) -> crate::ops::PoolPages {
+    crate::ops::PoolPages::with_page_limit(store, set, size, image, limit)
+}
+
+/// Index of the page of a tensor; pages are counted over the whole store.
+pub fn page_index(store: &Store, id: StoreId) -> usize {
+    store.buffer_index(id)
+}
+
+/// Bytes, role and label of a page.
+pub fn page_info(store: &Store, index: usize) -> (u64, crate::store::Role, &str) {
+    store.buffer_info(index)
+}
