@@ -55,15 +55,15 @@
 //!
 //! # In a program with a device of its own
 //!
-//! [`Gpu::from_parts`] takes your [`wgpu::Device`] and queue (the crate re-exports [`wgpu`], so that
-//! versions agree). It works within WebGPU's default limits, requires no feature, installs no
+//! [`Gpu::from_parts`] takes your [`wgpu::Device`] and queue (the crate re-exports [`wgpu`], so
+//! that versions agree). It works within WebGPU's default limits, requires no feature, installs no
 //! handler, and submits only in calls that say so. What fails is an [`Error`] and never a panic in
 //! your frame: each call to the device runs in an error scope.
 //!
 //! # In a browser
 //!
-//! The library compiles to `wasm32-unknown-unknown` with `default-features = false`, with or without
-//! `io`. There, waiting means awaiting: [`train::Training::submit`] and
+//! The library compiles to `wasm32-unknown-unknown` with `default-features = false`, with or
+//! without `io`. There, waiting means awaiting: [`train::Training::submit`] and
 //! [`losses`](train::Training::losses) take the place of `step` and `finish`, and what the device
 //! reports late is returned by the next call as [`Error::Uncaptured`].
 //!
@@ -74,7 +74,8 @@
 //!   what a run is on disk ([`io`], [`run`]).
 //! - `cli` (default): the command line program.
 //!
-//! The library reads no environment variables and prints nothing.
+//! The library prints nothing and reads no environment variables, except those of wgpu (`WGPU_…`)
+//! when it looks for an adapter.
 //!
 //! # Results
 //!

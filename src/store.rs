@@ -1,8 +1,8 @@
 //! What outlives a step: parameters, gradients, Adam moments and running statistics, in pages.
 //!
 //! A page is one buffer of at most 128 MiB; a tensor never straddles two. Weights, gradients and
-//! moments of a set lie at the same offsets of parallel pages, so Adam is one dispatch a page and
-//! gradients can be sent elsewhere page by page. Running statistics have pages of their own, since
+//! moments of a set lie at the same offsets of parallel pages, so Adam is one dispatch per page and
+//! gradients can be transferred page by page. Running statistics have pages of their own, since
 //! a kernel that reads weights may write statistics.
 
 use crate::error::Result;
@@ -63,7 +63,7 @@ impl Layout {
         }
     }
 
-    /// The input channels of a convolution's weight: only tensors with exactly these fit it.
+    /// The input channels of a convolution's weight: only tensors with exactly these fit.
     pub fn rows(&self) -> Option<Channels> {
         match *self {
             Layout::Vector(_) => None,
@@ -89,7 +89,7 @@ impl Layout {
         self.public_shape().iter().product()
     }
 
-    /// For each value in public order, its place in the device layout.
+    /// For each value in public order, its index in the device layout.
     pub fn places(&self) -> Vec<u32> {
         match *self {
             Layout::Vector(c) => c.places().collect(),
@@ -172,8 +172,8 @@ struct Set {
     frozen: bool,
 }
 
-/// The pages of all sets ("G", "D", …), described at once, put on a device page by page as plans
-/// need them.
+/// The pages of all sets ("G", "D", …). Described on the host; allocated on a device page by page,
+/// as plans need them.
 #[derive(Debug, Default)]
 pub struct Store {
     buffers: Vec<PageBuffer>,
@@ -287,8 +287,7 @@ impl Store {
         self.add(set, name, Layout::Vector(channels), Role::Running)
     }
 
-    /// Adds a tensor of the device's layout that no gradient belongs to: a page of a pool of
-    /// pictures.
+    /// Adds a tensor in the device's layout without a gradient: a page of an image pool.
     pub fn state(&mut self, set: &str, shape: Shape) -> StoreId {
         let bytes = shape.bytes().next_multiple_of(ALIGN);
         let set = self.set(set);
@@ -298,7 +297,7 @@ impl Store {
         self.entry(page, offset, shape)
     }
 
-    /// Reads a tensor as it lies on the device, padding included.
+    /// Reads a tensor in the device's layout, padding included.
     ///
     /// # Errors
     /// [`crate::Error::DeviceLost`] or [`crate::Error::OutOfMemory`].
@@ -313,8 +312,8 @@ impl Store {
     /// Writes what [`read_raw`](Self::read_raw) read.
     ///
     /// # Errors
-    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the
-    /// number of values is wrong.
+    /// [`crate::Error::OutOfMemory`] if the page cannot be allocated, [`crate::Error::Usage`] if
+    /// the number of values is wrong.
     pub fn write_raw(&self, gpu: &Gpu, id: StoreId, values: &[f32]) -> Result<()> {
         let shape = self.shape(id);
         if values.len() as u64 * 4 != shape.bytes() {
@@ -347,8 +346,9 @@ impl Store {
             .collect()
     }
 
-    /// The pages of a set that a file of its weights is made from, whole: weights, then running
-    /// statistics. Call it when all parameters have been added; sets made alike have pages alike.
+    /// All pages of a set that its weights file is written from, whole: weights, then running
+    /// statistics. Call it after all parameters have been added; sets with the same parameters have
+    /// the same pages.
     pub fn all_pages(&mut self, set: &str) -> Vec<StoreId> {
         let set = self.set(set);
         let buffers: Vec<usize> =
@@ -401,8 +401,8 @@ impl Store {
     /// Writes a tensor's values, given in public order.
     ///
     /// # Errors
-    /// [`crate::Error::OutOfMemory`] if the page cannot be had, [`crate::Error::Usage`] if the
-    /// number of values is wrong.
+    /// [`crate::Error::OutOfMemory`] if the page cannot be allocated, [`crate::Error::Usage`] if
+    /// the number of values is wrong.
     pub fn write(&self, gpu: &Gpu, id: StoreId, layout: &Layout, values: &[f32]) -> Result<()> {
         if values.len() != layout.elements() {
             return Err(crate::Error::Usage(format!(

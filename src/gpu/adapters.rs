@@ -21,28 +21,28 @@ pub struct Request {
     pub no_driver_cache: bool,
 }
 
-/// What an adapter offers, as far as it matters here.
+/// An adapter and what it offers.
 #[derive(Clone, Debug)]
 pub struct AdapterReport {
-    /// Place in the list.
+    /// Index in the list, which [`Request::adapter`] takes.
     pub index: usize,
     /// Name, type, driver, backend, subgroup sizes.
     pub info: wgpu::AdapterInfo,
-    /// All its limits.
+    /// Its limits.
     pub limits: wgpu::Limits,
-    /// All its features.
+    /// Its features.
     pub features: wgpu::Features,
     /// Whether it can run compute shaders within WebGPU's default limits.
     pub usable: bool,
 }
 
-/// Features that are used where they exist. None is needed.
+/// Features that are used where available. None is required.
 pub(super) fn wanted_features() -> wgpu::Features {
     use wgpu::Features as F;
     F::SUBGROUP | F::TIMESTAMP_QUERY | F::TIMESTAMP_QUERY_INSIDE_PASSES | F::PIPELINE_CACHE
 }
 
-/// A device with these features and limits.
+/// Describes a device with these features and limits.
 pub(super) fn descriptor(
     required_features: wgpu::Features,
     required_limits: wgpu::Limits,
@@ -146,7 +146,7 @@ fn package_hint() -> &'static str {
         "this browser has no WebGPU or has it turned off, or the page is served neither over https \
          nor from localhost"
     } else if cfg!(target_os = "macos") {
-        "Metal should be there on every Mac since 2012: is this a virtual machine without graphics?"
+        "Metal is available on every Mac since 2012: is this a virtual machine without graphics?"
     } else if cfg!(windows) {
         "install the graphics card's driver (Windows 10 and later bring a software one, WARP)"
     } else {
@@ -155,19 +155,19 @@ fn package_hint() -> &'static str {
     }
 }
 
-/// Refuses what lies below WebGPU's defaults, for the few limits that the kernels count on.
+/// Refuses a device below WebGPU's defaults in the few limits that the kernels rely on.
 pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
     let needed = wgpu::Limits::default();
     let rows = [
-        ("storage buffers a stage", u64::from(limits.max_storage_buffers_per_shader_stage), 6),
+        ("storage buffers per stage", u64::from(limits.max_storage_buffers_per_shader_stage), 6),
         (
-            "bytes a storage binding",
+            "bytes per storage binding",
             limits.max_storage_buffer_binding_size,
             needed.max_storage_buffer_binding_size,
         ),
-        ("bytes a buffer", limits.max_buffer_size, super::MAX_BINDING),
+        ("bytes per buffer", limits.max_buffer_size, super::MAX_BINDING),
         (
-            "invocations a workgroup",
+            "invocations per workgroup",
             u64::from(limits.max_compute_invocations_per_workgroup),
             u64::from(needed.max_compute_invocations_per_workgroup),
         ),
@@ -177,7 +177,7 @@ pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
             u64::from(needed.max_compute_workgroup_storage_size),
         ),
         (
-            "workgroups a dimension",
+            "workgroups per dimension",
             u64::from(limits.max_compute_workgroups_per_dimension),
             u64::from(needed.max_compute_workgroups_per_dimension),
         ),
@@ -188,9 +188,10 @@ pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
                 what: format!("pixtape on {name}"),
                 needed: format!("{needed} {what}"),
                 available: available.to_string(),
-                hint: "choose another adapter (`pixtape devices` lists them), or make the device \
+                hint:
+                    "choose another adapter (`pixtape devices` lists them), or create the device \
                        with larger limits"
-                    .into(),
+                        .into(),
             });
         }
     }

@@ -1,13 +1,13 @@
-//! Kernels become pipelines: one by one, several at once, and out of a cache that outlives the
-//! process.
+//! Compiling kernels to pipelines: one at a time, on several threads, and from a cache that
+//! outlives the process.
 
 use super::{Gpu, Kernel, Pipeline};
 use crate::error::Result;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// More threads than this gain nothing: a net has a few dozen kernels, and some drivers take
-/// gigabytes for one.
+/// More threads than this gain nothing: a network has a few dozen kernels, and some drivers need
+/// gigabytes per thread.
 #[cfg(not(target_arch = "wasm32"))]
 pub(super) const MOST_THREADS: usize = 8;
 
@@ -31,13 +31,12 @@ impl Gpu {
         self.inner.pipelines.lock().unwrap().len()
     }
 
-    /// Whether the driver leaves the work of compiling to a pipeline's first dispatch: lavapipe
-    /// does.
+    /// Whether the driver compiles only at a pipeline's first dispatch, as lavapipe does.
     pub(crate) fn compiles_late(&self) -> bool {
         self.is_software() && !self.is_gl()
     }
 
-    /// Whether a kernel's pipeline is there, and, if `warm` is asked for, has been run.
+    /// Whether a kernel's pipeline exists and, with `warm`, has been dispatched.
     pub(crate) fn is_compiled(&self, kernel: &Kernel, warm: bool) -> bool {
         self.inner
             .pipelines
@@ -82,7 +81,7 @@ impl Gpu {
                     while let at = next.fetch_add(1, Ordering::Relaxed)
                         && let Some(kernel) = kernels.get(at)
                     {
-                        // The other end hears of every kernel that was begun.
+                        // The receiver gets a message for every kernel that was started.
                         let _ = sender.send((at, self.pipeline(kernel)));
                     }
                 });
@@ -93,8 +92,7 @@ impl Gpu {
                 match made {
                     Ok(_) if failed.is_none() => ready(),
                     Ok(_) => {}
-                    // Kernels are begun in order, so the first that fails is always among those
-                    // begun.
+                    // Kernels are started in order, so the first that fails is among those started.
                     Err(e) => {
                         next.store(kernels.len(), Ordering::Relaxed);
                         failed = failed.filter(|(first, _)| *first < at).or(Some((at, e)));
@@ -105,8 +103,8 @@ impl Gpu {
         })
     }
 
-    /// What a pipeline cache of this device is kept under: adapter, driver and our version. `None`
-    /// where there is none to keep.
+    /// The key of this device's pipeline cache: adapter, driver and version of this crate. `None`
+    /// where the device has no such cache.
     pub fn pipeline_cache_key(&self) -> Option<String> {
         if !self.device().features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
@@ -118,10 +116,10 @@ impl Gpu {
         )
     }
 
-    /// Has the driver look in a cache before it compiles, and put there what it compiles: an empty
-    /// one, or what [`Gpu::pipeline_cache_data`] once gave. The driver looks through `data` and
-    /// falls back to an empty one. Does nothing the second time, nor where the device has none
-    /// ([`Gpu::pipeline_cache_key`]).
+    /// Opens a pipeline cache, which the driver looks in before it compiles and adds to: an empty
+    /// one, or one with the `data` that [`Gpu::pipeline_cache_data`] returned earlier. Data that
+    /// the driver rejects counts as none. Does nothing the second time, or where the device has no
+    /// such cache ([`Gpu::pipeline_cache_key`]).
     ///
     /// # Errors
     /// [`DeviceLost`](crate::Error::DeviceLost), or the validation error that the device reports.
@@ -135,7 +133,7 @@ impl Gpu {
         }
         let descriptor =
             wgpu::PipelineCacheDescriptor { label: Some("pixtape"), data, fallback: true };
-        // SAFETY: the caller's promise.
+        // SAFETY: guaranteed by the caller.
         let cache = self.scoped("pipeline cache", || unsafe {
             self.device().create_pipeline_cache(&descriptor)
         })?;
@@ -143,7 +141,7 @@ impl Gpu {
         Ok(())
     }
 
-    /// What [`Gpu::open_pipeline_cache`] can be given in the next process.
+    /// Contents of the pipeline cache, for [`Gpu::open_pipeline_cache`] in a later process.
     pub fn pipeline_cache_data(&self) -> Option<Vec<u8>> {
         self.pipeline_cache()?.get_data()
     }

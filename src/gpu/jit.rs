@@ -1,9 +1,9 @@
-//! For drivers that compile a pipeline at its first dispatch: has them do it ahead of that, on
+//! Drivers that compile a pipeline at its first dispatch: makes them do so ahead of time, on
 //! several cores.
 //!
-//! lavapipe compiles on the one thread of the device's queue, up to 1.5 s a kernel, and Mesa keeps
-//! what it compiled on the disk for every device that comes. So other devices of the same adapter,
-//! one a thread, each compile some of the kernels, and the device that wants them finds them there.
+//! lavapipe compiles on the single thread of the device's queue, up to 1.5 s per kernel, and Mesa
+//! caches the result on disk for every later device. So further devices of the same adapter, one
+//! per thread, compile some of the kernels each, and the device that needs them finds them cached.
 
 use super::compile::MOST_THREADS;
 use super::{Family, Gpu, Kernel, Request, adapters, uniform_layout};
@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-/// A kernel that takes longer did not come from the disk (those take about one). Only then are
-/// other devices worth it.
+/// A kernel that takes longer was not in the disk cache (those take about 1 ms). Only then are
+/// further devices worthwhile.
 const COMPILED: Duration = Duration::from_millis(20);
-/// Up to this many kernels are not worth it either.
+/// For this many kernels or fewer they are not.
 const HANDFUL: usize = 8;
 
 impl Gpu {
-    /// Compiles kernels, has the driver do its part, and reports how many are done, of how many.
+    /// Compiles kernels, the driver's part included, and reports how many of how many are done.
     ///
     /// # Errors
     /// As [`Gpu::compile`].
@@ -33,8 +33,8 @@ impl Gpu {
             return Ok(());
         }
         self.compile(kernels, || ())?;
-        // The long ones first, so that the threads end together; before them a short one, which
-        // tells whether the disk has them.
+        // Slow kernels first, so that the threads finish together; before them a fast one, which
+        // shows whether they are in the disk cache.
         let mut queue = kernels.to_vec();
         queue.sort_by_key(|kernel| !kernel.file.starts_with("conv"));
         queue.rotate_right(1);
@@ -67,8 +67,8 @@ impl Gpu {
         })
     }
 
-    /// How many other devices to make at most: one for every core but one, where Mesa keeps what
-    /// they compile.
+    /// Number of further devices at most: one per core but one, where Mesa caches what they
+    /// compile.
     fn helpers(&self) -> usize {
         if !self.inner.driver_cache
             || self.info().driver != "llvmpipe"
@@ -92,7 +92,7 @@ impl Gpu {
         }
     }
 
-    /// Another device like this one. Its tile does not matter: it runs nothing.
+    /// Another device like this one. Its family does not matter: it runs nothing.
     fn twin(&self) -> Option<Gpu> {
         let descriptor = adapters::descriptor(self.device().features(), self.device().limits());
         let (device, queue) =
@@ -103,7 +103,7 @@ impl Gpu {
     }
 }
 
-/// What it takes to dispatch no workgroup of any kernel.
+/// What is needed to dispatch zero workgroups of any kernel.
 struct DryRun<'a> {
     gpu: &'a Gpu,
     uniforms: wgpu::BindGroup,
@@ -121,12 +121,12 @@ impl<'a> DryRun<'a> {
         })
     }
 
-    /// Dispatches no workgroup of a kernel and waits: that is enough for a driver to compile it.
+    /// Dispatches zero workgroups of a kernel and waits, which makes the driver compile it.
     fn run(&self, kernel: &Kernel) -> Result<()> {
         let (gpu, label) = (self.gpu, kernel.label());
         let pipeline = gpu.pipeline(kernel)?;
         gpu.scoped(&label, || {
-            // One for each binding: a kernel may not read and write the same.
+            // One per binding: a kernel may not read and write the same buffer.
             let buffers: Vec<_> = kernel
                 .bindings
                 .iter()
@@ -186,8 +186,7 @@ mod tests {
 
     #[test]
     fn a_helper_hands_on_every_kernel_it_takes_and_stops_when_nobody_listens() {
-        // Without an adapter there is nothing to test; the suite's other tests see to it that there
-        // is one.
+        // Without an adapter there is nothing to test; other tests of the suite require one.
         let Ok(gpu) = pollster::block_on(Gpu::request(&Request::default())) else { return };
         if !gpu.compiles_late() {
             return;

@@ -1,5 +1,4 @@
-//! A kernel is a shader file, an entry point, a variant and its bindings; a pipeline is a kernel
-//! compiled.
+//! A kernel: shader file, entry point, variant, bindings. A pipeline: a compiled kernel.
 
 use super::Gpu;
 use crate::error::{Error, Result};
@@ -15,10 +14,10 @@ pub enum Access {
     Write,
 }
 
-/// Name and access of a storage binding; its place in the list is its binding number in group 0.
+/// Name and access of a storage binding; its index in the list is its binding number in group 0.
 pub type Binding = (&'static str, Access);
 
-/// What to compile. Two equal kernels share one pipeline.
+/// A kernel to compile. Equal kernels share a pipeline.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Kernel {
     /// File in `shaders`, without extension.
@@ -32,12 +31,12 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel with the file's own constants.
+    /// A kernel with the constants as they are in the file.
     pub fn new(file: &'static str, entry: &'static str, bindings: &[Binding]) -> Self {
         Kernel { file, entry, tune: Vec::new(), bindings: bindings.to_vec() }
     }
 
-    /// Gives a constant another value.
+    /// Overrides a constant.
     pub fn tune(mut self, name: &'static str, value: u32) -> Self {
         self.tune.push((name, value));
         self
@@ -56,7 +55,7 @@ impl Kernel {
 pub struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,
     pub(crate) storage: wgpu::BindGroupLayout,
-    /// Whether a driver that compiles at the first dispatch has been made to.
+    /// Whether it has been dispatched on a driver that compiles only then.
     pub(crate) warm: AtomicBool,
 }
 
@@ -126,9 +125,9 @@ impl Pipeline {
                 source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()),
             };
             let module = if trusted {
-                // SAFETY: the text is ours. Every access lies inside its binding: the tests run
-                // each kernel with guard words behind its outputs, and the whole suite also with
-                // these checks left in.
+                // SAFETY: the text is part of this crate. Every access is within its binding: the
+                // tests run each kernel with guard words behind its outputs, and the whole suite
+                // also with these checks left in.
                 unsafe {
                     device.create_shader_module_trusted(
                         descriptor,

@@ -90,8 +90,8 @@ impl Mapping {
     pub fn start(gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> Result<Mapping> {
         let signal = Signal::default();
         let send = signal.sender();
-        // In a scope: on a lost device the buffer is invalid, and an error that nobody catches is
-        // a panic in the host's frame.
+        // In a scope: on a lost device the buffer is invalid, and an uncaught error would panic in
+        // the host's frame.
         gpu.scoped(label, || {
             staging
                 .slice(..)
@@ -105,7 +105,7 @@ impl Mapping {
         self.0.get().is_some()
     }
 
-    /// Waits for that. Natively somebody has to poll the device.
+    /// Waits until they can. Natively something else has to poll the device.
     pub async fn arrival(&self) {
         let _ = self.0.wait().await;
     }

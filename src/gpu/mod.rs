@@ -21,17 +21,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// The largest page of parameters and the largest binding that is counted on: WebGPU's default, 128
-/// MiB.
+/// Largest page of parameters, and largest binding, that every device is required to support:
+/// WebGPU's default, 128 MiB.
 pub const MAX_BINDING: u64 = 128 << 20;
 
-/// Which tile the convolutions use. All give the same results up to rounding.
+/// The kind of tile that convolutions use. Results are the same up to rounding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Family {
-    /// A register tile whose rows are shared by `subgroupBroadcast` among this many lanes: what CPU
-    /// drivers want.
+    /// A register tile whose rows are shared by `subgroupBroadcast` among this many lanes: fastest
+    /// on CPU drivers.
     Subgroup(u32),
-    /// A register tile of 8 x 16 an invocation, no barrier: CPU drivers without subgroups.
+    /// A register tile of 8 x 16 per invocation, no barrier: CPU drivers without subgroups.
     Register,
     /// A tile staged in workgroup memory: GPUs.
     Workgroup,
@@ -82,7 +82,7 @@ pub struct Gpu {
 struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// Where the device is ours.
+    /// Where the device was made here.
     #[cfg_attr(target_arch = "wasm32", expect(dead_code))]
     adapter: Option<wgpu::Adapter>,
     info: wgpu::AdapterInfo,
@@ -101,7 +101,7 @@ struct Inner {
 struct Reports {
     /// Why the device was lost.
     lost: Mutex<Option<String>>,
-    /// The first error that no call was asked for, and whether it is about memory.
+    /// The first error outside of any call, and whether it is about memory.
     uncaptured: Mutex<Option<(String, bool)>>,
 }
 
@@ -112,7 +112,7 @@ impl fmt::Debug for Gpu {
 }
 
 impl Gpu {
-    /// Finds an adapter and makes a device on it, for programs of our own.
+    /// Finds an adapter and creates a device on it.
     ///
     /// # Errors
     /// [`Error::Adapter`] when there is no adapter or none matches the request (the message lists
@@ -138,8 +138,8 @@ impl Gpu {
         device.set_device_lost_callback(move |reason, message| {
             *seen.lost.lock().unwrap() = Some(format!("{reason:?} {message}"));
         });
-        // In a browser no call can wait for its own errors. Elsewhere these are a host's, from
-        // calls of its own; wgpu would panic.
+        // In a browser no call can wait for its own errors. Elsewhere these come from calls that a
+        // host makes on this device; wgpu's default handler panics.
         let seen = reports.clone();
         device.on_uncaptured_error(Arc::new(move |error| {
             let memory = matches!(error, wgpu::Error::OutOfMemory { .. });
@@ -215,7 +215,7 @@ impl Gpu {
         &self.inner.queue
     }
 
-    /// What the adapter says of itself.
+    /// What the adapter reports about itself.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.inner.info
     }
@@ -240,8 +240,8 @@ impl Gpu {
         *self.inner.family.lock().unwrap()
     }
 
-    /// Makes wgpu calls, on GL when no other thread makes any: see `turn.rs`. Whatever may touch
-    /// the context belongs in here, letting go of buffers included.
+    /// Runs wgpu calls; on GL one thread at a time, see `turn.rs`. Whatever may touch the context
+    /// belongs in here, dropping buffers included.
     pub(crate) fn in_turn<T>(&self, call: impl FnOnce() -> T) -> T {
         if self.is_gl() { turn::take(call) } else { call() }
     }
@@ -291,7 +291,7 @@ impl Gpu {
             Some(wgpu::Error::OutOfMemory { source }) => {
                 Err(Error::OutOfMemory { label: label.into(), message: source.to_string() })
             }
-            // What a lost device makes is invalid, and using it is refused.
+            // Objects of a lost device are invalid, and using them is refused.
             Some(other) if !self.is_alive() => Err(Error::DeviceLost {
                 label: label.into(),
                 message: one_line(&other.to_string()),
@@ -303,8 +303,7 @@ impl Gpu {
         }
     }
 
-    /// Whether the device still makes buffers: a host's device tells nobody but the host that it is
-    /// lost.
+    /// Whether the device still creates buffers: only the host is notified when its device is lost.
     #[cfg(not(target_arch = "wasm32"))]
     fn is_alive(&self) -> bool {
         let scope = self.device().push_error_scope(wgpu::ErrorFilter::Validation);
@@ -379,7 +378,7 @@ impl Gpu {
     }
 }
 
-/// Error texts of wgpu run over many lines; ours are one.
+/// wgpu's messages span several lines; errors here are one line.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! A plan on a device: everything made once, a step only encodes.
+//! A plan on a device: everything is allocated once, a step only encodes.
 
 use super::layout::Root;
 use super::ring::Scalars;
@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-/// Number of optimizer groups that the step uniform has room for.
+/// Number of optimizer groups in the step uniform.
 pub const GROUPS: usize = 4;
 /// Guard words behind every buffer of a plan with [`super::PlanOptions::guards`].
 pub(super) const GUARD_BYTES: u64 = 256;
@@ -27,16 +27,16 @@ pub struct Rate {
     pub beta1: f64,
     /// Decay of the second moment.
     pub beta2: f64,
-    /// Added to the root of the second moment.
+    /// Added to the square root of the second moment.
     pub eps: f64,
-    /// Updates done with this one, for the bias corrections; from 1.
+    /// Number of this update, from 1, for the bias corrections.
     pub t: u32,
 }
 
-/// What changes from step to step.
+/// The values that change from step to step.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StepValues {
-    /// Counts steps: the counter that random numbers depend on.
+    /// Number of the step, which random numbers depend on.
     pub step: u32,
     /// The run's seed ([`crate::rng::fold_seed`]).
     pub seed: u32,
@@ -112,7 +112,7 @@ pub struct Program {
     pub(super) plan: Plan,
     slots: Vec<OwnedBuffer>,
     hosts: HashMap<Tensor, OwnedBuffer>,
-    /// Page, offset and bytes of stored tensors and of slices of them.
+    /// Page, offset and bytes of stored tensors and of their slices.
     stored: HashMap<Tensor, (StoredPage, u64, u64)>,
     step: OwnedBuffer,
     /// Parameter blocks of all dispatches; kept because `uniforms` binds it.
@@ -265,8 +265,8 @@ impl Program {
         Ok(program)
     }
 
-    /// Compiles the kernels of the plan that are not there yet; with a listener, those that the
-    /// driver would leave to the first step too.
+    /// Compiles the kernels of the plan that are missing; with `progress` also those that the
+    /// driver would compile in the first step.
     fn compile(&self, progress: Option<Progress<'_>>) -> Result<()> {
         let early = progress.is_some() && self.gpu.compiles_late();
         let mut seen = HashSet::new();
@@ -300,7 +300,7 @@ impl Program {
         }
     }
 
-    /// The same for what lies in a slot.
+    /// The same for a root in a slot.
     pub(super) fn memory_of_root(&self, at: usize) -> (&wgpu::Buffer, u64, u64) {
         let root = &self.plan.roots[at];
         let buffer = &self.slots[root.slot];
@@ -335,7 +335,7 @@ impl Program {
         })
     }
 
-    /// The plan this runs.
+    /// The plan it runs.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -405,9 +405,9 @@ impl Program {
         })
     }
 
-    /// Runs a step: writes the step uniform and submits the nodes in segments. Does not wait, but
-    /// for the second step on a device that may have a watchdog, which is measured to size the
-    /// segments.
+    /// Runs a step: writes the step uniform and submits the nodes in segments. Does not wait,
+    /// except in the second step on a GPU, whose segments are timed to size them (not in a
+    /// browser).
     ///
     /// # Errors
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], with the label of
@@ -442,7 +442,7 @@ impl Program {
         Ok(())
     }
 
-    /// Number of segments that a step goes out in, as measured so far.
+    /// Number of segments that a step is submitted in, as measured so far.
     pub fn segment_count(&self) -> usize {
         self.segments.lock().unwrap().cuts.len()
     }
@@ -450,8 +450,8 @@ impl Program {
     /// Writes a host tensor from logical values, NHWC.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the number of values does not match the shape or the tensor is not the
-    /// host's.
+    /// [`Error::Usage`] if the number of values does not match the shape, or the tensor is not an
+    /// input of this plan.
     pub fn write(&self, tensor: Tensor, values: &[f32]) -> Result<()> {
         let shape = self.plan.shapes[tensor.index()];
         if values.len() as u64 != shape.elements() {
@@ -473,16 +473,16 @@ impl Program {
         self.write_bytes(tensor, bytemuck::cast_slice(&padded))
     }
 
-    /// Writes the bytes of a host tensor as they lie on the device; what is missing at the end
-    /// stays as it was.
+    /// Writes the bytes of a host tensor in the device's layout; bytes missing at the end stay as
+    /// they were.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are too many bytes or the tensor is not the host's.
+    /// [`Error::Usage`] if there are too many bytes, or the tensor is not an input of this plan.
     pub fn write_bytes(&self, tensor: Tensor, bytes: &[u8]) -> Result<()> {
         let Some(buffer) = self.hosts.get(&tensor).filter(|b| b.size() >= bytes.len() as u64)
         else {
             return Err(Error::Usage(format!(
-                "{:?}: no host tensor of this plan, or fewer than {} bytes",
+                "{:?}: not an input of this plan, or smaller than {} bytes",
                 self.plan.label(tensor),
                 bytes.len()
             )));
@@ -514,7 +514,7 @@ impl Program {
             .collect())
     }
 
-    /// Reads a tensor as it lies on the device, padding included, its pixels put side by side.
+    /// Reads a tensor in the device's layout, padding included, its pixels made contiguous.
     ///
     /// # Errors
     /// [`Error::DeviceLost`] or [`Error::OutOfMemory`].
@@ -541,7 +541,7 @@ impl Program {
     }
 }
 
-/// Refuses grids that the device does not take, before anything is made for them.
+/// Refuses grids that exceed the device's limit, before anything is allocated.
 fn check_grids(plan: &Plan, gpu: &Gpu) -> Result<()> {
     let most = gpu.device().limits().max_compute_workgroups_per_dimension;
     for node in &plan.nodes {
@@ -550,7 +550,7 @@ fn check_grids(plan: &Plan, gpu: &Gpu) -> Result<()> {
             return Err(Error::Limit {
                 what: node.label.clone(),
                 needed: format!("a grid of {:?} workgroups", dispatch.groups),
-                available: format!("{most} a dimension"),
+                available: format!("{most} per dimension"),
                 hint: "lower `batch_size` or `crop_size`".into(),
             });
         }

@@ -1,14 +1,14 @@
-//! A step is submitted in segments, short enough for watchdogs (which kill after 2 s) and for
-//! others that share the device.
+//! A step is submitted in segments short enough for watchdogs (they kill after 2 s) and for others
+//! that share the device.
 
 use crate::ops::Cost;
 use std::ops::Range;
 
-/// What a segment should take on the device, in seconds.
+/// Target duration of a segment on the device, in seconds.
 const TARGET: f64 = 0.1;
-/// What the slowest adapter worth using does, for the steps before anything has been measured: FLOP
+/// Throughput assumed before anything is measured, that of the slowest adapter worth using: FLOP
 /// and bytes per second.
-const GUESS: (f64, f64) = (5e10, 5e9);
+const ESTIMATE: (f64, f64) = (5e10, 5e9);
 
 /// Cuts a step into segments of dispatches.
 #[derive(Debug)]
@@ -24,8 +24,10 @@ pub(super) struct Segments {
 impl Segments {
     /// `whole`: one segment, for adapters without a watchdog.
     pub fn new(costs: &[Cost], whole: bool) -> Self {
-        let seconds: Vec<f64> =
-            costs.iter().map(|c| c.flop as f64 / GUESS.0 + c.bytes as f64 / GUESS.1).collect();
+        let seconds: Vec<f64> = costs
+            .iter()
+            .map(|c| c.flop as f64 / ESTIMATE.0 + c.bytes as f64 / ESTIMATE.1)
+            .collect();
         let cuts = if whole { std::iter::once(0..costs.len()).collect() } else { cut(&seconds) };
         Segments { seconds, cuts, steps: if whole { u32::MAX } else { 0 } }
     }
@@ -36,13 +38,13 @@ impl Segments {
         self.steps == 1
     }
 
-    /// Takes the measured seconds of every segment and cuts anew.
+    /// Takes the measured seconds of every segment and cuts again.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn measured(&mut self, seconds: &[f64]) {
         for (range, measured) in self.cuts.iter().zip(seconds) {
-            let guessed: f64 = self.seconds[range.clone()].iter().sum();
-            if guessed > 0.0 {
-                self.seconds[range.clone()].iter_mut().for_each(|s| *s *= measured / guessed);
+            let estimated: f64 = self.seconds[range.clone()].iter().sum();
+            if estimated > 0.0 {
+                self.seconds[range.clone()].iter_mut().for_each(|s| *s *= measured / estimated);
             }
         }
         self.cuts = cut(&self.seconds);
@@ -72,7 +74,7 @@ mod tests {
 
     #[test]
     fn segments_follow_measured_times() {
-        // 40 dispatches guessed at 20 ms each.
+        // 40 dispatches estimated at 20 ms each.
         let costs = vec![Cost { flop: 1_000_000_000, bytes: 0 }; 40];
         let mut segments = Segments::new(&costs, false);
         assert!(segments.cuts.len() >= 8);
@@ -84,7 +86,7 @@ mod tests {
         let seconds: Vec<f64> = segments.cuts.iter().map(|r| 0.0002 * r.len() as f64).collect();
         segments.measured(&seconds);
         assert_eq!((segments.cuts.len(), segments.cuts[0].clone()), (1, 0..40));
-        // Then ten times slower than guessed: one dispatch a segment.
+        // Then ten times slower than estimated: one dispatch per segment.
         segments.measured(&[8.0]);
         assert_eq!(segments.cuts.len(), 40);
     }

@@ -12,8 +12,7 @@ use std::time::Instant;
 pub enum Clock {
     /// The device writes its own time at the beginning and the end of a pass.
     Timestamps,
-    /// The host submits, waits and looks at its clock: the time includes what a submit and a wait
-    /// cost.
+    /// The host measures submit and wait: their overhead is included.
     Wall,
 }
 
@@ -35,9 +34,9 @@ pub struct Times {
     pub clock: Clock,
 }
 
-/// Queries in a set, at most: two a pass.
+/// Queries in a set, at most: two per pass.
 const QUERIES: usize = wgpu::QUERY_SET_MAX_QUERIES as usize;
-/// Below this what a submit and a wait cost hides whether a driver's timestamps are any good.
+/// Below this the overhead of submit and wait hides whether a driver's timestamps are plausible.
 const TELLING: f64 = 0.02;
 
 impl Program {
@@ -56,7 +55,7 @@ impl Program {
     /// Where there are timestamps every range is a pass in one submit (or in as many as a step goes
     /// out in). Software drivers may take the time elsewhere than they compute; lavapipe and
     /// llvmpipe's GL flush before each timestamp, and theirs agree with the wall clock. So
-    /// timestamps are believed, on any adapter, unless their sum is nothing, or more than the host
+    /// timestamps are trusted, on any adapter, unless their sum is zero, or more than the host
     /// waited, or (on a software adapter, where there is nothing else to wait for) a small part of
     /// it. Else, and without timestamps, each range is submitted and waited for.
     ///
@@ -102,7 +101,7 @@ impl Program {
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
         let count = 2 * ranges.len() as u32;
         let bytes = u64::from(count * wgpu::QUERY_SIZE);
-        // Watchdogs are the same for a step that is timed: it goes out in the same segments.
+        // The same watchdogs apply to a step that is timed: it is submitted in the same segments.
         let cuts: Vec<usize> = self.segments.lock().unwrap().cuts.iter().map(|r| r.end).collect();
         let resolved = self.gpu.scoped("timing", || {
             let set = device.create_query_set(&wgpu::QuerySetDescriptor {
@@ -152,7 +151,7 @@ impl Program {
     }
 }
 
-/// Whether timestamps that sum up to `stamped` can be true of work that the host waited `waited`
+/// Whether timestamps that sum up to `stamped` are plausible for work that the host waited `waited`
 /// seconds for.
 fn plausible(stamped: f64, waited: f64, software: bool) -> bool {
     // The two clocks may run at slightly different speeds; between passes a busy machine may let

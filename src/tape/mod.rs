@@ -1,7 +1,6 @@
-//! The tape: operations are recorded on shapes only, and differentiated by recording more of them.
+//! The tape: operations are recorded on shapes, and differentiated by recording more of them.
 //!
-//! Recording looks eager and checks at once, but runs nothing: [`crate::Plan`] turns a tape into
-//! work.
+//! Recording checks shapes at once and runs nothing: [`crate::Plan`] turns a tape into work.
 
 mod backward;
 
@@ -30,13 +29,13 @@ impl Tensor {
 pub enum Source {
     /// Written by a node, this step.
     Node,
-    /// Lies in the store and outlives the step.
+    /// In the store; outlives the step.
     Stored(StoreId),
     /// Written by the host before the step.
     Host,
 }
 
-/// What the tape knows of a tensor.
+/// What is known about a tensor.
 #[derive(Clone, Debug)]
 pub struct Info {
     /// Shape of the tensor.
@@ -57,7 +56,7 @@ pub struct Node {
     pub op: Arc<dyn Op>,
     /// Operands.
     pub inputs: Vec<Tensor>,
-    /// Results; stored tensors here are written in place.
+    /// Its results; stored tensors among them are written in place.
     pub outputs: Vec<Tensor>,
     /// Scope and operation, `G/down3/conv2d`.
     pub label: String,
@@ -98,7 +97,7 @@ pub struct Tape {
     infos: Vec<Info>,
     stored: HashMap<StoreId, Tensor>,
     scope: String,
-    /// How many nodes ago the operations now recorded were recorded first.
+    /// How many nodes ago the operations being recorded again were recorded first.
     again: Option<usize>,
     /// Nodes of derivatives, a range for each call of [`Tape::backward`].
     gradients: Vec<Range<usize>>,
@@ -153,12 +152,12 @@ impl Tape {
         &self.nodes
     }
 
-    /// What is known of every tensor, by index.
+    /// What is known about every tensor, by index.
     pub(crate) fn infos(&self) -> &[Info] {
         &self.infos
     }
 
-    /// What is known of a tensor.
+    /// What is known about a tensor.
     pub fn info(&self, tensor: Tensor) -> &Info {
         &self.infos[tensor.index()]
     }
@@ -184,7 +183,7 @@ impl Tape {
         })
     }
 
-    /// A tensor of the store. The same one at every call.
+    /// A tensor of the store; the same at every call.
     pub fn stored(&mut self, store: &Store, id: StoreId, label: &str) -> Tensor {
         if let Some(&known) = self.stored.get(&id) {
             return known;
@@ -241,8 +240,7 @@ impl Tape {
         self.push(op, inputs, &[shape])[0]
     }
 
-    /// Records an operation that writes given tensors (of the store) as well as fresh ones behind
-    /// them.
+    /// Records an operation that writes given tensors (of the store), followed by new ones.
     pub fn push_into(
         &mut self,
         op: impl Op,
