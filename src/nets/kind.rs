@@ -3,7 +3,7 @@
 use super::{BlockPadding, DEPTHS, GeneratorConfig, ResnetConfig, UnetConfig};
 use std::fmt;
 
-/// Which generator, without its sizes: what upstream's `--netG` names.
+/// Which generator, without its sizes: what upstream's option `netG` names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum GeneratorKind {
     /// `unet_32` to `unet_512`.
