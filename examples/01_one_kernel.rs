@@ -14,7 +14,7 @@ use pixtape::{Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape};
 const SLOPE: f32 = 0.2;
 
 fn main() -> Result<()> {
-    // A device: the best adapter, or the one that PIXTAPE_ADAPTER names.
+    // A device: the best adapter.
     let gpu = pollster::block_on(Gpu::request(&Default::default()))?;
     println!("on {}", gpu.name());
 

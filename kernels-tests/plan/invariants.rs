@@ -37,10 +37,10 @@ pub fn check_invariants(what: &str, plan: &Plan, store: &Store) -> HashSet<Store
             "{what}: slot {slot} is read by the host and shared"
         );
     }
-    let is_gradient = |id: StoreId| page_info(&store, page_index(&store, id)).1 == Role::Gradient;
+    let is_gradient = |id: StoreId| page_info(store, page_index(store, id)).1 == Role::Gradient;
     // One buffer, whatever lies in it: a slot, a page, a host tensor.
     let buffer = |region: Region| match region {
-        Region::Stored(id) => (1, page_index(&store, id), None),
+        Region::Stored(id) => (1, page_index(store, id), None),
         Region::Slot(slot) => (0, slot, None),
         Region::Host(tensor) => (2, 0, Some(tensor)),
     };

@@ -142,7 +142,7 @@ impl Op for BatchNormParameter {
 }
 
 /// `dx` of [`super::BatchNormApply`]. Inputs: `x`, statistics, `dy`, `gamma`, the sums of
-/// [`BatchNormSums`].
+/// `BatchNormSums`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormBackward {
     /// Where the statistics came from: given ones do not depend on `x`.
