@@ -2,7 +2,7 @@
 
 use super::watch::Spread;
 use crate::io::dataset::has_phase;
-use crate::io::{AnyPicture, Dataset, DatasetOptions, Picture, Sample};
+use crate::io::{AnyPicture, Dataset, DatasetOptions, Picture, PlaneData, Sample};
 use crate::nets::Mode;
 use crate::ops::NormMode;
 use crate::picture::PictureValues;
@@ -104,16 +104,21 @@ impl Samples {
 
     /// A row of the grid.
     async fn columns(&self, sample: &Sample) -> Result<Vec<Picture>> {
-        // Of each column its name, and the values that another generator may take.
+        // Of each image its column's name, and the values that a generator may take.
         let mut values: Vec<(&str, PictureValues)> = Vec::new();
         let mut row = Vec::new();
         for column in &self.model.columns {
             let (made, picture, side) = match column.content {
-                Content::Plane(plane) => {
-                    let side = self.side(plane);
-                    let real = sample.image(plane)?;
-                    (self.dataset.encode(real)?, real.clone(), side)
-                }
+                Content::Plane(plane) => match sample.plane(plane)? {
+                    PlaneData::Image(real) => {
+                        (self.dataset.encode(real)?, real.clone(), self.side(plane))
+                    }
+                    PlaneData::Map(map) => {
+                        row.push(map.visible());
+                        continue;
+                    }
+                    PlaneData::Vector(_) => return Err(no_such(plane)),
+                },
                 Content::Generated { generator, from } => {
                     let named = |(name, _): &&(&str, PictureValues)| *name == from;
                     let (_, input) = values.iter().find(named).ok_or_else(|| no_such(from))?;

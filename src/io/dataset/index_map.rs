@@ -122,6 +122,17 @@ impl IndexMap {
         Ok(self.pick(w, h, |i| inner(i, x, self.width), |j| inner(j, y, self.height)))
     }
 
+    /// A colour for each index, to be looked at: the PASCAL VOC colour map, where 0 is black, 1 is
+    /// red, 2 is green and 3 is yellow.
+    pub fn visible(&self) -> Picture {
+        // Bit 3 j + c of an index is bit 7 - j of channel c.
+        let channel = |index: u32, c: u32| {
+            (0..8).fold(0, |value, j| value | (((index >> (3 * j + c) & 1) as u8) << (7 - j)))
+        };
+        let data = self.data.iter().flat_map(|index| [0, 1, 2].map(|c| channel(*index, c)));
+        Picture { width: self.width, height: self.height, channels: 3, data: data.collect() }
+    }
+
     /// Its indices as they are where none is above `most`, else their ranks among the map's own.
     pub(super) fn below(self, most: u32) -> Vec<u32> {
         if self.data.iter().all(|index| *index <= most) {
@@ -157,5 +168,13 @@ mod tests {
             assert!(bad.is_err());
         }
         assert!(IndexMap::new(2, 2, vec![0; 3]).is_err());
+    }
+
+    #[test]
+    fn neighbouring_indices_are_shown_in_colours_apart() {
+        let shown = IndexMap::new(5, 1, vec![0, 1, 2, 3, 8]).unwrap().visible();
+        let colours = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [64, 0, 0]];
+        assert_eq!(shown.data, colours.concat());
+        assert_eq!((shown.width, shown.height, shown.channels), (5, 1, 3));
     }
 }
