@@ -183,7 +183,7 @@ fn subfolders(root: &Path) -> BTreeSet<String> {
 }
 
 /// Pictures of a folder by their path in it without extension.
-fn by_name(dir: &Path, misfits: &mut Vec<Misfit>) -> Result<BTreeMap<Vec<u8>, PathBuf>> {
+pub(super) fn by_name(dir: &Path, misfits: &mut Vec<Misfit>) -> Result<BTreeMap<Vec<u8>, PathBuf>> {
     let mut found = BTreeMap::new();
     for path in list_pictures(dir)? {
         let name = path

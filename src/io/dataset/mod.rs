@@ -8,6 +8,7 @@ mod coding;
 mod frame;
 mod index_map;
 mod layout;
+mod maps;
 mod mask;
 mod options;
 mod plane;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 
 use cache::Cache;
 use layout::Entry;
+use maps::Maps;
 use mask::Holes;
 use random::{CUT, ORDER, Random, TARGET};
 use scan::Pair;
@@ -44,6 +46,8 @@ pub struct Dataset {
     entries: Vec<Entry>,
     paths: Vec<PathBuf>,
     pairs: Vec<Pair>,
+    /// Of each entry the files of its maps.
+    maps: Vec<Maps>,
     /// Numbers of inputs and targets where they share no pair: entries are first all of the one,
     /// then all of the other.
     unpaired_counts: Option<[usize; 2]>,
@@ -107,7 +111,8 @@ impl Dataset {
         if options.task != Task::Unaligned {
             entries.truncate(options.max_dataset_size.unwrap_or(usize::MAX));
         }
-        let pairs = scan::read(&options, &entries, &mut misfits, progress);
+        let mut pairs = scan::read(&options, &entries, &mut misfits, progress);
+        let maps = maps::find(&options, &entries, &mut pairs, &mut misfits)?;
         let channels = match scan::fixed_channels(&options) {
             Some(fixed) => {
                 // Whatever is a photo will do.
@@ -129,8 +134,9 @@ impl Dataset {
             _ => None,
         };
         let all = entries.len();
-        let (entries, pairs): (Vec<_>, Vec<_>) =
-            entries.into_iter().zip(pairs).filter_map(|(e, p)| p.map(|p| (e, p))).unzip();
+        let whole = entries.into_iter().zip(pairs).zip(maps);
+        let (entries, (pairs, maps)): (Vec<_>, (Vec<_>, Vec<_>)) =
+            whole.filter_map(|((entry, pair), maps)| Some((entry, (pair?, maps)))).unzip();
         let paths = entries.iter().filter(|e| e.has(0)).map(|e| e.path().to_owned()).collect();
         let unpaired_counts = (options.task == Task::Unaligned)
             .then(|| [0, 1].map(|side| entries.iter().filter(|e| e.has(side)).count()));
@@ -141,6 +147,7 @@ impl Dataset {
                 entries,
                 paths,
                 pairs,
+                maps,
                 unpaired_counts,
                 channels,
                 depths,
@@ -175,7 +182,7 @@ impl Dataset {
         self.unpaired_counts
     }
 
-    /// Names of the planes of its samples, the input's first.
+    /// Names of the images of its samples, the input's first.
     pub fn plane_names(&self) -> [&'static str; 2] {
         match self.options.task {
             Task::Unaligned => ["A", "B"],
@@ -186,7 +193,8 @@ impl Dataset {
     /// The planes of its samples, in their order.
     pub fn planes(&self) -> Vec<Plane> {
         let images = self.plane_names().into_iter().zip(self.channels);
-        images.map(|(name, channels)| Plane::image(name, channels, self.format())).collect()
+        let images = images.map(|(name, channels)| Plane::image(name, channels, self.format()));
+        images.chain(self.options.maps.iter().copied()).collect()
     }
 
     /// Whole batches in an epoch, at least 1. Shapes are fixed, so samples that do not fill a batch
@@ -282,7 +290,8 @@ impl Dataset {
             return Err(self.no_such(index));
         };
         let mut random = Random::new([self.options.seed, epoch, CUT ^ index as u64]);
-        let cuts = self.cut(index, &mut random)?;
+        let mut cuts = self.cut(index, &mut random)?;
+        let maps = cuts.split_off(cuts.len().saturating_sub(self.options.maps.len()));
         let (input, target) = match (&self.options.task, &cuts[..]) {
             (Task::Aligned, [input, target]) => {
                 (input.as_image()?.clone(), target.as_image()?.clone())
@@ -299,7 +308,9 @@ impl Dataset {
             _ => return Err(Error::Internal(format!("{} planes of pair {index}", cuts.len()))),
         };
         let images = [self.channelled(input, 0, path)?, self.channelled(target, 1, path)?];
-        Ok(Sample::pair(self.plane_names(), images, path))
+        let mut sample = Sample::pair(self.plane_names(), images, path);
+        sample.planes.extend(self.options.maps.iter().map(|plane| plane.name).zip(maps));
+        Ok(sample)
     }
 
     /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::picture::{Encoding, Plane};
 use crate::{Error, Result};
 
 /// Width and height in pixels. Written `286` where they are the same, else `512x256`.
@@ -176,6 +177,9 @@ pub struct DatasetOptions {
     pub value_range: Option<[f32; 2]>,
     /// Both sides are padded to multiples of this: 2^depth of a U-Net, 1 for no rule.
     pub multiple_of: u32,
+    /// Maps of indices or masks beside the images of pairs: of each its name and encoding, its
+    /// files in `ROOT/PHASE_NAME/` under the name of the pair's first image.
+    pub maps: Vec<Plane>,
     /// Bytes of decoded and resized pictures that may be kept.
     pub cache: u64,
 }
@@ -202,6 +206,7 @@ impl Default for DatasetOptions {
             bands: [Vec::new(), Vec::new()],
             value_range: None,
             multiple_of: 1,
+            maps: Vec::new(),
             cache: 0,
         }
     }
@@ -237,6 +242,13 @@ impl DatasetOptions {
         {
             let why = format!("{low},{high}: the first must be below the second");
             return refuse("value_range", why);
+        }
+        for plane in &self.maps {
+            let image = matches!(plane.encoding, Encoding::Image(_) | Encoding::Vector);
+            if image || plane.channels != 1 || self.task != Task::Aligned {
+                let why = "maps go with aligned pairs only, and hold one index per pixel";
+                return refuse("maps", format!("{}: {why}", plane.name));
+            }
         }
         let (load, crop) = (self.load_size, self.crop_size);
         let small = match self.preprocess {

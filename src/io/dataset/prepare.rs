@@ -1,11 +1,12 @@
 //! From a dataset's files to the planes of a sample: decoded, scaled, cropped, mirrored.
 
+use super::index_map::IndexMap;
 use super::layout::Entry;
 use super::plane::PlaneData;
 use super::random::Random;
 use super::scan::scaled;
 use super::{Dataset, Direction, Preprocess, Task};
-use crate::io::picture::AnyPicture;
+use crate::io::picture::{AnyPicture, Header};
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -50,7 +51,7 @@ impl Dataset {
     }
 
     /// What is the same in every epoch: decoded, converted to the right channels, resized. Input
-    /// and target, or the photo of both.
+    /// and target, or the photo of both, and maps.
     fn prepare(&self, index: usize) -> Result<Vec<PlaneData>> {
         let pair = &self.pairs[index];
         let swapped = self.options.direction == Direction::BtoA;
@@ -96,7 +97,17 @@ impl Dataset {
                 vec![ready(photo, 0, path)?]
             }
         };
-        Ok(images.into_iter().map(PlaneData::Image).collect())
+        let maps = self.maps[index].iter().map(|path| self.map(path, &pair[0]));
+        images.into_iter().map(|image| Ok(PlaneData::Image(image))).chain(maps).collect()
+    }
+
+    /// A map of indices, of the size that is cropped from; `first` describes its pair's input.
+    fn map(&self, path: &Path, first: &Header) -> Result<PlaneData> {
+        let map =
+            IndexMap::of(&AnyPicture::load(path)?).map_err(|e| Error::file(path, e.to_string()))?;
+        let (width, height) = scaled(&self.options, (first.width, first.height));
+        let same = (map.width, map.height) == (width, height);
+        Ok(PlaneData::Map(if same { map } else { map.resize(width, height)? }))
     }
 
     /// A decoded image with the right channels, of the size that is cropped from; `size` is that of

@@ -51,7 +51,7 @@ pub(super) fn read(
     done.into_iter().map(|(_, pair)| pair.map_err(|misfit| misfits.push(misfit)).ok()).collect()
 }
 
-fn header(path: &Path) -> Result<Header, Misfit> {
+pub(super) fn header(path: &Path) -> Result<Header, Misfit> {
     Header::read(path).map_err(|e| match e {
         Error::File { path, message } => Misfit { path, message },
         other => Misfit::new(path, other.to_string()),
