@@ -176,34 +176,40 @@ impl Recorded {
     }
 }
 
-/// Any of the models, for programs that choose when they run.
-#[derive(Clone, Debug, PartialEq)]
-pub enum AnyModel {
+/// Declares [`AnyModel`]: one line for each model.
+macro_rules! models {
+    ($($(#[$doc:meta])* $name:ident($config:ty),)+) => {
+        /// Any of the models, for programs that choose when they run.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum AnyModel {
+            $($(#[$doc])* $name($config),)+
+        }
+
+        impl Model for AnyModel {
+            fn record(&self) -> Result<Recorded> {
+                match self {
+                    $(AnyModel::$name(config) => config.record(),)+
+                }
+            }
+
+            fn describe(&self) -> Description {
+                match self {
+                    $(AnyModel::$name(config) => config.describe(),)+
+                }
+            }
+
+            fn settings(&self) -> Settings {
+                match self {
+                    $(AnyModel::$name(config) => config.settings(),)+
+                }
+            }
+        }
+    };
+}
+
+models! {
     /// Pairs.
     Pix2Pix(Pix2PixConfig),
     /// Unpaired image sets.
     CycleGan(CycleGanConfig),
-}
-
-impl Model for AnyModel {
-    fn record(&self) -> Result<Recorded> {
-        match self {
-            AnyModel::Pix2Pix(config) => config.record(),
-            AnyModel::CycleGan(config) => config.record(),
-        }
-    }
-
-    fn describe(&self) -> Description {
-        match self {
-            AnyModel::Pix2Pix(config) => config.describe(),
-            AnyModel::CycleGan(config) => config.describe(),
-        }
-    }
-
-    fn settings(&self) -> Settings {
-        match self {
-            AnyModel::Pix2Pix(config) => config.settings(),
-            AnyModel::CycleGan(config) => config.settings(),
-        }
-    }
 }
