@@ -25,6 +25,7 @@ mod flag;
 mod group;
 mod layers;
 mod model;
+mod models;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
 //! What options come to: the configuration of a training step, what is read, the schedule.
 
-use super::choice::{DatasetMode, NetD};
+use super::choice::{DatasetMode, ModelKind};
 use super::table::Options;
 use crate::io::dataset::has_phase;
 use crate::io::{Dataset, DatasetOptions, Depth, Task};
-use crate::nets::{DiscriminatorKind, GeneratorConfig, UnetConfig};
+use crate::nets::{GeneratorConfig, UnetConfig};
 use crate::picture::PictureFormat;
 use crate::plan::PlanOptions;
-use crate::train::{AnyModel, CycleGanConfig, Pix2PixConfig, Rates, Schedule, ScheduleState};
+use crate::train::{AnyModel, Rates, Schedule, ScheduleState};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -58,62 +58,16 @@ impl Options {
         nets.net_g.with(like).with_padding(nets.padding_type)
     }
 
-    fn config(&self, (width, height): (u32, u32)) -> Result<AnyModel> {
-        let Options { nets, data, optim, .. } = self;
-        let discriminator = match nets.net_d {
-            NetD::Basic => DiscriminatorKind::Patch { n_layers: 3 },
-            NetD::NLayers => DiscriminatorKind::Patch { n_layers: nets.n_layers_d },
-            NetD::Pixel => DiscriminatorKind::Pixel,
-        };
-        let (generator, pictures) = (self.generator()?, self.pictures());
-        if self.unpaired() {
-            return Ok(AnyModel::CycleGan(CycleGanConfig {
-                generator,
-                discriminator,
-                ndf: nets.ndf,
-                norm_d: nets.norm_d,
-                batch_size: data.batch_size,
-                width,
-                height,
-                pictures,
-                gan_mode: optim.gan_mode,
-                lambda_a: optim.lambda_a,
-                lambda_b: optim.lambda_b,
-                lambda_identity: optim.lambda_identity,
-                pool_size: optim.pool_size,
-                beta1: optim.beta1,
-                init_type: nets.init_type,
-                init_gain: nets.init_gain,
-                seed: self.run.seed,
-            }));
-        }
-        Ok(AnyModel::Pix2Pix(Pix2PixConfig {
-            generator,
-            discriminator,
-            ndf: nets.ndf,
-            norm_d: nets.norm_d,
-            condition_d: nets.condition_d.is_on(),
-            batch_size: data.batch_size,
-            accumulate: optim.accumulate,
-            width,
-            height,
-            pictures,
-            gan_mode: optim.gan_mode,
-            lambda_l1: optim.lambda_l1,
-            lambda_gan: optim.lambda_gan,
-            lambda_tv: optim.lambda_tv,
-            lambda_gp: optim.lambda_gp,
-            label_smoothing: optim.label_smoothing,
-            ema: optim.ema,
-            beta1: optim.beta1,
-            init_type: nets.init_type,
-            init_gain: nets.init_gain,
-            seed: self.run.seed,
-        }))
+    /// The configuration of the model for images of a width and height.
+    fn config(&self, size: (u32, u32)) -> Result<AnyModel> {
+        Ok(match self.model {
+            ModelKind::Pix2Pix | ModelKind::Colorization => AnyModel::Pix2Pix(self.pix2pix(size)?),
+            ModelKind::CycleGan => AnyModel::CycleGan(self.cycle_gan(size)?),
+        })
     }
 
     /// How images go up to the device: as bytes unless the files say otherwise.
-    fn pictures(&self) -> PictureFormat {
+    pub(super) fn pictures(&self) -> PictureFormat {
         let deep = self.data.depths.iter().flatten().any(|depth| *depth != Depth::U8);
         let lab = self.data.dataset_mode == DatasetMode::Colorization;
         if deep || lab || self.data.value_range.is_some() {
