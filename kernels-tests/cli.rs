@@ -224,7 +224,7 @@ fn ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_happened() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("--continue_train"), "{said}");
+    assert!(said.contains("resume with: pixtape resume"), "{said}");
     ok(pixtape(&[
         "train",
         "--checkpoints_dir",
@@ -504,7 +504,7 @@ fn a_run_keeps_the_kernels_it_began_with_and_a_file_gives_the_same_bits() {
 
     refused(
         &go("x", &["--tune", text(&dir.path().join("none.json"))]),
-        &["none.json", "pixtape tune --out"],
+        &["none.json", "`pixtape tune`"],
     );
     let whole = std::fs::read_to_string(&list).unwrap();
     for wrong in
@@ -684,7 +684,7 @@ fn kernels_are_measured_plotted_and_compared() {
         &pixtape(&["bench", "kernels", "--only", "no such row"]),
         &["no such row", "leave it out"],
     );
-    refused(&pixtape(&["bench", "kernels", "--only", "("]), &["no regular expression"]);
+    refused(&pixtape(&["bench", "kernels", "--only", "("]), &["not a regular expression"]);
     refused(&one(&["--batch_size", "0"]), &["--batch_size", "0"]);
 }
 

@@ -312,15 +312,15 @@ fn two_threads_share_a_device() {
 fn a_device_with_too_little_is_refused_with_both_numbers() {
     type Change = (&'static str, fn(&mut wgpu::Limits));
     let rows: [Change; 5] = [
-        ("storage buffers a stage", |l| l.max_storage_buffers_per_shader_stage = 5),
-        ("bytes a storage binding", |l| l.max_storage_buffer_binding_size = 64 << 20),
-        ("invocations a workgroup", |l| {
+        ("storage buffers per stage", |l| l.max_storage_buffers_per_shader_stage = 5),
+        ("bytes per storage binding", |l| l.max_storage_buffer_binding_size = 64 << 20),
+        ("invocations per workgroup", |l| {
             l.max_compute_invocations_per_workgroup = 128;
             l.max_compute_workgroup_size_x = 128;
             l.max_compute_workgroup_size_y = 128;
         }),
         ("bytes of workgroup memory", |l| l.max_compute_workgroup_storage_size = 8192),
-        ("workgroups a dimension", |l| l.max_compute_workgroups_per_dimension = 1024),
+        ("workgroups per dimension", |l| l.max_compute_workgroups_per_dimension = 1024),
     ];
     for (what, change) in rows {
         let Some((device, queue)) = stranger_of(descriptor(), change) else { return };

@@ -149,8 +149,8 @@ fn split_copies_or_links_by_share_or_list() {
     assert_eq!(names(&listed), ["train/sub/1.png", "train/sub/2.png", "val/sub/3.png"]);
     for (line, part) in [
         ("sub/1", "another list"),
-        ("sub/99", "does not have: sub/99"),
-        ("../all/sub/1", "does not have"),
+        ("sub/99", "lists names that are not in"),
+        ("../all/sub/1", "lists names that are not in"),
     ] {
         std::fs::write(&val, line).unwrap();
         refused(

@@ -95,7 +95,7 @@ fn a_run_goes_on_from_full_pools_and_from_less_memory_as_if_nothing_had_happened
     let scene = scene();
     let whole = ["--n_epochs", "2", "--n_epochs_decay", "0", "--save_latest_freq", "3"];
     let said = ok(scene.train("a", &whole));
-    assert!(said.contains("3 and 4 pictures of 32x32") && said.contains("D_A"), "{said}");
+    assert!(said.contains("3 and 4 images of 32x32") && said.contains("D_A"), "{said}");
     let run = scene.run("a");
     for net in ["G_A", "G_B", "D_A", "D_B"] {
         assert!(run.join(format!("latest_net_{net}.safetensors")).is_file(), "{net}");

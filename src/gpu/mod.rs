@@ -292,10 +292,12 @@ impl Gpu {
                 Err(Error::OutOfMemory { label: label.into(), message: source.to_string() })
             }
             // Objects of a lost device are invalid, and using them is refused.
-            Some(other) if !self.is_alive() => Err(Error::DeviceLost {
-                label: label.into(),
-                message: one_line(&other.to_string()),
-            }),
+            Some(other) if !self.is_alive() => {
+                // From now on, whether or not the callback ever runs: it does so in a poll only.
+                let message = one_line(&other.to_string());
+                self.inner.reports.lost.lock().unwrap().get_or_insert(message.clone());
+                Err(Error::DeviceLost { label: label.into(), message })
+            }
             Some(other) => Err(Error::Validation {
                 label: label.into(),
                 message: one_line(&other.to_string()),

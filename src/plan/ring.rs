@@ -94,11 +94,18 @@ impl Scalars {
     /// # Errors
     /// What the device reports.
     pub fn arrived(&mut self) -> Result<Tagged> {
+        self.take_arrived(0)
+    }
+
+    /// The same, but for the newest `keep` steps.
+    fn take_arrived(&mut self, keep: usize) -> Result<Tagged> {
         #[cfg(not(target_arch = "wasm32"))]
         let _ = self.gpu.in_turn(|| self.gpu.device().poll(wgpu::PollType::Poll));
         self.gpu.check("losses")?;
         let mut done = Vec::new();
-        while self.in_flight.front().is_some_and(|f| f.mapping.has_arrived()) {
+        while self.in_flight.len() > keep
+            && self.in_flight.front().is_some_and(|f| f.mapping.has_arrived())
+        {
             let Flight { tag, staging, mapping, .. } = self.in_flight.pop_front().expect("one");
             let bytes = mapping.take(&self.gpu, &staging, "losses")?;
             self.idle.push(staging);
@@ -124,5 +131,18 @@ impl Scalars {
             flight.mapping.arrival().await;
         }
         self.arrived()
+    }
+
+    /// Blocks until at most `in_flight` steps are in flight, and returns what has arrived of all
+    /// but the newest step: whether that one is done already is a matter of the device's speed.
+    ///
+    /// # Errors
+    /// What the device reports.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn receive_earlier(&mut self, in_flight: usize) -> Result<Tagged> {
+        if let Some(last) = self.in_flight.len().saturating_sub(in_flight).checked_sub(1) {
+            self.gpu.wait_for(&self.in_flight[last].submission, "losses")?;
+        }
+        self.take_arrived(1)
     }
 }

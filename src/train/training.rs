@@ -435,7 +435,8 @@ impl<M: Model> Training<M> {
         lr: impl Into<Rates>,
     ) -> Result<Vec<Losses>> {
         self.submit(planes, lr)?;
-        pollster::block_on(self.losses(LOSSES_IN_FLIGHT))
+        let rows = self.scalars.receive_earlier(LOSSES_IN_FLIGHT)?;
+        Ok(self.to_losses(rows))
     }
 
     /// [`step`](Self::step) for a model that reads two planes, see

@@ -168,7 +168,7 @@ fn sizes_that_do_not_work_are_refused_with_numbers() {
     };
     let none = with(Preprocess::None, 8, 1);
     assert!(none.contains("01.png: would be 16x18,"), "{none}");
-    assert!(none.contains("00.png to 16x16"), "{none}");
+    assert!(none.contains("00.png 16x16"), "{none}");
     let load = with(Preprocess::ResizeAndCrop, 16, 1);
     assert!(load.contains("`load_size` 12 is smaller than `crop_size` 16"), "{load}");
 }
