@@ -1,6 +1,6 @@
-//! A model that a host brings: three planes beside its image, a discriminator of two scales, feature
-//! matching, and a frozen network. Everything that a model needs is public, and the training knows
-//! none by name.
+//! A model that a host brings: three planes beside its image, a discriminator of two scales,
+//! feature matching, and a frozen network. Everything that a model needs is public, and the
+//! training knows none by name.
 
 mod support;
 

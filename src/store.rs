@@ -328,8 +328,8 @@ impl Store {
         })
     }
 
-    /// The weight pages of a set, whole; none of a frozen one. Call it when all parameters have been
-    /// added.
+    /// The weight pages of a set, whole; none of a frozen one. Call it when all parameters have
+    /// been added.
     pub fn pages(&mut self, set: &str) -> Vec<Page> {
         let set = self.set(set);
         if self.sets[set].frozen {

@@ -113,7 +113,10 @@ impl RunFolder {
             create_dir(&folder)?;
             remove_parts(&folder);
         }
-        let whole = json!({ "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"), "options": about.options });
+        let whole = json!({
+            "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"),
+            "options": about.options,
+        });
         write_json(&path.join(OPTIONS), &whole)?;
         write_aside(&path.join(CONFIG), about.config.as_bytes())?;
         let log = |name: &str| Log::open(&path.join(name), step);
@@ -199,7 +202,10 @@ impl RunFolder {
     /// Appends a step's times, in seconds, and its learning rates.
     pub fn log_time(&mut self, step: u64, seconds: f64, data: f64, rates: Rates) -> Result<()> {
         let round = |s: f64| (s * 1e6).round() / 1e6;
-        self.timing.line(&json!({ "step": step, "seconds": round(seconds), "data_wait": round(data), "lr_G": rates.g, "lr_D": rates.d }))
+        self.timing.line(&json!({
+            "step": step, "seconds": round(seconds), "data_wait": round(data), "lr_G": rates.g,
+            "lr_D": rates.d,
+        }))
     }
 
     /// Hands what was logged to the system, so that others can read it.

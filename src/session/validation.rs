@@ -103,10 +103,16 @@ impl Validation {
         write_json(&path.join("worst.json"), &json!(names))?;
         write_json(
             &path.join("rows.json"),
-            &json!({ "step": step, "epoch": epoch, "rows": rows.iter().map(Scores::json).collect::<Vec<_>>() }),
+            &json!({
+                "step": step, "epoch": epoch,
+                "rows": rows.iter().map(Scores::json).collect::<Vec<_>>(),
+            }),
         )?;
         let mean = Scores::mean(&rows);
-        folder.validation.line(&json!({ "step": step, "epoch": epoch, "pictures": rows.len(), "l1": mean.l1, "psnr": mean.psnr, "ssim": mean.ssim }))?;
+        folder.validation.line(&json!({
+            "step": step, "epoch": epoch, "pictures": rows.len(), "l1": mean.l1, "psnr": mean.psnr,
+            "ssim": mean.ssim,
+        }))?;
         let better = self.count(mean.l1);
         Ok((mean, better))
     }

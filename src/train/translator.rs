@@ -181,8 +181,8 @@ impl Translator {
         &self.program
     }
 
-    /// Translates one image: HWC in, in [`format`](Self::format), HWC bytes out. `seed` and `number`
-    /// decide the dropout mask, if there is one.
+    /// Translates one image: HWC in, in [`format`](Self::format), HWC bytes out. `seed` and
+    /// `number` decide the dropout mask, if there is one.
     ///
     /// # Errors
     /// [`Error::Usage`] for another number or kind of values or a network of several planes, and

@@ -11,8 +11,8 @@ impl Layer {
     /// takes them.
     ///
     /// # Errors
-    /// [`Error::File`] if it cannot be read or is not TOML, with the line; for an unknown name, with
-    /// the nearest one; for a value that its option does not take.
+    /// [`Error::File`] if it cannot be read or is not TOML, with the line; for an unknown name,
+    /// with the nearest one; for a value that its option does not take.
     pub fn of_toml(
         file: &Path,
         other: &mut dyn FnMut(&str, &toml::Value) -> Result<bool>,

@@ -18,7 +18,8 @@ impl Layer {
     /// A layer of words: `Layer::of(&[("netG", "unet_128"), ("no_flip", "true")])`.
     ///
     /// # Errors
-    /// [`Error::Usage`] or [`Error::Config`] for an unknown name or a value that its option does not take.
+    /// [`Error::Usage`] or [`Error::Config`] for an unknown name or a value that its option does
+    /// not take.
     pub fn of(words: &[(&str, &str)]) -> Result<Layer> {
         let mut layer = Layer::default();
         for (name, word) in words {
@@ -90,7 +91,8 @@ impl Options {
     /// own options, which may be of another model, then what is given at a start.
     ///
     /// # Errors
-    /// [`Error::Usage`] or [`Error::Config`] for an option of another model, and for values that do not go together.
+    /// [`Error::Usage`] or [`Error::Config`] for an option of another model, and for values that do
+    /// not go together.
     pub fn from_layers(own: Option<&Layer>, given: &[&Layer]) -> Result<Options> {
         let options = Options::laid(own, given);
         let foreign = |flag: &&Flag| !flag.is_of(options.model);

@@ -94,7 +94,9 @@ fn file(path: &Path) -> Result<Value> {
     let running = |name: &str| name.ends_with(".running_mean") || name.ends_with(".running_var");
     let parameters: usize =
         file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, (_, v))| v.len()).sum();
-    let mut shown = json!({ "what": "weights", "path": path, "tensors": file.tensors().len(), "values": values });
+    let mut shown = json!({
+        "what": "weights", "path": path, "tensors": file.tensors().len(), "values": values,
+    });
     if moments && !file.tensors().is_empty() {
         shown["what"] = "an optimizer's moments".into();
     } else {

@@ -44,7 +44,10 @@ impl Side {
     fn json(&self) -> Value {
         let (cost, memory) =
             (self.trainer.program().plan().cost(), self.trainer.program().plan().memory().total());
-        json!({ "about": about(&self.gpu), "step_ms": self.timing().json(), "flop": cost.flop, "planned_bytes": memory })
+        json!({
+            "about": about(&self.gpu), "step_ms": self.timing().json(), "flop": cost.flop,
+            "planned_bytes": memory,
+        })
     }
 }
 
@@ -70,10 +73,16 @@ pub(crate) fn run(first: &StepOptions, flags: &str) -> Result<()> {
     ratios.sort_by(f64::total_cmp);
     let quarters = [ratios[ratios.len() / 4], ratios[3 * ratios.len() / 4]];
     if first.args.json {
-        let sides = json!({ "size": first.size, "flags": first.words.join(" "), "against": flags, "rounds": ratios.len() });
+        let sides = json!({
+            "size": first.size, "flags": first.words.join(" "), "against": flags,
+            "rounds": ratios.len(),
+        });
         println!(
             "{:#}",
-            json!({ "what": sides, "a": a.json(), "b": b.json(), "ratio": round(ratio), "quartiles": quarters.map(round) })
+            json!({
+                "what": sides, "a": a.json(), "b": b.json(), "ratio": round(ratio),
+                "quartiles": quarters.map(round),
+            })
         );
         return Ok(());
     }

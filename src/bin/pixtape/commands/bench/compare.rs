@@ -50,7 +50,8 @@ impl Old {
         let other = || {
             Error::file(
                 path,
-                "is not a report of bench kernels; --compare takes the output of bench kernels --json",
+                "is not a report of bench kernels; --compare takes the output of bench kernels \
+                 --json",
             )
         };
         let report: Value = serde_json::from_str(&text).map_err(|_| other())?;
@@ -112,7 +113,11 @@ impl Comparison {
     }
 
     pub fn json(&self) -> Value {
-        let row = |(name, old, new): &(String, f64, f64)| json!({ "name": name, "old_ms": old, "new_ms": new, "ratio": round(new / old) });
+        let row = |(name, old, new): &(String, f64, f64)| {
+            json!({
+                "name": name, "old_ms": old, "new_ms": new, "ratio": round(new / old),
+            })
+        };
         json!({
             "device": self.from,
             "mean_ratio": round(self.mean()),

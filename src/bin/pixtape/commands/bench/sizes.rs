@@ -45,7 +45,11 @@ impl Row {
 
     fn json(&self, rows: &[Row]) -> Value {
         let ns = round(1e9 * self.cost());
-        json!({ "side": self.side, "batch_size": self.batch, "done_ms": self.time.json(), "ns_per_pixel": ns, "growth": self.growth(rows).map(round), "planned_bytes": self.planned })
+        json!({
+            "side": self.side, "batch_size": self.batch, "done_ms": self.time.json(),
+            "ns_per_pixel": ns, "growth": self.growth(rows).map(round),
+            "planned_bytes": self.planned,
+        })
     }
 }
 

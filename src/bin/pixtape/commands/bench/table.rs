@@ -123,6 +123,8 @@ pub(crate) fn json(
         "fma_gflops": round(ceilings.flops / 1e9),
         "copy_gbs": round(ceilings.bytes / 1e9),
         "rows": rows.iter().map(|row| row.json(ceilings)).collect::<Vec<_>>(),
-        "skipped": skipped.iter().map(|s| json!({ "what": s.what, "why": s.why })).collect::<Vec<_>>(),
+        "skipped": skipped.iter().map(|s| json!({
+            "what": s.what, "why": s.why,
+        })).collect::<Vec<_>>(),
     })
 }

@@ -143,7 +143,12 @@ impl WhereTo {
     /// Adds the tables to a report.
     pub fn json(&self, report: &mut Value) {
         let table = |kind: &str, parts: &[Part]| -> Value {
-            let row = |p: &Part| json!({ kind: p.name, "ms": round(1e3 * p.seconds), "nodes": p.nodes, "flop": p.cost.flop, "bytes": p.cost.bytes });
+            let row = |p: &Part| {
+                json!({
+                    kind: p.name, "ms": round(1e3 * p.seconds), "nodes": p.nodes, "flop": p.cost.flop,
+                    "bytes": p.cost.bytes,
+                })
+            };
             parts.iter().map(row).collect()
         };
         report["clock"] = self.clock.to_string().into();

@@ -86,7 +86,8 @@ fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
         Error::file(
             to,
             format!(
-                "cannot be linked to {}: {e}; hard links need the same disk: leave out --link to copy",
+                "cannot be linked to {}: {e}; hard links need the same disk: leave out --link to \
+                 copy",
                 from.display()
             ),
         )

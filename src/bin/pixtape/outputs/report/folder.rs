@@ -142,8 +142,8 @@ impl Run {
         self.losses.steps.last().map_or(0, |s| *s as u64)
     }
 
-    /// Steps that the options ask for, if the number of batches in an epoch is known: from `info.json`,
-    /// or from a complete epoch.
+    /// Steps that the options ask for, if the number of batches in an epoch is known: from
+    /// `info.json`, or from a complete epoch.
     pub fn total(&self) -> Option<u64> {
         let count = |name| self.number(name).map(|n| n as u64);
         let known = self.info["data"]["batches_per_epoch"].as_u64();

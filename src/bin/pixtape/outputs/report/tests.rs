@@ -23,7 +23,10 @@ pub(crate) fn run_folder(steps: u32, per_epoch: u32) -> TempDir {
 fn named_folder(name: &str, steps: u32, per_epoch: u32, more: Value) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("samples")).unwrap();
-    let mut options = json!({ "name": name, "model": "pix2pix", "netG": "unet_256", "gan_mode": "vanilla", "batch_size": 2, "lr": 0.001, "n_epochs": 3, "n_epochs_decay": 2 });
+    let mut options = json!({
+        "name": name, "model": "pix2pix", "netG": "unet_256", "gan_mode": "vanilla",
+        "batch_size": 2, "lr": 0.001, "n_epochs": 3, "n_epochs_decay": 2,
+    });
     more.as_object().unwrap().iter().for_each(|(k, v)| options[k] = v.clone());
     let whole = json!({ "format_version": 1, "options": options });
     std::fs::write(dir.path().join("options.json"), whole.to_string()).unwrap();
@@ -31,8 +34,23 @@ fn named_folder(name: &str, steps: u32, per_epoch: u32, more: Value) -> TempDir 
     for step in 1..=steps {
         let (epoch, far) = ((step - 1) / per_epoch + 1, 40.0 * (-f64::from(step) / 300.0).exp());
         let jump = f64::from(step * 7919 % 101) / 101.0;
-        writeln!(losses, "{}", json!({ "step": step, "epoch": epoch, "G_GAN": 0.5 + jump, "G_L1": 10.0 + far + jump, "D_real": 0.7, "D_fake": 0.6 })).unwrap();
-        writeln!(timing, "{}", json!({ "step": step, "seconds": 0.25, "data_wait": 0.05, "lr_G": 0.001, "lr_D": 0.001 })).unwrap();
+        writeln!(
+            losses,
+            "{}",
+            json!({
+                "step": step, "epoch": epoch, "G_GAN": 0.5 + jump, "G_L1": 10.0 + far + jump,
+                "D_real": 0.7, "D_fake": 0.6,
+            })
+        )
+        .unwrap();
+        writeln!(
+            timing,
+            "{}",
+            json!({
+                "step": step, "seconds": 0.25, "data_wait": 0.05, "lr_G": 0.001, "lr_D": 0.001,
+            })
+        )
+        .unwrap();
     }
     std::fs::write(dir.path().join("losses.jsonl"), losses).unwrap();
     std::fs::write(dir.path().join("timing.jsonl"), timing).unwrap();
