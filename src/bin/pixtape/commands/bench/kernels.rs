@@ -17,7 +17,7 @@ use pixtape::plan::{Plan, PlanNode, PlanOptions};
 use pixtape::run::Trainer;
 use pixtape::{Conv, Shape};
 use pixtape::{Error, Result};
-use regex::Regex;
+use regex_lite::Regex;
 use std::collections::BTreeMap;
 
 /// Networks whose training steps are measured.
