@@ -167,7 +167,7 @@ fn a_run_writes_its_files_and_can_be_repeated_resumed_translated_and_evaluated()
     assert_eq!(size(&grid), (3 * 64 + 2 * 2, 3 * 32 + 2 * 2));
     let wrong = run.join("latest_net_D.safetensors");
     let other = ["--init_G", text(&wrong), "--max_steps", "1"];
-    refused(&train(&root, &runs, "e", &other), &["weights of another net", "is missing"]);
+    refused(&train(&root, &runs, "e", &other), &["weights of a different network", "is missing"]);
     refused(
         &train(
             &root,
@@ -175,7 +175,7 @@ fn a_run_writes_its_files_and_can_be_repeated_resumed_translated_and_evaluated()
             "e",
             &["--ngf", "8", "--init_G", text(&run.join("latest_net_G.safetensors"))],
         ),
-        &["weights of another net", "--ngf"],
+        &["weights of a different network", "--ngf"],
     );
     refused(
         &train(&root, &runs, "e", &["--memory_limit", "100KiB"]),

@@ -328,7 +328,7 @@ fn streams_patterns_films_and_strips_from_the_command_line() {
     );
     refused(
         &translate(&["--input", &at("f*.png"), "--output", &at("x.png")]),
-        &["one file", "3 pictures"],
+        &["one file", "3 images"],
     );
     refused(
         &translate(&["--input", &at("f9.png"), "--output", &at("x"), "--heat"]),

@@ -409,12 +409,12 @@ fn a_run_that_cannot_go_on_leaves_its_folder_as_it_was() {
     // a flag makes no sense.
     refused(
         &resume(&run, &["--ngf", "8", "--max_steps", "5"]),
-        &["weights of another net", "--ngf"],
+        &["weights of a different network", "--ngf"],
     );
     same("another net");
     refused(
         &resume(&run, &["--norm_D", "instance", "--max_steps", "5"]),
-        &["weights of another net"],
+        &["weights of a different network"],
     );
     same("another discriminator");
     refused(&resume(&run, &["--dataroot", text(&dir.path().join("gone"))]), &["gone"]);

@@ -386,7 +386,7 @@ fn validation_keeps_the_best_tells_the_worst_and_stops_in_time() {
         "2",
     ]));
     let names: Vec<&str> = shown.lines().filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(names[..4], ["picture", worst[0], worst[1], "mean"], "{shown}");
+    assert_eq!(names[..4], ["image", worst[0], worst[1], "mean"], "{shown}");
     assert!(
         run.join("validation/worst.png").is_file()
             && std::fs::read_dir(run.join("tensorboard")).unwrap().count() == 1

@@ -240,7 +240,7 @@ fn mistakes_get_one_line() {
     refuse(&["--phase", "val"], &["valA", "unaligned"]);
     std::fs::remove_dir_all(scene.root.join("trainB")).unwrap();
     std::fs::create_dir(scene.root.join("trainB")).unwrap();
-    refuse(&[], &["trainB", "no picture"]);
+    refuse(&[], &["trainB", "no images"]);
     assert!(!scene.run("x").exists());
     if !adapter() {
         return;

@@ -87,8 +87,8 @@ impl TensorFile {
         Err(Error::file(
             &self.path,
             format!(
-                "weights of another net: {keys}{rest}; check `netG`/`netD`, `ngf`/`ndf`, `norm`, \
-                 `input_nc`, `output_nc`"
+                "weights of a different network: {keys}{rest}; check `netG`/`netD`, `ngf`/`ndf`, \
+                 `norm`, `input_nc`, `output_nc`"
             ),
         ))
     }

@@ -9,7 +9,7 @@ pub const MOST: usize = 256;
 /// Red, green and blue.
 pub type Color = [u8; 3];
 
-/// Reads a palette: a colour a line, what follows it is a name.
+/// Reads a palette: one colour per line, what follows it is a name.
 fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
     let color = |line: &str| -> Option<Color> {
         if let Some(hex) = line.strip_prefix('#') {
@@ -52,7 +52,7 @@ pub fn read(path: &Path) -> Result<Vec<Color>> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         Error::file(
             path,
-            format!("cannot be read: {e}; a text file with a colour a line is needed"),
+            format!("cannot be read: {e}; expected a text file with one colour per line"),
         )
     })?;
     parse(&text).map_err(|e| Error::file(path, e))

@@ -145,8 +145,8 @@ impl UnetConfig {
         };
         let nearest = format!("nearest: width {}, height {}", near(width), near(height));
         Err(Error::Usage(format!(
-            "an image of {width}x{height} cannot be halved {} times: both sides must be \
-             multiples of {m} ({nearest}); resize it, or use a net of less depth",
+            "an image of {width}x{height} does not fit {} downsampling layers: both sides must be \
+             multiples of {m} ({nearest}); resize it, or use a shallower network",
             self.downs
         )))
     }

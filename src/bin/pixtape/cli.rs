@@ -28,31 +28,31 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Train on pairs of images, on photos, or on two folders without pairs.
+    /// Train on pairs of images, on photos, or on unpaired image sets.
     Train(Box<train::TrainCommand>),
     /// Resume a run from its last checkpoint.
     Resume(Box<train::ResumeArgs>),
-    /// Show what a checkpoint or a run's folder is.
+    /// Show what a checkpoint or a run's folder holds.
     Info(info::InfoArgs),
     /// Run a trained generator on images.
     Translate(translate::TranslateArgs),
-    /// L1, PSNR and SSIM of a checkpoint on a split, or of two folders of images.
+    /// Measure L1, PSNR and SSIM of a checkpoint on a split, or between two folders of images.
     Eval(eval::EvalArgs),
-    /// Rewrite report.html, the page of a run, from what lies in its folder.
+    /// Rewrite report.html, the page of a run, from the files in its folder.
     Report(report::ReportArgs),
-    /// Put runs side by side in one page.
+    /// Compare runs side by side on one page.
     Compare(report::CompareArgs),
-    /// Convert weights of other programs (.pth, .pict) to safetensors.
+    /// Convert weights from other programs (.pth, .pict) to safetensors.
     Import(import::ImportArgs),
-    /// Write a generator for other programs (safetensors, ONNX), or in fewer bytes.
+    /// Export a generator for other programs (safetensors, ONNX), or in fewer bytes.
     Export(export::ExportArgs),
     /// List adapters and what they offer.
     Devices(devices::DevicesArgs),
     /// Measure kernels, or a training step.
     Bench(bench::BenchArgs),
-    /// Find the fastest kernels for a training on this device, and keep them.
+    /// Find the fastest kernels for a training on this device, and store them.
     Tune(Box<tune::TuneArgs>),
-    /// Train a small net on images drawn on the spot, and show its progress.
+    /// Train a small network on images that it draws, and show its progress.
     Demo(demo::DemoArgs),
     /// Prepare images for training: combine, split, edges, tiles and more.
     Prepare(prepare::PrepareArgs),

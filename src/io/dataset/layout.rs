@@ -74,7 +74,7 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
         true => format!("expected ROOT/{phase}/*.jpg|png, plain photos"),
         false => format!(
             "expected ROOT/{phase}/*.jpg|png with A on the left and B on the right of each \
-             picture, ROOT/{phase}A and ROOT/{phase}B, or ROOT/{phase}.tsv"
+             image, ROOT/{phase}A and ROOT/{phase}B, or ROOT/{phase}.tsv"
         ),
     };
     if root.is_file() && !photos {
@@ -121,7 +121,7 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     if paths.is_empty() {
         return Err(Error::file(
             dir,
-            format!("no picture in it; {layout} (`phase` names the folder)"),
+            format!("no images in it; {layout} (`phase` names the folder)"),
         ));
     }
     let entry = if photos { Entry::Photo } else { Entry::Halves };
@@ -143,7 +143,7 @@ fn unpaired_sets(o: &DatasetOptions) -> Result<Vec<Entry>> {
     let (root, phase) = (&o.root, &o.phase);
     let layout = format!(
         "`dataset_mode` unaligned expects ROOT/{phase}A and ROOT/{phase}B, two folders of \
-         pictures that need not be pairs"
+         images that need not be pairs"
     );
     let Some(mut sides) = two_sides(root, phase) else {
         let seen = subfolders(root);
@@ -164,7 +164,7 @@ fn unpaired_sets(o: &DatasetOptions) -> Result<Vec<Entry>> {
     for (side, folder) in sides.iter().enumerate() {
         let paths = list_pictures(folder)?;
         if paths.is_empty() {
-            return Err(Error::file(folder, format!("no picture in it; {layout}")));
+            return Err(Error::file(folder, format!("no images in it; {layout}")));
         }
         entries.extend(
             paths
@@ -235,7 +235,7 @@ fn two_folders(
         folders.iter().map(|(_, dir)| by_name(dir, &mut misfits)).collect::<Result<Vec<_>>>()?;
     let names: BTreeSet<&Vec<u8>> = files.iter().flat_map(BTreeMap::keys).collect();
     if names.is_empty() {
-        return Err(Error::file(&sides[0], format!("no picture in it; {layout}")));
+        return Err(Error::file(&sides[0], format!("no images in it; {layout}")));
     }
     let mut entries = Vec::new();
     for name in names {

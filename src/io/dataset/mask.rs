@@ -25,7 +25,7 @@ impl Holes {
                 if masks.is_empty() {
                     return Err(Error::file(
                         folder,
-                        "no picture in it; `mask` takes center, random, or a folder of masks \
+                        "no images in it; `mask` takes center, random, or a folder of masks \
                          (white is a hole)",
                     ));
                 }

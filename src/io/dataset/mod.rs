@@ -166,7 +166,7 @@ impl Dataset {
         &self.options
     }
 
-    /// Number of pairs; of the pictures of the larger side where there are no pairs.
+    /// Number of pairs; of the images of the larger side where there are no pairs.
     #[expect(clippy::len_without_is_empty, reason = "open refuses empty folders")]
     pub fn len(&self) -> usize {
         self.unpaired_counts.map_or(self.paths.len(), |sides| sides[0].max(sides[1]))
@@ -174,7 +174,7 @@ impl Dataset {
 
     /// What its entries are, for people.
     fn things(&self) -> &'static str {
-        if self.unpaired_counts.is_some() { "pictures" } else { "pairs" }
+        if self.unpaired_counts.is_some() { "images" } else { "pairs" }
     }
 
     /// Numbers of images of the input's side and of the target's, where they share no pair.
@@ -236,8 +236,8 @@ impl Dataset {
         if self.frame.pads() {
             let m = self.options.multiple_of;
             notes.push(format!(
-                "pictures of {w}x{h} are padded by reflection to {}x{}, multiples \
-                                of {m}, and cropped afterwards",
+                "images of {w}x{h} are padded by reflection to {}x{}, multiples of {m}, and \
+                 cropped afterwards",
                 padded.0, padded.1
             ));
         }

@@ -152,7 +152,7 @@ fn missing_and_empty_folders_print_the_layout() {
     assert!(phase.contains("train: no such folder") && phase.contains("ROOT has val"), "{phase}");
     std::fs::create_dir(dir.path().join("train")).unwrap();
     let empty = refusal(options(dir.path()));
-    assert!(empty.contains("no picture in it; expected ROOT/train/*"), "{empty}");
+    assert!(empty.contains("no images in it; expected ROOT/train/*"), "{empty}");
 }
 
 #[test]
@@ -519,7 +519,7 @@ fn pictures_without_pairs_go_together_at_random_and_are_cut_on_their_own() {
 fn a_side_without_pictures_is_refused() {
     let dir = unpaired_sets(2, 0);
     let unaligned = || DatasetOptions { task: Task::Unaligned, ..options(dir.path()) };
-    assert!(refusal(unaligned()).contains("trainB: no picture"));
+    assert!(refusal(unaligned()).contains("trainB: no images"));
     std::fs::remove_dir(dir.path().join("trainB")).unwrap();
     let message = refusal(unaligned());
     assert!(

@@ -286,7 +286,7 @@ fn old_files_of_instance_norm_lose_the_statistics_that_mean_nothing() {
         file.tensors.remove(&format!("{norm}.weight"));
         file.tensors.remove(&format!("{norm}.bias"));
     }
-    // Innermost up: instance norm is told from the bias there.
+    // Innermost up: instance norm is inferred from the bias there.
     file.tensors.insert(
         "model.model.1.model.3.model.3.model.3.model.3.bias".into(),
         (vec![8], vec![0.0; 8]),

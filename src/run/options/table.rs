@@ -64,8 +64,8 @@ group! {
         /// trainA/ and trainB/, or train.tsv; or a list file, each row input TAB target. For
         /// cycle_gan trainA/ and trainB/, which need not be pairs.
         "dataroot" dataroot: Option<PathBuf> = None => { incidental: true };
-        /// pix2pix (pairs), colorization (pix2pix with --dataset_mode colorization), cycle_gan (two
-        /// folders without pairs).
+        /// pix2pix (pairs), colorization (pix2pix with --dataset_mode colorization), cycle_gan
+        /// (unpaired image sets).
         "model" model: ModelKind = ModelKind::Pix2Pix,
             Colorization = ModelKind::Colorization, CycleGan = ModelKind::CycleGan
             => { step: Step::Size };
@@ -110,9 +110,9 @@ group! {
         /// Save a checkpoint (checkpoints/step_N and latest_*) every so many images.
         "save_latest_freq" save_latest_freq: u64 = 5000
             => { range: Range::AtLeast(1.0), step: Step::Apart, incidental: true };
-        /// Keep the weights of each of these as iter_IMAGES_net_*.safetensors.
+        /// Also keep the weights of each such checkpoint, as iter_IMAGES_net_*.safetensors.
         "save_by_iter" save_by_iter: bool = false => { step: Step::Apart, incidental: true };
-        /// Checkpoints to keep; the best weights and those of epochs stay besides.
+        /// Checkpoints to keep; the best weights and those saved by epoch are always kept.
         "keep" keep: u64 = 2
             => { range: Range::AtLeast(1.0), step: Step::Apart, incidental: true };
         /// Measure L1, PSNR and SSIM on val/ every so many epochs; 0: never.
@@ -137,13 +137,13 @@ group! {
         "adapter" adapter: Option<String> = None => { kept: Kept::Start };
         /// Refuse to plan more device memory than this (bytes; 500MiB and 2GiB are understood).
         "memory_limit" memory_limit: Option<Bytes> = None => { kept: Kept::Start };
-        /// Which kernels: auto (measured before; on a GPU what is missing is measured first),
-        /// cache, now (all measured anew), off (a built-in rule), or a file of `pixtape tune
-        /// --out`. A resumed run keeps its own.
+        /// How kernels are chosen: auto (by stored measurements; on a GPU missing ones are made
+        /// first), cache (by stored measurements only), now (measure all again), off (by a built-in
+        /// rule), or a file written by `pixtape tune --out`. A resumed run keeps its own.
         "tune" tune: Option<Tune> = None
             => { kept: Kept::Start, value_name: Some("auto|off|cache|now|FILE") };
-        /// Need less device memory: recompute what gradients need of the forward pass, a part at a
-        /// time, instead of keeping it. The results are the same; a step takes up to a third
+        /// Use less device memory: recompute the activations that gradients need, one segment at a
+        /// time, instead of keeping them. The results are the same; a step takes up to a third
         /// longer.
         "recompute" recompute: bool = false => { kept: Kept::Start };
         /// Give every tensor memory of its own (for finding faults).
@@ -154,9 +154,9 @@ group! {
 group! {
     /// The networks.
     NetworkOptions(Some("Networks")) {
-        /// Channels of the input; inferred from the files where it is left out.
+        /// Channels of the input; inferred from the files by default.
         "input_nc" input_nc: Option<u32> = None => { range: Range::Between(1.0, 1024.0) };
-        /// Channels of the output; inferred from the files where it is left out.
+        /// Channels of the output; inferred from the files by default.
         "output_nc" output_nc: Option<u32> = None => { range: Range::Between(1.0, 1024.0) };
         /// Channels of the generator's first layer.
         "ngf" ngf: u32 = 64
@@ -173,15 +173,15 @@ group! {
         "netD" net_d: NetD = NetD::Basic => { step: Step::Size };
         /// Strided layers of --netD n_layers.
         "n_layers_D" n_layers_d: u32 = 3 => { step: Step::Size };
-        /// Whether the discriminator sees the input beside the output: on, off.
+        /// Whether the discriminator sees the input as well as the output: on, off.
         "condition_D" condition_d: OnOff = OnOff::On => { models: PAIRED };
         /// Norm: batch, instance (the default of --model cycle_gan), instance_affine, none.
         "norm" norm: NormKind = NormKind::Batch, CycleGan = NormKind::Instance
             => { required: true };
         /// Norm of the discriminator; --norm's by default.
         "norm_D" norm_d: Option<NormKind> = None;
-        /// How the generator enlarges: transpose, or a convolution behind nearest or bilinear (no
-        /// checkerboard).
+        /// How the generator upsamples: transpose (transposed convolution), or nearest or bilinear
+        /// followed by a convolution (no checkerboard artifacts).
         "upsample" upsample: Upsample = Upsample::Transpose;
         /// Padding mode of the residual blocks of --netG resnet_*: reflect, replicate, zero.
         "padding_type" padding_type: BlockPadding = BlockPadding::Reflect;
@@ -210,15 +210,15 @@ group! {
         "init_G_A" init_g_a: Option<PathBuf> = None => {
             value_name: FILE, models: UNPAIRED, step: Step::Apart, sparse: true, incidental: true,
         };
-        /// The same for the generator that goes back.
+        /// The same for the generator of the opposite direction.
         "init_G_B" init_g_b: Option<PathBuf> = None => {
             value_name: FILE, models: UNPAIRED, step: Step::Apart, sparse: true, incidental: true,
         };
-        /// The same for the discriminator that judges what G_A makes.
+        /// The same for the discriminator that judges the output of G_A.
         "init_D_A" init_d_a: Option<PathBuf> = None => {
             value_name: FILE, models: UNPAIRED, step: Step::Apart, sparse: true, incidental: true,
         };
-        /// The same for the one that judges what G_B makes.
+        /// The same for the discriminator that judges the output of G_B.
         "init_D_B" init_d_b: Option<PathBuf> = None => {
             value_name: FILE, models: UNPAIRED, step: Step::Apart, sparse: true, incidental: true,
         };
@@ -230,9 +230,8 @@ group! {
     DataOptions(Some("Data")) {
         /// AtoB or BtoA.
         "direction" direction: Direction = Direction::AtoB => { required: true };
-        /// aligned (pairs), unaligned (trainA/ and trainB/ without pairs, the default of --model
-        /// cycle_gan), colorization (photos: lightness to colour), inpaint (photos: with a hole to
-        /// whole).
+        /// aligned (pairs), unaligned (unpaired trainA/ and trainB/, the default of --model
+        /// cycle_gan), colorization (photos: lightness to colour), inpaint (photos: fill a hole).
         "dataset_mode" dataset_mode: DatasetMode = DatasetMode::Aligned,
             Colorization = DatasetMode::Colorization, CycleGan = DatasetMode::Unaligned
             => { older: Some("aligned") };
@@ -241,10 +240,10 @@ group! {
         /// What under --dataroot to train on: PHASE/ with A|B images or photos, PHASEA/ and
         /// PHASEB/, or PHASE.tsv.
         "phase" phase: String = "train".into();
-        /// Subfolders of A's folder that hold a band each.
+        /// Subfolders of A's folder that hold one band each.
         "bands_A" bands_a: Vec<String> = Vec::new()
             => { value_name: Some("DIR,DIR"), models: PAIRED };
-        /// Subfolders of B's folder that hold a band each.
+        /// Subfolders of B's folder that hold one band each.
         "bands_B" bands_b: Vec<String> = Vec::new()
             => { value_name: Some("DIR,DIR"), models: PAIRED };
         /// Values mapped to black and white, of 16-bit and float images [default: 0,65535 and 0,1].
@@ -252,21 +251,21 @@ group! {
             => { value_name: Some("LO,HI"), negative: true };
         /// Take images in order, without shuffling.
         "serial_batches" serial_batches: bool = false;
-        /// Threads that decode ahead.
+        /// Threads that decode images in advance.
         "num_threads" num_threads: usize = 4 => { incidental: true };
-        /// Memory for decoded images, which need not be decoded again in the next epoch (bytes;
+        /// Memory for decoded images, so that later epochs need not decode them again (bytes;
         /// 500MiB and 2GiB are understood; 0 for none).
         "cache_memory" cache_memory: Bytes = Bytes(1 << 30) => { older: Some("0") };
         /// Images per step.
         "batch_size" batch_size: u32 = 1 => { range: Range::Between(1.0, 4096.0) };
         /// Size that images are resized to before they are cropped: a side, or WIDTHxHEIGHT.
         "load_size" load_size: Size = Size::square(286) => { step: Step::Size };
-        /// Size of the crop that is trained on: a side, or WIDTHxHEIGHT.
+        /// Size of the crop used for training: a side, or WIDTHxHEIGHT.
         "crop_size" crop_size: Size = Size::square(256) => { step: Step::Size, required: true };
         /// Use at most this many images.
         "max_dataset_size" max_dataset_size: Option<usize> = None;
         /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop
-        /// (keeps the aspect), none.
+        /// (keeps the aspect ratio), none.
         "preprocess" preprocess: Preprocess = Preprocess::ResizeAndCrop => { required: true };
         /// Do not mirror images at random.
         "no_flip" no_flip: bool = false;
@@ -282,8 +281,8 @@ group! {
         "n_epochs" n_epochs: u64 = 100 => { step: Step::Apart };
         /// Epochs of decay after them.
         "n_epochs_decay" n_epochs_decay: u64 = 100 => { step: Step::Apart };
-        /// Number of the first epoch: a run that starts from the weights of another (--init_G)
-        /// begins there in the schedule.
+        /// Number of the first epoch: where a run that starts from the weights of another
+        /// (--init_G) begins in the schedule.
         "epoch_count" epoch_count: u64 = 1 => { range: Range::AtLeast(1.0), step: Step::Apart };
         /// Learning rate.
         "lr" lr: f64 = 2e-4 => { range: Range::Above(0.0), step: Step::Apart };
@@ -300,8 +299,8 @@ group! {
         /// The reference implementation's schedule as it is: linear falls an epoch early and ends
         /// at 0, plateau sees no metric, cosine rises again.
         "lr_compat" lr_compat: bool = false => { older: Some("true"), step: Step::Apart };
-        /// Batches per step: gradients are averaged over so many of --batch_size images, norm
-        /// statistics are each batch's own.
+        /// Batches per step: gradients are averaged over this many batches of --batch_size images;
+        /// norm statistics are computed per batch.
         "accumulate" accumulate: u32 = 1 => { range: Range::Between(1.0, 1024.0), models: PAIRED };
         /// Keep a moving average of the generator with this decay (0.999 for example) as net_G_ema;
         /// samples are made with it.
@@ -318,12 +317,12 @@ group! {
         "lambda_gp" lambda_gp: f32 = 10.0 => { models: PAIRED };
         /// One-sided label smoothing: how far the discriminator's label of real images is below 1.
         "label_smoothing" label_smoothing: f32 = 0.0 => { models: PAIRED };
-        /// Weight of the cycle from A to B to A (cycle_gan).
+        /// Weight of the cycle loss from A to B to A (cycle_gan).
         "lambda_A" lambda_a: f32 = 10.0 => { models: UNPAIRED };
-        /// Weight of the cycle from B to A to B (cycle_gan).
+        /// Weight of the cycle loss from B to A to B (cycle_gan).
         "lambda_B" lambda_b: f32 = 10.0 => { models: UNPAIRED };
-        /// Weight of the identity terms, times that of the cycle; 0 leaves them out, which saves a
-        /// third of the generators' passes (cycle_gan).
+        /// Weight of the identity losses, relative to the cycle losses; 0 leaves them out, which
+        /// saves a third of the generators' passes (cycle_gan).
         "lambda_identity" lambda_identity: f32 = 0.5 => { models: UNPAIRED };
         /// Generated images that each discriminator's pool keeps; 0: none (cycle_gan).
         "pool_size" pool_size: u32 = 50 => { range: Range::Between(0.0, 100_000.0) };

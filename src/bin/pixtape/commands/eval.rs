@@ -60,8 +60,8 @@ pub(crate) struct EvalArgs {
     /// Images in the table, those with the largest L1 first.
     #[arg(long, default_value_t = 10)]
     pub worst: usize,
-    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
-    /// rule), or a file of `pixtape tune --out`.
+    /// How kernels are chosen: auto and cache (by stored measurements), now (measure them first),
+    /// off (by a built-in rule), or a file written by `pixtape tune --out`.
     #[arg(long, value_name = TUNE)]
     pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
@@ -154,11 +154,11 @@ fn data_options(
     Ok(all.plain(&args.phase))
 }
 
-/// A table of `worst` pictures, the largest L1 first, then the means.
+/// A table of `worst` images, the largest L1 first, then the means.
 fn table(rows: &[Scores], worst: usize) -> String {
     let shown = &worst_first(rows)[..worst.min(rows.len())];
     let width = shown.iter().map(|i| rows[*i].name.chars().count()).max().unwrap_or(0).max(8);
-    let mut text = format!("{:width$}  {:>8}  {:>9}  {:>7}\n", "picture", "L1", "PSNR", "SSIM");
+    let mut text = format!("{:width$}  {:>8}  {:>9}  {:>7}\n", "image", "L1", "PSNR", "SSIM");
     let mut line = |r: &Scores| {
         text += &format!("{:width$}  {:>8.5}  {:>6.2} dB  {:>7.4}\n", r.name, r.l1, r.psnr, r.ssim)
     };
@@ -167,12 +167,12 @@ fn table(rows: &[Scores], worst: usize) -> String {
     line(&Scores { name: "mean".into(), ..Scores::mean(rows) });
     if left_out > 0 && worst > 0 {
         text += &format!(
-            "the worst {} of {} pictures; --worst N shows more or fewer\n",
+            "the worst {} of {} images; --worst N shows more or fewer\n",
             shown.len(),
             rows.len()
         );
     } else {
-        text += &format!("{} pictures\n", rows.len());
+        text += &format!("{} images\n", rows.len());
     }
     text
 }
@@ -246,9 +246,9 @@ mod tests {
         let rows = [row("a", 0.1), row("b", 0.3), row("c", 0.2), row("d", 0.3)];
         let text = table(&rows, 2);
         let names: Vec<&str> = text.lines().map(|l| l.split_whitespace().next().unwrap()).collect();
-        assert_eq!(names, ["picture", "b", "d", "mean", "the"]);
+        assert_eq!(names, ["image", "b", "d", "mean", "the"]);
         assert!(text.contains("0.22500") && text.contains("worst 2 of 4"), "{text}");
-        assert!(table(&rows, 9).contains("4 pictures"));
+        assert!(table(&rows, 9).contains("4 images"));
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub(crate) struct ImportArgs {
     /// Where to write them, as safetensors.
     #[arg(long)]
     pub output: PathBuf,
-    /// What the decoder's layers take first: skip_first (PyTorch) or up_first (Torch, TensorFlow:
-    /// what comes from below).
+    /// Order of the channels that the decoder concatenates: skip_first (PyTorch) or up_first
+    /// (Torch, TensorFlow: the upsampled channels before the skip's).
     #[arg(long, default_value = "skip_first", value_parser = choice::<ConcatOrder>())]
     pub concat_order: ConcatOrder,
     /// Order of the images' channels that the net was trained with: rgb or bgr (Torch).

@@ -23,19 +23,19 @@ use std::time::{Duration, SystemTime};
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case", mut_arg("tune", |a| a.hide(true)), mut_arg("continue_train", |a| a.hide(true)))]
 pub(crate) struct TuneArgs {
-    /// List what is kept.
+    /// List the stored choices.
     #[arg(long, conflicts_with = "clear")]
     pub list: bool,
-    /// Delete what is kept.
+    /// Delete the stored choices.
     #[arg(long)]
     pub clear: bool,
-    /// Measure what is kept as well.
+    /// Measure again what is stored already.
     #[arg(long)]
     pub again: bool,
     /// Write the choices to a file, for --tune FILE.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Seconds to measure for, at most about; by default what fits the kind of device.
+    /// Approximate limit in seconds for measuring; the default depends on the kind of device.
     #[arg(long)]
     pub seconds: Option<f64>,
     /// Convolution tile: subgroup, register, workgroup; the device's own by default.

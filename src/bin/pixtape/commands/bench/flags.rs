@@ -15,7 +15,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum What {
-    /// Every operation at the real layers of pix2pix-256, pix2pix-128 and cycle_gan-256.
+    /// Measure every operation at the layer sizes of pix2pix-256, pix2pix-128 and cycle_gan-256.
     Kernels(KernelsArgs),
     /// A whole training step: its time, its parts, or two sets of options compared.
     #[command(disable_help_flag = true)]
@@ -41,7 +41,7 @@ pub(crate) struct KernelsArgs {
     /// Images per step, one or more: 1,4,16.
     #[arg(long, default_value = "1", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch_size: Vec<u32>,
-    /// Most seconds to measure each row.
+    /// Longest time to measure each row, in seconds.
     #[arg(long, default_value_t = 1.0)]
     pub seconds: f64,
     /// Skip what needs more device memory than this (bytes; 500MiB and 2GiB are understood).

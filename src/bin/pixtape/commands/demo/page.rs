@@ -72,7 +72,7 @@ pub fn render(page: &DemoPage) -> String {
         ),
     );
     if !page.pictures.is_empty() {
-        html.push_str("<h2>Pictures</h2>\n");
+        html.push_str("<h2>Images</h2>\n");
         for (file, caption) in page.pictures {
             let caption = escape(caption);
             let address = escape(&address(file));

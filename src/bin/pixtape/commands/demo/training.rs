@@ -198,7 +198,7 @@ pub(super) fn try_it(checkpoint: &Path, input: &Path) -> (String, String) {
         checkpoint.display(),
         input.display()
     );
-    ("Try the net yourself".into(), command)
+    ("Try the network yourself".into(), command)
 }
 
 #[cfg(test)]

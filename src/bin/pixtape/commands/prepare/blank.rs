@@ -28,8 +28,8 @@ pub(crate) struct BlankArgs {
     /// process.py blanks.
     #[arg(long, default_value_t = 0.5)]
     share: f64,
-    /// Masks by name instead, or one named `mask` for all: bright pixels are blanked; resized to
-    /// the image.
+    /// Use masks with the images' names instead, or one named `mask` for all: bright pixels are
+    /// blanked; masks are resized to the image.
     #[arg(long, value_name = "DIR")]
     masks: Option<PathBuf>,
     /// Gray value of blanked pixels.

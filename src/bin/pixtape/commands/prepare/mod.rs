@@ -33,7 +33,8 @@ const EXAMPLES: &str = "Examples:
   pixtape prepare resize    --input photos --output small --size 256
   pixtape prepare tile      --input maps --output tiles --size 512 --overlap 64
 
-Originals are never changed, existing files only with --overwrite; results are PNG files of the same names, 8 bits a value\n(split copies files as they are).";
+Originals are never changed, existing files only with --overwrite; results are PNG files of the same
+names, 8 bits per value (split copies files as they are).";
 
 #[derive(Subcommand, Clone, Debug)]
 enum What {

@@ -22,7 +22,7 @@ pub(crate) struct PaletteArgs {
     /// index (colours to numbers, 8-bit gray) or color (numbers to colours).
     #[arg(long, value_enum)]
     to: To,
-    /// A text file with a colour a line, `#0000aa name` or `0 0 170 name`, the first one being
+    /// A text file with one colour per line, `#0000aa name` or `0 0 170 name`, the first one being
     /// label 0; or find: from the images, written to OUTPUT/palette.txt.
     #[arg(long, value_name = "FILE|find")]
     palette: String,

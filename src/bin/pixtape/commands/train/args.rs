@@ -21,13 +21,13 @@ pub(crate) struct TrainCommand {
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case", next_help_heading = "Run")]
 pub(crate) struct TalkArgs {
-    /// Say nothing but errors.
+    /// Print errors only.
     #[arg(long)]
     pub quiet: bool,
-    /// Say everything as JSON, one object per line.
+    /// Print everything as JSON, one object per line.
     #[arg(long, conflicts_with = "quiet")]
     pub json: bool,
-    /// Options from a TOML file, NAME = VALUE as the flags; the command line wins over it.
+    /// Read options from a TOML file, NAME = VALUE with the names of flags; the command line wins.
     #[arg(long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
 }

@@ -40,7 +40,7 @@ fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
     options.check_run()?;
     // Upstream has the flag for all models, and its pix2pix has no pool either.
     if !options.unpaired() && given.iter().any(|layer| layer.gives("pool_size")) {
-        eprintln!("note: --pool_size has no meaning for --model {} and is ignored", options.model);
+        eprintln!("note: --pool_size does not apply to --model {} and is ignored", options.model);
     }
     let opening = opening(&options)?;
     let dataset = Arc::new(scan(options.dataset()?)?);

@@ -24,8 +24,8 @@ pub(crate) struct TranslateArgs {
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
-    /// AtoB or BtoA: which of the two generators of a run of cycle_gan; by default the way the run
-    /// was trained to go first.
+    /// AtoB or BtoA: which of the two generators of a run of cycle_gan; by default the direction of
+    /// the training.
     #[arg(long, value_parser = choice::<Direction>())]
     pub direction: Option<Direction>,
     /// Statistics of the norms: batch (of each image), running, instance.
@@ -58,15 +58,15 @@ pub(crate) struct TranslateArgs {
     /// judges it fake, bright where real.
     #[arg(long)]
     pub heat: bool,
-    /// Which kernels: auto and cache (measured before), now (measured first), off (a built-in
-    /// rule), or a file of `pixtape tune --out`.
+    /// How kernels are chosen: auto and cache (by stored measurements), now (measure them first),
+    /// off (by a built-in rule), or a file written by `pixtape tune --out`.
     #[arg(long, value_name = TUNE)]
     pub tune: Option<Tune>,
     /// Adapter: an index of `pixtape devices`, or part of a name.
     #[arg(long)]
     pub adapter: Option<String>,
-    /// Use no more device memory than this (bytes; 500MiB and 2GiB are understood): what is larger
-    /// goes in strips.
+    /// Use no more device memory than this (bytes; 500MiB and 2GiB are understood): larger images
+    /// are processed in strips.
     #[arg(long)]
     pub memory_limit: Option<Bytes>,
 }

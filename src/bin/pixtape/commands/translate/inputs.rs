@@ -27,14 +27,14 @@ pub(crate) struct Job {
     pub format: PictureFormat,
 }
 
-/// The pictures that `--input` names.
+/// The images that `--input` names.
 pub(crate) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
     if path.is_dir() {
         let found = list_pictures(path)?;
         return if found.is_empty() {
             Err(Error::file(
                 path,
-                format!("no picture in it; these count: {}", EXTENSIONS.join(", ")),
+                format!("no images in it; these extensions are read: {}", EXTENSIONS.join(", ")),
             ))
         } else {
             Ok(found)
@@ -48,7 +48,7 @@ pub(crate) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
     let Some(pattern) = pattern else {
         return Err(Error::file(
             path,
-            "no such file or folder; --input takes a picture, a folder, a pattern, or -",
+            "no such file or folder; --input takes an image, a folder, a pattern, or -",
         ));
     };
     let found = glob::glob(pattern).map_err(|e| Error::file(path, format!("no pattern: {e}")))?;
@@ -64,7 +64,7 @@ pub(crate) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
 const WRITTEN: [&str; 5] = ["png", "tif", "tiff", "exr", "npy"];
 
 /// Decides names: the input's, with the extension that holds the result; or the file that
-/// `--output` is, for one picture. Two inputs of one name, or a result on top of an input, are
+/// `--output` is, for one image. Two inputs of one name, or a result on top of an input, are
 /// refused. `extension` is what all results have, if that is settled.
 pub(crate) fn jobs(
     inputs: &[PathBuf],
@@ -82,7 +82,7 @@ pub(crate) fn jobs(
         return Err(Error::file(
             output,
             format!(
-                "is one file, and there are {} pictures; --output takes a folder for them",
+                "is one file, and there are {} images; --output takes a folder for them",
                 inputs.len()
             ),
         ));

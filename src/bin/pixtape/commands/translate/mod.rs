@@ -75,7 +75,8 @@ impl<'a> Engine<'a> {
                     String::new()
                 };
                 eprintln!(
-                    "note: {}x{} goes in strips of {rows} rows: {} MiB of device memory{whole}",
+                    "note: {}x{} is processed in strips of {rows} rows: {} MiB of device \
+                     memory{whole}",
                     size.0,
                     size.1,
                     mib(strips.memory(size)?)
@@ -161,8 +162,8 @@ impl Job {
             Error::file(
                 &self.from,
                 format!(
-                    "is {described}, the net takes {} channels; give it \
-                                             pictures of the kind it was trained on",
+                    "is {described}, the network takes {} channels; give it images of the kind \
+                     it was trained on",
                     config.input_nc()
                 ),
             )
@@ -271,9 +272,9 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         Picture::grid(&rows, 2)?.save_png(path)?;
     }
     bar.finish_and_clear();
-    let pictures = if count == 1 { "picture" } else { "pictures" };
+    let images = if count == 1 { "image" } else { "images" };
     let said =
-        format!("{count} {pictures} in {:.1} s on {}", started.elapsed().as_secs_f64(), gpu.name());
+        format!("{count} {images} in {:.1} s on {}", started.elapsed().as_secs_f64(), gpu.name());
     if to_stream {
         eprintln!("{said}")
     } else {
@@ -345,7 +346,7 @@ fn translate(
 fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Judge> {
     if args.output == Path::new(STREAM) {
         return Err(Error::Usage(
-            "--heat writes a second picture beside the first; give --output a folder or a file"
+            "--heat writes a second image next to the first; give --output a folder or a file"
                 .into(),
         ));
     }
@@ -366,7 +367,7 @@ fn spooled() -> Result<(tempfile::TempDir, PathBuf)> {
 
 /// A bar on the terminal; nothing where there is none.
 pub(crate) fn progress(total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} pictures, {eta} left")
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {eta} left")
         .expect("a valid template");
     ProgressBar::new(total).with_style(style)
 }
@@ -405,8 +406,8 @@ fn tell_of_padding(jobs: &[Job], multiple: u32) {
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         let sizes = format!("{}x{} becomes {}x{}", before.0, before.1, after.0, after.1);
         eprintln!(
-            "note: sides that are no multiples of {multiple} are padded by reflection and cut off \
-             again ({name}: {sizes}{more})"
+            "note: sides that are not multiples of {multiple} are padded by reflection and cropped \
+             afterwards ({name}: {sizes}{more})"
         );
     }
 }

@@ -179,7 +179,7 @@ fn figures(html: &mut String, runs: &[Run], names: &[String]) {
         ))
     });
     for loss in loss_names(runs) {
-        row(format!("{loss}, mean of the last twentieth"), &|run| {
+        row(format!("{loss}, mean over the last 5 % of steps"), &|run| {
             run.losses.column(loss).and_then(last_mean).map(number)
         });
     }

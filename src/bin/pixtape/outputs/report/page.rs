@@ -84,7 +84,7 @@ fn header(html: &mut String, run: &Run) {
         &epoch.map_or_else(String::new, |e| format!("epoch {e}{epochs}")),
     );
     for (name, value) in last_distances(run) {
-        figure(&name, &number(value), "mean of the last twentieth");
+        figure(&name, &number(value), "mean over the last 5 % of steps");
     }
     if let Some((metric, value, step)) = validation::headline(run) {
         figure(

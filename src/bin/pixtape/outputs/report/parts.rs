@@ -48,8 +48,8 @@ pub(crate) fn tools(html: &mut String) {
          max=\"100\" value=\"35\"> <output id=\"smoothed\" for=\"smoothing\"></output></label>\
          <label><input type=\"checkbox\" id=\"log\"> Logarithmic</label><button type=\"button\" \
                               data-whole disabled>Whole run</button>\
-         <span class=\"dim\">Drag over a stretch to enlarge it. Values: smoothed \
-                       (measured).</span></div>\n",
+         <span class=\"dim\">Drag across a range to zoom in. Values: smoothed \
+         (measured).</span></div>\n",
     );
 }
 
@@ -103,18 +103,18 @@ pub(crate) fn loss_charts(
         let note = match model.discriminator_chance().and(model.discriminator_least()) {
             Some(least) if least > 0.0 => {
                 format!(
-                    "Need not fall: healthy while no side wins. At the dotted lines the \
-                     discriminator does no better than chance; with smoothed labels the mean of \
-                     its losses is {} where it is always right.",
+                    "They need not fall: training is healthy while neither side wins. At the \
+                     dotted lines the discriminator does no better than chance; with smoothed \
+                     labels the mean of its losses is {} where it is always right.",
                     number(least)
                 )
             }
             Some(_) => {
-                "Need not fall: healthy while no side wins. At the dotted line the discriminator \
-                 does no better than chance, near 0 it is always right."
+                "They need not fall: training is healthy while neither side wins. At the dotted \
+                 line the discriminator does no better than chance; near 0 it is always right."
                     .into()
             }
-            None => "Need not fall: healthy while no side wins.".to_string(),
+            None => "They need not fall: training is healthy while neither side wins.".to_string(),
         };
         let look = Look {
             title: "Adversarial losses".into(),

@@ -38,7 +38,7 @@ pub(crate) fn title(metric: &str) -> String {
     format!(
         "{} ({} is better)",
         label(metric),
-        if less_is_better(metric) { "less" } else { "more" }
+        if less_is_better(metric) { "lower" } else { "higher" }
     )
 }
 
@@ -49,8 +49,8 @@ pub(crate) fn section(html: &mut String, charts: &mut Charts, run: &Run) {
             "None: without pairs there is nothing to compare with. Pairs that you have are \
              measured by <code>pixtape eval</code>."
         } else {
-            "None yet: pictures that are not trained on are compared with their targets where the \
-             data has them (a folder val)."
+            "None yet: images that are not used for training are compared with their targets if \
+             the data has a folder val."
         };
         put(html, format_args!("<p class=\"dim\">{why}</p>\n"));
         return;
@@ -92,7 +92,7 @@ fn worst(html: &mut String, run: &Run) {
     put(
         html,
         format_args!(
-            "<section class=\"card\"><h3>Farthest from their targets</h3>\n<div class=\"strip\" \
+            "<section class=\"card\"><h3>Largest errors</h3>\n<div class=\"strip\" \
              style=\"width:{}px\">\n",
             shown_width(&picture)
         ),
