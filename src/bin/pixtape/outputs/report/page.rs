@@ -1,5 +1,6 @@
 //! The page of one run.
 
+use crate::messages::with_flags;
 use crate::outputs::report::curves::{self, Charts, Look};
 use crate::outputs::report::folder::Run;
 use crate::outputs::report::html::{self, duration, escape, grouped, mib, number, plain, put};
@@ -120,16 +121,11 @@ fn remarks(html: &mut String, run: &Run) {
     }
     html.push_str("<ul class=\"remarks\" aria-label=\"Warnings\">\n");
     for event in &run.events {
+        let message = event["message"].as_str().or(event["kind"].as_str()).unwrap_or_default();
         let step = event["step"]
             .as_u64()
             .map_or_else(String::new, |s| format!("<b>Step {}</b>: ", grouped(s)));
-        put(
-            html,
-            format_args!(
-                "<li>{step}{}</li>\n",
-                escape(event["message"].as_str().or(event["kind"].as_str()).unwrap_or_default())
-            ),
-        );
+        put(html, format_args!("<li>{step}{}</li>\n", escape(&with_flags(message))));
     }
     if unreadable > 0 {
         put(

@@ -140,11 +140,15 @@ fn a_folder_that_is_no_run_is_refused_and_left_alone() {
 
 #[test]
 fn everything_that_a_run_leaves_is_on_its_page_and_escaped() {
+    crate::messages::know(&<crate::cli::Cli as clap::CommandFactory>::command());
     let dir = named_folder("<b>&", 50, 10, json!({ "dataroot": "a\"<b>" }));
     let put = |name: &str, value: Value| {
         std::fs::write(dir.path().join(name), value.to_string() + "\n").unwrap()
     };
-    put("events.jsonl", json!({ "step": 7, "kind": "d_wins", "message": "D wins <b>" }));
+    put(
+        "events.jsonl",
+        json!({ "step": 7, "kind": "d_wins", "message": "D wins <b>: lower `lr_D`" }),
+    );
     put("best.json", json!({ "step": 20, "epoch": 2, "metric": "l1", "value": 0.25 }));
     put(
         "validation.jsonl",
@@ -166,7 +170,7 @@ fn everything_that_a_run_leaves_is_on_its_page_and_escaped() {
     for part in [
         "Finished",
         "step 50 of 50",
-        "<b>Step 7</b>: D wins &lt;b&gt;",
+        "<b>Step 7</b>: D wins &lt;b&gt;: lower --lr_D",
         "Best weights so far (kept): L1 0.25 after step 20",
         "x&lt;b&gt;, y",
         "card &lt;b&gt;",
