@@ -155,6 +155,66 @@ fn a_run_goes_on_from_full_pools_and_from_less_memory_as_if_nothing_had_happened
 }
 
 #[test]
+fn a_run_with_averages_and_accumulated_batches_resumes_to_the_bit() {
+    if !adapter() {
+        return;
+    }
+    let scene = scene();
+    let epochs = ["--n_epochs", "3", "--n_epochs_decay", "0"];
+    let flags = [&epochs[..], &["--ema", "0.9", "--accumulate", "2"]].concat();
+    ok(scene.train("a", &flags));
+    let run = scene.run("a");
+    let losses = std::fs::read_to_string(run.join("losses.jsonl")).unwrap();
+    assert_eq!(losses.lines().count(), 6, "four images are two steps per epoch");
+    let options = std::fs::read_to_string(run.join("options.json")).unwrap();
+    let options: Value = serde_json::from_str(&options).unwrap();
+    assert_eq!(
+        (&options["options"]["ema"], &options["options"]["accumulate"]),
+        (&0.9.into(), &2.into())
+    );
+    let state = std::fs::read_to_string(run.join("latest_state.json")).unwrap();
+    for net in ["G_A_ema", "G_B_ema"] {
+        assert!(state.contains(&format!("latest_net_{net}.safetensors")), "{state}");
+    }
+    // Stopped in the middle of an epoch, with full pools.
+    ok(scene.train("b", &[&flags[..], &["--max_steps", "3"]].concat()));
+    ok(pixtape(&["resume", text(&scene.run("b"))]));
+    assert_same(&run, &scene.run("b"));
+    ok(scene.train("c", &[&flags[..], &["--recompute"]].concat()));
+    assert_same(&run, &scene.run("c"));
+    // Samples are made with the averages; the training is the same without them.
+    ok(scene.train("d", &[&epochs[..], &["--accumulate", "2"]].concat()));
+    let read = |run: &str, file: &str| std::fs::read(scene.run(run).join(file)).unwrap();
+    assert_eq!(read("a", "losses.jsonl"), read("d", "losses.jsonl"));
+    assert_ne!(read("a", "samples/epoch003.png"), read("d", "samples/epoch003.png"));
+
+    // A run that had no averages begins them when it is resumed with the flag.
+    let more = ["--n_epochs", "4", "--ema", "0.9"];
+    let resume = ["train", "--checkpoints_dir", text(&scene.runs), "--name", "d"];
+    ok(pixtape(&[&resume[..], &["--continue_train"], &more].concat()));
+    assert!(scene.run("d").join("latest_net_G_B_ema.safetensors").is_file());
+
+    // The averages are nets of their own.
+    let input = scene.root.join("trainA/0.png");
+    let made = |file: &str| {
+        let output = scene.root.join("out.png");
+        let (checkpoint, input, output_file) = (run.join(file), text(&input), text(&output));
+        ok(pixtape(&[
+            "translate",
+            "--checkpoint",
+            text(&checkpoint),
+            "--input",
+            input,
+            "--output",
+            output_file,
+        ]));
+        std::fs::read(&output).unwrap()
+    };
+    let (net, average) = ("latest_net_G_A.safetensors", "latest_net_G_A_ema.safetensors");
+    assert_ne!(made(net), made(average));
+}
+
+#[test]
 fn both_directions_are_translated_measured_and_exported() {
     if !adapter() {
         return;
@@ -227,7 +287,7 @@ fn mistakes_get_one_line() {
     let scene = scene();
     let refuse = |more: &[&str], parts: &[&str]| refused(&scene.train("x", more), parts);
     refuse(&["--lambda_L1", "10"], &["--lambda_L1", "--model cycle_gan"]);
-    refuse(&["--accumulate", "2"], &["--accumulate", "cycle_gan"]);
+    refuse(&["--ema", "1"], &["--ema 1", "0.999"]);
     refuse(&["--early_stop", "2"], &["--early_stop", "cycle_gan"]);
     refuse(&["--bands_B", "red,green"], &["--bands_B", "cycle_gan"]);
     refuse(&["--dataset_mode", "aligned"], &["--dataset_mode aligned", "unaligned"]);

@@ -9,7 +9,7 @@
 
 use super::Trainer;
 use super::folder::{About, RunFolder};
-use super::names::{AVERAGE, BEST, FOLDER, MOMENTS, OPTIONS, POOLS, STATE};
+use super::names::{BEST, FOLDER, MOMENTS, OPTIONS, POOLS, STATE};
 use super::state::State;
 use crate::io::checkpoint::{TensorFile, save_moments, save_pools, save_weights};
 use crate::io::write_aside;
@@ -100,9 +100,11 @@ impl Found {
     /// Puts the checkpoint into a trainer.
     pub fn load(&self, trainer: &mut Trainer) -> Result<()> {
         let gpu = trainer.program().gpu().clone();
+        // A run that had no averages so far begins them.
+        let new = |net: &&str| !self.state.has(&weights_name("latest", net));
+        let new: Vec<&str> = trainer.averages().into_iter().filter(new).collect();
         for (net, weights, _) in trainer.saved_networks() {
-            if net == AVERAGE && !self.state.has(&weights_name("latest", net)) {
-                // A run that had none so far begins one.
+            if new.contains(&net) {
                 continue;
             }
             TensorFile::read(&self.folder.join(weights_name("latest", net)))?.load_into(
@@ -128,11 +130,7 @@ impl Found {
             Some(pictures) => trainer.set_progress(self.state.step, pictures),
             None => trainer.set_steps(self.state.step),
         }
-        if self.state.has(&weights_name("latest", AVERAGE)) {
-            Ok(())
-        } else {
-            trainer.restart_average()
-        }
+        if new.is_empty() { Ok(()) } else { trainer.restart_average() }
     }
 
     /// Makes a run's `latest_*` and `best*` those of this checkpoint again.

@@ -22,5 +22,3 @@ pub(super) const POOLS: &str = "latest_pools.safetensors";
 pub(super) const FOLDER: &str = "checkpoints";
 /// What goes with a checkpoint but is not of its step: the best weights so far.
 pub(super) const BEST: &str = "best";
-/// The moving average of the generator.
-pub(super) const AVERAGE: &str = "G_ema";

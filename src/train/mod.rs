@@ -1,6 +1,7 @@
 //! Training pix2pix and CycleGAN, and running a generator.
 
 mod chance;
+mod check;
 mod cycle_gan;
 mod description;
 mod gan;

@@ -109,8 +109,8 @@ pub struct Pool {
     pub name: &'static str,
     /// Pages of the store that hold its images.
     pub pages: PoolPages,
-    /// See [`Tape::pool_decisions`].
-    pub decisions: Tensor,
+    /// One for each batch of a step, in order: see [`Tape::pool_decisions`].
+    pub decisions: Vec<Tensor>,
 }
 
 impl Network {

@@ -264,6 +264,12 @@ impl<M: Model> Training<M> {
         saved.map(|n| (n.name, n.weights(), n.passes)).collect()
     }
 
+    /// Names of the networks that are moving averages.
+    pub fn averages(&self) -> Vec<&'static str> {
+        let average = |n: &&Network| matches!(n.update, Update::AverageOf(_));
+        self.networks.iter().filter(average).map(|n| n.name).collect()
+    }
+
     /// Networks that are only read: their weights are to be loaded before the first step.
     pub fn frozen_networks(&self) -> Vec<(&'static str, &Weights)> {
         let frozen = self.networks.iter().filter(|n| n.update == Update::Frozen);
@@ -346,7 +352,10 @@ impl<M: Model> Training<M> {
         for (stream, pool) in (0..).zip(&self.pools) {
             let decisions =
                 pool.pages.decide(seed, self.pictures_seen, self.settings.pictures, stream);
-            self.program.write(pool.decisions, &PoolDecision::values(&decisions))?;
+            let batches = decisions.chunks(decisions.len().div_ceil(self.batches.len()));
+            for (tensor, batch) in pool.decisions.iter().zip(batches) {
+                self.program.write(*tensor, &PoolDecision::values(batch))?;
+            }
         }
         Ok(())
     }

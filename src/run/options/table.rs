@@ -301,10 +301,10 @@ group! {
         "lr_compat" lr_compat: bool = false => { older: Some("true"), step: Step::Apart };
         /// Batches per step: gradients are averaged over this many batches of --batch_size images;
         /// norm statistics are computed per batch.
-        "accumulate" accumulate: u32 = 1 => { range: Range::Between(1.0, 1024.0), models: PAIRED };
-        /// Keep a moving average of the generator with this decay (0.999 for example) as net_G_ema;
-        /// samples are made with it.
-        "ema" ema: Option<f64> = None => { value_name: Some("DECAY"), models: PAIRED };
+        "accumulate" accumulate: u32 = 1 => { range: Range::Between(1.0, 1024.0) };
+        /// Keep a moving average of each generator with this decay (0.999 for example) as net_G_ema
+        /// (cycle_gan: net_G_A_ema and net_G_B_ema); samples are made with it.
+        "ema" ema: Option<f64> = None => { value_name: Some("DECAY") };
         /// vanilla, lsgan (the default of --model cycle_gan), hinge, wgangp.
         "gan_mode" gan_mode: GanMode = GanMode::Vanilla, CycleGan = GanMode::Lsgan;
         /// Weight of the L1 term.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::nets::{DiscriminatorKind, GeneratorConfig, InitType, NormKind, ResnetConfig};
 use crate::picture::PictureFormat;
-use crate::train::GanMode;
+use crate::train::{GanMode, check};
 
 /// Everything that decides what a training step computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +16,11 @@ pub struct CycleGanConfig {
     pub ndf: u32,
     /// The discriminators' norm; `None`: the generators'.
     pub norm_d: Option<NormKind>,
-    /// Images of each set per step.
+    /// Images of each set that go through the networks together, over which norms take statistics.
     pub batch_size: u32,
+    /// Batches per step: their gradients are averaged for one update of each network. One batch's
+    /// activations are alive at a time.
+    pub accumulate: u32,
     /// Width of the images.
     pub width: u32,
     /// Height of the images.
@@ -35,6 +38,8 @@ pub struct CycleGanConfig {
     pub lambda_identity: f32,
     /// Images that each pool keeps; 0: discriminators see new fakes only.
     pub pool_size: u32,
+    /// Decay of the moving averages of both generators; `None`: without.
+    pub ema: Option<f64>,
     /// Adam's decay of the first moment (the second's is 0.999, eps 1e-8).
     pub beta1: f64,
     /// Weight initialisation.
@@ -54,6 +59,7 @@ impl Default for CycleGanConfig {
             ndf: 64,
             norm_d: None,
             batch_size: 1,
+            accumulate: 1,
             width: 256,
             height: 256,
             pictures: PictureFormat::Bytes,
@@ -62,6 +68,7 @@ impl Default for CycleGanConfig {
             lambda_b: 10.0,
             lambda_identity: 0.5,
             pool_size: 50,
+            ema: None,
             beta1: 0.5,
             init_type: InitType::Normal,
             init_gain: 0.02,
@@ -71,26 +78,25 @@ impl Default for CycleGanConfig {
 }
 
 impl CycleGanConfig {
+    /// Images of each set per step: `accumulate` batches.
+    pub fn pictures(&self) -> u32 {
+        self.batch_size * self.accumulate
+    }
+
     /// Refuses options that contradict each other or make no sense.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |field, why: String| Err(Error::config(field, why));
-        if self.batch_size == 0 {
-            return refuse("batch_size", "must be at least 1".into());
-        }
+        check::batches(self.batch_size, self.accumulate)?;
         if self.gan_mode == GanMode::Wgangp {
             let why =
                 "wgangp: its penalty is not part of this model; choose lsgan, vanilla or hinge";
             return refuse("gan_mode", why.into());
         }
-        for (field, value) in [
+        check::loss_weights([
             ("lambda_A", self.lambda_a),
             ("lambda_B", self.lambda_b),
             ("lambda_identity", self.lambda_identity),
-        ] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return refuse(field, format!("{value}: a weight is 0 or more"));
-            }
-        }
+        ])?;
         let (input, output) = (self.generator.input_nc(), self.generator.output_nc());
         if self.lambda_identity > 0.0 && input != output {
             let why = format!(
@@ -100,6 +106,6 @@ impl CycleGanConfig {
             );
             return refuse("lambda_identity", why);
         }
-        Ok(())
+        check::ema(self.ema)
     }
 }

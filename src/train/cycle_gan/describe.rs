@@ -8,6 +8,8 @@ use crate::train::description::{Column, Content, Description, Loss, Mapping, Rol
 pub(super) const PLANES: [&str; 2] = ["A", "B"];
 /// Public names of the networks' files, and sets of the store.
 pub(super) const GENERATORS: [&str; 2] = ["G_A", "G_B"];
+/// Those of the generators' moving averages.
+pub(super) const AVERAGES: [&str; 2] = ["G_A_ema", "G_B_ema"];
 pub(super) const DISCRIMINATORS: [&str; 2] = ["D_A", "D_B"];
 
 impl CycleGanConfig {

@@ -3,14 +3,14 @@
 //! from a pool, their Adam.
 
 use super::CycleGanConfig;
-use super::describe::{DISCRIMINATORS, GENERATORS, PLANES, describe};
+use super::describe::{AVERAGES, DISCRIMINATORS, GENERATORS, PLANES, describe};
 use crate::error::Result;
 use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
 use crate::ops::PoolPages;
 use crate::picture::{Input, Plane};
-use crate::store::Store;
+use crate::store::{Page, Store, StoreId};
 use crate::tape::{Tape, Tensor};
-use crate::train::description::Description;
+use crate::train::description::{Description, Loss};
 use crate::train::model::{GROUP_D, GROUP_G, Model, Network, Pool, Recorded, Settings};
 
 /// The first keeps fakes of B, which D_A judges.
@@ -19,127 +19,7 @@ const POOLS: [&str; 2] = ["pool_A", "pool_B"];
 impl Model for CycleGanConfig {
     fn record(&self) -> Result<Recorded> {
         self.check()?;
-        let CycleGanConfig { batch_size: n, width: w, height: h, pool_size, generator: g, .. } =
-            *self;
-        let channels = [g.input_nc(), g.output_nc()];
-        let mut store = Store::new();
-        let generators = [
-            Generator::new(&mut store, GENERATORS[0], g)?,
-            Generator::new(&mut store, GENERATORS[1], g.reversed())?,
-        ];
-        let norm = self.norm_d.unwrap_or(g.norm());
-        let mut discriminator = |set: &str, channels: u32| {
-            Discriminator::new(
-                &mut store,
-                set,
-                DiscriminatorConfig {
-                    input: channels.into(),
-                    ndf: self.ndf,
-                    kind: self.discriminator,
-                    norm,
-                },
-            )
-        };
-        let discriminators = [
-            discriminator(DISCRIMINATORS[0], channels[1])?,
-            discriminator(DISCRIMINATORS[1], channels[0])?,
-        ];
-        let pools = [0, 1].map(|net| {
-            PoolPages::new(&mut store, POOLS[net], pool_size, [h, w, channels[1 - net]])
-        });
-        let [g_pages, d_pages] =
-            [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
-
-        let mut tape = Tape::new();
-        let mut image = |side: usize| {
-            tape.scope(PLANES[side]);
-            let plane = Plane::image(PLANES[side], channels[side], self.pictures);
-            Input::record(&mut tape, plane, [n, h, w])
-        };
-        let ((input_a, a), (input_b, b)) = (image(0)?, image(1)?);
-        let decisions = POOLS.map(|label| tape.pool_decisions(label, n));
-        let real = [a, b];
-        let lambdas = [self.lambda_a, self.lambda_b];
-        let pass = |tape: &mut Tape, scope: &str, net: usize, x: Tensor| {
-            tape.scope(format!("{scope} "));
-            generators[net].record(tape, &store, x, Mode::TRAIN)
-        };
-
-        // fake[0] is G_A(A), which D_A judges; rec[0] is G_B(G_A(A)).
-        let fake_b = pass(&mut tape, "fake_B", 0, a)?;
-        let rec_a = pass(&mut tape, "rec_A", 1, fake_b)?;
-        let fake_a = pass(&mut tape, "fake_A", 1, b)?;
-        let rec_b = pass(&mut tape, "rec_B", 0, fake_a)?;
-        let (fake, rec) = ([fake_b, fake_a], [rec_a, rec_b]);
-        let mut terms: Vec<(&'static str, Tensor)> = Vec::new();
-        if self.has_identity() {
-            // G_A(B) should be B: weighted as the cycle of B.
-            for (net, name) in [(0, "idt_A"), (1, "idt_B")] {
-                let same = real[1 - net];
-                let idt = pass(&mut tape, name, net, same)?;
-                tape.scope("loss");
-                let l1 = tape.l1(idt, same)?;
-                terms.push((name, tape.scale(l1, lambdas[1 - net] * self.lambda_identity)));
-            }
-        }
-        for (net, [gan, cycle]) in [(0, ["G_A", "cycle_A"]), (1, ["G_B", "cycle_B"])] {
-            tape.scope(format!("{gan} "));
-            let judged = discriminators[net].record(&mut tape, &store, fake[net], Mode::TRAIN)?;
-            tape.scope("loss");
-            terms.push((gan, self.gan_mode.generator_loss(&mut tape, &[judged])?));
-            let l1 = tape.l1(rec[net], real[net])?;
-            terms.push((cycle, tape.scale(l1, lambdas[net])));
-        }
-        let g_wrt: Vec<Tensor> =
-            generators.iter().flat_map(|g| g.weights().trainable(&mut tape, &store)).collect();
-        let losses: Vec<Tensor> = terms.iter().map(|(_, t)| *t).collect();
-        tape.backward(&losses, &g_wrt)?;
-        tape.scope("G");
-        g_pages.iter().for_each(|page| tape.adam(&store, page, GROUP_G as u32));
-
-        // The discriminators see the fakes that were made before the generators' update.
-        for (net, name) in DISCRIMINATORS.into_iter().enumerate() {
-            let d = &discriminators[net];
-            tape.scope("pool");
-            let seen = tape.pool(&store, &pools[net], fake[net], decisions[net])?;
-            tape.scope("real ");
-            let judged = d.record(&mut tape, &store, real[1 - net], Mode::TRAIN)?;
-            tape.scope("loss");
-            let mode = self.gan_mode;
-            let real_loss = mode.discriminator_loss(&mut tape, &[judged], true, 0.0)?;
-            tape.scope("fake ");
-            let judged = d.record(&mut tape, &store, seen, Mode::TRAIN)?;
-            tape.scope("loss");
-            let fake_loss = mode.discriminator_loss(&mut tape, &[judged], false, 0.0)?;
-            let sum = tape.add(real_loss, fake_loss)?;
-            let loss = tape.scale(sum, 0.5);
-            let wrt = d.weights().trainable(&mut tape, &store);
-            tape.backward(&[loss], &wrt)?;
-            terms.push((name, loss));
-        }
-        tape.scope("D");
-        d_pages.iter().for_each(|page| tape.adam(&store, page, GROUP_D as u32));
-
-        let recorded = |name| terms.iter().find(|(n, _)| *n == name).expect("recorded above").1;
-        let losses = self.describe().losses.into_iter();
-        let losses = losses.map(|loss| (loss.clone(), recorded(loss.name))).collect();
-        let passes = if self.has_identity() { 3 } else { 2 };
-        let networks = GENERATORS
-            .into_iter()
-            .zip(generators)
-            .map(|(name, net)| Network::trained(name, net, passes));
-        let networks = networks
-            .chain(
-                DISCRIMINATORS
-                    .into_iter()
-                    .zip(discriminators)
-                    .map(|(name, net)| Network::trained(name, net, 3)),
-            )
-            .collect();
-        let pools = POOLS.into_iter().zip(pools).zip(decisions).filter(|_| pool_size > 0);
-        let pools =
-            pools.map(|((name, pages), decisions)| Pool { name, pages, decisions }).collect();
-        Ok(Recorded { store, tape, batches: vec![vec![input_a, input_b]], losses, networks, pools })
+        Step::new(self)?.record()
     }
 
     fn describe(&self) -> Description {
@@ -149,11 +29,269 @@ impl Model for CycleGanConfig {
     fn settings(&self) -> Settings {
         Settings {
             size: (self.width, self.height),
-            pictures: self.batch_size,
+            pictures: self.pictures(),
             beta1: self.beta1,
             init_type: self.init_type,
             init_gain: self.init_gain,
             seed: self.seed,
+        }
+    }
+}
+
+/// A step being recorded: with accumulation, first the generators' part of every batch, then the
+/// discriminators'.
+struct Step<'a> {
+    config: &'a CycleGanConfig,
+    store: Store,
+    tape: Tape,
+    generators: [Generator; 2],
+    discriminators: [Discriminator; 2],
+    averages: Vec<Generator>,
+    pools: [PoolPages; 2],
+    /// What happens to the fakes of each batch, of each pool.
+    decisions: [Vec<Tensor>; 2],
+    /// Pages of the generators and of the discriminators that Adam runs over.
+    pages: [Vec<Page>; 2],
+    /// Pages of the generators and of their moving averages.
+    averaged: Vec<(StoreId, StoreId)>,
+    inputs: Vec<Vec<Input>>,
+    /// Terms of each loss, one for every batch, divided by their number.
+    terms: Vec<(&'static str, Tensor)>,
+}
+
+/// A batch, from the generators' part of the step to the discriminators': the images of A and B,
+/// and the fakes that were made before the generators' update, of B first, which D_A judges.
+struct Batch {
+    real: [Tensor; 2],
+    fake: [Tensor; 2],
+    decisions: [Tensor; 2],
+}
+
+impl<'a> Step<'a> {
+    /// The networks in a store, and an empty tape.
+    fn new(config: &'a CycleGanConfig) -> Result<Step<'a>> {
+        let CycleGanConfig { width: w, height: h, pool_size, generator: g, .. } = *config;
+        let channels = [g.input_nc(), g.output_nc()];
+        let mut store = Store::new();
+        let generators = [
+            Generator::new(&mut store, GENERATORS[0], g)?,
+            Generator::new(&mut store, GENERATORS[1], g.reversed())?,
+        ];
+        let (ndf, kind, norm) =
+            (config.ndf, config.discriminator, config.norm_d.unwrap_or(g.norm()));
+        let mut discriminator = |net: usize| {
+            let input = channels[1 - net].into();
+            let config = DiscriminatorConfig { input, ndf, kind, norm };
+            Discriminator::new(&mut store, DISCRIMINATORS[net], config)
+        };
+        let discriminators = [discriminator(0)?, discriminator(1)?];
+        let pools = [0, 1].map(|net| {
+            PoolPages::new(&mut store, POOLS[net], pool_size, [h, w, channels[1 - net]])
+        });
+        let pages =
+            [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
+        let (mut averages, mut averaged) = (Vec::new(), Vec::new());
+        if config.ema.is_some() {
+            for (net, average) in generators.iter().zip(AVERAGES) {
+                averages.push(Generator::new(&mut store, average, net.config())?);
+            }
+            for (net, average) in GENERATORS.into_iter().zip(AVERAGES) {
+                averaged.extend(store.all_pages(net).into_iter().zip(store.all_pages(average)));
+            }
+        }
+        Ok(Step {
+            config,
+            store,
+            tape: Tape::new(),
+            generators,
+            discriminators,
+            averages,
+            pools,
+            decisions: Default::default(),
+            pages,
+            averaged,
+            inputs: Vec::new(),
+            terms: Vec::new(),
+        })
+    }
+
+    fn record(mut self) -> Result<Recorded> {
+        let mut batches = Vec::new();
+        for at in 0..self.config.accumulate {
+            batches.push(self.generators_part(at == 0)?);
+        }
+        self.adam("G", 0, GROUP_G);
+        for (from, to) in &self.averaged {
+            self.tape.ema(&self.store, *from, *to, self.config.ema.unwrap_or(0.0))?;
+        }
+        for (at, batch) in batches.iter().enumerate() {
+            self.discriminators_part(batch, at == 0)?;
+        }
+        self.adam("D", 1, GROUP_D);
+        self.finish()
+    }
+
+    /// A batch's images, what both generators make of them, their losses and gradients.
+    fn generators_part(&mut self, first: bool) -> Result<Batch> {
+        let ((input_a, a), (input_b, b)) = (self.image(0)?, self.image(1)?);
+        self.inputs.push(vec![input_a, input_b]);
+        let decisions = POOLS.map(|label| self.tape.pool_decisions(label, self.config.batch_size));
+        for (all, batch) in self.decisions.iter_mut().zip(decisions) {
+            all.push(batch);
+        }
+        let real = [a, b];
+        let lambdas = [self.config.lambda_a, self.config.lambda_b];
+
+        // fake[0] is G_A(A), which D_A judges; rec[0] is G_B(G_A(A)).
+        let fake_b = self.pass("fake_B", 0, a)?;
+        let rec_a = self.pass("rec_A", 1, fake_b)?;
+        let fake_a = self.pass("fake_A", 1, b)?;
+        let rec_b = self.pass("rec_B", 0, fake_a)?;
+        let (fake, rec) = ([fake_b, fake_a], [rec_a, rec_b]);
+        let mut losses = Vec::new();
+        if self.config.has_identity() {
+            // G_A(B) should be B: weighted as the cycle of B.
+            for (net, name) in [(0, "idt_A"), (1, "idt_B")] {
+                let same = real[1 - net];
+                let idt = self.pass(name, net, same)?;
+                let weight = lambdas[1 - net] * self.config.lambda_identity;
+                losses.push((name, self.distance(idt, same, weight)?));
+            }
+        }
+        for (net, [gan, cycle]) in [(0, ["G_A", "cycle_A"]), (1, ["G_B", "cycle_B"])] {
+            losses.push((gan, self.adversarial(gan, net, fake[net])?));
+            losses.push((cycle, self.distance(rec[net], real[net], lambdas[net])?));
+        }
+        let Step { generators, tape, store, .. } = self;
+        let wrt = generators.iter().flat_map(|g| g.weights().trainable(tape, store)).collect();
+        self.backward(losses, wrt, first)?;
+        Ok(Batch { real, fake, decisions })
+    }
+
+    /// The losses of both discriminators on a batch, and their gradients. They see the fakes that
+    /// were made before the generators' update.
+    fn discriminators_part(&mut self, batch: &Batch, first: bool) -> Result<()> {
+        let mode = self.config.gan_mode;
+        for (net, name) in DISCRIMINATORS.into_iter().enumerate() {
+            self.tape.scope("pool");
+            let seen = self.tape.pool(
+                &self.store,
+                &self.pools[net],
+                batch.fake[net],
+                batch.decisions[net],
+            )?;
+            let d = &self.discriminators[net];
+            self.tape.scope("real ");
+            let judged = d.record(&mut self.tape, &self.store, batch.real[1 - net], Mode::TRAIN)?;
+            self.tape.scope("loss");
+            let real = mode.discriminator_loss(&mut self.tape, &[judged], true, 0.0)?;
+            self.tape.scope("fake ");
+            let judged = d.record(&mut self.tape, &self.store, seen, Mode::TRAIN)?;
+            self.tape.scope("loss");
+            let fake = mode.discriminator_loss(&mut self.tape, &[judged], false, 0.0)?;
+            let sum = self.tape.add(real, fake)?;
+            let loss = self.tape.scale(sum, 0.5 * self.share());
+            let wrt = d.weights().trainable(&mut self.tape, &self.store);
+            self.backward(vec![(name, loss)], wrt, first)?;
+        }
+        Ok(())
+    }
+
+    /// The losses as they are logged, and everything that was recorded.
+    fn finish(mut self) -> Result<Recorded> {
+        self.tape.scope("loss");
+        let mut losses = Vec::new();
+        for loss in self.config.describe().losses {
+            losses.push(self.total(loss)?);
+        }
+        let batches = u64::from(self.config.accumulate);
+        let passes = batches * if self.config.has_identity() { 3 } else { 2 };
+        let named = |names: [&'static str; 2]| names.into_iter();
+        let generators = named(GENERATORS).zip(self.generators);
+        let discriminators = named(DISCRIMINATORS).zip(self.discriminators);
+        let averages = named(AVERAGES).zip(GENERATORS).zip(self.averages);
+        let networks = generators
+            .map(|(name, net)| Network::trained(name, net, passes))
+            .chain(discriminators.map(|(name, net)| Network::trained(name, net, 3 * batches)))
+            .chain(averages.map(|((name, of), net)| Network::average(name, net, of, passes)))
+            .collect();
+        let pools = POOLS.into_iter().zip(self.pools).zip(self.decisions);
+        let pools = pools
+            .filter(|_| self.config.pool_size > 0)
+            .map(|((name, pages), decisions)| Pool { name, pages, decisions })
+            .collect();
+        let (store, tape, batches) = (self.store, self.tape, self.inputs);
+        Ok(Recorded { store, tape, batches, losses, networks, pools })
+    }
+
+    /// A loss with the sum of its terms over all batches.
+    fn total(&mut self, loss: Loss) -> Result<(Loss, Tensor)> {
+        let terms = self.terms.iter().filter(|(name, _)| *name == loss.name);
+        let terms: Vec<Tensor> = terms.map(|(_, term)| *term).collect();
+        let (first, rest) = terms.split_first().expect("at least one batch");
+        let total = rest.iter().try_fold(*first, |sum, term| self.tape.add(sum, *term))?;
+        Ok((loss, total))
+    }
+
+    fn image(&mut self, side: usize) -> Result<(Input, Tensor)> {
+        let config = self.config;
+        self.tape.scope(PLANES[side]);
+        let channels = [config.generator.input_nc(), config.generator.output_nc()][side];
+        let plane = Plane::image(PLANES[side], channels, config.pictures);
+        Input::record(&mut self.tape, plane, [config.batch_size, config.height, config.width])
+    }
+
+    /// A generator on images.
+    fn pass(&mut self, scope: &str, net: usize, x: Tensor) -> Result<Tensor> {
+        self.tape.scope(format!("{scope} "));
+        self.generators[net].record(&mut self.tape, &self.store, x, Mode::TRAIN)
+    }
+
+    /// What a discriminator's judgement of a fake is worth to its generator.
+    fn adversarial(&mut self, scope: &str, net: usize, fake: Tensor) -> Result<Tensor> {
+        self.tape.scope(format!("{scope} "));
+        let d = &self.discriminators[net];
+        let judged = d.record(&mut self.tape, &self.store, fake, Mode::TRAIN)?;
+        self.tape.scope("loss");
+        let loss = self.config.gan_mode.generator_loss(&mut self.tape, &[judged])?;
+        let share = self.share();
+        Ok(if share == 1.0 { loss } else { self.tape.scale(loss, share) })
+    }
+
+    /// Mean distance of two images, weighted.
+    fn distance(&mut self, x: Tensor, from: Tensor, weight: f32) -> Result<Tensor> {
+        self.tape.scope("loss");
+        let l1 = self.tape.l1(x, from)?;
+        Ok(self.tape.scale(l1, weight * self.share()))
+    }
+
+    /// The part of the step's gradient that a batch has.
+    fn share(&self) -> f32 {
+        1.0 / self.config.accumulate as f32
+    }
+
+    /// Gradients of a batch: the first one's replace what is there, others are added. The losses
+    /// are noted.
+    fn backward(
+        &mut self,
+        losses: Vec<(&'static str, Tensor)>,
+        wrt: Vec<Tensor>,
+        first: bool,
+    ) -> Result<()> {
+        let terms: Vec<Tensor> = losses.iter().map(|(_, term)| *term).collect();
+        if first {
+            self.tape.backward(&terms, &wrt)?;
+        } else {
+            self.tape.backward_onto(&terms, &wrt)?;
+        }
+        self.terms.extend(losses);
+        Ok(())
+    }
+
+    fn adam(&mut self, scope: &str, nets: usize, group: usize) {
+        self.tape.scope(scope);
+        for page in &self.pages[nets] {
+            self.tape.adam(&self.store, page, group as u32);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::nets::{DiscriminatorKind, GeneratorConfig, InitType, NormKind, UnetConfig};
 use crate::picture::PictureFormat;
-use crate::train::GanMode;
+use crate::train::{GanMode, check};
 
 /// Everything that decides what a training step computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,11 +96,7 @@ impl Pix2PixConfig {
     /// Refuses options that contradict each other or make no sense.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |field, why: String| Err(Error::config(field, why));
-        for (field, value) in [("accumulate", self.accumulate), ("batch_size", self.batch_size)] {
-            if value == 0 {
-                return refuse(field, "must be at least 1".into());
-            }
-        }
+        check::batches(self.batch_size, self.accumulate)?;
         if self.gan_mode == GanMode::Wgangp && self.discriminator_norm() == NormKind::Batch {
             let why = "wgangp: its penalty is computed per image, and batch norm in the \
                        discriminator mixes them; choose `norm_D` instance (or instance_affine, \
@@ -118,21 +114,12 @@ impl Pix2PixConfig {
             let why = format!("{}: from 0 to below 1", self.label_smoothing);
             return refuse("label_smoothing", why);
         }
-        for (field, value) in [
+        check::loss_weights([
             ("lambda_L1", self.lambda_l1),
             ("lambda_GAN", self.lambda_gan),
             ("lambda_TV", self.lambda_tv),
             ("lambda_gp", self.lambda_gp),
-        ] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return refuse(field, format!("{value}: a weight is 0 or more"));
-            }
-        }
-        match self.ema {
-            Some(decay) if !(0.0..1.0).contains(&decay) => {
-                refuse("ema", format!("{decay}: a decay lies in 0 to below 1, 0.999 for example"))
-            }
-            _ => Ok(()),
-        }
+        ])?;
+        check::ema(self.ema)
     }
 }

@@ -272,6 +272,7 @@ fn flags_of_another_model_are_refused_by_name() {
         refused(&["--lambda_A", "3"]),
         "--lambda_A does not apply to --model pix2pix; leave it out"
     );
-    assert!(refused(&["--model", "cycle_gan", "--ema", "0.9"]).contains("--ema does not apply"));
+    let unpaired = refused(&["--model", "cycle_gan", "--lambda_TV", "1"]);
+    assert!(unpaired.contains("--lambda_TV does not apply"), "{unpaired}");
     assert!(refused(&["--dataset_mode", "unaligned"]).contains("does not go with --model pix2pix"));
 }
