@@ -4,6 +4,7 @@
 mod act;
 mod adam;
 mod add;
+mod avg_pool;
 mod batch_norm;
 mod batch_norm_second;
 mod blur;
@@ -20,6 +21,7 @@ mod ema;
 mod fill;
 mod init;
 mod loss;
+mod max_pool;
 mod mul;
 mod picture;
 mod pool;

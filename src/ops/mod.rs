@@ -4,6 +4,7 @@
 mod act;
 mod adam;
 mod add;
+mod avg_pool;
 mod batch_norm;
 mod batch_norm_second;
 mod channel_sum;
@@ -17,6 +18,7 @@ mod fill;
 mod implicit_gemm;
 mod init;
 mod loss;
+mod max_pool;
 mod mul;
 mod op;
 mod padding;
@@ -35,6 +37,7 @@ mod variation;
 pub use act::{Act, ActBackward};
 pub use adam::Adam;
 pub use add::Add;
+pub use avg_pool::{AvgPool2d, AvgPool2dBackward, Pooling};
 pub use batch_norm::{
     BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, NormMode, Running,
 };
@@ -50,6 +53,7 @@ pub use fill::Fill;
 pub use implicit_gemm::{Fused, Method, Of, PartialVariant, Pass, Problem, Tile, Tuning, Variant};
 pub use init::{Init, InitNormal};
 pub use loss::{Loss, LossBackward, LossKind};
+pub use max_pool::{MaxPool2d, MaxPool2dBackward};
 pub use mul::Mul;
 pub use op::{Cost, Lowering, Op, View};
 pub use padding::Padding;

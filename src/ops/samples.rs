@@ -1,5 +1,7 @@
 //! An example of each operation of [`super::OPS`] at small shapes, with its derivative.
 
+mod maps;
+
 use super::{
     Act, ActBackward, BatchNorm, Broadcast, Convolution, Enlarge, Fused, MixBackward, NormMode, Of,
     Padding, Pass, PoolPages, Resample2d, Resample2dBackward, Resample2dBackwardRelu, Running,
@@ -9,6 +11,8 @@ use crate::error::Result;
 use crate::shape::{Channels, Conv, Shape};
 use crate::store::{Layout, Store};
 use crate::tape::{Tape, Tensor};
+
+pub(super) use maps::{avg_pool, max_pool};
 
 const K4S2: Conv = Conv::new(4, 2, 1);
 

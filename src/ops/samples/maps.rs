@@ -1,0 +1,22 @@
+//! Examples of pooling.
+
+use super::{differentiate, input};
+use crate::error::Result;
+use crate::ops::{AvgPool2dBackward, Pooling};
+use crate::store::Store;
+use crate::tape::Tape;
+
+pub(in crate::ops) fn avg_pool(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let x = input(t);
+    let y = t.avg_pool2d(x);
+    let (dy, shape) = (t.input("dy", t.shape(y)), t.shape(x));
+    let dx = t.push_one(AvgPool2dBackward(Pooling::HALF), &[dy], shape);
+    differentiate(t, y, &[x])?;
+    differentiate(t, dx, &[dy])
+}
+
+pub(in crate::ops) fn max_pool(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let x = input(t);
+    let y = t.max_pool2d(x)?;
+    differentiate(t, y, &[x])
+}
