@@ -260,6 +260,20 @@ pub const OPS: &[OpInfo] = &[
         samples::max_pool,
     ),
     op(
+        "one_hot",
+        "one_hot",
+        "y = 1 in the channel that x names, else 0",
+        Gradient::None("an index has no derivative"),
+        samples::one_hot,
+    ),
+    op(
+        "instance_edges",
+        "instance_edges",
+        "y = 1 where x differs from a pixel beside, above or below, else 0",
+        Gradient::None("numbers of instances have no derivative"),
+        samples::instance_edges,
+    ),
+    op(
         "batch_norm",
         "batch_norm",
         "y = (x - mean) rstd gamma + beta",

@@ -1,8 +1,9 @@
-//! Examples of pooling.
+//! Examples of pooling, and of what is made of maps of classes and instances.
 
 use super::{differentiate, input};
 use crate::error::Result;
 use crate::ops::{AvgPool2dBackward, Pooling};
+use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::Tape;
 
@@ -19,4 +20,14 @@ pub(in crate::ops) fn max_pool(t: &mut Tape, _: &mut Store) -> Result<()> {
     let x = input(t);
     let y = t.max_pool2d(x)?;
     differentiate(t, y, &[x])
+}
+
+pub(in crate::ops) fn one_hot(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let x = t.input("ids", Shape::new(2, 3, 5, 1));
+    t.one_hot(x, 6).map(drop)
+}
+
+pub(in crate::ops) fn instance_edges(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let x = t.input("ids", Shape::new(2, 3, 5, 1));
+    t.instance_edges(x).map(drop)
 }
