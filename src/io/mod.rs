@@ -8,9 +8,11 @@
 pub mod aside;
 pub mod checkpoint;
 pub mod dataset;
+pub mod index_map;
 pub mod lab;
 pub mod limits;
 pub mod loader;
+pub mod matching;
 pub mod metrics;
 pub mod palette;
 pub mod picture;
@@ -20,8 +22,10 @@ pub mod weights;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
 pub use dataset::{
-    Dataset, DatasetOptions, Direction, Frame, IndexMap, Mask, Misfit, PlaneData, Preprocess,
-    Sample, Size, Task,
+    Dataset, DatasetOptions, Direction, Frame, LabelSet, Mask, Misfit, PlaneData, Preprocess,
+    Presence, Sample, Size, Task,
 };
+pub use index_map::{IndexHeader, IndexMap};
 pub use loader::{Batch, Loader};
+pub use matching::matched_by_order;
 pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};

@@ -1,7 +1,6 @@
 //! Sample grids: the same few images after every epoch, in the columns that the model names.
 
 use super::watch::Spread;
-use crate::io::dataset::has_phase;
 use crate::io::{AnyPicture, Dataset, DatasetOptions, Picture, PlaneData, Sample};
 use crate::nets::Mode;
 use crate::ops::NormMode;
@@ -33,7 +32,6 @@ impl Samples {
         plan_options: PlanOptions,
         progress: Progress<'_>,
     ) -> Result<Samples> {
-        let root = &trained.options().root;
         let options = |phase: &str| DatasetOptions {
             max_dataset_size: Some(ROWS),
             ..trained.options().plain(phase)
@@ -43,7 +41,7 @@ impl Samples {
             (d.frame(), d.channels(), d.format())
                 == (trained.frame(), trained.channels(), trained.format())
         };
-        let held_out = ["val", "test"].into_iter().filter(|phase| has_phase(root, phase));
+        let held_out = ["val", "test"].into_iter().filter(|p| trained.options().has_phase(p));
         let dataset = held_out.filter_map(|phase| Dataset::open(options(phase)).ok()).find(same);
         let dataset =
             dataset.map_or_else(|| Dataset::open(options(&trained.options().phase)), Ok)?;
@@ -113,11 +111,11 @@ impl Samples {
                     PlaneData::Image(real) => {
                         (self.dataset.encode(real)?, real.clone(), self.side(plane))
                     }
-                    PlaneData::Map(map) => {
-                        row.push(map.visible());
+                    PlaneData::Vector(_) => return Err(no_such(plane)),
+                    other => {
+                        row.push(self.dataset.visible_plane(other)?);
                         continue;
                     }
-                    PlaneData::Vector(_) => return Err(no_such(plane)),
                 },
                 Content::Generated { generator, from } => {
                     let named = |(name, _): &&(&str, PictureValues)| *name == from;
@@ -138,9 +136,10 @@ impl Samples {
         Ok(row)
     }
 
-    /// Which of a sample's images a plane is.
+    /// Which of a sample's planes one is.
     fn side(&self, plane: &str) -> usize {
-        usize::from(self.dataset.plane_names()[0] != plane)
+        let planes = self.dataset.planes();
+        planes.iter().position(|p| p.name == plane).unwrap_or(self.dataset.target())
     }
 
     /// The correlation between each generator's outputs and inputs, by its name: Pearson's, of all

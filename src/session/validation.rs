@@ -2,7 +2,6 @@
 
 use super::samples::{Samples, row};
 use super::scores::{Scores, worst_first};
-use crate::io::dataset::has_phase;
 use crate::io::{Dataset, DatasetOptions, Picture};
 use crate::run::{RunFolder, write_json};
 use crate::{Error, Result};
@@ -31,7 +30,7 @@ impl Validation {
         before: &[Value],
     ) -> std::result::Result<Option<Validation>, String> {
         let options = trained.options();
-        if !has_phase(&options.root, "val") {
+        if !options.has_phase("val") {
             return Ok(None);
         }
         let dataset =

@@ -1,5 +1,6 @@
 //! Conversions between a dataset's samples, values on the device, and images to show or measure.
 
+use super::slot::{Kind, Slot};
 use super::{Dataset, PlaneData, Sample, Task};
 use crate::io::picture::{AnyPicture, Depth, Picture};
 use crate::io::{lab, metrics};
@@ -9,7 +10,8 @@ use crate::{Error, Result};
 impl Dataset {
     /// How its images go to the device: as bytes where all are of 8 bits and no range is given.
     pub fn format(&self) -> PictureFormat {
-        match self.depths == [Depth::U8; 2] && self.options.value_range.is_none() {
+        let flat = self.slots.iter().all(|slot| slot.depth == Depth::U8);
+        match flat && self.options.value_range.is_none() {
             true => PictureFormat::Bytes,
             false => PictureFormat::Floats,
         }
@@ -20,7 +22,11 @@ impl Dataset {
     pub fn range(&self, depth: Depth) -> Option<[f32; 2]> {
         match &self.options.task {
             Task::Colorization => Some([-1.0, 1.0]),
-            _ => self.options.value_range.filter(|_| depth == self.depths[0].max(self.depths[1])),
+            _ => {
+                let images = self.slots.iter().filter(|slot| slot.kind == Kind::Image);
+                let deepest = images.map(|slot| slot.depth).max();
+                self.options.value_range.filter(|_| Some(depth) == deepest)
+            }
         }
     }
 
@@ -52,15 +58,15 @@ impl Dataset {
     /// # Errors
     /// [`Error::Usage`] for the wrong number of values.
     pub fn decode(&self, values: PictureValues) -> Result<AnyPicture> {
-        self.decode_as(values, 1)
+        self.decode_as(values, self.target())
     }
 
-    /// The same as an image of a plane: 0 the first's, 1 the second's.
+    /// The same as an image of a plane, by its place in [`planes`](Self::planes).
     ///
     /// # Errors
     /// [`Error::Usage`] for the wrong number of values.
     pub fn decode_as(&self, values: PictureValues, side: usize) -> Result<AnyPicture> {
-        let (channels, depth) = (self.channels[side], self.depths[side]);
+        let Slot { channels, depth, .. } = self.slots[side];
         Ok(match values {
             PictureValues::Bytes(bytes) => AnyPicture::U8(self.frame.crop(bytes, channels)?),
             PictureValues::Floats(values) => {
@@ -76,12 +82,30 @@ impl Dataset {
         })
     }
 
-    /// A sample's input as it is shown: gray or RGB, 8 bits.
+    /// A sample's first plane as it is shown.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is no image.
+    /// As [`visible_plane`](Self::visible_plane).
     pub fn visible_input(&self, sample: &Sample) -> Result<Picture> {
-        Ok(self.visible(sample.input()?))
+        match sample.planes.first() {
+            Some((_, plane)) => self.visible_plane(plane),
+            None => sample.input().map(|image| self.visible(image)),
+        }
+    }
+
+    /// A plane as it is shown: gray or RGB, 8 bits; a map with a colour for each index.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is a vector.
+    pub fn visible_plane(&self, plane: &PlaneData) -> Result<Picture> {
+        match plane {
+            PlaneData::Map(map) => Ok(map.visible()),
+            PlaneData::Regions(AnyPicture::F32(image)) => {
+                let image = AnyPicture::F32(image.clone());
+                Ok(image.to_8bit(Some([-1.0, 1.0])).visible())
+            }
+            image => image.as_image().map(|image| self.visible(image)),
+        }
     }
 
     /// A picture of either side as it is shown: gray or RGB, 8 bits.
@@ -95,12 +119,12 @@ impl Dataset {
     /// # Errors
     /// [`Error::Usage`] when the picture is not of this dataset.
     pub fn visible_output(&self, sample: &Sample, picture: &AnyPicture) -> Result<Picture> {
-        match (&self.options.task, sample.input()?, picture) {
-            (Task::Colorization, AnyPicture::F32(light), AnyPicture::F32(color)) => {
-                lab::join(light, color)
-            }
-            (Task::Colorization, ..) => Err(Error::Usage("colour must be given as floats".into())),
-            _ => Ok(self.visible(picture)),
+        if self.options.task != Task::Colorization {
+            return Ok(self.visible(picture));
+        }
+        match (sample.input()?, picture) {
+            (AnyPicture::F32(light), AnyPicture::F32(color)) => lab::join(light, color),
+            _ => Err(Error::Usage("colour must be given as floats".into())),
         }
     }
 

@@ -1,8 +1,9 @@
-//! Sizes that a network does not take: padded by reflection, cropped afterwards.
+//! Sizes that a network does not take: padded by reflection (maps by their edge), cropped
+//! afterwards.
 
-use super::index_map::IndexMap;
 use crate::Result;
-use crate::io::picture::{AnyPicture, Element, Picture};
+use crate::io::IndexMap;
+use crate::io::picture::{AnyPicture, Depth, Element, Picture};
 use crate::picture::{PictureFormat, PictureValues};
 
 /// A picture's size and the size that the net sees: the next multiples, the picture in the middle.
@@ -41,18 +42,28 @@ impl Frame {
         format: PictureFormat,
         range: Option<[f32; 2]>,
     ) -> Result<PictureValues> {
-        let padded;
-        let picture = if self.pads() {
-            let (x, y) = self.offset();
-            padded = picture.pad_reflect(x, y, self.padded.0, self.padded.1)?;
-            &padded
-        } else {
-            picture
-        };
-        Ok(match format {
-            PictureFormat::Bytes => PictureValues::Bytes(picture.as_8bit()?.data.clone()),
-            PictureFormat::Floats => PictureValues::Floats(picture.to_values(range)),
-        })
+        if !self.pads() {
+            return values(picture, format, range);
+        }
+        let (x, y) = self.offset();
+        values(&picture.pad_reflect(x, y, self.padded.0, self.padded.1)?, format, range)
+    }
+
+    /// The same for an image that is constant within regions: padded by its edge, floats -1 to 1.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_regions(
+        &self,
+        picture: &AnyPicture,
+        format: PictureFormat,
+    ) -> Result<PictureValues> {
+        let range = (picture.depth() == Depth::F32).then_some([-1.0, 1.0]);
+        if !self.pads() {
+            return values(picture, format, range);
+        }
+        let (x, y) = self.offset();
+        values(&picture.pad_edge(x, y, self.padded.0, self.padded.1)?, format, range)
     }
 
     /// A map of the content's size, padded by its edge.
@@ -77,4 +88,15 @@ impl Frame {
         let (x, y) = self.offset();
         whole.crop(x, y, self.content.0, self.content.1)
     }
+}
+
+fn values(
+    picture: &AnyPicture,
+    format: PictureFormat,
+    range: Option<[f32; 2]>,
+) -> Result<PictureValues> {
+    Ok(match format {
+        PictureFormat::Bytes => PictureValues::Bytes(picture.as_8bit()?.data.clone()),
+        PictureFormat::Floats => PictureValues::Floats(picture.to_values(range)),
+    })
 }

@@ -4,55 +4,65 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::options::{DatasetOptions, Direction, Task};
+use super::entry::{Entry, Misfit, subfolder_hint};
+use super::options::{DatasetOptions, Direction, Presence, Task};
+use super::slot::{Kind, Slot};
 use crate::io::picture::list_pictures;
 use crate::{Error, Result};
 
-/// A file or folder that does not fit, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misfit {
-    /// The file that does not fit.
-    pub path: PathBuf,
-    /// What is wrong and what to try.
-    pub message: String,
-}
-
-impl Misfit {
-    pub(super) fn new(path: &Path, message: impl Into<String>) -> Self {
-        Misfit { path: path.into(), message: message.into() }
-    }
-}
-
-/// The files of one pair.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
-    /// A on the left, B on the right.
-    Halves(PathBuf),
-    /// Files of their own; several are bands.
-    Two([Vec<PathBuf>; 2]),
-    /// Input and target are computed from it.
-    Photo(PathBuf),
-    /// Of one side alone: 0 the input, 1 the target.
-    Alone(usize, PathBuf),
-}
-
-impl Entry {
-    /// The file that the pair is named after: A's first.
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Entry::Halves(path) | Entry::Photo(path) | Entry::Alone(_, path) => path,
-            Entry::Two([a, _]) => &a[0],
+impl DatasetOptions {
+    /// Whether there is something to read under the name of a phase.
+    pub fn has_phase(&self, phase: &str) -> bool {
+        match self.labels() {
+            Some(labels) => labels.has_phase(&self.root, phase),
+            None => has_phase(&self.root, phase),
         }
     }
 
-    /// Whether it has an image of a side: 0 the input, 1 the target.
-    pub(super) fn has(&self, side: usize) -> bool {
-        !matches!(self, Entry::Alone(of, _) if *of != side)
+    /// Looks whether there are instances, where that is not said, so that other phases are read
+    /// alike. Returns their folder if it is not there.
+    pub(super) fn decide_instances(&mut self) -> Option<PathBuf> {
+        let Task::Labels(labels) = &mut self.task else { return None };
+        let folder = labels.instance_folder(&self.root, &self.phase);
+        let (found, asked) = (folder.is_dir(), labels.instances == Presence::Found);
+        if asked {
+            labels.instances = if found { Presence::Required } else { Presence::Ignored };
+        }
+        (asked && !found).then_some(folder)
+    }
+
+    /// The planes of its samples, in their order.
+    pub(super) fn slots(&self) -> Vec<Slot> {
+        let names = match &self.task {
+            Task::Labels(labels) => {
+                return labels.folders(&self.root, &self.phase).into_iter().map(|f| f.0).collect();
+            }
+            Task::Unaligned => ["A", "B"],
+            _ => ["input", "target"],
+        };
+        names.map(|name| Slot::new(name, Kind::Image)).into()
+    }
+
+    /// The folder of the samples' first files.
+    pub(super) fn folder(&self) -> PathBuf {
+        match self.labels() {
+            Some(labels) => labels.folders(&self.root, &self.phase)[0].1.clone(),
+            None => self.root.join(&self.phase),
+        }
+    }
+
+    /// The folder or list that misfits are reported for.
+    pub(super) fn place(&self) -> PathBuf {
+        match self.labels() {
+            Some(_) => self.root.clone(),
+            None if self.root.is_dir() => self.root.join(&self.phase),
+            None => self.root.clone(),
+        }
     }
 }
 
-/// Whether a folder has something to read under the name of a phase.
-pub fn has_phase(root: &Path, phase: &str) -> bool {
+/// Whether a folder has pairs or photos under the name of a phase.
+fn has_phase(root: &Path, phase: &str) -> bool {
     [root.join(phase), root.join(format!("{phase}A")), root.join("A").join(phase)]
         .iter()
         .any(|p| p.is_dir())
@@ -68,6 +78,9 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
     let (root, phase) = (&o.root, &o.phase);
     if o.task == Task::Unaligned {
         return Ok((unpaired_sets(o)?, Vec::new()));
+    }
+    if let Some(labels) = o.labels() {
+        return Ok((labels.find(root, phase)?, Vec::new()));
     }
     let photos = o.task != Task::Aligned;
     let layout = match photos {
@@ -106,12 +119,7 @@ pub(super) fn find(o: &DatasetOptions) -> Result<(Vec<Entry>, Vec<Misfit>)> {
         }
     }
     if !dir.is_dir() {
-        let seen = subfolders(root);
-        let hint = if seen.is_empty() {
-            String::new()
-        } else {
-            format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", "))
-        };
+        let hint = subfolder_hint(root);
         return Err(Error::file(
             dir,
             format!("no such folder; {layout} (`phase` names the folder){hint}"),
@@ -146,12 +154,7 @@ fn unpaired_sets(o: &DatasetOptions) -> Result<Vec<Entry>> {
          images that need not be pairs"
     );
     let Some(mut sides) = two_sides(root, phase) else {
-        let seen = subfolders(root);
-        let hint = if seen.is_empty() {
-            String::new()
-        } else {
-            format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", "))
-        };
+        let hint = subfolder_hint(root);
         return Err(Error::file(
             root.join(format!("{phase}A")),
             format!("no such folder, or none for B; {layout}{hint}"),
@@ -176,14 +179,8 @@ fn unpaired_sets(o: &DatasetOptions) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-fn subfolders(root: &Path) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let folders = entries.filter(|e| e.path().is_dir());
-    folders.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
-}
-
 /// Pictures of a folder by their path in it without extension.
-pub(super) fn by_name(dir: &Path, misfits: &mut Vec<Misfit>) -> Result<BTreeMap<Vec<u8>, PathBuf>> {
+fn by_name(dir: &Path, misfits: &mut Vec<Misfit>) -> Result<BTreeMap<Vec<u8>, PathBuf>> {
     let mut found = BTreeMap::new();
     for path in list_pictures(dir)? {
         let name = path
@@ -249,7 +246,7 @@ fn two_folders(
                         .map(|(_, f)| f[name].clone())
                         .collect()
                 };
-                entries.push(Entry::Two([of(0), of(1)]));
+                entries.push(Entry::Files(vec![of(0), of(1)]));
             }
             Some(missing) => {
                 let here =
@@ -325,7 +322,7 @@ fn parse_list(text: &str, list: &Path) -> Result<Vec<Entry>> {
                 ))),
             }
         };
-        entries.push(Entry::Two([path(input)?, path(target)?]));
+        entries.push(Entry::Files(vec![path(input)?, path(target)?]));
     }
     if entries.is_empty() {
         Err(Error::file(list, "no pair in it; a row is input TAB target"))
@@ -341,7 +338,7 @@ mod tests {
     #[test]
     fn lists_stay_in_their_folder() {
         let list = Path::new("data/list.tsv");
-        let two = |a: &str, b: &str| Entry::Two([vec![a.into()], vec![b.into()]]);
+        let two = |a: &str, b: &str| Entry::Files(vec![vec![a.into()], vec![b.into()]]);
         let good =
             parse_list("input\ttarget\na.png\tx/b.png\r\n\n# no\nx/../c.png\t./d e.png\n", list)
                 .unwrap();

@@ -5,54 +5,58 @@
 
 mod cache;
 mod coding;
+mod entry;
 mod frame;
-mod index_map;
+#[cfg(test)]
+mod label_tests;
+mod labels;
 mod layout;
-mod maps;
 mod mask;
 mod options;
 mod plane;
 mod prepare;
 mod random;
 mod scan;
+mod slot;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use entry::Misfit;
 pub use frame::Frame;
-pub use index_map::IndexMap;
-pub use layout::{Misfit, has_phase};
-pub use options::{DatasetOptions, Direction, Mask, Preprocess, Size, Task};
+pub use options::{DatasetOptions, Direction, LabelSet, Mask, Preprocess, Presence, Size, Task};
 pub use plane::{PlaneData, Sample};
 pub use scan::ScanProgress;
 
 use std::path::PathBuf;
 
 use cache::Cache;
-use layout::Entry;
-use maps::Maps;
+use entry::Entry;
 use mask::Holes;
 use random::{CUT, ORDER, Random, TARGET};
-use scan::Pair;
+use scan::Heads;
+use slot::{Head, Kind, Slot};
 
 use crate::io::lab;
 use crate::io::picture::{AnyPicture, Depth};
 use crate::picture::Plane;
 use crate::{Error, Result};
 
-/// The pairs of one phase. Opening reads every file's header, not its pixels.
+/// The samples of one phase: pairs, unpaired images, photos, or label maps with images. Opening
+/// reads every file's header, and the pixels of label maps alone.
 #[derive(Debug)]
 pub struct Dataset {
     options: DatasetOptions,
     entries: Vec<Entry>,
     paths: Vec<PathBuf>,
-    pairs: Vec<Pair>,
-    /// Of each entry the files of its maps.
-    maps: Vec<Maps>,
+    /// Of each entry its planes, as they were when it was opened.
+    heads: Vec<Heads>,
+    /// The planes of its samples.
+    slots: Vec<Slot>,
+    /// The folder of instances that was looked for and is not there.
+    no_instances: Option<PathBuf>,
     /// Numbers of inputs and targets where they share no pair: entries are first all of the one,
     /// then all of the other.
     unpaired_counts: Option<[usize; 2]>,
-    channels: [u32; 2],
-    depths: [Depth; 2],
     frame: Frame,
     enlarged: usize,
     holes: Option<Holes>,
@@ -79,7 +83,7 @@ impl Dataset {
         scan::report(&dataset.options, all, misfits)?;
         if dataset.len() < dataset.options.batch_size {
             let (what, batch) = (dataset.things(), dataset.options.batch_size);
-            let folder = dataset.options.root.join(&dataset.options.phase);
+            let folder = dataset.options.folder();
             let why = format!(
                 "{batch}: the {} {what} of {} do not fill one batch; lower it or add images",
                 dataset.len(),
@@ -90,7 +94,7 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// How many pairs there are, and all files that do not fit.
+    /// How many samples there are, and all files that do not fit.
     ///
     /// # Errors
     /// As [`open`](Self::open), but for what does not fit.
@@ -101,42 +105,30 @@ impl Dataset {
         Self::examine(options, progress).map(|(_, all, misfits)| (all, misfits))
     }
 
-    /// The pairs that fit, the number of all, and what does not fit.
+    /// The samples that fit, the number of all, and what does not fit.
     fn examine(
-        options: DatasetOptions,
+        mut options: DatasetOptions,
         progress: ScanProgress<'_>,
     ) -> Result<(Self, usize, Vec<Misfit>)> {
         options.check()?;
+        let no_instances = options.decide_instances();
         let (mut entries, mut misfits) = layout::find(&options)?;
         if options.task != Task::Unaligned {
             entries.truncate(options.max_dataset_size.unwrap_or(usize::MAX));
         }
-        let mut pairs = scan::read(&options, &entries, &mut misfits, progress);
-        let maps = maps::find(&options, &entries, &mut pairs, &mut misfits)?;
-        let channels = match scan::fixed_channels(&options) {
-            Some(fixed) => {
-                // Whatever is a photo will do.
-                scan::channels(0, Some(3), &entries, &pairs, &mut misfits);
-                fixed
-            }
-            None => [(0, options.input_nc), (1, options.output_nc)]
-                .map(|(side, given)| scan::channels(side, given, &entries, &pairs, &mut misfits)),
-        };
-        let depths = if options.task == Task::Colorization {
-            [Depth::F32; 2]
-        } else {
-            scan::depths(&entries, &pairs)
-        };
-        let (content, enlarged) = scan::common_size(&options, &entries, &pairs, &mut misfits);
+        let mut slots = options.slots();
+        let heads = scan::read(&options, &slots, &entries, &mut misfits, progress);
+        scan::describe(&options, &mut slots, &entries, &heads, &mut misfits);
+        let (content, enlarged) = scan::common_size(&options, &entries, &heads, &mut misfits);
         let frame = Frame::new(content, options.multiple_of);
         let holes = match &options.task {
             Task::Inpaint(mask) => Some(Holes::open(mask)?),
             _ => None,
         };
         let all = entries.len();
-        let whole = entries.into_iter().zip(pairs).zip(maps);
-        let (entries, (pairs, maps)): (Vec<_>, (Vec<_>, Vec<_>)) =
-            whole.filter_map(|((entry, pair), maps)| Some((entry, (pair?, maps)))).unzip();
+        let fitting = entries.into_iter().zip(heads);
+        let (entries, heads): (Vec<_>, Vec<_>) =
+            fitting.filter_map(|(entry, heads)| Some((entry, heads?))).unzip();
         let paths = entries.iter().filter(|e| e.has(0)).map(|e| e.path().to_owned()).collect();
         let unpaired_counts = (options.task == Task::Unaligned)
             .then(|| [0, 1].map(|side| entries.iter().filter(|e| e.has(side)).count()));
@@ -146,11 +138,10 @@ impl Dataset {
                 options,
                 entries,
                 paths,
-                pairs,
-                maps,
+                heads,
+                slots,
+                no_instances,
                 unpaired_counts,
-                channels,
-                depths,
                 frame,
                 enlarged,
                 holes,
@@ -161,12 +152,12 @@ impl Dataset {
         ))
     }
 
-    /// The options it was opened with.
+    /// The options it was opened with; of [`Presence::Found`] what was found.
     pub fn options(&self) -> &DatasetOptions {
         &self.options
     }
 
-    /// Number of pairs; of the images of the larger side where there are no pairs.
+    /// Number of samples; of the images of the larger side where there are no pairs.
     #[expect(clippy::len_without_is_empty, reason = "open refuses empty folders")]
     pub fn len(&self) -> usize {
         self.unpaired_counts.map_or(self.paths.len(), |sides| sides[0].max(sides[1]))
@@ -174,7 +165,11 @@ impl Dataset {
 
     /// What its entries are, for people.
     fn things(&self) -> &'static str {
-        if self.unpaired_counts.is_some() { "images" } else { "pairs" }
+        match self.options.task {
+            Task::Unaligned => "images",
+            Task::Labels(_) => "samples",
+            _ => "pairs",
+        }
     }
 
     /// Numbers of images of the input's side and of the target's, where they share no pair.
@@ -182,19 +177,17 @@ impl Dataset {
         self.unpaired_counts
     }
 
-    /// Names of the images of its samples, the input's first.
-    pub fn plane_names(&self) -> [&'static str; 2] {
-        match self.options.task {
-            Task::Unaligned => ["A", "B"],
-            _ => ["input", "target"],
-        }
+    /// The planes of its samples, in their order: `input` and `target`; `A` and `B` where they
+    /// share no pair; of [`Task::Labels`] `label` (`input` with 0 classes), `instances` if they are
+    /// used, `image`, and `features` if they are.
+    pub fn planes(&self) -> Vec<Plane> {
+        self.slots.iter().map(|slot| slot.plane(self.format())).collect()
     }
 
-    /// The planes of its samples, in their order.
-    pub fn planes(&self) -> Vec<Plane> {
-        let images = self.plane_names().into_iter().zip(self.channels);
-        let images = images.map(|(name, channels)| Plane::image(name, channels, self.format()));
-        images.chain(self.options.maps.iter().copied()).collect()
+    /// Which of the planes is the image that a generator should make.
+    pub fn target(&self) -> usize {
+        let place = self.slots.iter().position(|slot| slot.name == "image");
+        place.unwrap_or(1)
     }
 
     /// Whole batches in an epoch, at least 1. Shapes are fixed, so samples that do not fill a batch
@@ -219,14 +212,23 @@ impl Dataset {
         self.frame
     }
 
-    /// Channels of input and target: given, fixed by the task, or inferred from the files.
+    /// Channels of the input (of labels the number of classes) and of the target: given, fixed by
+    /// the task, or inferred from the files.
     pub fn channels(&self) -> [u32; 2] {
-        self.channels
+        let input = match self.options.labels() {
+            Some(labels) if labels.classes > 0 => labels.classes,
+            _ => self.slots[0].channels,
+        };
+        [input, self.slots[self.target()].channels]
     }
 
-    /// Kinds of the values of input and target, the deepest of all files.
+    /// Kinds of the values of what a generator is given as images, and of the target, the deepest
+    /// of all files.
     pub fn depths(&self) -> [Depth; 2] {
-        self.depths
+        let target = self.target();
+        let given = self.slots.iter().enumerate().filter(|(place, _)| *place != target);
+        let deepest = given.map(|(_, slot)| slot.depth).max();
+        [deepest.unwrap_or(Depth::U8), self.slots[target].depth]
     }
 
     /// What a person should know before a training, one line each.
@@ -235,8 +237,9 @@ impl Dataset {
         let Frame { content: (w, h), padded } = self.frame;
         if self.frame.pads() {
             let m = self.options.multiple_of;
+            let maps = if self.options.labels().is_some() { " (maps by their edge)" } else { "" };
             notes.push(format!(
-                "images of {w}x{h} are padded by reflection to {}x{}, multiples of {m}, and \
+                "images of {w}x{h} are padded by reflection{maps} to {}x{}, multiples of {m}, and \
                  cropped afterwards",
                 padded.0, padded.1
             ));
@@ -248,7 +251,27 @@ impl Dataset {
                 self.enlarged, self.options.crop_size
             ));
         }
+        notes.extend(self.no_instances.iter().map(|folder| {
+            format!("no {}: trained without instances, as `no_instance`", folder.display())
+        }));
+        notes.extend(self.narrow_note());
         notes
+    }
+
+    /// What instance maps of 8 bits cannot say.
+    fn narrow_note(&self) -> Option<String> {
+        let place = self.slots.iter().position(|slot| slot.kind == Kind::Instances)?;
+        let narrow = |heads: &Heads| matches!(heads[place], Head::Map(map) if map.bits == 8);
+        let mut found = self.entries.iter().zip(&self.heads).filter(|(_, heads)| narrow(heads));
+        let (Entry::Files(files), _) = found.next()? else { return None };
+        Some(format!(
+            "{} of {} instance maps have 8 bits ({}): they tell at most 256 instances of an image \
+             apart, and numbers of Cityscapes' kind (class * 1000 + k) do not fit; give 16 bits \
+             if some are cut off",
+            1 + found.count(),
+            self.entries.len(),
+            files[place][0].display()
+        ))
     }
 
     /// Positions into [`paths`](Self::paths) in the order in which `epoch` visits them: a shuffle
@@ -277,7 +300,7 @@ impl Dataset {
     }
 
     /// Decodes the sample of file `index` (a position in [`paths`](Self::paths)) and augments it
-    /// for `epoch`: same crop, same mirroring for A and B.
+    /// for `epoch`: same crop, same mirroring for all its planes.
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be decoded or is not what it was when the dataset was
@@ -290,8 +313,11 @@ impl Dataset {
             return Err(self.no_such(index));
         };
         let mut random = Random::new([self.options.seed, epoch, CUT ^ index as u64]);
-        let mut cuts = self.cut(index, &mut random)?;
-        let maps = cuts.split_off(cuts.len().saturating_sub(self.options.maps.len()));
+        let cuts = self.cut(index, &mut random)?;
+        if let Task::Labels(_) = self.options.task {
+            let planes = self.slots.iter().map(|slot| slot.name).zip(cuts).collect();
+            return Ok(Sample { planes, target: self.target(), path: path.clone() });
+        }
         let (input, target) = match (&self.options.task, &cuts[..]) {
             (Task::Aligned, [input, target]) => {
                 (input.as_image()?.clone(), target.as_image()?.clone())
@@ -308,9 +334,12 @@ impl Dataset {
             _ => return Err(Error::Internal(format!("{} planes of pair {index}", cuts.len()))),
         };
         let images = [self.channelled(input, 0, path)?, self.channelled(target, 1, path)?];
-        let mut sample = Sample::pair(self.plane_names(), images, path);
-        sample.planes.extend(self.options.maps.iter().map(|plane| plane.name).zip(maps));
-        Ok(sample)
+        Ok(Sample::pair(self.names(), images, path))
+    }
+
+    /// The names of the planes of a pair.
+    fn names(&self) -> [&'static str; 2] {
+        [self.slots[0].name, self.slots[1].name]
     }
 
     /// Input `index` and a target of its own choice (in order with `serial_batches`), each cut on
@@ -331,7 +360,7 @@ impl Dataset {
             self.channelled(plane.as_image()?.clone(), side, self.entries[entry].path())
         };
         let images = [one(0, input, &mut a)?, one(1, target, &mut b)?];
-        Ok(Sample::pair(self.plane_names(), images, &self.paths[input]))
+        Ok(Sample::pair(self.names(), images, &self.paths[input]))
     }
 
     fn no_such(&self, index: usize) -> Error {

@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::picture::{Encoding, Plane};
 use crate::{Error, Result};
 
 /// Width and height in pixels. Written `286` where they are the same, else `512x256`.
@@ -90,9 +89,9 @@ pub enum Preprocess {
     ResizeAndCrop,
     /// A random crop. Pictures smaller than it are enlarged first.
     Crop,
-    /// Width = load, height = max(load * h / w, crop).
+    /// Width = load, height = max(load * h / w, crop); for label maps load * h / w.
     ScaleWidth,
-    /// As `ScaleWidth`, then a random crop.
+    /// As `ScaleWidth`, then a random crop. Label maps lower than it are enlarged first.
     ScaleWidthAndCrop,
     /// Resize so that load_size is just covered, the aspect kept, then a random crop.
     ScaleShortsideAndCrop,
@@ -124,6 +123,29 @@ pub enum Mask {
     Folder(PathBuf),
 }
 
+/// What is read beside label maps and images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LabelSet {
+    /// Number of classes: a map's labels are below it. With 0 the input is an image instead.
+    pub classes: u32,
+    /// Whether instance maps are read.
+    pub instances: Presence,
+    /// Whether images of features are read.
+    pub features: bool,
+}
+
+/// Whether something is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// Where its folder is there.
+    #[default]
+    Found,
+    /// It must be there.
+    Required,
+    /// Not even where it is there.
+    Ignored,
+}
+
 /// How input and target follow from the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -135,6 +157,9 @@ pub enum Task {
     Colorization,
     /// From photos: with a white hole, to the whole.
     Inpaint(Mask),
+    /// Label maps, instances and images, in folders of their own: `ROOT/PHASE_label`,
+    /// `PHASE_inst`, `PHASE_img`, `PHASE_feat`.
+    Labels(LabelSet),
 }
 
 /// Options of a dataset: folders, task, sizes, augmentation.
@@ -177,9 +202,6 @@ pub struct DatasetOptions {
     pub value_range: Option<[f32; 2]>,
     /// Both sides are padded to multiples of this: 2^depth of a U-Net, 1 for no rule.
     pub multiple_of: u32,
-    /// Maps of indices or masks beside the images of pairs: of each its name and encoding, its
-    /// files in `ROOT/PHASE_NAME/` under the name of the pair's first image.
-    pub maps: Vec<Plane>,
     /// Bytes of decoded and resized pictures that may be kept.
     pub cache: u64,
 }
@@ -206,7 +228,6 @@ impl Default for DatasetOptions {
             bands: [Vec::new(), Vec::new()],
             value_range: None,
             multiple_of: 1,
-            maps: Vec::new(),
             cache: 0,
         }
     }
@@ -216,7 +237,9 @@ impl DatasetOptions {
     /// For pictures that are shown or measured, not trained on: whole as far as the size allows,
     /// not mirrored, in order, one at a time.
     pub fn plain(&self, phase: &str) -> Self {
-        let load_size = self.crop_size;
+        // Label maps that are not cropped have the size that they were trained at.
+        let kept = self.labels().is_some() && !self.preprocess.crops();
+        let load_size = if kept { self.load_size } else { self.crop_size };
         DatasetOptions {
             phase: phase.into(),
             load_size,
@@ -226,6 +249,14 @@ impl DatasetOptions {
             batch_size: 1,
             cache: 0,
             ..self.clone()
+        }
+    }
+
+    /// What is read beside label maps, where there are any.
+    pub(super) fn labels(&self) -> Option<&LabelSet> {
+        match &self.task {
+            Task::Labels(labels) => Some(labels),
+            _ => None,
         }
     }
 
@@ -242,13 +273,6 @@ impl DatasetOptions {
         {
             let why = format!("{low},{high}: the first must be below the second");
             return refuse("value_range", why);
-        }
-        for plane in &self.maps {
-            let image = matches!(plane.encoding, Encoding::Image(_) | Encoding::Vector);
-            if image || plane.channels != 1 || self.task != Task::Aligned {
-                let why = "maps go with aligned pairs only, and hold one index per pixel";
-                return refuse("maps", format!("{}: {why}", plane.name));
-            }
         }
         let (load, crop) = (self.load_size, self.crop_size);
         let small = match self.preprocess {
@@ -279,6 +303,9 @@ impl DatasetOptions {
         }
         if matches!(self.task, Task::Inpaint(_)) && self.direction != Direction::AtoB {
             return refuse("dataset_mode", "inpaint takes no `direction` BtoA".into());
+        }
+        if self.labels().is_some() && self.direction != Direction::AtoB {
+            return refuse("direction", "BtoA: label maps are the input; leave it out".into());
         }
         Ok(())
     }

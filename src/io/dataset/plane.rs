@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::Frame;
-use super::index_map::IndexMap;
+use crate::io::IndexMap;
 use crate::io::picture::AnyPicture;
 use crate::picture::{MAX_INDEX, PictureFormat, PlaneValues};
 use crate::{Error, Result};
@@ -15,6 +15,8 @@ use crate::{Error, Result};
 pub struct Sample {
     /// Its planes by name, in the dataset's order.
     pub planes: Vec<(&'static str, PlaneData)>,
+    /// Which of them is the image that a generator should make.
+    pub target: usize,
     /// The file that it is named after: the first plane's.
     pub path: PathBuf,
 }
@@ -24,6 +26,9 @@ pub struct Sample {
 pub enum PlaneData {
     /// An image: scaled bicubically, padded by reflection.
     Image(AnyPicture),
+    /// An image that is constant within regions (features of instances): scaled to the nearest
+    /// pixel, padded by its edge, as the maps beside it. Floats are -1 to 1.
+    Regions(AnyPicture),
     /// An index per pixel: scaled to the nearest, padded by its edge.
     Map(IndexMap),
     /// Numbers of the whole sample.
@@ -38,7 +43,7 @@ impl Sample {
         path: impl Into<PathBuf>,
     ) -> Sample {
         let planes = names.into_iter().zip(images.map(PlaneData::Image)).collect();
-        Sample { planes, path: path.into() }
+        Sample { planes, target: 1, path: path.into() }
     }
 
     /// A plane by name.
@@ -60,20 +65,20 @@ impl Sample {
         self.plane(name)?.as_image()
     }
 
-    /// The first plane of a sample of two images: what the generator sees.
+    /// The image that the generator sees first.
     ///
     /// # Errors
-    /// [`Error::Usage`] if it is no image.
+    /// [`Error::Usage`] if the first plane is no image.
     pub fn input(&self) -> Result<&AnyPicture> {
         self.at(0)
     }
 
-    /// The second plane of a sample of two images: what the generator should make of the first.
+    /// The image that the generator should make.
     ///
     /// # Errors
     /// [`Error::Usage`] if it is no image.
     pub fn target(&self) -> Result<&AnyPicture> {
-        self.at(1)
+        self.at(self.target)
     }
 
     fn at(&self, place: usize) -> Result<&AnyPicture> {
@@ -91,7 +96,7 @@ impl PlaneData {
     /// [`Error::Usage`] if it is none.
     pub fn as_image(&self) -> Result<&AnyPicture> {
         match self {
-            PlaneData::Image(image) => Ok(image),
+            PlaneData::Image(image) | PlaneData::Regions(image) => Ok(image),
             _ => Err(Error::Usage("a map or vector was given where an image is expected".into())),
         }
     }
@@ -99,7 +104,7 @@ impl PlaneData {
     /// Bytes that it takes in memory.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            PlaneData::Image(image) => image.bytes(),
+            PlaneData::Image(image) | PlaneData::Regions(image) => image.bytes(),
             PlaneData::Map(map) => size_of_val(map.data.as_slice()),
             PlaneData::Vector(values) => size_of_val(values.as_slice()),
         }
@@ -109,6 +114,7 @@ impl PlaneData {
     pub(super) fn crop(&self, x: u32, y: u32, w: u32, h: u32) -> Result<PlaneData> {
         Ok(match self {
             PlaneData::Image(image) => PlaneData::Image(image.crop(x, y, w, h)?),
+            PlaneData::Regions(image) => PlaneData::Regions(image.crop(x, y, w, h)?),
             PlaneData::Map(map) => PlaneData::Map(map.crop(x, y, w, h)?),
             PlaneData::Vector(_) => self.clone(),
         })
@@ -118,6 +124,7 @@ impl PlaneData {
     pub(super) fn flip_horizontal(&self) -> PlaneData {
         match self {
             PlaneData::Image(image) => PlaneData::Image(image.flip_horizontal()),
+            PlaneData::Regions(image) => PlaneData::Regions(image.flip_horizontal()),
             PlaneData::Map(map) => PlaneData::Map(map.flip_horizontal()),
             PlaneData::Vector(_) => self.clone(),
         }
@@ -137,6 +144,7 @@ impl PlaneData {
     ) -> Result<PlaneValues> {
         Ok(match self {
             PlaneData::Image(image) => PlaneValues::Image(frame.encode(image, format, range)?),
+            PlaneData::Regions(image) => PlaneValues::Image(frame.encode_regions(image, format)?),
             PlaneData::Map(map) => PlaneValues::Indices(frame.encode_map(map)?.below(MAX_INDEX)),
             PlaneData::Vector(values) => PlaneValues::Vector(values.clone()),
         })

@@ -1,21 +1,21 @@
 //! From a dataset's files to the planes of a sample: decoded, scaled, cropped, mirrored.
 
-use super::index_map::IndexMap;
-use super::layout::Entry;
+use super::entry::Entry;
 use super::plane::PlaneData;
 use super::random::Random;
 use super::scan::scaled;
+use super::slot::Kind;
 use super::{Dataset, Direction, Preprocess, Task};
-use crate::io::picture::{AnyPicture, Header};
+use crate::io::IndexMap;
+use crate::io::picture::AnyPicture;
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl Dataset {
     /// The planes of an entry, cropped and mirrored alike.
     pub(super) fn cut(&self, entry: usize, random: &mut Random) -> Result<Vec<PlaneData>> {
         let prepared = self.cache.get(entry, || self.prepare(entry))?;
-        let [header, _] = &self.pairs[entry];
-        let (w, h) = scaled(&self.options, (header.width, header.height));
+        let (w, h) = scaled(&self.options, self.heads[entry][0].size());
         let (content, center) = (self.frame.content, self.options.center);
         // Always three draws, so that `flip` does not move the crops.
         let mut offset = |side: u32, kept: u32| {
@@ -42,53 +42,34 @@ impl Dataset {
         path: &Path,
     ) -> Result<AnyPicture> {
         let described = picture.describe();
-        picture.converted(self.channels[side]).ok_or_else(|| {
-            Error::file(
-                path,
-                format!("{described} cannot be converted to {} channels", self.channels[side]),
-            )
+        let channels = self.slots[side].channels;
+        picture.converted(channels).ok_or_else(|| {
+            Error::file(path, format!("{described} cannot be converted to {channels} channels"))
         })
     }
 
-    /// What is the same in every epoch: decoded, converted to the right channels, resized. Input
-    /// and target, or the photo of both, and maps.
+    /// What is the same in every epoch: decoded, converted to the right channels, resized. All
+    /// planes, or the photo that they are computed from.
     fn prepare(&self, index: usize) -> Result<Vec<PlaneData>> {
-        let pair = &self.pairs[index];
-        let swapped = self.options.direction == Direction::BtoA;
+        let heads = &self.heads[index];
+        let size = heads[0].size();
         let ready = |picture: AnyPicture, side: usize, path: &Path| {
-            self.ready(picture, side, path, (pair[0].width, pair[0].height))
+            self.ready(picture, side, path, size).map(PlaneData::Image)
         };
-        let images = match &self.entries[index] {
+        Ok(match &self.entries[index] {
             Entry::Halves(path) => {
-                let whole = self.load(path, Some((2 * pair[0].width, pair[0].height)))?;
+                let whole = self.load(path, (2 * size.0, size.1))?;
                 let (a, b) = whole.split_pair()?;
-                let (input, target) = if swapped { (b, a) } else { (a, b) };
+                let (input, target) = if self.swapped() { (b, a) } else { (a, b) };
                 vec![ready(input, 0, path)?, ready(target, 1, path)?]
             }
-            Entry::Two(sides) => {
-                let [a, b] = [0, 1].map(|side| {
-                    let which = if swapped { 1 - side } else { side };
-                    let header = &pair[side];
-                    let bands = sides[which]
-                        .iter()
-                        .map(|path| self.load(path, Some((header.width, header.height))))
-                        .collect::<Result<Vec<_>>>()?;
-                    let joint = match <[AnyPicture; 1]>::try_from(bands) {
-                        Ok([one]) => one,
-                        Err(bands) => AnyPicture::stack(&bands).ok_or_else(|| {
-                            Error::file(&sides[which][0], "its bands are of different kinds")
-                        })?,
-                    };
-                    ready(joint, side, &sides[which][0])
-                });
-                vec![a?, b?]
+            Entry::Files(files) => {
+                let places = 0..files.len();
+                places.map(|place| self.plane(index, files, place)).collect::<Result<_>>()?
             }
-            Entry::Alone(side, path) => {
-                let picture = self.load(path, Some((pair[0].width, pair[0].height)))?;
-                vec![ready(picture, *side, path)?]
-            }
+            Entry::Alone(side, path) => vec![ready(self.load(path, size)?, *side, path)?],
             Entry::Photo(path) => {
-                let photo = self.load(path, Some((pair[0].width, pair[0].height)))?;
+                let photo = self.load(path, size)?;
                 let photo = if self.options.task == Task::Colorization {
                     photo.to_8bit(None).into()
                 } else {
@@ -96,18 +77,36 @@ impl Dataset {
                 };
                 vec![ready(photo, 0, path)?]
             }
-        };
-        let maps = self.maps[index].iter().map(|path| self.map(path, &pair[0]));
-        images.into_iter().map(|image| Ok(PlaneData::Image(image))).chain(maps).collect()
+        })
     }
 
-    /// A map of indices, of the size that is cropped from; `first` describes its pair's input.
-    fn map(&self, path: &Path, first: &Header) -> Result<PlaneData> {
-        let map =
-            IndexMap::of(&AnyPicture::load(path)?).map_err(|e| Error::file(path, e.to_string()))?;
-        let (width, height) = scaled(&self.options, (first.width, first.height));
-        let same = (map.width, map.height) == (width, height);
-        Ok(PlaneData::Map(if same { map } else { map.resize(width, height)? }))
+    fn swapped(&self) -> bool {
+        self.options.direction == Direction::BtoA
+    }
+
+    /// A plane of an entry with files of its own, of the size that is cropped from.
+    fn plane(&self, index: usize, files: &[Vec<PathBuf>], place: usize) -> Result<PlaneData> {
+        let (slot, size) = (&self.slots[place], self.heads[index][place].size());
+        let files = &files[if self.swapped() { 1 - place } else { place }];
+        let path = &files[0];
+        if !slot.kind.is_image() {
+            let map = IndexMap::load(path)?;
+            self.unchanged(path, (map.width, map.height), size)?;
+            let (width, height) = scaled(&self.options, self.heads[index][0].size());
+            let same = (map.width, map.height) == (width, height);
+            return Ok(PlaneData::Map(if same { map } else { map.resize(width, height)? }));
+        }
+        let bands = files.iter().map(|path| self.load(path, size)).collect::<Result<Vec<_>>>()?;
+        let joint = match <[AnyPicture; 1]>::try_from(bands) {
+            Ok([one]) => one,
+            Err(bands) => AnyPicture::stack(&bands)
+                .ok_or_else(|| Error::file(path, "its bands are of different kinds"))?,
+        };
+        let image = self.ready(joint, place, path, self.heads[index][0].size())?;
+        Ok(match slot.kind {
+            Kind::Regions => PlaneData::Regions(image),
+            _ => PlaneData::Image(image),
+        })
     }
 
     /// A decoded image with the right channels, of the size that is cropped from; `size` is that of
@@ -123,7 +122,7 @@ impl Dataset {
             return Err(Error::file(path, "has values that are not numbers; replace them"));
         }
         let channels =
-            if self.options.task == Task::Colorization { 3 } else { self.channels[side] };
+            if self.options.task == Task::Colorization { 3 } else { self.slots[side].channels };
         let described = picture.describe();
         let picture = picture.converted(channels).ok_or_else(|| {
             Error::file(path, format!("{described} cannot be converted to {channels} channels"))
@@ -134,22 +133,32 @@ impl Dataset {
         if picture.size() == scaled || preprocess == Preprocess::None || kept {
             return Ok(picture);
         }
-        picture.resize(scaled.0, scaled.1)
+        match self.slots[side].kind {
+            Kind::Regions => picture.resize_nearest(scaled.0, scaled.1),
+            _ => picture.resize(scaled.0, scaled.1),
+        }
     }
 
     /// Decodes a file that had this size when the run began (an A|B file may be a pixel wider).
-    fn load(&self, path: &Path, size: Option<(u32, u32)>) -> Result<AnyPicture> {
+    fn load(&self, path: &Path, size: (u32, u32)) -> Result<AnyPicture> {
         let picture = AnyPicture::load(path)?;
-        let (width, height) = picture.size();
-        match size {
-            Some((w, h)) if height != h || (width != w && width != w + 1) => Err(Error::file(
-                path,
-                format!(
-                    "is {width}x{height} now but was {w}x{h} when the run started; leave the \
-                     folder alone during a run"
-                ),
-            )),
-            _ => Ok(picture),
+        self.unchanged(path, picture.size(), size)?;
+        Ok(picture)
+    }
+
+    fn unchanged(
+        &self,
+        path: &Path,
+        (width, height): (u32, u32),
+        (w, h): (u32, u32),
+    ) -> Result<()> {
+        if height == h && (width == w || width == w + 1) {
+            return Ok(());
         }
+        let message = format!(
+            "is {width}x{height} now but was {w}x{h} when the run started; leave the folder alone \
+             during a run"
+        );
+        Err(Error::file(path, message))
     }
 }

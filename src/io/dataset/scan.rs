@@ -1,42 +1,48 @@
 //! Every file's header, read once before a run, and whether all files fit together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::layout::{Entry, Misfit};
+use super::entry::{Entry, Misfit};
 use super::options::{DatasetOptions, Direction, Preprocess, Size, Task};
+use super::slot::{Head, Kind, Slot};
 use crate::io::picture::{Depth, Header};
+use crate::io::{IndexHeader, IndexMap};
 use crate::{Error, Result};
 
 /// Misfits that a report names one by one.
 const NAMED: usize = 20;
 
-/// Input and target of a pair as their headers describe them, bands added up.
-pub(super) type Pair = [Header; 2];
+/// The planes of a sample as their headers describe them, bands added up.
+pub(super) type Heads = Vec<Head>;
 
 /// Called with the number of files read and of all.
 pub type ScanProgress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Reads the headers of all pairs on several threads; `None` where a pair does not fit.
+/// Reads the headers of all samples on several threads, of label maps the pixels as well; `None`
+/// where a sample does not fit.
 pub(super) fn read(
     o: &DatasetOptions,
+    slots: &[Slot],
     entries: &[Entry],
     misfits: &mut Vec<Misfit>,
     progress: ScanProgress<'_>,
-) -> Vec<Option<Pair>> {
+) -> Vec<Option<Heads>> {
+    // A thread is worth some headers, or a map.
+    let share = if o.labels().is_some() { 1 } else { 16 };
     let threads =
-        std::thread::available_parallelism().map_or(1, usize::from).min(entries.len() / 16 + 1);
+        std::thread::available_parallelism().map_or(1, usize::from).min(entries.len() / share + 1);
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<Pair, Misfit>)>> =
+    let done: Mutex<Vec<(usize, Result<Heads, Misfit>)>> =
         Mutex::new(Vec::with_capacity(entries.len()));
     let work = || {
         while let index = next.fetch_add(1, Ordering::Relaxed)
             && let Some(entry) = entries.get(index)
         {
-            let pair = pair(o, entry);
+            let heads = heads(o, slots, entry);
             let mut done = done.lock().unwrap_or_else(|e| e.into_inner());
-            done.push((index, pair));
+            done.push((index, heads));
             progress(done.len(), entries.len());
         }
     };
@@ -48,21 +54,24 @@ pub(super) fn read(
     }
     let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
     done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, pair)| pair.map_err(|misfit| misfits.push(misfit)).ok()).collect()
+    done.into_iter().map(|(_, heads)| heads.map_err(|misfit| misfits.push(misfit)).ok()).collect()
 }
 
-pub(super) fn header(path: &Path) -> Result<Header, Misfit> {
-    Header::read(path).map_err(|e| match e {
+fn misfit(path: &Path, error: Error) -> Misfit {
+    match error {
         Error::File { path, message } => Misfit { path, message },
         other => Misfit::new(path, other.to_string()),
-    })
+    }
 }
 
-fn pair(o: &DatasetOptions, entry: &Entry) -> Result<Pair, Misfit> {
-    let [a, b] = match entry {
+fn header(path: &Path) -> Result<Header, Misfit> {
+    Header::read(path).map_err(|e| misfit(path, e))
+}
+
+fn heads(o: &DatasetOptions, slots: &[Slot], entry: &Entry) -> Result<Heads, Misfit> {
+    let mut heads = match entry {
         // The one picture's header for both.
-        Entry::Photo(path) => [header(path)?; 2],
-        Entry::Alone(_, path) => return Ok([header(path)?; 2]),
+        Entry::Photo(path) | Entry::Alone(_, path) => vec![Head::Image(header(path)?); 2],
         Entry::Halves(path) => {
             let whole = header(path)?;
             let (width, height) = (whole.width, whole.height);
@@ -81,33 +90,82 @@ fn pair(o: &DatasetOptions, entry: &Entry) -> Result<Pair, Misfit> {
             }
             // A's size for both: with an odd width B is a pixel wider, and is scaled to the same
             // size or cropped at the same place.
-            [Header { width: width / 2, ..whole }; 2]
+            vec![Head::Image(Header { width: width / 2, ..whole }); 2]
         }
-        Entry::Two([a, b]) => {
-            let sides = [bands(a)?, bands(b)?];
-            let [x, y] = sides;
-            if (x.width, x.height) != (y.width, y.height)
-                && o.preprocess != Preprocess::ResizeAndCrop
-            {
-                let message = format!(
-                    "is {}x{}, its partner {} {}x{}: they do not cover each other; make them one \
-                     size, or use `preprocess` resize_and_crop",
-                    x.width,
-                    x.height,
-                    b[0].display(),
-                    y.width,
-                    y.height
-                );
-                return Err(Misfit::new(&a[0], message));
+        Entry::Files(files) => {
+            let of_slot = |(files, slot): (&Vec<PathBuf>, &Slot)| head(o, slot.kind, files);
+            let heads = files.iter().zip(slots).map(of_slot).collect::<Result<Heads, _>>()?;
+            let (w, h) = heads[0].size();
+            for (other, (x, y)) in files.iter().zip(heads.iter().map(Head::size)).skip(1) {
+                if (x, y) != (w, h) && o.preprocess != Preprocess::ResizeAndCrop {
+                    let message = format!(
+                        "is {w}x{h}, its partner {} {x}x{y}: they do not cover each other; make \
+                         them one size, or use `preprocess` resize_and_crop",
+                        other[0].display()
+                    );
+                    return Err(Misfit::new(&files[0][0], message));
+                }
             }
-            sides
+            heads
         }
     };
-    Ok(if o.direction == Direction::BtoA { [b, a] } else { [a, b] })
+    if o.direction == Direction::BtoA {
+        heads.swap(0, 1);
+    }
+    Ok(heads)
+}
+
+/// The header of a plane's files. Of label maps all labels are read.
+fn head(o: &DatasetOptions, kind: Kind, files: &[PathBuf]) -> Result<Head, Misfit> {
+    let file = &files[0];
+    let advice = match kind {
+        Kind::Image | Kind::Regions => return bands(files).map(Head::Image),
+        Kind::Labels => {
+            "`pixtape prepare palette` converts colours to labels, and `label_nc` 0 trains on \
+             colours as they are"
+        }
+        Kind::Instances => {
+            "`pixtape prepare coco` and `pixtape prepare instances` make such maps, and \
+             `no_instance` does without"
+        }
+    };
+    let header = IndexHeader::read(file).map_err(|e| misfit(file, e))?;
+    if header.channels != 1 {
+        let message = format!(
+            "has {} channels, where a map has one, an index per pixel; {advice}",
+            header.channels
+        );
+        return Err(Misfit::new(file, message));
+    }
+    if let Some(labels) = o.labels().filter(|_| kind == Kind::Labels) {
+        let map = IndexMap::load(file).map_err(|e| misfit(file, e))?;
+        in_range(&map, labels.classes).map_err(|message| Misfit::new(file, message))?;
+    }
+    Ok(Head::Map(header))
+}
+
+/// Refuses a label that is no class, naming the first.
+fn in_range(map: &IndexMap, classes: u32) -> Result<(), String> {
+    let Some((at, label)) = (0u32..).zip(&map.data).find(|(_, label)| **label >= classes) else {
+        return Ok(());
+    };
+    let (x, y) = (at % map.width, at / map.width);
+    let largest = map.data.iter().max().unwrap_or(label);
+    let ignored = match largest {
+        255 => " (255 often marks what is to be ignored)",
+        _ => "",
+    };
+    Err(format!(
+        "label {label} at ({x}, {y}), where `label_nc` {classes} has classes 0 to {}; the largest \
+         of the file is {largest}{ignored}: raise `label_nc` to {}, or renumber with `pixtape \
+         prepare palette`",
+        classes - 1,
+        u64::from(*largest) + 1
+    ))
 }
 
 /// One header for the bands of a side.
-fn bands(paths: &[std::path::PathBuf]) -> Result<Header, Misfit> {
+fn bands(paths: &[PathBuf]) -> Result<Header, Misfit> {
     let mut joint = header(&paths[0])?;
     for path in &paths[1..] {
         let band = header(path)?;
@@ -124,15 +182,44 @@ fn bands(paths: &[std::path::PathBuf]) -> Result<Header, Misfit> {
     Ok(joint)
 }
 
-/// Channels of a side: given, or inferred from the files; all must be convertible to it.
-pub(super) fn channels(
-    side: usize,
+/// Fills in what the files of each plane have in common.
+pub(super) fn describe(
+    o: &DatasetOptions,
+    slots: &mut [Slot],
+    entries: &[Entry],
+    heads: &[Option<Heads>],
+    misfits: &mut Vec<Misfit>,
+) {
+    if o.task == Task::Colorization {
+        // Whatever is a photo will do.
+        channels(0, slots[0].name, Some(3), entries, heads, misfits);
+        for (slot, channels) in slots.iter_mut().zip([1, 2]) {
+            (slot.channels, slot.depth) = (channels, Depth::F32);
+        }
+        return;
+    }
+    for (place, slot) in slots.iter_mut().enumerate().filter(|(_, slot)| slot.kind.is_image()) {
+        let given = match slot.kind {
+            Kind::Regions => None,
+            _ if place == 0 => o.input_nc,
+            _ => o.output_nc,
+        };
+        slot.channels = channels(place, slot.name, given, entries, heads, misfits);
+        let headers = of_plane(place, entries, heads);
+        slot.depth = headers.map(|header| header.depth).max().unwrap_or(Depth::U8);
+    }
+}
+
+/// Channels of a plane's images: given, or inferred from the files; all must be convertible to it.
+fn channels(
+    place: usize,
+    name: &str,
     given: Option<u32>,
     entries: &[Entry],
-    pairs: &[Option<Pair>],
+    heads: &[Option<Heads>],
     misfits: &mut Vec<Misfit>,
 ) -> u32 {
-    let headers = || of_side(side, entries, pairs);
+    let headers = || of_plane(place, entries, heads);
     // Gray among RGB counts as RGB of equal values.
     let inferred = || {
         let first = headers().next().map_or(3, |h| h.colors());
@@ -143,9 +230,12 @@ pub(super) fn channels(
         }
     };
     let wanted = given.unwrap_or_else(inferred);
-    let (name, flag) = [("input", "`input_nc`"), ("target", "`output_nc`")][side];
-    for (entry, pair) in entries.iter().zip(pairs) {
-        let Some(h) = pair.filter(|_| entry.has(side)).map(|p| p[side]) else { continue };
+    let option = if place == 0 { "`input_nc`" } else { "`output_nc`" };
+    for (entry, heads) in entries.iter().zip(heads) {
+        let Some(h) = heads.as_ref().filter(|_| entry.has(place)).and_then(|h| h[place].image())
+        else {
+            continue;
+        };
         let colors = h.colors() == 1 || h.colors() == 3;
         let fits = h.channels == wanted
             || (colors && matches!(wanted, 1 | 3 | 4))
@@ -154,7 +244,7 @@ pub(super) fn channels(
             let message = format!(
                 "has {} channels as {name} where {wanted} are expected{}",
                 h.channels,
-                if given.is_some() { format!(" ({flag})") } else { String::new() }
+                if given.is_some() { format!(" ({option})") } else { String::new() }
             );
             misfits.push(Misfit::new(entry.path(), message));
         }
@@ -162,19 +252,17 @@ pub(super) fn channels(
     wanted
 }
 
-/// The deepest of each side.
-pub(super) fn depths(entries: &[Entry], pairs: &[Option<Pair>]) -> [Depth; 2] {
-    [0, 1].map(|side| {
-        of_side(side, entries, pairs).map(|header| header.depth).max().unwrap_or(Depth::U8)
-    })
-}
-
-fn of_side(side: usize, entries: &[Entry], pairs: &[Option<Pair>]) -> impl Iterator<Item = Header> {
+/// The headers of a plane's images.
+fn of_plane(
+    place: usize,
+    entries: &[Entry],
+    heads: &[Option<Heads>],
+) -> impl Iterator<Item = Header> {
     entries
         .iter()
-        .zip(pairs)
-        .filter(move |(entry, _)| entry.has(side))
-        .filter_map(move |(_, pair)| pair.map(|p| p[side]))
+        .zip(heads)
+        .filter(move |(entry, _)| entry.has(place))
+        .filter_map(move |(_, heads)| heads.as_ref()?[place].image().copied())
 }
 
 /// Size of a picture before cropping.
@@ -184,7 +272,12 @@ pub(super) fn scaled(o: &DatasetOptions, (w, h): (u32, u32)) -> (u32, u32) {
         Preprocess::ResizeAndCrop => (load.width, load.height),
         Preprocess::ScaleWidth | Preprocess::ScaleWidthAndCrop => {
             let height = u64::from(load.width) * u64::from(h) / u64::from(w.max(1));
-            (load.width, u32::try_from(height).unwrap_or(u32::MAX).max(crop.height))
+            let height = u32::try_from(height).unwrap_or(u32::MAX);
+            match o.labels() {
+                None => (load.width, height.max(crop.height)),
+                Some(_) if o.preprocess.crops() && height < crop.height => cover((w, h), crop),
+                Some(_) => (load.width, height.max(1)),
+            }
         }
         Preprocess::ScaleShortsideAndCrop => cover((w, h), load),
         Preprocess::Crop if w < crop.width || h < crop.height => cover((w, h), crop),
@@ -211,17 +304,22 @@ fn cover((w, h): (u32, u32), target: Size) -> (u32, u32) {
 pub(super) fn common_size(
     o: &DatasetOptions,
     entries: &[Entry],
-    pairs: &[Option<Pair>],
+    heads: &[Option<Heads>],
     misfits: &mut Vec<Misfit>,
 ) -> ((u32, u32), usize) {
     let (mode, crop) = (o.preprocess, (o.crop_size.width, o.crop_size.height));
     let mut first: Option<(&Path, (u32, u32))> = None;
     let mut enlarged = 0;
-    for (entry, pair) in entries.iter().zip(pairs) {
-        let Some([a, _]) = pair else { continue };
-        let size = scaled(o, (a.width, a.height));
+    for (entry, heads) in entries.iter().zip(heads) {
+        let Some(heads) = heads else { continue };
+        let whole = heads[0].size();
+        let size = scaled(o, whole);
         if mode.crops() {
-            enlarged += usize::from(mode == Preprocess::Crop && size != (a.width, a.height));
+            enlarged += usize::from(match mode {
+                Preprocess::Crop => size != whole,
+                Preprocess::ScaleWidthAndCrop => size.0 > o.load_size.width,
+                _ => false,
+            });
             continue;
         }
         match first {
@@ -257,14 +355,9 @@ pub(super) fn report(o: &DatasetOptions, all: usize, misfits: Vec<Misfit>) -> Re
             if many.len() > NAMED {
                 text += &format!("\n  and {} more", many.len() - NAMED);
             }
-            Err(Error::file(o.root.join(if o.root.is_dir() { o.phase.as_str() } else { "" }), text))
+            Err(Error::file(o.place(), text))
         }
     }
-}
-
-/// Channels that a task fixes, whatever the files have.
-pub(super) fn fixed_channels(o: &DatasetOptions) -> Option<[u32; 2]> {
-    (o.task == Task::Colorization).then_some([1, 2])
 }
 
 #[cfg(test)]

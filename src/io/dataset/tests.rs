@@ -258,12 +258,8 @@ fn two_folders_lists_and_halves_give_the_same_pairs() {
             (b.clone().into(), a.clone().into())
         );
     }
-    assert!(
-        has_phase(root, "other")
-            && has_phase(root, "list")
-            && has_phase(root, "third")
-            && !has_phase(root, "val")
-    );
+    let has_phase = |phase| told(root).has_phase(phase);
+    assert!(has_phase("other") && has_phase("list") && has_phase("third") && !has_phase("val"));
 }
 
 #[test]

@@ -123,6 +123,22 @@ impl AnyPicture {
         Ok(map!(self, p => p.pad_reflect(x, y, w, h)?))
     }
 
+    /// See [`Picture::pad_edge`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pad_edge(&self, x: u32, y: u32, w: u32, h: u32) -> Result<Self> {
+        Ok(map!(self, p => p.pad_edge(x, y, w, h)?))
+    }
+
+    /// See [`Picture::resize_nearest`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn resize_nearest(&self, width: u32, height: u32) -> Result<Self> {
+        Ok(map!(self, p => p.resize_nearest(width, height)?))
+    }
+
     /// See [`Picture::flip_horizontal`].
     pub fn flip_horizontal(&self) -> Self {
         map!(self, p => p.flip_horizontal())

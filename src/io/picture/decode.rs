@@ -196,7 +196,7 @@ impl Bands {
     }
 }
 
-fn is_tiff(bytes: &[u8]) -> bool {
+pub(in crate::io) fn is_tiff(bytes: &[u8]) -> bool {
     [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"]
         .iter()
         .any(|magic| bytes.starts_with(*magic))
@@ -237,11 +237,11 @@ fn is_cut_jpeg(bytes: &[u8]) -> bool {
     false
 }
 
-pub(super) fn unopened(path: &Path, e: &std::io::Error) -> Error {
+pub(in crate::io) fn unopened(path: &Path, e: &std::io::Error) -> Error {
     Error::file(path, format!("cannot be opened: {e}; check the path and its permissions"))
 }
 
-pub(super) fn broken(path: &Path, reason: impl std::fmt::Display) -> Error {
+pub(in crate::io) fn broken(path: &Path, reason: impl std::fmt::Display) -> Error {
     let reason = reason.to_string().replace('\n', " ");
     Error::file(path, format!("cannot be decoded: {reason}; remove it or repair it"))
 }

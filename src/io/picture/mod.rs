@@ -5,13 +5,14 @@ mod decode;
 mod element;
 mod encode;
 mod list;
-mod npy;
+pub(in crate::io) mod npy;
 mod resize;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use any::AnyPicture;
 pub use decode::Header;
+pub(in crate::io) use decode::{broken, is_tiff, unopened};
 pub use element::{Depth, Element};
 pub use list::{EXTENSIONS, is_picture, list_pictures};
 
@@ -148,6 +149,26 @@ impl<T: Element> Picture<T> {
     /// # Errors
     /// [`Error::Usage`] when it does not fit.
     pub fn pad_reflect(&self, x: u32, y: u32, w: u32, h: u32) -> Result<Self> {
+        self.pad(x, y, w, h, reflected)
+    }
+
+    /// Pads the image like [`pad_reflect`](Self::pad_reflect), but repeats its edge.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pad_edge(&self, x: u32, y: u32, w: u32, h: u32) -> Result<Self> {
+        self.pad(x, y, w, h, |i, side| i.clamp(0, i64::from(side) - 1) as usize)
+    }
+
+    /// Pads the image; `within` gives the place in the image of one beside it.
+    fn pad(
+        &self,
+        x: u32,
+        y: u32,
+        w: u32,
+        h: u32,
+        within: impl Fn(i64, u32) -> usize,
+    ) -> Result<Self> {
         if x.checked_add(self.width).is_none_or(|end| end > w)
             || y.checked_add(self.height).is_none_or(|end| end > h)
         {
@@ -156,16 +177,33 @@ impl<T: Element> Picture<T> {
                 self.describe()
             )));
         }
-        let (c, row) = (self.channels as usize, self.width as usize * self.channels as usize);
         let columns: Vec<usize> =
-            (0..w).map(|i| c * reflected(i64::from(i) - i64::from(x), self.width)).collect();
-        let mut data = Vec::with_capacity(w as usize * h as usize * c);
-        for j in 0..h {
-            let from =
-                &self.data[reflected(i64::from(j) - i64::from(y), self.height) * row..][..row];
-            columns.iter().for_each(|&at| data.extend_from_slice(&from[at..at + c]));
+            (0..w).map(|i| within(i64::from(i) - i64::from(x), self.width)).collect();
+        let rows = (0..h).map(|j| within(i64::from(j) - i64::from(y), self.height));
+        self.pick(&columns, rows)
+    }
+
+    /// Scales to the nearest pixel, as Pillow does.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an empty size.
+    pub fn resize_nearest(&self, width: u32, height: u32) -> Result<Self> {
+        let columns: Vec<usize> =
+            (0..width).map(|x| nearest(x, self.width, width) as usize).collect();
+        self.pick(&columns, (0..height).map(|y| nearest(y, self.height, height) as usize))
+    }
+
+    /// The pixels of some columns and rows of this one.
+    fn pick(&self, columns: &[usize], rows: impl Iterator<Item = usize>) -> Result<Self> {
+        let c = self.channels as usize;
+        let values = rows.size_hint().0 * columns.len() * c;
+        let (mut data, mut height) = (Vec::with_capacity(values), 0);
+        for row in rows {
+            let from = &self.data[row * self.width as usize * c..][..self.width as usize * c];
+            columns.iter().for_each(|&at| data.extend_from_slice(&from[at * c..][..c]));
+            height += 1;
         }
-        Self::new(w, h, self.channels, data)
+        Self::new(columns.len() as u32, height, self.channels, data)
     }
 
     /// Mirrors left and right.
@@ -282,6 +320,11 @@ impl Picture {
             }
         }
     }
+}
+
+/// Which of `from` pixels lies under the middle of pixel `at` of `to`.
+pub(in crate::io) fn nearest(at: u32, from: u32, to: u32) -> u32 {
+    ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(to))) as u32
 }
 
 /// The index in `0..side` that index `i` maps to under reflection: -1 gives 1, `side` gives

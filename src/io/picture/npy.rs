@@ -4,7 +4,7 @@
 
 use super::{AnyPicture, Depth, Header, Picture};
 
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
+pub(in crate::io) const MAGIC: &[u8] = b"\x93NUMPY";
 /// Longest header that is read; NumPy's own are 128 bytes.
 const MOST: usize = 1 << 14;
 
@@ -82,6 +82,39 @@ impl Npy {
         Ok(Npy { descr, shape, data: start + length })
     }
 
+    /// Of whole numbers: whether the high byte comes first, whether there is a sign, bytes of one.
+    fn integer(&self) -> Result<(bool, bool, usize), String> {
+        let (order, kind) = self.descr.split_at_checked(1).unwrap_or_default();
+        let (signed, size) = match kind {
+            "b1" | "u1" => (false, 1),
+            "i1" => (true, 1),
+            "u2" => (false, 2),
+            "i2" => (true, 2),
+            "u4" => (false, 4),
+            "i4" => (true, 4),
+            "u8" => (false, 8),
+            "i8" => (true, 8),
+            _ => {
+                return Err(format!("values of type {:?}; a map holds whole numbers", self.descr));
+            }
+        };
+        Ok((order == ">", signed, size))
+    }
+
+    /// The values of a whole file, `size` bytes each.
+    fn values<'a>(&self, bytes: &'a [u8], size: u64) -> Result<&'a [u8], String> {
+        let data = &bytes[self.data..];
+        let wanted = self
+            .shape
+            .iter()
+            .try_fold(size, |all, side| all.checked_mul(*side))
+            .ok_or("the shape is too large")?;
+        if data.len() as u64 != wanted {
+            return Err(format!("{} bytes of values where its header says {wanted}", data.len()));
+        }
+        Ok(data)
+    }
+
     fn depth(&self) -> Result<Depth, String> {
         match self.descr.as_str() {
             "|u1" | "|b1" => Ok(Depth::U8),
@@ -102,21 +135,13 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
 }
 
 /// The most bytes that [`header`] needs.
-pub(super) const HEADER: u64 = MOST as u64 + 12;
+pub(in crate::io) const HEADER: u64 = MOST as u64 + 12;
 
 pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, String> {
     let npy = Npy::parse(bytes)?;
     let depth = npy.depth()?;
-    let data = &bytes[npy.data..];
     let size = npy.descr[2..].parse::<u64>().unwrap_or(1);
-    let wanted = npy
-        .shape
-        .iter()
-        .try_fold(size, |all, side| all.checked_mul(*side))
-        .ok_or("the shape is too large")?;
-    if data.len() as u64 != wanted {
-        return Err(format!("{} bytes of values where its header says {wanted}", data.len()));
-    }
+    let data = npy.values(bytes, size)?;
     let big = npy.descr.starts_with('>');
     let [h, w, c] = npy.shape.map(|side| side as u32);
     macro_rules! numbers {
@@ -144,6 +169,31 @@ pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, String> {
             AnyPicture::F32(Picture::new(w, h, c, numbers!(f32).collect()).map_err(refused)?)
         }
     })
+}
+
+/// Height, width and channels of an array of whole numbers, and the bytes of one, from the start of
+/// a file (at least its header).
+pub(in crate::io) fn integers(bytes: &[u8]) -> Result<([u32; 3], u32), String> {
+    let npy = Npy::parse(bytes)?;
+    let (_, _, size) = npy.integer()?;
+    Ok((npy.shape.map(|side| side as u32), size as u32))
+}
+
+/// The values of an array of whole numbers; `None` if one is no `u32`.
+pub(in crate::io) fn decode_integers(bytes: &[u8]) -> Result<Option<Vec<u32>>, String> {
+    let npy = Npy::parse(bytes)?;
+    let (big, signed, size) = npy.integer()?;
+    let data = npy.values(bytes, size as u64)?;
+    let value = |bytes: &[u8]| -> Option<u32> {
+        let mut wide = [0; 8];
+        wide[..size].copy_from_slice(bytes);
+        if big {
+            wide[..size].reverse();
+        }
+        let negative = signed && wide[size - 1] & 0x80 != 0;
+        u32::try_from(u64::from_le_bytes(wide)).ok().filter(|_| !negative)
+    };
+    Ok(data.chunks_exact(size).map(value).collect())
 }
 
 pub(super) fn encode(picture: &AnyPicture) -> Vec<u8> {

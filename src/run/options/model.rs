@@ -2,7 +2,6 @@
 
 use super::choice::{DatasetMode, ModelKind};
 use super::table::Options;
-use crate::io::dataset::has_phase;
 use crate::io::{Dataset, DatasetOptions, Depth, Task};
 use crate::nets::{GeneratorConfig, UnetConfig};
 use crate::picture::PictureFormat;
@@ -206,7 +205,7 @@ impl Options {
     pub fn check_run(&self) -> Result<()> {
         self.check()?;
         if self.run.early_stop.is_some()
-            && (self.run.val_freq == 0 || !has_phase(self.dataroot()?, "val"))
+            && (self.run.val_freq == 0 || !self.dataset()?.has_phase("val"))
         {
             let why = "needs val/ beside the training images, and `val_freq` above 0";
             return Err(Error::config("early_stop", why));

@@ -1,6 +1,10 @@
 //! Maps of indices: labels, instances, masks.
 
-use crate::io::picture::{AnyPicture, Element, Picture};
+mod file;
+
+pub use file::IndexHeader;
+
+use crate::io::picture::{AnyPicture, Element, Picture, nearest};
 use crate::{Error, Result};
 
 /// An index per pixel: a class, an instance, or 0 and 1 of a mask.
@@ -99,10 +103,8 @@ impl IndexMap {
                 self.width, self.height
             )));
         }
-        let nearest = |from: u32, to: u32| {
-            move |at: u32| ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(to))) as u32
-        };
-        Ok(self.pick(width, height, nearest(self.width, width), nearest(self.height, height)))
+        let (w, h) = (self.width, self.height);
+        Ok(self.pick(width, height, |x| nearest(x, w, width), |y| nearest(y, h, height)))
     }
 
     /// Puts the map onto `w` by `h` pixels with its top left corner at (`x`, `y`); its edge is
@@ -134,7 +136,7 @@ impl IndexMap {
     }
 
     /// Its indices as they are where none is above `most`, else their ranks among the map's own.
-    pub(super) fn below(self, most: u32) -> Vec<u32> {
+    pub(in crate::io) fn below(self, most: u32) -> Vec<u32> {
         if self.data.iter().all(|index| *index <= most) {
             return self.data;
         }
