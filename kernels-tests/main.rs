@@ -21,6 +21,7 @@ mod ema;
 mod fill;
 mod init;
 mod instance_edges;
+mod instance_mean;
 mod loss;
 mod max_pool;
 mod mul;

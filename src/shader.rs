@@ -73,6 +73,7 @@ files!(
     "fma",
     "init",
     "instance_edges",
+    "instance_mean",
     "loss",
     "max_pool",
     "mul",

@@ -274,6 +274,13 @@ pub const OPS: &[OpInfo] = &[
         samples::instance_edges,
     ),
     op(
+        "instance_mean",
+        "instance_mean",
+        "y = mean of x over the pixels of the image with the same number",
+        Gradient::Op("instance_mean"),
+        samples::instance_mean,
+    ),
+    op(
         "batch_norm",
         "batch_norm",
         "y = (x - mean) rstd gamma + beta",

@@ -12,7 +12,7 @@ use crate::shape::{Channels, Conv, Shape};
 use crate::store::{Layout, Store};
 use crate::tape::{Tape, Tensor};
 
-pub(super) use maps::{avg_pool, instance_edges, max_pool, one_hot};
+pub(super) use maps::{avg_pool, instance_edges, instance_mean, max_pool, one_hot};
 
 const K4S2: Conv = Conv::new(4, 2, 1);
 

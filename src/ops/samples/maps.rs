@@ -31,3 +31,10 @@ pub(in crate::ops) fn instance_edges(t: &mut Tape, _: &mut Store) -> Result<()> 
     let x = t.input("ids", Shape::new(2, 3, 5, 1));
     t.instance_edges(x).map(drop)
 }
+
+pub(in crate::ops) fn instance_mean(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let x = input(t);
+    let ids = t.input("ids", t.shape(x).with_channels(1));
+    let y = t.instance_mean(x, ids)?;
+    differentiate(t, y, &[x])
+}
