@@ -264,19 +264,12 @@ fn both_directions_are_translated_measured_and_exported() {
     };
     let (forth, back) = (eval(&[]), eval(&["--direction", "BtoA"]));
     assert!(forth["pictures"] == 2 && back["pictures"] == 2 && forth["mean"] != back["mean"]);
-    let half = scene.root.join("half.safetensors");
-    ok(pixtape(&[
-        "export",
-        "--checkpoint",
-        text(&run),
-        "--direction",
-        "BtoA",
-        "--format",
-        "half",
-        "--output",
-        text(&half),
-    ]));
-    assert!(half.is_file());
+    for format in ["half", "onnx"] {
+        let to = scene.root.join(format);
+        let export = ["export", "--checkpoint", text(&run), "--direction", "BtoA", "--format"];
+        ok(pixtape(&[&export[..], &[format, "--output", text(&to)]].concat()));
+        assert!(to.is_file());
+    }
     let info = ok(pixtape(&["info", text(&run)]));
     assert!(info.contains("resnet_6blocks") && info.contains("cycle_gan"), "{info}");
     ok(pixtape(&["report", text(&run)]));

@@ -15,6 +15,8 @@ mod dispatch;
 mod dropout;
 mod ema;
 mod fill;
+#[cfg(feature = "io")]
+mod forward;
 mod implicit_gemm;
 mod init;
 mod instance_edges;
@@ -53,6 +55,8 @@ pub use dispatch::{Bind, Dispatch, Operand, Value, WORKGROUP};
 pub use dropout::Dropout;
 pub use ema::Ema;
 pub use fill::Fill;
+#[cfg(feature = "io")]
+pub(crate) use forward::Forward;
 pub use implicit_gemm::{Fused, Method, Of, PartialVariant, Pass, Problem, Tile, Tuning, Variant};
 pub use init::{Init, InitNormal};
 pub use instance_edges::InstanceEdges;

@@ -5,7 +5,7 @@ use crate::options::choice;
 use clap::{Args, ValueEnum};
 use pixtape::io::weights::{Precision, Range, WeightsFile, onnx};
 use pixtape::io::{AnyPicture, Direction, Frame, Picture, write_aside};
-use pixtape::nets::{GeneratorConfig, Mode};
+use pixtape::nets::Mode;
 use pixtape::ops::NormMode;
 use pixtape::picture::PictureFormat;
 use pixtape::run::options::Tune;
@@ -80,12 +80,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     let named = |e: String| Error::file(&args.checkpoint, e);
     let weights = checkpoint.weights();
     let bytes = match args.format {
-        Format::Onnx => match &checkpoint.config {
-            GeneratorConfig::Unet(config) => {
-                onnx(weights, config, args.norm_mode, args.value_range)
-            }
-            other => Err(format!("a {other}; --format onnx is for U-Nets so far")),
-        },
+        Format::Onnx => onnx(weights, &checkpoint.config, args.norm_mode, args.value_range),
         Format::Half => weights.to_safetensors(Precision::F16),
         Format::Small => weights.to_safetensors(Precision::I8),
         Format::Safetensors => weights.to_safetensors(Precision::F32),
