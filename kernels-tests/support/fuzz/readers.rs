@@ -4,8 +4,9 @@ use super::mutate::Kind;
 use super::seeds::{self, Seeds, texts};
 use pixtape::Result;
 use pixtape::io::checkpoint::TensorFile;
+use pixtape::io::limits;
 use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
-use pixtape::io::{AnyPicture, Dataset, DatasetOptions, Header, Picture, limits};
+use pixtape::io::{AnyPicture, Dataset, DatasetOptions, Header, IndexHeader, IndexMap, Picture};
 use pixtape::run::options::Layer;
 use pixtape::run::{Log, Options, State};
 use std::path::Path;
@@ -75,6 +76,17 @@ fn any_picture(path: &Path) -> Result<()> {
         ((header.width, header.height), header.channels, header.depth)
     );
     whole.to_8bit(None);
+    Ok(())
+}
+
+/// A map of indices, of the size and kind that its header says.
+fn map(path: &Path) -> Result<()> {
+    let header = IndexHeader::read(path);
+    let map = IndexMap::load(path)?;
+    let header = header?;
+    assert_eq!((map.width, map.height, 1), (header.width, header.height, header.channels));
+    assert_eq!(map.data.len(), map.width as usize * map.height as usize);
+    assert!(map.bits() <= header.bits);
     Ok(())
 }
 
@@ -158,6 +170,8 @@ pub fn all() -> Vec<Reader> {
             [seeds::bands(), seeds::pictures(&[Tiff])].concat(),
             any_picture,
         ),
+        of("map, png", Kind::Png, seeds::maps(&["png"]), map),
+        of("map, tiff and npy", Kind::Plain, seeds::maps(&["tiff", "npy"]), map),
         weights("safetensors", seeds::safetensors(), unet),
         weights("safetensors, few bits", seeds::precisions(), import),
         weights("pth, zip", seeds::golden(&["weights/zip.pth"]), import),

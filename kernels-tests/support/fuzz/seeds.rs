@@ -1,7 +1,7 @@
 //! Files that readers accept, small ones, for mutations to start from.
 
 use pixtape::io::weights::{Precision, WeightsFile};
-use pixtape::io::{AnyPicture, Picture};
+use pixtape::io::{AnyPicture, IndexMap, Picture};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -57,6 +57,22 @@ pub fn arrays() -> Seeds {
         ("floats", AnyPicture::F32(floats)),
     ];
     all.iter().map(|(name, picture)| (name.to_string(), picture.encode("npy").unwrap())).collect()
+}
+
+/// Maps of indices of 8, 16 and 32 bits in formats that hold them.
+pub fn maps(formats: &[&str]) -> Seeds {
+    let mut all = Seeds::new();
+    for (name, bits, scale) in [("8", 8, 1), ("16", 16, 300), ("32", 32, 70_000)] {
+        let data = (0..13 * 9).map(|i| i / 5 * scale).collect();
+        let map = IndexMap::new(13, 9, data).unwrap();
+        for format in formats {
+            // A PNG does not hold 32 bits.
+            if let Ok(bytes) = map.encode(format, bits) {
+                all.push((format!("{name} {format}"), bytes));
+            }
+        }
+    }
+    all
 }
 
 /// A TIFF of five bands of 16 bits, 4x3, as satellites' are: header, values, directory.

@@ -1,6 +1,9 @@
 //! Maps of indices: labels, instances, masks.
 
 mod file;
+#[cfg(test)]
+mod tests;
+mod write;
 
 pub use file::IndexHeader;
 
@@ -145,38 +148,5 @@ impl IndexMap {
         known.dedup();
         let rank = |index: &u32| known.binary_search(index).unwrap_or_default() as u32;
         self.data.iter().map(rank).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map() -> IndexMap {
-        IndexMap::new(3, 2, vec![1, 2, 3, 4, 5, 6]).unwrap()
-    }
-
-    #[test]
-    fn maps_are_cut_scaled_and_padded_without_new_indices() {
-        assert_eq!(map().crop(1, 0, 2, 2).unwrap().data, [2, 3, 5, 6]);
-        assert_eq!(map().flip_horizontal().data, [3, 2, 1, 6, 5, 4]);
-        let double = map().resize(6, 2).unwrap();
-        assert_eq!(double.data, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]);
-        // Pillow: Image.resize((2, 1), NEAREST) of 0 1 2 / 3 4 5 gives 3 5.
-        assert_eq!(map().resize(2, 1).unwrap().data, [4, 6]);
-        let padded = map().pad_edge(1, 1, 5, 3).unwrap();
-        assert_eq!(padded.data, [1, 1, 2, 3, 3, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6]);
-        for bad in [map().crop(2, 0, 2, 1), map().resize(0, 1), map().pad_edge(3, 0, 5, 2)] {
-            assert!(bad.is_err());
-        }
-        assert!(IndexMap::new(2, 2, vec![0; 3]).is_err());
-    }
-
-    #[test]
-    fn neighbouring_indices_are_shown_in_colours_apart() {
-        let shown = IndexMap::new(5, 1, vec![0, 1, 2, 3, 8]).unwrap().visible();
-        let colours = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [64, 0, 0]];
-        assert_eq!(shown.data, colours.concat());
-        assert_eq!((shown.width, shown.height, shown.channels), (5, 1, 3));
     }
 }

@@ -207,6 +207,16 @@ pub(super) fn encode(picture: &AnyPicture) -> Vec<u8> {
         1 => format!("({h}, {w})"),
         c => format!("({h}, {w}, {c})"),
     };
+    file(descr, &shape, &values)
+}
+
+/// A file of whole numbers of 32 bits.
+pub(in crate::io) fn encode_integers(width: u32, height: u32, values: &[u32]) -> Vec<u8> {
+    let values: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    file("<u4", &format!("({height}, {width})"), &values)
+}
+
+fn file(descr: &str, shape: &str, values: &[u8]) -> Vec<u8> {
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
     // With its newline, the whole header is a multiple of 64.
     let whole = (10 + text.len() + 1).next_multiple_of(64);

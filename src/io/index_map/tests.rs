@@ -1,0 +1,197 @@
+use super::*;
+use crate::io::picture::Depth;
+use crate::io::write_aside;
+use std::path::{Path, PathBuf};
+
+fn map() -> IndexMap {
+    IndexMap::new(3, 2, vec![1, 2, 3, 4, 5, 6]).unwrap()
+}
+
+#[test]
+fn maps_are_cut_scaled_and_padded_without_new_indices() {
+    assert_eq!(map().crop(1, 0, 2, 2).unwrap().data, [2, 3, 5, 6]);
+    assert_eq!(map().flip_horizontal().data, [3, 2, 1, 6, 5, 4]);
+    let double = map().resize(6, 2).unwrap();
+    assert_eq!(double.data, [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]);
+    // Pillow: Image.resize((2, 1), NEAREST) of 0 1 2 / 3 4 5 gives 3 5.
+    assert_eq!(map().resize(2, 1).unwrap().data, [4, 6]);
+    let padded = map().pad_edge(1, 1, 5, 3).unwrap();
+    assert_eq!(padded.data, [1, 1, 2, 3, 3, 1, 1, 2, 3, 3, 4, 4, 5, 6, 6]);
+    for bad in [map().crop(2, 0, 2, 1), map().resize(0, 1), map().pad_edge(3, 0, 5, 2)] {
+        assert!(bad.is_err());
+    }
+    assert!(IndexMap::new(2, 2, vec![0; 3]).is_err());
+}
+
+#[test]
+fn neighbouring_indices_are_shown_in_colours_apart() {
+    let shown = IndexMap::new(5, 1, vec![0, 1, 2, 3, 8]).unwrap().visible();
+    let colours = [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [64, 0, 0]];
+    assert_eq!(shown.data, colours.concat());
+    assert_eq!((shown.width, shown.height, shown.channels), (5, 1, 3));
+}
+
+/// Saves a PNG of one row as it is, bits packed.
+fn png_row(
+    path: &Path,
+    width: u32,
+    color: png::ColorType,
+    depth: png::BitDepth,
+    row: &[u8],
+) -> IndexHeader {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, 1);
+    encoder.set_color(color);
+    encoder.set_depth(depth);
+    if color == png::ColorType::Indexed {
+        // Colours that no index would be taken for.
+        encoder.set_palette(
+            (0..=255u8).flat_map(|i| [255 - i, 7, i]).take(3 << 4).collect::<Vec<_>>(),
+        );
+    }
+    encoder.write_header().unwrap().write_image_data(row).unwrap();
+    write_aside(path, &bytes).unwrap();
+    IndexHeader::read(path).unwrap()
+}
+
+#[test]
+fn the_index_in_a_png_counts_whatever_it_looks_like() {
+    use png::{BitDepth as B, ColorType as C};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("map.png");
+    for color in [C::Grayscale, C::Indexed] {
+        for (depth, row, indices) in [
+            (B::One, vec![0b1011_0000, 0b1000_0000], vec![1, 0, 1, 1, 0, 0, 0, 0, 1]),
+            (B::Two, vec![0b1101_1000, 0b0100_0000], vec![3, 1, 2, 0, 1]),
+            (B::Four, vec![0xF1, 0x20], vec![15, 1, 2]),
+            (B::Eight, vec![3, 15, 0], vec![3, 15, 0]),
+        ] {
+            let width = indices.len() as u32;
+            let header = png_row(&path, width, color, depth, &row);
+            assert_eq!(header, IndexHeader { width, height: 1, channels: 1, bits: 8 });
+            assert_eq!(IndexMap::load(&path).unwrap().data, indices, "{color:?} {depth:?}");
+        }
+    }
+    let header = png_row(&path, 2, C::Grayscale, B::Sixteen, &[0x80, 0x01, 0x00, 0x07]);
+    assert_eq!((header.bits, IndexMap::load(&path).unwrap().data), (16, vec![0x8001, 7]));
+    for (color, channels, row) in
+        [(C::Rgb, 3, &[1; 6][..]), (C::Rgba, 4, &[1; 8]), (C::GrayscaleAlpha, 2, &[1; 4])]
+    {
+        assert_eq!(png_row(&path, 2, color, B::Eight, row).channels, channels);
+        let message = IndexMap::load(&path).unwrap_err().to_string();
+        assert!(
+            message.contains(&format!("has {channels} channels")) && message.contains("palette"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn every_width_survives_the_formats_that_hold_it() {
+    let dir = tempfile::tempdir().unwrap();
+    for (largest, bits) in [(255, 8), (65_535, 16), (u32::MAX, 32)] {
+        let map = IndexMap::new(3, 2, vec![0, 1, 7, largest, 3, 2]).unwrap();
+        assert_eq!(map.bits(), bits);
+        for (extension, widths) in [("png", 8..=16), ("tiff", 8..=32), ("npy", 8..=32)] {
+            for wide in [8, 16, 32] {
+                let path = dir.path().join(format!("{largest}-{wide}.{extension}"));
+                let saved = map.save(&path, wide);
+                assert_eq!(saved.is_ok(), wide >= bits && widths.contains(&wide), "{path:?}");
+                if saved.is_ok() {
+                    assert_eq!(IndexMap::load(&path).unwrap(), map, "{path:?}");
+                    let header = IndexHeader { width: 3, height: 2, channels: 1, bits: wide };
+                    assert_eq!(IndexHeader::read(&path).unwrap(), header);
+                }
+            }
+        }
+    }
+}
+
+/// An array file of one row.
+fn npy_row(path: &Path, descr: &str, width: usize, values: &[u8]) -> PathBuf {
+    let mut bytes = npy_bytes(descr, &format!("(1, {width})"));
+    bytes.extend(values);
+    write_aside(path, &bytes).unwrap();
+    path.into()
+}
+
+fn npy_bytes(descr: &str, shape: &str) -> Vec<u8> {
+    let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((text.len() as u16).to_le_bytes());
+    bytes.extend(text.as_bytes());
+    bytes
+}
+
+#[test]
+fn arrays_of_any_whole_numbers_are_maps_if_the_numbers_are_indices() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("map.npy");
+    let (small, large) = ([5i64, 300], [5i64, 70_000]);
+    let bytes = |numbers: [i64; 2], size: usize, big: bool| -> Vec<u8> {
+        let one = |n: i64| {
+            let mut bytes = n.to_le_bytes()[..size].to_vec();
+            if big {
+                bytes.reverse();
+            }
+            bytes
+        };
+        numbers.into_iter().flat_map(one).collect()
+    };
+    for (kind, size, numbers) in [
+        ("u2", 2, small),
+        ("i2", 2, small),
+        ("u4", 4, large),
+        ("i4", 4, large),
+        ("u8", 8, large),
+        ("i8", 8, large),
+    ] {
+        for (order, big) in [("<", false), (">", true)] {
+            npy_row(&path, &format!("{order}{kind}"), 2, &bytes(numbers, size, big));
+            let map = IndexMap::load(&path).unwrap();
+            assert_eq!(map.data, numbers.map(|n| n as u32), "{order}{kind}");
+            assert_eq!(IndexHeader::read(&path).unwrap().bits, 8 * size as u32);
+        }
+    }
+    npy_row(&path, "|b1", 2, &[0, 1]);
+    assert_eq!(IndexMap::load(&path).unwrap().data, [0, 1]);
+    for (descr, values, part) in [
+        ("<i8", bytes([5, -1], 8, false), "below 0"),
+        ("<i2", bytes([-32768, 5], 2, false), "below 0"),
+        ("<u8", bytes([5, 1 << 32], 8, false), "above 4294967295"),
+        ("<f4", vec![0; 8], "holds whole numbers"),
+        ("<u2", vec![0; 3], "3 bytes of values where its header says 4"),
+    ] {
+        let message = IndexMap::load(&npy_row(&path, descr, 2, &values)).unwrap_err().to_string();
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(IndexHeader::read(&npy_row(&path, "<f4", 2, &[0; 8])).is_err());
+}
+
+#[test]
+fn other_formats_are_read_and_what_is_no_map_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let gray = image::GrayImage::from_raw(2, 1, vec![4, 9]).unwrap();
+    for name in ["m.pgm", "m.bmp", "m.jpg"] {
+        gray.save(at(name)).unwrap();
+    }
+    assert_eq!(IndexMap::load(&at("m.pgm")).unwrap().data, [4, 9]);
+    let floats = AnyPicture::F32(Picture::new(2, 1, 1, vec![4.0, 9.0]).unwrap());
+    floats.save(&at("f.tiff")).unwrap();
+    std::fs::write(at("cut.png"), &std::fs::read(at("m.pgm")).unwrap()[..4]).unwrap();
+    for (name, part) in [
+        ("m.jpg", "is a JPEG"),
+        ("f.tiff", "holds floats"),
+        ("cut.png", "cannot be decoded"),
+        ("none.png", "cannot be opened"),
+    ] {
+        for message in [
+            IndexMap::load(&at(name)).unwrap_err().to_string(),
+            IndexHeader::read(&at(name)).unwrap_err().to_string(),
+        ] {
+            assert!(message.contains(part), "{name}: {message}");
+        }
+    }
+    assert_eq!(floats.depth(), Depth::F32);
+}
