@@ -298,7 +298,7 @@ fn identity_terms_cost_two_passes_and_are_refused_between_different_channels() {
         with.cost().flop
     );
     assert!(without.memory().activations < with.memory().activations);
-    let colours = ResnetConfig { ngf: 8, blocks: 2, input_nc: 1, ..ResnetConfig::default() };
+    let colours = ResnetConfig { ngf: 8, blocks: 2, input: 1.into(), ..ResnetConfig::default() };
     let refused =
         plan(&CycleGanConfig { generator: colours.into(), ..config() }).unwrap_err().to_string();
     assert!(refused.contains("`lambda_identity` 0"), "{refused}");

@@ -106,6 +106,46 @@ impl TensorFile {
             .try_for_each(|p| store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1))
     }
 
+    /// Copies a network's weights out of a file that may hold more.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming what is missing or has another shape; then nothing is written.
+    pub fn load_part(&self, gpu: &Gpu, store: &Store, weights: &Weights) -> Result<()> {
+        if let [first, rest @ ..] = &self.differing(weights)[..] {
+            let more = if rest.is_empty() { "" } else { ", and more" };
+            let why = format!("{first} is missing or of another shape{more}");
+            return Err(Error::file(&self.path, why));
+        }
+        self.load_matching(gpu, store, weights).map(drop)
+    }
+
+    /// Copies what has the name and the shape of a network's parameter; returns the names of the
+    /// parameters that stay as they are.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn load_matching(
+        &self,
+        gpu: &Gpu,
+        store: &Store,
+        weights: &Weights,
+    ) -> Result<Vec<String>> {
+        let fresh = self.differing(weights);
+        for p in weights.params().filter(|p| !fresh.contains(&p.name)) {
+            store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1)?;
+        }
+        Ok(fresh)
+    }
+
+    /// Names of parameters that the file has not, or of another shape.
+    fn differing(&self, weights: &Weights) -> Vec<String> {
+        let has = |name: &str, shape: Vec<usize>| {
+            self.file.tensors.get(name).is_some_and(|(own, _)| *own == shape)
+        };
+        let params = weights.params().filter(|p| !has(&p.name, p.layout.public_shape()));
+        params.map(|p| p.name.clone()).collect()
+    }
+
     /// Copies Adam's moments into a network's pages; names as [`save_moments`] writes them.
     ///
     /// # Errors
@@ -140,7 +180,7 @@ impl TensorFile {
             let (c, width) = (shape.c.logical() as usize, 4 * shape.c.vec4s() as usize);
             let mut raw = vec![0.0; shape.bytes() as usize / 4];
             for (to, from) in raw.chunks_mut(width).zip(self.file.tensors[&name].1.chunks(c)) {
-                to[..c].copy_from_slice(from);
+                shape.c.places().zip(from).for_each(|(at, value)| to[at as usize] = *value);
             }
             store.write_raw(gpu, id, &raw)
         })
@@ -156,7 +196,12 @@ impl TensorFile {
         match Net::recognise(&self.file).map_err(|e| Error::file(&self.path, e))? {
             Net::Unet(config) => Ok(config.into()),
             Net::Resnet(config) => Ok(config.into()),
-            Net::Patch { .. } | Net::Pixel { .. } => Err(Error::file(
+            Net::Enhancer(config) => Ok(config.into()),
+            Net::Encoder(_) => Err(Error::file(
+                &self.path,
+                "the weights of a feature encoder; give the generator's file",
+            )),
+            Net::Patch { .. } | Net::Pixel { .. } | Net::MultiScale { .. } => Err(Error::file(
                 &self.path,
                 "the weights of a discriminator; give the generator's file",
             )),
@@ -327,15 +372,14 @@ pub async fn pools_bytes(
 ) -> Result<Vec<u8>> {
     let mut file = WeightsFile { about: about.cloned(), ..WeightsFile::default() };
     for (name, id, shape) in pool_pages(store, pools) {
-        let (c, width) = (shape.c.logical() as usize, 4 * shape.c.vec4s() as usize);
+        let width = 4 * shape.c.vec4s() as usize;
         let raw = store.read_raw(gpu, id).await?;
         if let Some(value) = raw.iter().find(|v| !v.is_finite()) {
             return Err(Error::NotFinite { name, value: *value });
         }
-        file.tensors.insert(
-            name,
-            (public(shape), raw.chunks(width).flat_map(|pixel| &pixel[..c]).copied().collect()),
-        );
+        let pixels = raw.chunks(width);
+        let values = pixels.flat_map(|pixel| shape.c.places().map(|at| pixel[at as usize]));
+        file.tensors.insert(name, (public(shape), values.collect()));
     }
     bytes(&file)
 }

@@ -1,10 +1,12 @@
 //! Generators, as trainings and `translate` see them: networks from images to images.
 
+use super::enhancer::{EnhancerConfig, LocalEnhancer};
 use super::resnet::{PADDING_TYPE, Resnet, ResnetConfig};
 use super::unet::{Unet, UnetConfig};
 use super::weights::{NormKind, Weights};
 use super::{BlockPadding, GeneratorKind, Mode};
 use crate::error::{Error, Result};
+use crate::shape::Channels;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use std::fmt;
@@ -16,6 +18,8 @@ pub enum GeneratorConfig {
     Unet(UnetConfig),
     /// A ResNet.
     Resnet(ResnetConfig),
+    /// A ResNet with enhancers around it.
+    Enhancer(EnhancerConfig),
 }
 
 /// A generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to `[n, h, w, output_nc]` in
@@ -26,6 +30,8 @@ pub enum Generator {
     Unet(Unet),
     /// A ResNet.
     Resnet(Box<Resnet>),
+    /// A ResNet with enhancers around it.
+    Enhancer(Box<LocalEnhancer>),
 }
 
 impl From<UnetConfig> for GeneratorConfig {
@@ -40,17 +46,30 @@ impl From<ResnetConfig> for GeneratorConfig {
     }
 }
 
+impl From<EnhancerConfig> for GeneratorConfig {
+    fn from(config: EnhancerConfig) -> Self {
+        GeneratorConfig::Enhancer(config)
+    }
+}
+
 impl fmt::Display for GeneratorConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             GeneratorConfig::Unet(c) => write!(f, "U-Net of {} halvings", c.downs),
             GeneratorConfig::Resnet(c) => {
                 write!(f, "ResNet of {} blocks", c.blocks)?;
+                if c.halvings != 2 {
+                    write!(f, " after {} halvings", c.halvings)?;
+                }
                 if c.padding == BlockPadding::Reflect {
                     Ok(())
                 } else {
                     write!(f, ", padding {}", c.padding)
                 }
+            }
+            GeneratorConfig::Enhancer(c) => {
+                let inner = GeneratorConfig::from(c.global());
+                write!(f, "local enhancer, {} times the size of a {inner}", 1 << c.enhancers)
             }
         }
     }
@@ -64,13 +83,17 @@ impl GeneratorConfig {
     pub fn with_padding(self, padding: BlockPadding) -> Result<GeneratorConfig> {
         match self {
             GeneratorConfig::Resnet(c) => Ok(ResnetConfig { padding, ..c }.into()),
-            GeneratorConfig::Unet(_) if padding == BlockPadding::default() => Ok(self),
+            _ if padding == BlockPadding::default() => Ok(self),
             GeneratorConfig::Unet(_) => {
                 let name = self.name();
                 let why = format!(
                     "{padding}: {name} has no residual blocks to pad; leave it out, or choose \
                      `netG` resnet_9blocks"
                 );
+                Err(Error::config(PADDING_TYPE, why))
+            }
+            GeneratorConfig::Enhancer(_) => {
+                let why = format!("{padding}: a local enhancer pads by reflection; leave it out");
                 Err(Error::config(PADDING_TYPE, why))
             }
         }
@@ -85,9 +108,11 @@ impl GeneratorConfig {
             GeneratorConfig::Unet(UnetConfig { downs, .. }) => {
                 GeneratorKind::EncoderDecoder { downs }
             }
-            GeneratorConfig::Resnet(ResnetConfig { blocks, .. }) => {
+            GeneratorConfig::Resnet(ResnetConfig { blocks, halvings: 2, .. }) => {
                 GeneratorKind::Resnet { blocks }
             }
+            GeneratorConfig::Resnet(_) => GeneratorKind::Global,
+            GeneratorConfig::Enhancer(_) => GeneratorKind::Local,
         }
     }
 
@@ -100,7 +125,22 @@ impl GeneratorConfig {
     pub fn input_nc(&self) -> u32 {
         match self {
             GeneratorConfig::Unet(c) => c.input_nc,
-            GeneratorConfig::Resnet(c) => c.input_nc,
+            GeneratorConfig::Resnet(c) => c.input.logical(),
+            GeneratorConfig::Enhancer(c) => c.input.logical(),
+        }
+    }
+
+    /// The same net for an input in parts, each padded to whole vec4s: what a concatenation is.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a U-Net, whose input is one image.
+    pub fn with_input(self, input: Channels) -> Result<GeneratorConfig> {
+        match self {
+            GeneratorConfig::Resnet(c) => Ok(ResnetConfig { input, ..c }.into()),
+            GeneratorConfig::Enhancer(c) => Ok(EnhancerConfig { input, ..c }.into()),
+            GeneratorConfig::Unet(_) => {
+                Err(Error::Usage(format!("a U-Net takes one image, not channels {input}")))
+            }
         }
     }
 
@@ -109,6 +149,7 @@ impl GeneratorConfig {
         match self {
             GeneratorConfig::Unet(c) => c.output_nc,
             GeneratorConfig::Resnet(c) => c.output_nc,
+            GeneratorConfig::Enhancer(c) => c.output_nc,
         }
     }
 
@@ -119,7 +160,12 @@ impl GeneratorConfig {
                 UnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into()
             }
             GeneratorConfig::Resnet(c) => {
-                ResnetConfig { input_nc: c.output_nc, output_nc: c.input_nc, ..c }.into()
+                let (input, output_nc) = (c.output_nc.into(), c.input.logical());
+                ResnetConfig { input, output_nc, ..c }.into()
+            }
+            GeneratorConfig::Enhancer(c) => {
+                let (input, output_nc) = (c.output_nc.into(), c.input.logical());
+                EnhancerConfig { input, output_nc, ..c }.into()
             }
         }
     }
@@ -129,6 +175,7 @@ impl GeneratorConfig {
         match self {
             GeneratorConfig::Unet(c) => c.ngf,
             GeneratorConfig::Resnet(c) => c.ngf,
+            GeneratorConfig::Enhancer(c) => c.ngf,
         }
     }
 
@@ -137,6 +184,7 @@ impl GeneratorConfig {
         match self {
             GeneratorConfig::Unet(c) => c.norm,
             GeneratorConfig::Resnet(c) => c.norm,
+            GeneratorConfig::Enhancer(c) => c.norm,
         }
     }
 
@@ -145,6 +193,7 @@ impl GeneratorConfig {
         match self {
             GeneratorConfig::Unet(c) => c.multiple(),
             GeneratorConfig::Resnet(c) => c.multiple(),
+            GeneratorConfig::Enhancer(c) => c.multiple(),
         }
     }
 
@@ -154,23 +203,22 @@ impl GeneratorConfig {
     /// # Errors
     /// [`Error::Usage`] naming the nearest sizes.
     pub fn check_size(&self, width: u32, height: u32) -> Result<()> {
-        match self {
-            GeneratorConfig::Unet(c) => c.check_size(width, height),
-            GeneratorConfig::Resnet(c) => {
-                let (m, least) = (c.multiple(), c.smallest());
-                if [width, height].iter().all(|side| side.is_multiple_of(m) && *side >= least) {
-                    return Ok(());
-                }
-                let near = |side: u32| side.next_multiple_of(m).max(least);
-                Err(Error::Usage(format!(
-                    "an image of {width}x{height} does not fit a ResNet generator: both sides \
-                     must be multiples of {m} and at least {least} (nearest: \
-                     {}x{}); resize it",
-                    near(width),
-                    near(height)
-                )))
-            }
+        let (least, what) = match self {
+            GeneratorConfig::Unet(c) => return c.check_size(width, height),
+            GeneratorConfig::Resnet(c) => (c.smallest(), "a ResNet generator"),
+            GeneratorConfig::Enhancer(c) => (c.smallest(), "a local enhancer"),
+        };
+        let m = self.multiple();
+        if [width, height].iter().all(|side| side.is_multiple_of(m) && *side >= least) {
+            return Ok(());
         }
+        let near = |side: u32| side.next_multiple_of(m).max(least);
+        Err(Error::Usage(format!(
+            "an image of {width}x{height} does not fit {what}: both sides must be multiples of \
+             {m} and at least {least} (nearest: {}x{}); resize it",
+            near(width),
+            near(height)
+        )))
     }
 }
 
@@ -187,6 +235,9 @@ impl Generator {
         Ok(match config.into() {
             GeneratorConfig::Unet(c) => Generator::Unet(Unet::new(store, set, c)?),
             GeneratorConfig::Resnet(c) => Generator::Resnet(Box::new(Resnet::new(store, set, c)?)),
+            GeneratorConfig::Enhancer(c) => {
+                Generator::Enhancer(Box::new(LocalEnhancer::new(store, set, c)?))
+            }
         })
     }
 
@@ -195,6 +246,7 @@ impl Generator {
         match self {
             Generator::Unet(net) => (*net.config()).into(),
             Generator::Resnet(net) => (*net.config()).into(),
+            Generator::Enhancer(net) => (*net.config()).into(),
         }
     }
 
@@ -203,6 +255,7 @@ impl Generator {
         match self {
             Generator::Unet(net) => net.weights(),
             Generator::Resnet(net) => net.weights(),
+            Generator::Enhancer(net) => net.weights(),
         }
     }
 
@@ -217,6 +270,7 @@ impl Generator {
         match self {
             Generator::Unet(net) => net.record(tape, store, x, mode),
             Generator::Resnet(net) => net.record(tape, store, x, mode),
+            Generator::Enhancer(net) => net.record(tape, store, x, mode),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Generators by name.
 
-use super::{BlockPadding, DEPTHS, GeneratorConfig, ResnetConfig, UnetConfig};
+use super::{DEPTHS, EnhancerConfig, GeneratorConfig, ResnetConfig, UnetConfig};
 use std::fmt;
 
 /// Which generator, without its sizes: what upstream's option `netG` names.
@@ -21,6 +21,10 @@ pub enum GeneratorKind {
         /// Residual blocks.
         blocks: u32,
     },
+    /// `global`: a ResNet of more halvings (pix2pixHD).
+    Global,
+    /// `local`: the same with enhancers around it (pix2pixHD).
+    Local,
 }
 
 /// Residual blocks of the nets that have names.
@@ -40,10 +44,11 @@ impl GeneratorKind {
         let all = DEPTHS
             .map(|downs| GeneratorKind::Unet { downs })
             .chain(DEPTHS.map(|downs| GeneratorKind::EncoderDecoder { downs }))
-            .chain(BLOCKS.map(|blocks| GeneratorKind::Resnet { blocks }));
+            .chain(BLOCKS.map(|blocks| GeneratorKind::Resnet { blocks }))
+            .chain([GeneratorKind::Global, GeneratorKind::Local]);
         { all }.find(|kind| kind.to_string() == name).ok_or_else(|| {
             "choose unet_32, unet_64, unet_128, unet_256 or unet_512, encoder_decoder_32 to \
-             encoder_decoder_512, or resnet_6blocks or resnet_9blocks"
+             encoder_decoder_512, resnet_6blocks or resnet_9blocks, or global or local (pix2pixHD)"
                 .into()
         })
     }
@@ -51,14 +56,20 @@ impl GeneratorKind {
     /// The net; what the name does not say is as in `like`.
     pub fn with(self, like: UnetConfig) -> GeneratorConfig {
         let UnetConfig { input_nc, output_nc, ngf, norm, dropout, .. } = like;
+        let (input, resnet) = (input_nc.into(), ResnetConfig::default());
         match self {
             GeneratorKind::Unet { downs } => UnetConfig { downs, skips: true, ..like }.into(),
             GeneratorKind::EncoderDecoder { downs } => {
                 UnetConfig { downs, skips: false, ..like }.into()
             }
             GeneratorKind::Resnet { blocks } => {
-                let padding = BlockPadding::default();
-                ResnetConfig { input_nc, output_nc, ngf, blocks, norm, dropout, padding }.into()
+                ResnetConfig { input, output_nc, ngf, blocks, norm, dropout, ..resnet }.into()
+            }
+            GeneratorKind::Global => {
+                ResnetConfig { input, output_nc, ngf, norm, halvings: 4, ..resnet }.into()
+            }
+            GeneratorKind::Local => {
+                EnhancerConfig { input, output_nc, ngf, norm, ..EnhancerConfig::default() }.into()
             }
         }
     }
@@ -72,6 +83,8 @@ impl fmt::Display for GeneratorKind {
                 write!(f, "encoder_decoder_{}", 1u64 << downs)
             }
             GeneratorKind::Resnet { blocks } => write!(f, "resnet_{blocks}blocks"),
+            GeneratorKind::Global => f.write_str("global"),
+            GeneratorKind::Local => f.write_str("local"),
         }
     }
 }
@@ -82,7 +95,9 @@ mod tests {
 
     #[test]
     fn names_are_those_of_upstream() {
-        for name in ["unet_32", "unet_512", "encoder_decoder_64", "resnet_6blocks"] {
+        for name in
+            ["unet_32", "unet_512", "encoder_decoder_64", "resnet_6blocks", "global", "local"]
+        {
             let kind = GeneratorKind::of_name(name).unwrap();
             assert_eq!(kind.to_string(), name);
             assert_eq!(kind.with(UnetConfig::default()).kind(), kind);

@@ -1,14 +1,17 @@
 //! The networks: parameters with the names and layouts of the public PyTorch files, and how to
 //! record them on a tape.
 
+mod enhancer;
 mod generator;
 mod kind;
 mod orthogonal;
 mod patchgan;
 mod resnet;
 mod unet;
+mod vgg;
 mod weights;
 
+pub use enhancer::{EnhancerConfig, LocalEnhancer};
 pub use generator::{Generator, GeneratorConfig};
 pub use kind::GeneratorKind;
 pub use patchgan::{
@@ -22,6 +25,7 @@ pub(crate) use unet::UnetLayer;
 pub use unet::{Unet, UnetConfig, UnetQuirks, Upsample};
 #[cfg(feature = "io")]
 pub(crate) use unet::{UnetNames, unet_names};
+pub use vgg::{Vgg, VggConfig};
 pub(crate) use weights::NormParams;
 pub use weights::{ConvParams, InitType, NormKind, Weights};
 

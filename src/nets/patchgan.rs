@@ -190,6 +190,9 @@ pub struct MultiScaleConfig {
     pub scales: u32,
     /// The norm.
     pub norm: NormKind,
+    /// Whether public names count every stage by itself, as where features are compared, or the
+    /// layers of each scale as one sequence.
+    pub staged: bool,
 }
 
 /// Copies of a PatchGAN on an image and its smaller versions, as in pix2pixHD: all convolutions
@@ -207,7 +210,7 @@ impl MultiScale {
     /// # Errors
     /// [`Error::Config`] if there are not 1 to 6 layers, or no scale.
     pub fn new(store: &mut Store, set: &str, config: MultiScaleConfig) -> Result<MultiScale> {
-        let MultiScaleConfig { input, ndf, n_layers, scales, norm } = config;
+        let MultiScaleConfig { input, ndf, n_layers, scales, norm, staged } = config;
         check_layers(n_layers)?;
         if scales == 0 {
             return Err(Error::config("num_D", "must be at least 1"));
@@ -219,7 +222,11 @@ impl MultiScale {
                 let stage = |layer: u32| {
                     let (channels, stride) = patch_stage(layer, n_layers, ndf, 512);
                     let outer = layer == 0 || layer > n_layers;
-                    let name = |part: u32| format!("scale{scale}_layer{layer}.{part}");
+                    let name = |part: u32| match (staged, layer) {
+                        (true, _) => format!("scale{scale}_layer{layer}.{part}"),
+                        (false, 0) => format!("layer{scale}.{part}"),
+                        (false, _) => format!("layer{scale}.{}", 3 * layer - 1 + part),
+                    };
                     let norm = (!outer).then(|| name(1));
                     let conv = Conv::new(4, stride, 2);
                     Stage { name: name(0), norm, channels, conv, bias: outer || inner }
@@ -236,25 +243,26 @@ impl MultiScale {
         &self.weights
     }
 
-    /// Records all scales on `x`: the finest first, on `x` itself, each further one on what
-    /// `downsample` makes of the input of the one before.
+    /// Records all scales on `x`: the finest first, on `x` itself, each further one on the averages
+    /// of 3x3 pixels ([`Tape::avg_pool2d`]) of the input of the one before.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the image is too small for its layers, or the channels are others; and
-    /// those of `downsample`.
+    /// [`Error::Shape`] if the image is too small for its layers, or the channels are others.
     pub fn record(
         &self,
         tape: &mut Tape,
         store: &Store,
         x: Tensor,
         mode: Mode,
-        downsample: &dyn Fn(&mut Tape, Tensor) -> Result<Tensor>,
     ) -> Result<Vec<Judgement>> {
+        let before = tape.current_scope().to_string();
         let mut x = x;
         let mut judgements = Vec::new();
         for (scale, stages) in self.scales.iter().enumerate().rev() {
             if !judgements.is_empty() {
-                x = downsample(tape, x)?;
+                tape.scope(format!("{before}{}/pyramid", self.weights.set()));
+                x = tape.avg_pool2d(x);
+                tape.scope(before.clone());
             }
             let label = format!("{}/scale{scale}", self.weights.set());
             judgements.push(stages.record(tape, store, x, mode, &label)?);
@@ -271,8 +279,8 @@ mod tests {
     fn scales_have_the_parameters_of_the_public_files() {
         let count = |input: u32, scales: u32| {
             let (mut store, norm) = (Store::new(), NormKind::Instance);
-            let config =
-                MultiScaleConfig { input: input.into(), ndf: 64, n_layers: 3, scales, norm };
+            let (input, staged) = (input.into(), true);
+            let config = MultiScaleConfig { input, ndf: 64, n_layers: 3, scales, norm, staged };
             let net = MultiScale::new(&mut store, "D", config).unwrap();
             let names: Vec<_> = net.weights().params().map(|p| p.name.clone()).collect();
             assert_eq!(
@@ -312,21 +320,11 @@ mod tests {
     fn maps_of_padded_scales_grow_as_the_public_discriminators_do() {
         let mut store = Store::new();
         let (input, norm) = (3.into(), NormKind::Instance);
-        let config = MultiScaleConfig { input, ndf: 4, n_layers: 3, scales: 2, norm };
+        let config = MultiScaleConfig { input, ndf: 4, n_layers: 3, scales: 2, norm, staged: true };
         let net = MultiScale::new(&mut store, "D", config).unwrap();
         let mut tape = Tape::new();
         let x = tape.input("x", crate::Shape::new(1, 256, 512, 3));
-        // Any operation that halves will do here.
-        let weight = store.param(
-            "half",
-            "weight",
-            crate::store::Layout::Conv { ci: input, co: 3, kernel: 2 },
-        );
-        let half = |tape: &mut Tape, x: Tensor| {
-            let weight = tape.param(&store, &weight);
-            tape.conv2d(x, weight, None, Conv::new(2, 2, 0))
-        };
-        let scales = net.record(&mut tape, &store, x, Mode::TRAIN, &half).unwrap();
+        let scales = net.record(&mut tape, &store, x, Mode::TRAIN).unwrap();
         let sizes = |judgement: &Judgement| {
             let all = judgement.features.iter().chain([&judgement.logits]);
             all.map(|t| tape.shape(*t)).map(|s| (s.h, s.w)).collect::<Vec<_>>()

@@ -1,11 +1,13 @@
-//! The ResNet generator (upstream's `resnet_9blocks`, `resnet_6blocks`): two halvings, residual
-//! blocks at a quarter of the size, two doublings.
+//! The ResNet generator: some halvings, residual blocks at the smallest size, as many doublings.
+//!
+//! With two halvings upstream's `resnet_9blocks` and `resnet_6blocks`; with four pix2pixHD's global
+//! generator; without blocks its feature encoder.
 
 use super::Mode;
 use super::weights::{ConvParams, NormKind, NormParams, Weights};
 use crate::error::{Error, Result};
 use crate::ops::{Act, Enlarge, Padding};
-use crate::shape::Conv;
+use crate::shape::{Channels, Conv};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use std::fmt;
@@ -66,12 +68,14 @@ pub(crate) const PADDING_TYPE: &str = "padding_type";
 /// Size of a ResNet generator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ResnetConfig {
-    /// Channels of the input.
-    pub input_nc: u32,
+    /// Channels of the input; a concatenation keeps its parts.
+    pub input: Channels,
     /// Channels of the output.
     pub output_nc: u32,
     /// Channels of the first layer.
     pub ngf: u32,
+    /// Halvings, and doublings; channels double with each halving.
+    pub halvings: u32,
     /// Residual blocks.
     pub blocks: u32,
     /// The norm.
@@ -86,9 +90,10 @@ impl Default for ResnetConfig {
     /// Upstream's `resnet_9blocks` for CycleGAN.
     fn default() -> Self {
         ResnetConfig {
-            input_nc: 3,
+            input: 3.into(),
             output_nc: 3,
             ngf: 64,
+            halvings: 2,
             blocks: 9,
             norm: NormKind::Instance,
             dropout: false,
@@ -97,54 +102,79 @@ impl Default for ResnetConfig {
     }
 }
 
-/// Halvings, and doublings.
-const HALVINGS: u32 = 2;
-const K7: Conv = Conv::new(7, 1, 0);
-const HALVE: Conv = Conv::new(3, 2, 1);
-const DOUBLE: Conv = Conv::new(3, 2, 1).with_output_pad(1);
+pub(super) const K7: Conv = Conv::new(7, 1, 0);
+pub(super) const HALVE: Conv = Conv::new(3, 2, 1);
+pub(super) const DOUBLE: Conv = Conv::new(3, 2, 1).with_output_pad(1);
+
+/// More blocks than any network has: a file may claim anything.
+const MOST: u32 = 256;
 
 impl ResnetConfig {
     /// What the sides of an image must be multiples of.
     pub fn multiple(&self) -> u32 {
-        1 << HALVINGS
+        1 << self.halvings
     }
 
-    /// The smallest side: reflection in the blocks needs two pixels there, and norms more than one.
+    /// The smallest side: reflection in the blocks needs two pixels there, norms more than one, and
+    /// reflection at both ends more than three.
     pub(super) fn smallest(&self) -> u32 {
-        2 << HALVINGS
+        (2 << self.halvings).max(4)
+    }
+
+    /// The place of the first block in upstream's `Sequential`: padding 0, convolution 1, norm 2,
+    /// ReLU 3, then convolution, norm and ReLU for each halving.
+    fn first_block(&self) -> u32 {
+        4 + 3 * self.halvings
+    }
+
+    /// The place of the last convolution.
+    fn last(&self) -> u32 {
+        self.first_block() + self.blocks + 3 * self.halvings + 1
     }
 
     /// Recognises a ResNet generator from the public names and shapes of its file. Zeros are
     /// inferred from them; replication looks like reflection, which it is taken for.
     #[cfg_attr(not(feature = "io"), expect(dead_code, reason = "files are read with it"))]
     pub(crate) fn of_file<'a>(shape: impl Fn(&str) -> Option<&'a [usize]>) -> Option<ResnetConfig> {
-        const FIRST_BLOCK: u32 = 4 + 3 * HALVINGS;
+        let net = ResnetConfig::of_trunk(&shape)?;
+        let last = shape(&format!("model.{}.weight", net.last()))
+            .filter(|s| s.len() == 4 && s[2] == K7.kernel as usize)?;
+        Some(ResnetConfig { output_nc: last[0] as u32, ..net })
+    }
+
+    /// The same of a file without the last convolution, whose channels stay those of the default.
+    pub(super) fn of_trunk<'a>(
+        shape: &impl Fn(&str) -> Option<&'a [usize]>,
+    ) -> Option<ResnetConfig> {
         let conv = |name: String| shape(&format!("{name}.weight")).filter(|s| s.len() == 4);
         let first = conv("model.1".into()).filter(|s| s[2] == K7.kernel as usize)?;
-        let padding = if conv(format!("model.{FIRST_BLOCK}.conv_block.0")).is_some() {
-            BlockPadding::Zero
-        } else {
-            BlockPadding::Reflect
+        // Halvings double the channels, which nothing behind them does.
+        let halvings = (0..16).take_while(|n| {
+            let wider =
+                conv(format!("model.{}", 4 + 3 * n)).filter(|s| s[2] == HALVE.kernel as usize);
+            wider.is_some_and(|s| s[0] == 2 * s[1] && s[1] == first[0] << n)
+        });
+        let like = ResnetConfig { halvings: halvings.count() as u32, ..ResnetConfig::default() };
+        let at = like.first_block();
+        let padding = match conv(format!("model.{at}.conv_block.0")) {
+            Some(_) => BlockPadding::Zero,
+            None => BlockPadding::Reflect,
         };
-        let with =
-            |dropout, blocks| ResnetConfig { padding, dropout, blocks, ..ResnetConfig::default() };
+        let with = |dropout, blocks| ResnetConfig { padding, dropout, blocks, ..like };
         let place = |block: u32, part: usize, dropout| {
-            format!("model.{}.conv_block.{}", FIRST_BLOCK + block, with(dropout, 0).places()[part])
+            format!("model.{}.conv_block.{}", at + block, with(dropout, 0).places()[part])
         };
         let dropout = conv(place(0, 2, true)).is_some();
-        // More than any net has: a file may claim anything.
         let blocks =
-            (0..256).take_while(|&block| conv(place(block, 0, dropout)).is_some()).count() as u32;
-        let last = conv(format!("model.{}", FIRST_BLOCK + blocks + 3 * HALVINGS + 1))
-            .filter(|_| blocks > 0)?;
+            (0..MOST).take_while(|&block| conv(place(block, 0, dropout)).is_some()).count() as u32;
         let norm = match (shape("model.2.weight").is_some(), shape("model.1.bias").is_some()) {
             (true, true) => NormKind::InstanceAffine,
             (true, false) => NormKind::Batch,
             (false, true) => NormKind::Instance,
             (false, false) => NormKind::None,
         };
-        let [input_nc, output_nc, ngf] = [first[1], last[0], first[0]].map(|c| c as u32);
-        Some(ResnetConfig { input_nc, output_nc, ngf, norm, ..with(dropout, blocks) })
+        let [input, ngf] = [first[1], first[0]].map(|c| c as u32);
+        Some(ResnetConfig { input: input.into(), ngf, norm, ..with(dropout, blocks) })
     }
 
     /// Places in a block's `Sequential`: first convolution and norm, second convolution and norm.
@@ -156,23 +186,38 @@ impl ResnetConfig {
     }
 }
 
+/// A convolution and its norm.
 #[derive(Debug)]
-struct Layer {
-    conv: ConvParams,
-    norm: NormParams,
+pub(super) struct Layer {
+    pub(super) conv: ConvParams,
+    pub(super) norm: NormParams,
 }
 
-/// A ResNet generator with its parameters: `[n, h, w, input_nc]` in [-1, 1] to
-/// `[n, h, w, output_nc]` in [-1, 1].
+/// A residual block.
+#[derive(Debug)]
+pub(super) struct Block {
+    layers: [Layer; 2],
+    padding: BlockPadding,
+    dropout: bool,
+}
+
+/// A ResNet generator without its last convolution.
+#[derive(Debug)]
+pub(super) struct Trunk {
+    /// The 7x7 layer, then the halvings.
+    down: Vec<Layer>,
+    blocks: Vec<Block>,
+    /// The doublings.
+    up: Vec<Layer>,
+}
+
+/// A ResNet generator with its parameters: `[n, h, w, input]` in [-1, 1] to `[n, h, w, output_nc]`
+/// in [-1, 1].
 #[derive(Debug)]
 pub struct Resnet {
     config: ResnetConfig,
     weights: Weights,
-    /// The 7x7 layer, then the halvings.
-    down: Vec<Layer>,
-    blocks: Vec<[Layer; 2]>,
-    /// The doublings.
-    up: Vec<Layer>,
+    trunk: Trunk,
     last: ConvParams,
 }
 
@@ -180,58 +225,15 @@ impl Resnet {
     /// Adds the parameters of a ResNet generator to a set of the store.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is no block, or a channel count is 0.
+    /// [`Error::Usage`] if a channel count is 0.
     pub fn new(store: &mut Store, set: &str, config: ResnetConfig) -> Result<Resnet> {
-        let ResnetConfig { input_nc, output_nc, ngf, blocks, norm, padding, .. } = config;
-        if [input_nc, output_nc, ngf, blocks].contains(&0) {
-            return Err(Error::Usage(format!(
-                "a ResNet generator has at least one block and one channel each, not {config:?}"
-            )));
-        }
-        let mut weights = Weights::new(set, norm);
-        if padding == BlockPadding::Replicate {
-            // A file looks the same with reflection, and is that if nothing else is said.
-            weights.about.insert(PADDING_TYPE.into(), padding.to_string());
-        }
-        let bias = norm.conv_bias();
-        // Upstream's `Sequential`: padding 0, convolution 1, norm 2, ReLU 3; then convolution,
-        // norm, ReLU for each halving.
-        let mut down = vec![Layer {
-            conv: weights.conv(store, "model.1", input_nc.into(), ngf, K7, bias),
-            norm: weights.norm(store, "model.2", ngf),
-        }];
-        let mut at = 4;
-        for halving in 0..HALVINGS {
-            let (ci, co) = (ngf << halving, ngf << (halving + 1));
-            let conv = weights.conv(store, &format!("model.{at}"), ci.into(), co, HALVE, bias);
-            down.push(Layer { conv, norm: weights.norm(store, &format!("model.{}", at + 1), co) });
-            at += 3;
-        }
-        let inner = ngf << HALVINGS;
-        let k3 = Conv::new(3, 1, u32::from(padding.module().is_none()));
-        let blocks = (at..at + blocks)
-            .map(|block| {
-                let places = config.places();
-                [0, 2].map(|first| {
-                    let name = |part: usize| format!("model.{block}.conv_block.{}", places[part]);
-                    let conv = weights.conv(store, &name(first), inner.into(), inner, k3, bias);
-                    Layer { conv, norm: weights.norm(store, &name(first + 1), inner) }
-                })
-            })
-            .collect::<Vec<_>>();
-        at += blocks.len() as u32;
-        let mut up = Vec::new();
-        for halving in (0..HALVINGS).rev() {
-            let (ci, co) = (ngf << (halving + 1), ngf << halving);
-            let conv =
-                weights.conv_transpose(store, &format!("model.{at}"), ci.into(), co, DOUBLE, bias);
-            up.push(Layer { conv, norm: weights.norm(store, &format!("model.{}", at + 1), co) });
-            at += 3;
-        }
+        let ResnetConfig { ngf, output_nc, .. } = config;
+        let mut weights = Weights::new(set, config.norm);
+        let trunk = Trunk::new(&mut weights, store, config)?;
         // Padding comes before it; it has a bias whatever the norm.
-        let last =
-            weights.conv(store, &format!("model.{}", at + 1), ngf.into(), output_nc, K7, true);
-        Ok(Resnet { config, weights, down, blocks, up, last })
+        let name = format!("model.{}", config.last());
+        let last = weights.conv(store, &name, ngf.into(), output_nc, K7, true);
+        Ok(Resnet { config, weights, trunk, last })
     }
 
     /// The configuration that it was built from.
@@ -244,10 +246,170 @@ impl Resnet {
         &self.weights
     }
 
-    /// Records the network on `x`, `[n, h, w, input_nc]` with h and w multiples of 4.
+    /// Records the network on `x`, `[n, h, w, input]` with h and w multiples of
+    /// [`ResnetConfig::multiple`].
     ///
     /// # Errors
     /// [`Error::Shape`] for pictures too small to reflect, or other channels.
+    pub fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: Mode) -> Result<Tensor> {
+        let before = tape.current_scope().to_string();
+        let scope = format!("{before}{}/", self.weights.set());
+        let h = self.trunk.record(tape, store, x, mode, &scope)?;
+        tape.scope(format!("{scope}last"));
+        let y = record_last(&self.last, tape, store, h)?;
+        tape.scope(before);
+        Ok(y)
+    }
+}
+
+/// Reflection padding for a 7x7 convolution. It comes before the ReLU, which makes no difference to
+/// the values: so the ReLU goes into the convolution's loads.
+pub(super) fn pad7(tape: &mut Tape, h: Tensor) -> Result<Tensor> {
+    tape.resample2d(h, Enlarge::No, Padding::Reflect, K7.kernel / 2)
+}
+
+/// The end of a generator, on what its last norm returns: ReLU, 7x7 convolution, tanh.
+pub(super) fn record_last(
+    last: &ConvParams,
+    tape: &mut Tape,
+    store: &Store,
+    h: Tensor,
+) -> Result<Tensor> {
+    let h = pad7(tape, h)?;
+    let h = tape.act(h, Act::Relu);
+    let h = last.record(tape, store, h)?;
+    Ok(tape.act(h, Act::Tanh))
+}
+
+impl Trunk {
+    /// # Errors
+    /// [`Error::Usage`] if a channel count is 0.
+    pub(super) fn new(
+        weights: &mut Weights,
+        store: &mut Store,
+        config: ResnetConfig,
+    ) -> Result<Trunk> {
+        let ResnetConfig { input, output_nc, ngf, halvings, blocks, norm, padding, .. } = config;
+        if [input.logical(), output_nc, ngf].contains(&0) {
+            return Err(Error::Usage(format!(
+                "a ResNet generator has at least one channel everywhere, not {config:?}"
+            )));
+        }
+        if padding == BlockPadding::Replicate {
+            // A file looks the same with reflection, and is that if nothing else is said.
+            weights.about.insert(PADDING_TYPE.into(), padding.to_string());
+        }
+        let bias = norm.conv_bias();
+        let mut down = vec![Layer {
+            conv: weights.conv(store, "model.1", input, ngf, K7, bias),
+            norm: weights.norm(store, "model.2", ngf),
+        }];
+        for halving in 0..halvings {
+            let (at, co) = (4 + 3 * halving, ngf << (halving + 1));
+            let ci = (ngf << halving).into();
+            let conv = weights.conv(store, &format!("model.{at}"), ci, co, HALVE, bias);
+            down.push(Layer { conv, norm: weights.norm(store, &format!("model.{}", at + 1), co) });
+        }
+        let (first, inner) = (config.first_block(), ngf << halvings);
+        let blocks = (first..first + blocks)
+            .map(|at| Block::new(weights, store, &format!("model.{at}"), inner, config))
+            .collect();
+        let mut at = first + config.blocks;
+        let mut up = Vec::new();
+        for halving in (0..halvings).rev() {
+            let (ci, co) = ((ngf << (halving + 1)).into(), ngf << halving);
+            let conv = weights.conv_transpose(store, &format!("model.{at}"), ci, co, DOUBLE, bias);
+            up.push(Layer { conv, norm: weights.norm(store, &format!("model.{}", at + 1), co) });
+            at += 3;
+        }
+        Ok(Trunk { down, blocks, up })
+    }
+
+    /// Records it on `x`, up to the last norm: the ReLU behind is left to the caller. `scope` is
+    /// the beginning of all labels.
+    pub(super) fn record(
+        &self,
+        tape: &mut Tape,
+        store: &Store,
+        x: Tensor,
+        mode: Mode,
+        scope: &str,
+    ) -> Result<Tensor> {
+        let mut h = x;
+        for (at, layer) in self.down.iter().enumerate() {
+            tape.scope(format!("{scope}down{at}"));
+            h = if at == 0 { pad7(tape, h)? } else { tape.act(h, Act::Relu) };
+            h = layer.record(tape, store, h, mode)?;
+        }
+        if !self.blocks.is_empty() {
+            // A block starts with the sum, which has no activation behind it; the layer before the
+            // first block has.
+            tape.scope(format!("{scope}down"));
+            h = tape.act(h, Act::Relu);
+        }
+        for (at, block) in self.blocks.iter().enumerate() {
+            tape.scope(format!("{scope}block{at}"));
+            h = block.record(tape, store, h, mode)?;
+        }
+        for (at, layer) in self.up.iter().enumerate() {
+            tape.scope(format!("{scope}up{at}"));
+            if at > 0 || self.blocks.is_empty() {
+                h = tape.act(h, Act::Relu);
+            }
+            h = layer.record(tape, store, h, mode)?;
+        }
+        Ok(h)
+    }
+}
+
+impl Block {
+    /// A block of `channels` channels, under `NAME.conv_block`.
+    pub(super) fn new(
+        weights: &mut Weights,
+        store: &mut Store,
+        name: &str,
+        channels: u32,
+        config: ResnetConfig,
+    ) -> Block {
+        let ResnetConfig { norm, padding, dropout, .. } = config;
+        let places = config.places();
+        let k3 = Conv::new(3, 1, u32::from(padding.module().is_none()));
+        let layers = [0, 2].map(|first| {
+            let name = |part: usize| format!("{name}.conv_block.{}", places[part]);
+            let bias = norm.conv_bias();
+            let conv = weights.conv(store, &name(first), channels.into(), channels, k3, bias);
+            Layer { conv, norm: weights.norm(store, &name(first + 1), channels) }
+        });
+        Block { layers, padding, dropout }
+    }
+
+    /// Records `h` and what the block adds to it.
+    pub(super) fn record(
+        &self,
+        tape: &mut Tape,
+        store: &Store,
+        h: Tensor,
+        mode: Mode,
+    ) -> Result<Tensor> {
+        let padded = |tape: &mut Tape, h| {
+            let module = self.padding.module();
+            module.map_or(Ok(h), |padding| tape.resample2d(h, Enlarge::No, padding, 1))
+        };
+        let [first, second] = &self.layers;
+        let mut f = padded(tape, h)?;
+        f = first.record(tape, store, f, mode)?;
+        if self.dropout && mode.dropout {
+            // Before the ReLU, which it commutes with: what it keeps it multiplies by 2.
+            f = tape.dropout(f, 0.5)?;
+        }
+        f = padded(tape, f)?;
+        f = tape.act(f, Act::Relu);
+        f = second.record(tape, store, f, mode)?;
+        tape.add(h, f)
+    }
+}
+
+impl Layer {
     pub(super) fn record(
         &self,
         tape: &mut Tape,
@@ -255,62 +417,6 @@ impl Resnet {
         x: Tensor,
         mode: Mode,
     ) -> Result<Tensor> {
-        let before = tape.current_scope().to_string();
-        let set = self.weights.set();
-        let scope = |tape: &mut Tape, part: String| tape.scope(format!("{before}{set}/{part}"));
-        // Padding comes before the ReLU, which makes no difference to the values: so the ReLU goes
-        // into the convolution's loads.
-        let pad = |tape: &mut Tape, h: Tensor| {
-            tape.resample2d(h, Enlarge::No, Padding::Reflect, K7.kernel / 2)
-        };
-        let mut h = x;
-        for (at, layer) in self.down.iter().enumerate() {
-            scope(tape, format!("down{at}"));
-            h = if at == 0 { pad(tape, h)? } else { tape.act(h, Act::Relu) };
-            h = layer.record(tape, store, h, mode)?;
-        }
-        // A block starts with the sum, which has no activation behind it; the layer before the
-        // first block has.
-        scope(tape, "down".into());
-        h = tape.act(h, Act::Relu);
-        for (at, [first, second]) in self.blocks.iter().enumerate() {
-            scope(tape, format!("block{at}"));
-            let padded = |tape: &mut Tape, h| {
-                self.config
-                    .padding
-                    .module()
-                    .map_or(Ok(h), |padding| tape.resample2d(h, Enlarge::No, padding, 1))
-            };
-            let mut f = padded(tape, h)?;
-            f = first.record(tape, store, f, mode)?;
-            if self.config.dropout && mode.dropout {
-                // Before the ReLU, which it commutes with: what it keeps it multiplies by 2.
-                f = tape.dropout(f, 0.5)?;
-            }
-            f = padded(tape, f)?;
-            f = tape.act(f, Act::Relu);
-            f = second.record(tape, store, f, mode)?;
-            h = tape.add(h, f)?;
-        }
-        for (at, layer) in self.up.iter().enumerate() {
-            scope(tape, format!("up{at}"));
-            if at > 0 {
-                h = tape.act(h, Act::Relu);
-            }
-            h = layer.record(tape, store, h, mode)?;
-        }
-        scope(tape, "last".into());
-        h = pad(tape, h)?;
-        h = tape.act(h, Act::Relu);
-        h = self.last.record(tape, store, h)?;
-        let y = tape.act(h, Act::Tanh);
-        tape.scope(before);
-        Ok(y)
-    }
-}
-
-impl Layer {
-    fn record(&self, tape: &mut Tape, store: &Store, x: Tensor, mode: Mode) -> Result<Tensor> {
         let h = self.conv.record(tape, store, x)?;
         self.norm.record(tape, store, h, mode)
     }

@@ -156,6 +156,8 @@ pub(crate) enum NormParams {
 #[derive(Clone, Debug)]
 pub struct Weights {
     set: String,
+    /// The sets of the store that its parameters lie in; new ones go into the last.
+    sets: Vec<String>,
     norm: NormKind,
     all: Vec<(Param, Part)>,
     norms: Vec<String>,
@@ -168,6 +170,7 @@ impl Weights {
     pub fn new(set: &str, norm: NormKind) -> Self {
         Weights {
             set: set.into(),
+            sets: vec![set.into()],
             norm,
             all: Vec::new(),
             norms: Vec::new(),
@@ -175,9 +178,22 @@ impl Weights {
         }
     }
 
-    /// Name of the set of pages they lie in, `G` for example.
+    /// Name of the network, `G` for example.
     pub fn set(&self) -> &str {
         &self.set
+    }
+
+    /// The sets of the store that they lie in: mostly one, of the network's name.
+    pub fn sets(&self) -> &[String] {
+        &self.sets
+    }
+
+    /// Puts parameters that are added from here on into another set of the store.
+    pub(super) fn lie_in(&mut self, set: &str) {
+        if self.all.is_empty() {
+            self.sets.clear();
+        }
+        self.sets.push(set.into());
     }
 
     /// Parameters and running statistics, in order.
@@ -201,11 +217,12 @@ impl Weights {
     }
 
     fn add(&mut self, store: &mut Store, name: String, layout: Layout, part: Part) -> Param {
+        let set = self.sets.last().unwrap_or(&self.set);
         let param = match (part, layout) {
             (Part::RunningMean | Part::RunningVar, Layout::Vector(c)) => {
-                store.running(&self.set, &name, c)
+                store.running(set, &name, c)
             }
-            _ => store.param(&self.set, &name, layout),
+            _ => store.param(set, &name, layout),
         };
         self.all.push((param.clone(), part));
         param
@@ -302,6 +319,28 @@ impl Weights {
             gain,
             seed,
         )
+    }
+
+    /// Initial biases of convolutions as PyTorch leaves them, uniformly distributed within
+    /// `1 / sqrt(fan_in)` of 0: computed on the host, to replace the zeros that
+    /// [`Weights::record_init`] puts there.
+    pub fn uniform_biases(&self, first_stream: u32, seed: u32) -> Vec<(&Param, Vec<f32>)> {
+        let pairs = (first_stream + 1..).zip(self.all.windows(2));
+        let biases = pairs.filter_map(|(stream, pair)| match pair {
+            [(weight, Part::Weight), (bias, Part::Bias)] => Some((stream, weight, bias)),
+            _ => None,
+        });
+        let values = |stream: u32, weight: &Param, bias: &Param| {
+            let fan_in: usize = weight.layout.public_shape()[1..].iter().product();
+            let bound = 1.0 / (fan_in as f32).sqrt();
+            let value = |at: usize| {
+                let [word, ..] = crate::rng::random(at as u32, stream, 0, seed);
+                // 24 bits: every value in [-1, 1) is exact.
+                bound * ((word >> 8) as f32 / 8_388_608.0 - 1.0)
+            };
+            (0..bias.layout.elements()).map(value).collect()
+        };
+        biases.map(|(stream, weight, bias)| (bias, values(stream, weight, bias))).collect()
     }
 
     /// Records the initial values of everything (SPEC of the reference: see [`InitType`]); random

@@ -95,6 +95,16 @@ impl Checkpoint {
         self.options.as_ref().and_then(|o| o.data.value_range).filter(|_| depth != Depth::U8)
     }
 
+    /// Puts its weights into those of a network in a store.
+    pub(super) fn load_into(
+        &self,
+        gpu: &Gpu,
+        store: &Store,
+        weights: &crate::nets::Weights,
+    ) -> Result<()> {
+        self.weights.load_into(gpu, store, weights)
+    }
+
     /// What the generator's file holds.
     pub fn weights(&self) -> &WeightsFile {
         self.weights.contents()
@@ -159,7 +169,7 @@ impl Generator {
             Net::Unet(unet) => {
                 Strips::new(&self.gpu, &self.store, unet, mode, rows, PlanOptions::default())
             }
-            Net::Resnet(_) => Err(Error::Usage(format!(
+            Net::Resnet(_) | Net::Enhancer(_) => Err(Error::Usage(format!(
                 "strips are for U-Nets; a {} takes images whole",
                 self.net.config()
             ))),

@@ -103,8 +103,8 @@ fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
                        leave `channel_order` out";
             return Err(why.into());
         }
-        Net::Resnet(_) => {
-            let why = "is a ResNet, which come from PyTorch, with RGB images; leave \
+        Net::Resnet(_) | Net::Enhancer(_) | Net::Encoder(_) | Net::MultiScale { .. } => {
+            let why = "is a network that comes from PyTorch, with RGB images; leave \
                        `channel_order` out";
             return Err(why.into());
         }

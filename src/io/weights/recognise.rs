@@ -3,8 +3,8 @@
 use super::pickle::Refusal;
 use super::{Values, WeightsFile};
 use crate::nets::{
-    BlockPadding, DEPTHS, GeneratorConfig, NormKind, PADDING_TYPE, ResnetConfig, UnetConfig,
-    UnetNames, Upsample, unet_names,
+    BlockPadding, DEPTHS, EnhancerConfig, GeneratorConfig, NormKind, PADDING_TYPE, ResnetConfig,
+    UnetConfig, UnetNames, Upsample, unet_names,
 };
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +19,21 @@ pub enum Net {
     Unet(UnetConfig),
     /// A ResNet generator.
     Resnet(ResnetConfig),
+    /// A local enhancer of pix2pixHD.
+    Enhancer(EnhancerConfig),
+    /// The feature encoder of pix2pixHD: a ResNet without blocks.
+    Encoder(ResnetConfig),
+    /// A discriminator of several scales.
+    MultiScale {
+        /// Number of scales.
+        scales: u32,
+        /// Number of strided layers of each.
+        n_layers: u32,
+        /// Channels of the input.
+        input_nc: u32,
+        /// Channels of the first layer.
+        ndf: u32,
+    },
     /// A PatchGAN discriminator.
     Patch {
         /// Number of strided layers.
@@ -46,6 +61,17 @@ impl fmt::Display for Net {
         match self {
             Net::Unet(config) => write!(f, "U-Net generator {config}"),
             Net::Resnet(config) => write!(f, "generator: {}", GeneratorConfig::from(*config)),
+            Net::Enhancer(config) => write!(f, "generator: {}", GeneratorConfig::from(*config)),
+            Net::Encoder(config) => {
+                write!(
+                    f,
+                    "feature encoder of {} halvings, {} features",
+                    config.halvings, config.output_nc
+                )
+            }
+            Net::MultiScale { scales, input_nc, .. } => {
+                write!(f, "PatchGAN discriminator of {scales} scales on {input_nc} channels")
+            }
             Net::Patch { n_layers, input_nc, .. } => {
                 write!(f, "PatchGAN discriminator of {n_layers} layers on {input_nc} channels")
             }
@@ -79,16 +105,16 @@ impl Net {
                 return unet(tensors, first, [ci, co], upsample).map(Net::Unet);
             }
         }
+        let shape_of = |name: &str| tensors.get(name).map(|(shape, _)| shape.as_slice());
+        if let Some(config) = EnhancerConfig::of_file(shape_of) {
+            small([config.input.logical(), config.output_nc, config.ngf])?;
+            return Ok(Net::Enhancer(config));
+        }
         if tensors.keys().any(|n| n.contains("conv_block")) {
-            let resnet =
-                ResnetConfig::of_file(|name| tensors.get(name).map(|(shape, _)| shape.as_slice()));
-            let mut config = resnet.ok_or(
-                "a generator of pix2pixHD, or a ResNet of another make; \
-                                           this version has no such net",
-            )?;
-            [config.input_nc, config.output_nc, config.ngf]
-                .iter()
-                .try_for_each(|c| channels(*c as usize).map(drop))?;
+            let resnet = ResnetConfig::of_file(shape_of);
+            let mut config =
+                resnet.ok_or("a ResNet of another make; this version has no such net")?;
+            small([config.input.logical(), config.output_nc, config.ngf])?;
             // Names distinguish zeros from padding modules, but not one module from another.
             if config.padding == BlockPadding::Reflect
                 && let Some(said) = file.about.as_ref().and_then(|a| a[PADDING_TYPE].as_str())
@@ -102,6 +128,13 @@ impl Net {
                 })?;
             }
             return Ok(Net::Resnet(config));
+        }
+        if let Some(config) = ResnetConfig::of_file(shape_of).filter(|c| c.blocks == 0) {
+            small([config.input.logical(), config.output_nc, config.ngf])?;
+            return Ok(Net::Encoder(config));
+        }
+        if let Some(net) = multi_scale(&shape)? {
+            return Ok(net);
         }
         if let Some(first) = shape("net.0.weight").filter(|_| has("net.5.weight")) {
             return Ok(Net::Pixel {
@@ -129,6 +162,30 @@ impl Net {
              model.2.weight, …) or the pixel discriminator (net.0.weight, …)"
             .into())
     }
+}
+
+/// Refuses channel counts that no network has.
+fn small(counts: [u32; 3]) -> Refusal<()> {
+    counts.iter().try_for_each(|c| channels(*c as usize).map(drop))
+}
+
+/// A discriminator of several scales: each stage by itself (`scale0_layer0.0`), or each scale as
+/// one (`layer0.0`).
+fn multi_scale<'a>(shape: &impl Fn(&str) -> Option<&'a [usize]>) -> Refusal<Option<Net>> {
+    let staged = shape("scale0_layer0.0.weight").is_some();
+    let name = |scale: u32, layer: u32| match (staged, layer) {
+        (true, _) => format!("scale{scale}_layer{layer}.0.weight"),
+        (false, 0) => format!("layer{scale}.0.weight"),
+        (false, _) => format!("layer{scale}.{}.weight", 3 * layer - 1),
+    };
+    let count = |present: &dyn Fn(u32) -> bool| (0..16).take_while(|n| present(*n)).count() as u32;
+    let Some(first) = shape(&name(0, 0)) else { return Ok(None) };
+    let scales = count(&|scale| shape(&name(scale, 0)).is_some());
+    let layers = count(&|layer| shape(&name(0, layer)).is_some());
+    let n_layers = layers.checked_sub(2).filter(|n| (1..=6).contains(n));
+    let n_layers = n_layers.ok_or_else(|| format!("a discriminator of {layers} layers"))?;
+    let (input_nc, ndf) = (channels(first[1])?, channels(first[0])?);
+    Ok(Some(Net::MultiScale { scales, n_layers, input_nc, ndf }))
 }
 
 fn channels(count: usize) -> Refusal<u32> {

@@ -67,7 +67,13 @@ impl Judge {
                 (DiscriminatorKind::Patch { n_layers }, input_nc, ndf, norm)
             }
             Net::Pixel { input_nc, ndf, norm } => (DiscriminatorKind::Pixel, input_nc, ndf, norm),
-            Net::Unet(_) | Net::Resnet(_) => {
+            Net::MultiScale { scales, .. } => {
+                return Err(Error::file(
+                    &path,
+                    format!("judges at {scales} scales; --heat takes discriminators of one"),
+                ));
+            }
+            Net::Unet(_) | Net::Resnet(_) | Net::Enhancer(_) | Net::Encoder(_) => {
                 return Err(Error::file(
                     &path,
                     "the weights of a generator, not of a discriminator",
