@@ -38,13 +38,12 @@ const PLANES: [Plane; 4] = [
 
 /// A frozen network that turns an index `x` into one plane for each class, exactly, since
 /// `relu(x - k + 1) - 2 relu(x - k) + relu(x - k - 1)` is 1 where `x = k` and 0 at other whole
-/// numbers; and that makes one part of a concatenation and takes means of 2x2 pixels.
+/// numbers; and that makes one part of a concatenation.
 struct Fixed {
     weights: Weights,
     ramps: ConvParams,
     codes: ConvParams,
     joint: ConvParams,
-    half: ConvParams,
 }
 
 impl Fixed {
@@ -56,8 +55,7 @@ impl Fixed {
         let codes = weights.conv(store, "codes", (3 * CLASSES).into(), CLASSES, point, false);
         let count = judged.logical();
         let joint = weights.conv(store, "joint", judged, count, point, false);
-        let half = weights.conv(store, "half", count.into(), count, Conv::new(2, 2, 0), false);
-        Fixed { weights, ramps, codes, joint, half }
+        Fixed { weights, ramps, codes, joint }
     }
 
     fn one_hot(&self, tape: &mut Tape, store: &Store, labels: Tensor) -> Result<Tensor> {
@@ -80,12 +78,10 @@ impl Fixed {
                     (true, _) => 1.0,
                 })
                 .collect(),
-            // The identity, or the mean of four pixels.
+            // The identity.
             _ => {
-                let taps = shape[2] * shape[3];
-                let same = |at: usize| at / taps / shape[1] == at / taps % shape[1];
-                let value = |at| if same(at) { 1.0 / taps as f32 } else { 0.0 };
-                (0..shape[0] * shape[1] * taps).map(value).collect()
+                let value = |at: usize| if at / shape[1] == at % shape[1] { 1.0 } else { 0.0 };
+                (0..shape[0] * shape[1]).map(value).collect()
             }
         }
     }
@@ -132,7 +128,8 @@ impl Model for Painter {
 
         let g = PlaneGenerator::new(&mut store);
         let input = judged.logical().into();
-        let scales = MultiScaleConfig { input, ndf: 4, n_layers: 2, scales: SCALES, norm };
+        let scales =
+            MultiScaleConfig { input, ndf: 4, n_layers: 2, scales: SCALES, norm, staged: true };
         let d = MultiScale::new(&mut store, "D", scales)?;
         let [g_pages, d_pages] = ["G", "D"].map(|set| store.pages(set));
 
@@ -152,8 +149,7 @@ impl Model for Painter {
         let judge = |tape: &mut Tape, image: Tensor| -> Result<Vec<Judgement>> {
             let pair = tape.concat(&[labels, image])?;
             let pair = fixed.joint.record(tape, &store, pair)?;
-            let half = |tape: &mut Tape, x: Tensor| fixed.half.record(tape, &store, x);
-            d.record(tape, &store, pair, Mode::TRAIN, &half)
+            d.record(tape, &store, pair, Mode::TRAIN)
         };
         let (of_fake, of_real) = (judge(&mut tape, fake)?, judge(&mut tape, image)?);
         let [seen_fake, seen_real] = [fake, image].map(|image| {
@@ -210,8 +206,13 @@ impl Model for Painter {
             beta1: 0.5,
             init_type: InitType::Normal,
             init_gain: 0.2,
+            uniform_biases: false,
             seed: 3,
         }
+    }
+
+    fn inputs(&self, _: &str) -> Vec<Plane> {
+        PLANES[..3].to_vec()
     }
 }
 

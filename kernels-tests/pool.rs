@@ -74,7 +74,7 @@ fn pictures_are_kept_exchanged_and_handed_on_as_decided() {
 #[test]
 fn decisions_fill_the_pool_first_then_exchange_half_and_hang_on_nothing_else() {
     let mut store = pixtape::Store::new();
-    let pool = PoolPages::new(&mut store, "pool", 50, [4, 4, 3]);
+    let pool = PoolPages::new(&mut store, "pool", 50, [4, 4], 3);
     let by = |batch: u32, steps: u64| {
         (0..steps).flat_map(|s| pool.decide(3, s * u64::from(batch), batch, 0)).collect::<Vec<_>>()
     };
@@ -96,6 +96,6 @@ fn decisions_fill_the_pool_first_then_exchange_half_and_hang_on_nothing_else() {
         (0..4000).flat_map(|s| pool.decide(3, s, 1, 1)).collect::<Vec<_>>(),
         "the pools of A and B draw apart"
     );
-    let none = PoolPages::new(&mut store, "none", 0, [4, 4, 3]);
+    let none = PoolPages::new(&mut store, "none", 0, [4, 4], 3);
     assert!(none.decide(3, 0, 2, 0).iter().all(|d| d.slot.is_none()) && none.pages().count() == 0);
 }

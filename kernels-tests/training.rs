@@ -310,7 +310,7 @@ fn run(
     let mut losses = Vec::new();
     for step in 1..=steps {
         let [a, b] = pictures(config, step);
-        losses.extend(trainer.step_pair(&a, &b, Rates { g: 2e-4, d: 1e-4 }).unwrap());
+        losses.extend(trainer.step_pair(&a, &b, Rates::new(2e-4, 1e-4)).unwrap());
     }
     losses.extend(trainer.finish().unwrap());
     (trainer, losses)
@@ -364,10 +364,8 @@ fn a_step_with_every_option_gives_the_same_bits_however_it_is_run() {
     .unwrap();
     let [a, b] = pictures(&config, 1);
     checked.set_pair(&a, &b).unwrap();
-    pollster::block_on(
-        checked.program().run_checked(&checked.values(1, Rates { g: 2e-4, d: 1e-4 })),
-    )
-    .unwrap();
+    pollster::block_on(checked.program().run_checked(&checked.values(1, Rates::new(2e-4, 1e-4))))
+        .unwrap();
     assert!(
         weights(&checked) == weights(&run(gpu, &config, crate::support::plan_options(), 1).0),
         "the checked step"
@@ -495,7 +493,7 @@ fn every_way_to_begin_trains_and_two_rates_are_two_rates() {
     let config = base();
     let before =
         weights(&Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap());
-    for (rates, moved) in [(Rates { g: 0.0, d: 1e-3 }, "D "), (Rates { g: 1e-3, d: 0.0 }, "G ")] {
+    for (rates, moved) in [(Rates::new(0.0, 1e-3), "D "), (Rates::new(1e-3, 0.0), "G ")] {
         let mut trainer =
             Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap();
         let [a, b] = pictures(&config, 1);

@@ -25,10 +25,10 @@ pub fn pool_with_page_limit(
     store: &mut Store,
     set: &str,
     size: u32,
-    image: [u32; 3],
+    [h, w, c]: [u32; 3],
     limit: u64,
 ) -> crate::ops::PoolPages {
-    crate::ops::PoolPages::with_page_limit(store, set, size, image, limit)
+    crate::ops::PoolPages::with_page_limit(store, set, size, [h, w], c, limit)
 }
 
 /// Index of the page of a tensor; pages are counted over the whole store.

@@ -8,7 +8,7 @@
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::gpu::MAX_BINDING;
-use crate::shape::Shape;
+use crate::shape::{Channels, Shape};
 use crate::store::{Store, StoreId};
 use crate::tape::{Backward, Tape, Tensor};
 
@@ -42,8 +42,14 @@ const STREAM: u32 = 0xf000_0000;
 
 impl PoolPages {
     /// Adds a pool of `size` images `[h, w, c]` to a set of the store; 0 is none.
-    pub fn new(store: &mut Store, set: &str, size: u32, [h, w, c]: [u32; 3]) -> PoolPages {
-        PoolPages::with_page_limit(store, set, size, [h, w, c], MAX_BINDING)
+    pub fn new(
+        store: &mut Store,
+        set: &str,
+        size: u32,
+        image: [u32; 2],
+        channels: impl Into<Channels>,
+    ) -> PoolPages {
+        PoolPages::with_page_limit(store, set, size, image, channels, MAX_BINDING)
     }
 
     /// The same with pages of at most `limit` bytes.
@@ -51,9 +57,11 @@ impl PoolPages {
         store: &mut Store,
         set: &str,
         size: u32,
-        [h, w, c]: [u32; 3],
+        [h, w]: [u32; 2],
+        channels: impl Into<Channels>,
         limit: u64,
     ) -> PoolPages {
+        let c = channels.into();
         let each = (limit / Shape::new(1, h, w, c).bytes()).clamp(1, size.max(1).into()) as u32;
         let pages = (0..size)
             .step_by(each as usize)

@@ -390,7 +390,7 @@ pub(super) fn adam(t: &mut Tape, s: &mut Store) -> Result<()> {
 
 pub(super) fn pool(t: &mut Tape, s: &mut Store) -> Result<()> {
     let x = t.input("x", Shape::new(2, 3, 5, 6));
-    let pool = PoolPages::new(s, "pool", 3, [3, 5, 6]);
+    let pool = PoolPages::new(s, "pool", 3, [3, 5], 6);
     let decisions = t.pool_decisions("decisions", 2);
     t.pool(s, &pool, x, decisions).map(drop)
 }

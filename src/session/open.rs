@@ -5,7 +5,7 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::io::Dataset;
 use crate::plan::PlanOptions;
-use crate::run::{About, InitialWeights, Opening, Options, Trainer};
+use crate::run::{About, InitialWeights, Opening, Options, Trainer, load_frozen};
 use std::sync::Arc;
 
 impl Session<'_> {
@@ -33,12 +33,18 @@ impl Session<'_> {
         let plan = opening.plan_options(gpu, &model, options.plan())?;
         let of_samples = PlanOptions { tuning: plan.tuning.clone(), ..PlanOptions::default() };
         let mut trainer = Trainer::new(gpu, model, plan)?;
+        load_frozen(&options, &trainer)?;
+        let mut notes = options.notes();
         if opening.found().is_none() {
-            InitialWeights::read(&options)?.load(&trainer)?;
+            notes.extend(InitialWeights::read(&options)?.load(&trainer)?);
         }
         let about = About::new(&options, &trainer)?;
         let folder = opening.open(&mut trainer, about)?;
         let (schedule, own) = (options.schedule(), SessionOptions::from(&options));
-        Self::with_progress(trainer, dataset, folder, schedule, own, of_samples, &mut |_, _| {})
+        let nothing = &mut |_, _| {};
+        let mut session =
+            Self::with_progress(trainer, dataset, folder, schedule, own, of_samples, nothing)?;
+        notes.into_iter().for_each(|note| session.note(note));
+        Ok(session)
     }
 }

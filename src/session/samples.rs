@@ -2,9 +2,7 @@
 
 use super::watch::Spread;
 use crate::io::{AnyPicture, Dataset, DatasetOptions, Picture, PlaneData, Sample};
-use crate::nets::Mode;
-use crate::ops::NormMode;
-use crate::picture::PictureValues;
+use crate::picture::{PictureValues, PlaneValues, borrowed};
 use crate::plan::{PlanOptions, Progress};
 use crate::run::Trainer;
 use crate::train::{Content, Description, Mapping, Translator};
@@ -47,25 +45,12 @@ impl Samples {
             dataset.map_or_else(|| Dataset::open(options(&trained.options().phase)), Ok)?;
         let pairs =
             (0..dataset.len().min(ROWS)).map(|i| dataset.pair(1, i)).collect::<Result<_>>()?;
-        let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
-        let (gpu, store, format, size) =
-            (trainer.program().gpu(), trainer.store(), trained.format(), trained.image_size());
-        let nets = trainer.best_generators().into_iter();
-        let translators = nets
-            .map(|net| {
-                Translator::with_progress(
-                    gpu,
-                    store,
-                    net,
-                    size,
-                    mode,
-                    format,
-                    plan_options.clone(),
-                    progress,
-                )
-            })
+        let (format, size) = (trained.format(), trained.image_size());
+        let model = trainer.description().clone();
+        let translators = (0..model.generators.len())
+            .map(|at| trainer.translator(at, size, format, plan_options.clone(), progress))
             .collect::<Result<_>>()?;
-        Ok(Samples { dataset, pairs, translators, model: trainer.description().clone() })
+        Ok(Samples { dataset, pairs, translators, model })
     }
 
     /// Translates a sample (from A to B) of a dataset whose images are like those trained on.
@@ -102,38 +87,58 @@ impl Samples {
 
     /// A row of the grid.
     async fn columns(&self, sample: &Sample) -> Result<Vec<Picture>> {
-        // Of each image its column's name, and the values that a generator may take.
-        let mut values: Vec<(&str, PictureValues)> = Vec::new();
+        // Of each column its name, and the values that a generator may take.
+        let mut values: Vec<(&str, PlaneValues)> = Vec::new();
         let mut row = Vec::new();
         for column in &self.model.columns {
-            let (made, picture, side) = match column.content {
-                Content::Plane(plane) => match sample.plane(plane)? {
-                    PlaneData::Image(real) => {
-                        (self.dataset.encode(real)?, real.clone(), self.side(plane))
-                    }
-                    PlaneData::Vector(_) => return Err(no_such(plane)),
-                    other => {
-                        row.push(self.dataset.visible_plane(other)?);
-                        continue;
-                    }
-                },
+            let made = match column.content {
+                Content::Plane(plane) => {
+                    let plane = sample.plane(plane)?;
+                    row.push(match plane {
+                        PlaneData::Image(real) if !std::ptr::eq(plane, &sample.planes[0].1) => {
+                            self.dataset.visible_output(sample, real)?
+                        }
+                        other => self.dataset.visible_plane(other)?,
+                    });
+                    self.dataset.encode_plane(plane)?
+                }
                 Content::Generated { generator, from } => {
-                    let named = |(name, _): &&(&str, PictureValues)| *name == from;
+                    let named = |(name, _): &&(&str, PlaneValues)| *name == from;
                     let (_, input) = values.iter().find(named).ok_or_else(|| no_such(from))?;
                     let at = self.model.generators.iter().position(|g| g.name == generator);
                     let at = at.ok_or_else(|| no_such(generator))?;
-                    let made = self.translators[at].run_values(input, 0, 0).await?;
+                    let made = self.generated(at, sample, input).await?;
                     let side = self.side(self.model.generators[at].to);
-                    (made.clone(), self.dataset.decode_as(made, side)?, side)
+                    let picture = self.dataset.decode_as(made.clone(), side)?;
+                    row.push(match side {
+                        0 => self.dataset.visible(&picture),
+                        _ => self.dataset.visible_output(sample, &picture)?,
+                    });
+                    PlaneValues::Image(made)
                 }
             };
-            row.push(match side {
-                0 => self.dataset.visible(&picture),
-                _ => self.dataset.visible_output(sample, &picture)?,
-            });
             values.push((column.name, made));
         }
         Ok(row)
+    }
+
+    /// What a generator makes of the values of its first plane, and of the sample's other planes.
+    async fn generated(
+        &self,
+        generator: usize,
+        sample: &Sample,
+        first: &PlaneValues,
+    ) -> Result<PictureValues> {
+        let translator = &self.translators[generator];
+        let mut planes: Vec<(&'static str, PlaneValues)> = Vec::new();
+        for (at, plane) in translator.planes().enumerate() {
+            let values = match at {
+                0 => first.clone(),
+                _ => self.dataset.encode_plane(sample.plane(plane.name)?)?,
+            };
+            planes.push((plane.name, values));
+        }
+        translator.run_planes(&borrowed(&planes), 0, 0).await
     }
 
     /// Which of a sample's planes one is.
@@ -201,7 +206,16 @@ pub async fn translated(
     translator: &Translator,
     sample: &Sample,
 ) -> Result<AnyPicture> {
-    dataset.decode(translator.run_values(&dataset.encode(sample.input()?)?, 0, 0).await?)
+    let mut planes: Vec<(&'static str, PlaneValues)> = Vec::new();
+    for (at, plane) in translator.planes().enumerate() {
+        // A generator of one image takes the first, whatever it is called.
+        let data = match (at, sample.planes.first()) {
+            (0, Some((_, first))) => first,
+            _ => sample.plane(plane.name)?,
+        };
+        planes.push((plane.name, dataset.encode_plane(data)?));
+    }
+    dataset.decode(translator.run_planes(&borrowed(&planes), 0, 0).await?)
 }
 
 /// Input, output and target as they are shown.

@@ -110,6 +110,9 @@ impl Session<'_> {
         let start = Instant::now();
         let batch = loader.next()?;
         let waited = start.elapsed();
+        if self.schedule.frees(batch.epoch, self.trainer.steps()) {
+            self.trainer.restart_generators()?;
+        }
         let rates = self.schedule.at(batch.epoch);
         let losses = self.trainer.step(&batch.values(), rates)?;
         let (step, epoch, index) = (self.trainer.steps(), batch.epoch, batch.index);

@@ -2,11 +2,11 @@
 //! it.
 
 use super::description::{Description, Loss};
-use super::{CycleGanConfig, Pix2PixConfig};
-use crate::error::Result;
-use crate::nets::{Discriminator, Generator, InitType, MultiScale, Weights};
-use crate::ops::PoolPages;
-use crate::picture::Input;
+use super::{CycleGanConfig, Pix2PixConfig, Pix2PixHdConfig};
+use crate::error::{Error, Result};
+use crate::nets::{Discriminator, Generator, InitType, Mode, MultiScale, Resnet, Weights};
+use crate::ops::{NormMode, PoolPages};
+use crate::picture::{Input, Plane};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 
@@ -23,6 +23,34 @@ pub trait Model: std::fmt::Debug + Clone {
 
     /// What a training needs to know beside the recorded step.
     fn settings(&self) -> Settings;
+
+    /// The planes of a sample that a generator reads to make an image, the one that it maps first.
+    fn inputs(&self, generator: &str) -> Vec<Plane>;
+
+    /// Records a generator without dropout, as samples and validations show it: from the values of
+    /// its planes to its output. `networks` are the recorded ones, of which one has the name
+    /// `generator`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for another name or planes that are missing, and [`Error::Shape`].
+    fn generate(
+        &self,
+        networks: &[Network],
+        generator: &str,
+        tape: &mut Tape,
+        store: &Store,
+        planes: &[(&str, Tensor)],
+    ) -> Result<Tensor> {
+        let found = networks.iter().find(|network| network.name == generator);
+        match (found.and_then(Network::generator), planes) {
+            (Some(net), [(_, x)]) => {
+                let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
+                net.record(tape, store, *x, mode)
+            }
+            (Some(_), _) => Err(Error::Usage(format!("{generator} maps one image"))),
+            (None, _) => Err(Error::Usage(format!("the model has no generator {generator}"))),
+        }
+    }
 }
 
 /// What a training needs to know beside the recorded step.
@@ -38,6 +66,9 @@ pub struct Settings {
     pub init_type: InitType,
     /// Scale of the initial weights.
     pub init_gain: f32,
+    /// Whether biases of convolutions start uniformly distributed, as PyTorch leaves them, instead
+    /// of 0.
+    pub uniform_biases: bool,
     /// Seed of initial weights, dropout and pools.
     pub seed: u64,
 }
@@ -46,6 +77,8 @@ pub struct Settings {
 pub const GROUP_G: usize = 0;
 /// The same of the discriminators.
 pub const GROUP_D: usize = 1;
+/// The same of the parts of generators that may be held fixed for a while.
+pub const GROUP_INNER: usize = 2;
 
 /// A recorded step.
 #[derive(Debug)]
@@ -98,7 +131,9 @@ pub enum Net {
     Discriminator(Discriminator),
     /// Discriminators of several scales.
     MultiScale(MultiScale),
-    /// Another network: an encoder, a feature extractor.
+    /// An encoder of features, trained with the generators.
+    Encoder(Box<Resnet>),
+    /// Another network: a feature extractor.
     Other(Weights),
 }
 
@@ -134,12 +169,26 @@ impl Network {
         Network { name, net: net.into(), passes: 0, update: Update::Frozen }
     }
 
+    /// The generator that it is, if it is one.
+    pub fn generator(&self) -> Option<&Generator> {
+        match &self.net {
+            Net::Generator(generator) => Some(generator),
+            _ => None,
+        }
+    }
+
+    /// Whether the generators' optimiser updates it.
+    pub(super) fn is_of_generators(&self) -> bool {
+        matches!(self.net, Net::Generator(_) | Net::Encoder(_))
+    }
+
     /// Parameters and running statistics, under their public names.
     pub fn weights(&self) -> &Weights {
         match &self.net {
             Net::Generator(net) => net.weights(),
             Net::Discriminator(net) => net.weights(),
             Net::MultiScale(net) => net.weights(),
+            Net::Encoder(net) => net.weights(),
             Net::Other(weights) => weights,
         }
     }
@@ -160,6 +209,12 @@ impl From<Discriminator> for Net {
 impl From<MultiScale> for Net {
     fn from(net: MultiScale) -> Net {
         Net::MultiScale(net)
+    }
+}
+
+impl From<Resnet> for Net {
+    fn from(net: Resnet) -> Net {
+        Net::Encoder(Box::new(net))
     }
 }
 
@@ -203,6 +258,27 @@ macro_rules! models {
                     $(AnyModel::$name(config) => config.settings(),)+
                 }
             }
+
+            fn inputs(&self, generator: &str) -> Vec<Plane> {
+                match self {
+                    $(AnyModel::$name(config) => config.inputs(generator),)+
+                }
+            }
+
+            fn generate(
+                &self,
+                networks: &[Network],
+                generator: &str,
+                tape: &mut Tape,
+                store: &Store,
+                planes: &[(&str, Tensor)],
+            ) -> Result<Tensor> {
+                match self {
+                    $(AnyModel::$name(config) => {
+                        config.generate(networks, generator, tape, store, planes)
+                    })+
+                }
+            }
         }
     };
 }
@@ -212,4 +288,6 @@ models! {
     Pix2Pix(Pix2PixConfig),
     /// Unpaired image sets.
     CycleGan(CycleGanConfig),
+    /// Maps of labels and images, at several scales.
+    Pix2PixHd(Pix2PixHdConfig),
 }

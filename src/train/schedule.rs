@@ -55,11 +55,20 @@ pub struct Rates {
     pub g: f64,
     /// The discriminator's.
     pub d: f64,
+    /// That of the inner parts of a generator, which may be held fixed: 0 then.
+    pub inner: f64,
+}
+
+impl Rates {
+    /// Of generator and discriminator; nothing is held fixed.
+    pub fn new(g: f64, d: f64) -> Rates {
+        Rates { g, d, inner: g }
+    }
 }
 
 impl From<f64> for Rates {
     fn from(lr: f64) -> Self {
-        Rates { g: lr, d: lr }
+        Rates::new(lr, lr)
     }
 }
 
@@ -80,6 +89,10 @@ pub struct ScheduleState {
     /// Whether `best` is of validation and not of training.
     #[cfg_attr(feature = "io", serde(default))]
     pub validated: bool,
+    /// Steps done when the inner parts of the generator were set free, and its optimiser began
+    /// anew.
+    #[cfg_attr(feature = "io", serde(default, skip_serializing_if = "Option::is_none"))]
+    pub freed: Option<u64>,
 }
 
 impl Default for ScheduleState {
@@ -91,6 +104,7 @@ impl Default for ScheduleState {
             sum: 0.0,
             steps: 0,
             validated: false,
+            freed: None,
         }
     }
 }
@@ -128,6 +142,11 @@ pub struct Schedule {
     pub lr_decay_iters: u64,
     /// The reference implementation's table, with its mistakes: see [`Schedule::factor`].
     pub compat: bool,
+    /// pix2pixHD's line: at the full rate for one epoch more, then down by equal parts, of which
+    /// one is left in the last epoch.
+    pub late: bool,
+    /// Epochs in which the inner parts of the generator are held fixed.
+    pub fixed_epochs: u64,
     /// State that depends on the training so far.
     pub state: ScheduleState,
 }
@@ -142,6 +161,8 @@ impl Schedule {
             n_epochs_decay,
             lr_decay_iters: 50,
             compat: false,
+            late: false,
+            fixed_epochs: 0,
             state: ScheduleState::default(),
         }
     }
@@ -150,7 +171,7 @@ impl Schedule {
     /// rate, `d` of decay:
     ///
     /// ```text
-    /// linear   1 - max(0, e - n) / (d + 1)          compat: e + 1 for e, so it falls one epoch
+    /// linear   1 - max(0, e - n) / (d + 1)          late: 1 - max(0, e - n - 1) / d; compat: e + 1 for e, so it falls one epoch
     /// early and the last has rate 0 step     0.1 ^ floor((e - 1) / iters)         compat: e for e
     /// - 1 cosine   (1 + cos(pi (e - 1) / (n + d))) / 2  compat: (1 + cos(pi e / n)) / 2, which
     /// rises again after n epochs plateau  0.2 ^ (times the metric stood still) compat: the metric
@@ -160,6 +181,10 @@ impl Schedule {
         let total = self.n_epochs + self.n_epochs_decay;
         let late = if self.compat { epoch } else { epoch.saturating_sub(1) };
         let factor = match self.policy {
+            LrPolicy::Linear if self.late => {
+                let past = epoch.saturating_sub(self.n_epochs + 1) as f64;
+                1.0 - past / self.n_epochs_decay.max(1) as f64
+            }
             LrPolicy::Linear => {
                 1.0 - (late + 1).saturating_sub(self.n_epochs) as f64
                     / (self.n_epochs_decay + 1) as f64
@@ -183,7 +208,25 @@ impl Schedule {
     /// The rates of an epoch, counted from 1.
     pub fn at(&self, epoch: u64) -> Rates {
         let factor = self.factor(epoch);
-        Rates { g: self.rates.g * factor, d: self.rates.d * factor }
+        let Rates { g, d, inner } = self.rates;
+        let inner = if self.fixes(epoch) { 0.0 } else { inner * factor };
+        Rates { g: g * factor, d: d * factor, inner }
+    }
+
+    /// Whether the inner parts of the generator are held fixed in an epoch. What was set free once
+    /// stays so.
+    fn fixes(&self, epoch: u64) -> bool {
+        epoch <= self.fixed_epochs && self.state.freed.is_none()
+    }
+
+    /// To be called before each step: whether with an epoch the inner parts of the generator are
+    /// set free, after `steps` steps. Then the generator's optimiser begins anew.
+    pub fn frees(&mut self, epoch: u64, steps: u64) -> bool {
+        let frees = self.fixed_epochs > 0 && !self.fixes(epoch) && self.state.freed.is_none();
+        if frees {
+            self.state.freed = Some(steps);
+        }
+        frees
     }
 
     /// Whether it wants to hear of the metric.
@@ -233,6 +276,8 @@ mod tests {
             n_epochs_decay: 100,
             lr_decay_iters: 50,
             compat,
+            late: false,
+            fixed_epochs: 0,
             state: ScheduleState::default(),
         }
     }
@@ -289,6 +334,26 @@ mod tests {
         assert!(
             (1..200).all(|e| cosine.factor(e + 1) < cosine.factor(e)) && cosine.factor(200) > 0.0
         );
+    }
+
+    #[test]
+    fn the_late_line_is_that_of_pix2pix_hd() {
+        let late = Schedule { late: true, ..Schedule::linear(1.0, 1, 3) };
+        hold(late, &[(1, 1.0), (2, 1.0), (3, 2.0 / 3.0), (4, 1.0 / 3.0)]);
+    }
+
+    #[test]
+    fn inner_parts_are_held_for_some_epochs_and_set_free_once() {
+        let mut s = Schedule { fixed_epochs: 2, ..Schedule::linear(1.0, 10, 0) };
+        assert!(!s.frees(1, 0) && !s.frees(2, 4));
+        assert_eq!((s.at(2).inner, s.at(2).g), (0.0, 1.0));
+        assert!(s.frees(3, 8) && !s.frees(3, 9));
+        assert_eq!((s.at(3).inner, s.state.freed), (1.0, Some(8)));
+        // More epochs of it than at first do not hold again what was set free.
+        s.fixed_epochs = 5;
+        assert_eq!(s.at(4).inner, 1.0);
+        let mut plain = Schedule::linear(1.0, 10, 0);
+        assert!(!plain.frees(1, 0) && plain.at(1).inner == 1.0);
     }
 
     #[test]

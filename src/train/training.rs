@@ -1,16 +1,19 @@
 //! A training on a device: the networks and the program of a model's step, and its progress.
 
 use super::description::Description;
-use super::model::{GROUP_D, Model, Net, Network, Pool, Recorded, Settings, Update};
+use super::model::{
+    GROUP_D, GROUP_G, GROUP_INNER, Model, Network, Pool, Recorded, Settings, Update,
+};
 use super::schedule::Rates;
+use super::translator::Translator;
 use crate::error::{Error, Result};
 use crate::gpu::{Family, Gpu};
 use crate::nets::{Generator, InitType, Weights};
 use crate::ops::PoolDecision;
-use crate::picture::{Input, Plane, Values, named};
+use crate::picture::{Input, PictureFormat, Plane, Values, named};
 use crate::plan::{GROUPS, Plan, PlanOptions, Program, Progress, Rate, Scalars, StepValues};
 use crate::store::Store;
-use crate::tape::Tape;
+use crate::tape::{Tape, Tensor};
 
 /// The losses of one step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,6 +91,8 @@ pub struct Training<M> {
     steps: u64,
     /// Samples so far, which pools count by.
     pictures_seen: u64,
+    /// Steps before the generators' optimiser began, or began anew.
+    generators_since: u64,
 }
 
 impl<M: Model> Training<M> {
@@ -150,6 +155,7 @@ impl<M: Model> Training<M> {
             scalars,
             steps: 0,
             pictures_seen: 0,
+            generators_since: 0,
         };
         trainer.init()?;
         trainer.restart_average()?;
@@ -157,7 +163,7 @@ impl<M: Model> Training<M> {
     }
 
     fn init(&self) -> Result<()> {
-        let Settings { init_type, init_gain, seed, .. } = self.settings;
+        let Settings { init_type, init_gain, uniform_biases, seed, .. } = self.settings;
         let (gpu, seed) = (self.program.gpu(), crate::rng::fold_seed(seed));
         // A stream of random numbers per parameter, and a range of them per network.
         let streams = || self.networks().into_iter().zip((0u32..).map(|net| net << 16));
@@ -170,6 +176,13 @@ impl<M: Model> Training<M> {
         if init_type == InitType::Orthogonal {
             for ((_, weights, _), first) in streams() {
                 for (param, made) in weights.orthogonal(init_gain, first, seed) {
+                    self.store.write(gpu, param.value, &param.layout, &made)?;
+                }
+            }
+        }
+        if uniform_biases {
+            for ((_, weights, _), first) in streams() {
+                for (param, made) in weights.uniform_biases(first, seed) {
                     self.store.write(gpu, param.value, &param.layout, &made)?;
                 }
             }
@@ -243,13 +256,13 @@ impl<M: Model> Training<M> {
 
     /// The generators that are trained.
     pub fn generators(&self) -> Vec<&Generator> {
-        self.trained().filter_map(Network::as_generator).collect()
+        self.trained().filter_map(Network::generator).collect()
     }
 
     /// The generators to show and to evaluate: moving averages where there are some.
     pub fn best_generators(&self) -> Vec<&Generator> {
         let average = |name| self.networks.iter().find(|n| n.update == Update::AverageOf(name));
-        self.trained().filter_map(|n| average(n.name).unwrap_or(n).as_generator()).collect()
+        self.trained().filter_map(|n| average(n.name).unwrap_or(n).generator()).collect()
     }
 
     /// Parameters of the networks that are trained, with their public names (`G`, `D_A`), and
@@ -307,13 +320,72 @@ impl<M: Model> Training<M> {
         (self.steps, self.pictures_seen) = (steps, pictures_seen);
     }
 
+    /// Begins the generators' optimiser anew, with the coming step as its first: their moments, and
+    /// those of an encoder, become 0.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn restart_generators(&mut self) -> Result<()> {
+        let gpu = self.program.gpu();
+        let networks = self.trained().filter(|network| network.is_of_generators());
+        for param in networks.flat_map(|network| network.weights().params()) {
+            for id in param.moments.into_iter().flatten() {
+                let zeros = vec![0.0; self.store.shape(id).bytes() as usize / 4];
+                self.store.write_raw(gpu, id, &zeros)?;
+            }
+        }
+        self.generators_since = self.steps;
+        Ok(())
+    }
+
+    /// Says after how many steps the generators' optimiser began anew: after loading a checkpoint.
+    pub fn set_generators_since(&mut self, steps: u64) {
+        self.generators_since = steps;
+    }
+
+    /// A generator on the weights of this training, or on their moving average where there is one,
+    /// for samples of a size: the one at a place in [`Model::describe`]'s list.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is none there or it does not take the size, and what the device
+    /// reports.
+    pub fn translator(
+        &self,
+        generator: usize,
+        size: (u32, u32),
+        format: PictureFormat,
+        options: PlanOptions,
+        progress: Progress<'_>,
+    ) -> Result<Translator> {
+        let Some(mapping) = self.description.generators.get(generator) else {
+            return Err(Error::Usage(format!("there is no generator {generator}")));
+        };
+        let average = Update::AverageOf(mapping.name);
+        let average = self.networks.iter().find(|network| network.update == average);
+        let name = average.map_or(mapping.name, |network| network.name);
+        let planes = self.model.inputs(mapping.name);
+        let network = |tape: &mut Tape, values: &[Tensor]| {
+            let names = planes.iter().map(|plane| plane.name);
+            let planes: Vec<_> = names.zip(values.iter().copied()).collect();
+            self.model.generate(&self.networks, name, tape, &self.store, &planes)
+        };
+        let (gpu, store) = (self.program.gpu(), &self.store);
+        Translator::of_planes(gpu, store, &planes, size, format, &network, options, progress)
+    }
+
     /// The values of a coming step at learning rate `lr`, or one for generators and discriminators.
     pub fn values(&self, step: u64, lr: impl Into<Rates>) -> StepValues {
         let lr = lr.into();
-        let rate =
-            |lr| Rate { lr, beta1: self.settings.beta1, beta2: 0.999, eps: 1e-8, t: step as u32 };
-        let mut rates = [rate(lr.g); GROUPS];
-        rates[GROUP_D] = rate(lr.d);
+        let beta1 = self.settings.beta1;
+        let rate = |lr, since: u64| {
+            let t = step.saturating_sub(since) as u32;
+            Rate { lr, beta1, beta2: 0.999, eps: 1e-8, t }
+        };
+        let since = self.generators_since;
+        let mut rates = [rate(lr.g, 0); GROUPS];
+        rates[GROUP_G] = rate(lr.g, since);
+        rates[GROUP_INNER] = rate(lr.inner, since);
+        rates[GROUP_D] = rate(lr.d, 0);
         StepValues { step: step as u32, seed: crate::rng::fold_seed(self.settings.seed), rates }
     }
 
@@ -479,14 +551,5 @@ impl<M: Model> Training<M> {
                 named: self.description.losses.iter().map(|loss| loss.name).zip(values).collect(),
             })
             .collect()
-    }
-}
-
-impl Network {
-    fn as_generator(&self) -> Option<&Generator> {
-        match &self.net {
-            Net::Generator(generator) => Some(generator),
-            _ => None,
-        }
     }
 }

@@ -99,6 +99,22 @@ impl Translator {
         })
     }
 
+    /// Plans what [`of_planes`](Self::of_planes) prepares, without a device.
+    ///
+    /// # Errors
+    /// Those of `network` and of [`Plan::new`].
+    pub fn plan_of_planes(
+        store: &Store,
+        planes: &[Plane],
+        size: (u32, u32),
+        network: &dyn Fn(&mut Tape, &[Tensor]) -> Result<Tensor>,
+        family: Family,
+        options: PlanOptions,
+    ) -> Result<Plan> {
+        let (tape, _, output, _) = Self::record(planes, size, network)?;
+        Plan::new(&tape, store, &output.keep(), family, options)
+    }
+
     /// Plans it without a device.
     ///
     /// # Errors
@@ -174,6 +190,11 @@ impl Translator {
     /// The format of its output, and of the input of a generator of one image.
     pub fn format(&self) -> PictureFormat {
         self.format
+    }
+
+    /// The planes that it reads.
+    pub fn planes(&self) -> impl Iterator<Item = Plane> + '_ {
+        self.inputs.iter().map(|input| input.plane)
     }
 
     /// The program.

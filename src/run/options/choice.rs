@@ -90,6 +90,8 @@ words! {
         Colorization = "colorization",
         /// Two sets of images without pairs.
         CycleGan = "cycle_gan",
+        /// Maps of labels and images.
+        Pix2PixHd = "pix2pixHD",
     }
 
     /// What is made of the files: `--dataset_mode`.
@@ -102,6 +104,8 @@ words! {
         Colorization = "colorization",
         /// From photos: with a hole, to the whole.
         Inpaint = "inpaint",
+        /// Maps of labels, of instances, and images.
+        Labels = "labels",
     }
 
     /// Which discriminator: `--netD`.

@@ -21,8 +21,12 @@ pub struct Row<All> {
     pub opposite: Option<Opposite>,
     /// What becomes of its value after the start.
     pub kept: Kept,
+    /// Other names that it is known by.
+    pub aliases: &'static [&'static str],
     /// Models that it belongs to; all where the list is empty.
     pub models: &'static [ModelKind],
+    /// Whether runs of other models write it down too.
+    pub(super) everywhere: bool,
     /// What it has to do with a single training step.
     pub step: Step,
     /// Left out of help.
@@ -158,7 +162,9 @@ impl<All> Row<All> {
         switch: false,
         opposite: None,
         kept: Kept::Run,
+        aliases: &[],
         models: &[],
+        everywhere: true,
         step: Step::Part,
         hidden: false,
         negative: false,
@@ -199,6 +205,11 @@ impl<All> Row<All> {
     pub(super) fn read(&self, value: &Value) -> Result<Set<All>, String> {
         let (number, set) = (self.read)(value)?;
         self.range.check(number).map(|()| set)
+    }
+
+    /// Whether a run of a model writes it down.
+    pub(super) fn is_written_by(&self, model: ModelKind) -> bool {
+        self.is_of(model) || (self.everywhere && model != ModelKind::Pix2PixHd)
     }
 
     /// Whether a model has it.

@@ -4,6 +4,7 @@ use super::choice::{DatasetMode, ModelKind};
 use super::file::written;
 use super::flag::{Kept, Set};
 use super::table::{Flag, Options, flags};
+use crate::train::GanMode;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -79,7 +80,7 @@ impl Flag {
     /// The flag of a name, and whether the name is that of its [`Opposite`](super::Opposite).
     pub fn named(name: &str) -> Option<(&'static Flag, bool)> {
         flags().find_map(|flag| match flag.opposite {
-            _ if flag.name == name => Some((flag, false)),
+            _ if flag.name == name || flag.aliases.contains(&name) => Some((flag, false)),
             Some(opposite) if opposite.name == name => Some((flag, true)),
             _ => None,
         })
@@ -147,6 +148,9 @@ impl Options {
         if options.model == ModelKind::Colorization {
             options.data.dataset_mode = DatasetMode::Colorization;
         }
+        if options.hd.no_lsgan {
+            options.optim.gan_mode = GanMode::Vanilla;
+        }
         options
     }
 
@@ -185,7 +189,9 @@ impl Options {
     }
 
     fn json_of(&self, wanted: impl Fn(&Flag) -> bool) -> Value {
-        let rows = flags().filter(|flag| wanted(flag)).map(|flag| (flag, (flag.write)(self)));
+        let rows = flags()
+            .filter(|flag| wanted(flag) && flag.is_written_by(self.model))
+            .map(|flag| (flag, (flag.write)(self)));
         let rows = rows.filter(|(flag, value)| !(flag.sparse && value.is_null()));
         Value::Object(Map::from_iter(rows.map(|(flag, value)| (flag.name.to_string(), value))))
     }

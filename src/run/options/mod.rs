@@ -36,7 +36,8 @@ pub use file::written;
 pub use flag::{Kept, Opposite, Row, Set, Step};
 pub use layers::Layer;
 pub use table::{
-    DataOptions, DeviceOptions, Flag, NetworkOptions, OptimiserOptions, Options, RunOptions, flags,
+    DataOptions, DeviceOptions, Flag, HdOptions, NetworkOptions, OptimiserOptions, Options,
+    RunOptions, flags,
 };
 pub use values::{Bytes, Tune};
 

@@ -2,8 +2,8 @@
 
 use super::choice::{DatasetMode, ModelKind};
 use super::table::Options;
-use crate::io::{Dataset, DatasetOptions, Depth, Task};
-use crate::nets::{GeneratorConfig, UnetConfig};
+use crate::io::{Dataset, DatasetOptions, Depth, LabelSet, Presence, Task};
+use crate::nets::{GeneratorConfig, GeneratorKind, NormKind, UnetConfig};
 use crate::picture::PictureFormat;
 use crate::plan::PlanOptions;
 use crate::train::{AnyModel, Rates, Schedule, ScheduleState};
@@ -18,6 +18,10 @@ impl Options {
     /// # Errors
     /// [`Error::Config`] for what does not go together.
     pub fn resolve(&mut self, dataset: &Dataset) -> Result<AnyModel> {
+        if self.model == ModelKind::Pix2PixHd {
+            let instances = dataset.planes().iter().any(|plane| plane.name == "instances");
+            self.hd.no_instance |= !instances;
+        }
         let [input_nc, output_nc] = dataset.channels();
         (self.nets.input_nc, self.nets.output_nc) = (Some(input_nc), Some(output_nc));
         self.data.depths = Some(dataset.depths());
@@ -44,7 +48,14 @@ impl Options {
     /// # Errors
     /// [`Error::Config`] for padding that the net has no place for.
     pub fn generator(&self) -> Result<GeneratorConfig> {
+        if self.model == ModelKind::Pix2PixHd {
+            return self.hd_generator();
+        }
         let nets = &self.nets;
+        if matches!(nets.net_g, GeneratorKind::Global | GeneratorKind::Local) {
+            let why = format!("{}: only `model` pix2pixHD has it", nets.net_g);
+            return Err(Error::config("netG", why));
+        }
         let like = UnetConfig {
             input_nc: nets.input_nc.unwrap_or(3),
             output_nc: nets.output_nc.unwrap_or(3),
@@ -62,6 +73,7 @@ impl Options {
         Ok(match self.model {
             ModelKind::Pix2Pix | ModelKind::Colorization => AnyModel::Pix2Pix(self.pix2pix(size)?),
             ModelKind::CycleGan => AnyModel::CycleGan(self.cycle_gan(size)?),
+            ModelKind::Pix2PixHd => AnyModel::Pix2PixHd(self.pix2pix_hd(size)?),
         })
     }
 
@@ -83,6 +95,15 @@ impl Options {
             DatasetMode::Unaligned => Task::Unaligned,
             DatasetMode::Colorization => Task::Colorization,
             DatasetMode::Inpaint => Task::Inpaint(self.data.mask.clone()),
+            DatasetMode::Labels => Task::Labels(LabelSet {
+                classes: self.hd.label_nc,
+                instances: match (self.hd.no_instance, self.hd.instance_feat) {
+                    (true, _) => Presence::Ignored,
+                    (false, true) => Presence::Required,
+                    (false, false) => Presence::Found,
+                },
+                features: self.hd.load_features,
+            }),
         }
     }
 
@@ -118,13 +139,16 @@ impl Options {
     /// The schedule of learning rates, as it begins.
     pub fn schedule(&self) -> Schedule {
         let optim = &self.optim;
+        let g = optim.lr_g.unwrap_or(optim.lr);
         Schedule {
             policy: optim.lr_policy,
-            rates: Rates { g: optim.lr_g.unwrap_or(optim.lr), d: optim.lr_d.unwrap_or(optim.lr) },
+            rates: Rates::new(g, optim.lr_d.unwrap_or(optim.lr)),
             n_epochs: optim.n_epochs,
             n_epochs_decay: optim.n_epochs_decay,
             lr_decay_iters: optim.lr_decay_iters,
             compat: optim.lr_compat,
+            late: self.model == ModelKind::Pix2PixHd,
+            fixed_epochs: self.hd.niter_fix_global,
             state: ScheduleState::default(),
         }
     }
@@ -142,6 +166,19 @@ impl Options {
     /// Whether the model takes two sets of images that need not be pairs.
     pub fn unpaired(&self) -> bool {
         self.model.unpaired()
+    }
+
+    /// What is worth saying at a start.
+    pub fn notes(&self) -> Vec<String> {
+        let hd = &self.hd;
+        let mut notes = Vec::new();
+        if self.model == ModelKind::Pix2PixHd && hd.vgg.is_none() && !hd.no_vgg_loss {
+            let text = "training without the VGG loss: `vgg` takes torchvision's vgg19 \
+                        (vgg19-dcbb9e9d.pth from download.pytorch.org/models, 575 MB); \
+                        `no_vgg_loss` leaves this note out";
+            notes.push(text.into());
+        }
+        notes
     }
 
     /// The folder of the images.
@@ -169,6 +206,7 @@ impl Options {
             ("G_B", &nets.init_g_b),
             ("D_A", &nets.init_d_a),
             ("D_B", &nets.init_d_b),
+            ("E", &self.hd.init_e),
         ];
         all.into_iter().filter_map(|(name, file)| Some((name, file.as_deref()?)))
     }
@@ -179,14 +217,20 @@ impl Options {
     /// # Errors
     /// [`Error::Config`] saying which.
     pub fn check(&self) -> Result<()> {
-        if (self.data.dataset_mode == DatasetMode::Unaligned) != self.unpaired() {
-            let why = format!(
-                "{} does not go with `model` {}: cycle_gan takes unaligned images, and no other \
-                 model does",
-                self.data.dataset_mode, self.model
-            );
-            return Err(Error::config("dataset_mode", why));
+        for (mode, model, things) in [
+            (DatasetMode::Unaligned, ModelKind::CycleGan, "unaligned images"),
+            (DatasetMode::Labels, ModelKind::Pix2PixHd, "maps of labels"),
+        ] {
+            if (self.data.dataset_mode == mode) != (self.model == model) {
+                let why = format!(
+                    "{} does not go with `model` {}: {model} takes {things}, and no other model \
+                     does",
+                    self.data.dataset_mode, self.model
+                );
+                return Err(Error::config("dataset_mode", why));
+            }
         }
+        self.check_hd()?;
         let epochs = self.optim.n_epochs.saturating_add(self.optim.n_epochs_decay);
         if self.optim.epoch_count > epochs {
             let why = format!(
@@ -194,6 +238,29 @@ impl Options {
                 self.optim.epoch_count
             );
             return Err(Error::config("epoch_count", why));
+        }
+        Ok(())
+    }
+
+    /// Refuses options of pix2pixHD that do not go together.
+    fn check_hd(&self) -> Result<()> {
+        let hd = &self.hd;
+        if self.model != ModelKind::Pix2PixHd {
+            return Ok(());
+        }
+        let refuse = |field, why: &str| Err(Error::config(field, why));
+        if self.nets.norm != NormKind::Instance {
+            return refuse("norm", "pix2pixHD's networks have instance norm; leave it out");
+        }
+        if hd.no_instance && hd.instance_feat {
+            let why = "needs maps of instances; leave out `no_instance`, or use `label_feat`";
+            return refuse("instance_feat", why);
+        }
+        if hd.load_features && !(hd.instance_feat || hd.label_feat) {
+            return refuse("load_features", "goes with `instance_feat` or `label_feat`");
+        }
+        if hd.niter_fix_global > 0 && self.nets.net_g != GeneratorKind::Local {
+            return refuse("niter_fix_global", "goes with `netG` local");
         }
         Ok(())
     }

@@ -12,9 +12,14 @@ use crate::train::{GanMode, LrPolicy};
 use std::path::PathBuf;
 
 /// Models that take pairs.
-const PAIRED: &[ModelKind] = &[ModelKind::Pix2Pix, ModelKind::Colorization];
+const PAIRED: &[ModelKind] = &[ModelKind::Pix2Pix, ModelKind::Colorization, ModelKind::Pix2PixHd];
+/// Of these the ones of pix2pix.
+const PIX2PIX: &[ModelKind] = &[ModelKind::Pix2Pix, ModelKind::Colorization];
 /// Models that do not.
 const UNPAIRED: &[ModelKind] = &[ModelKind::CycleGan];
+const HD: &[ModelKind] = &[ModelKind::Pix2PixHd];
+/// Models whose networks are fixed less narrowly than pix2pixHD's.
+const PLAIN: &[ModelKind] = &[ModelKind::Pix2Pix, ModelKind::Colorization, ModelKind::CycleGan];
 
 const RUN: Option<&str> = Some("Run");
 const FILE: Option<&str> = Some("FILE");
@@ -31,6 +36,7 @@ pub fn flags() -> impl Iterator<Item = &'static Flag> {
         NetworkOptions::FLAGS,
         DataOptions::FLAGS,
         OptimiserOptions::FLAGS,
+        HdOptions::FLAGS,
     ]
     .into_iter()
     .flatten()
@@ -51,6 +57,7 @@ places! {
     NetworkOptions: nets,
     DataOptions: data,
     OptimiserOptions: optim,
+    HdOptions: hd,
 }
 
 group! {
@@ -62,12 +69,14 @@ group! {
     Options(None) {
         /// Folder with train/ (and val/ or test/): images with A on the left and B on the right, or
         /// trainA/ and trainB/, or train.tsv; or a list file, each row input TAB target. For
-        /// cycle_gan trainA/ and trainB/, which need not be pairs.
+        /// cycle_gan trainA/ and trainB/, which need not be pairs; for pix2pixHD train_label/,
+        /// train_inst/ and train_img/.
         "dataroot" dataroot: Option<PathBuf> = None => { incidental: true };
         /// pix2pix (pairs), colorization (pix2pix with --dataset_mode colorization), cycle_gan
-        /// (unpaired image sets).
+        /// (unpaired image sets), pix2pixHD (maps of labels and images).
         "model" model: ModelKind = ModelKind::Pix2Pix,
-            Colorization = ModelKind::Colorization, CycleGan = ModelKind::CycleGan
+            Colorization = ModelKind::Colorization, CycleGan = ModelKind::CycleGan,
+            Pix2PixHd = ModelKind::Pix2PixHd
             => { step: Step::Size };
     }
     with {
@@ -81,6 +90,8 @@ group! {
         data: DataOptions,
         /// Losses, optimiser and schedule.
         optim: OptimiserOptions,
+        /// What pix2pixHD has alone.
+        hd: HdOptions,
     }
 }
 
@@ -105,10 +116,10 @@ group! {
         /// Replace a run of the same name.
         "overwrite" overwrite: bool = false => { kept: Kept::Start, step: Step::Apart };
         /// Save EPOCH_net_*.safetensors every so many epochs.
-        "save_epoch_freq" save_epoch_freq: u64 = 5
+        "save_epoch_freq" save_epoch_freq: u64 = 5, Pix2PixHd = 10
             => { range: Range::AtLeast(1.0), step: Step::Apart, incidental: true };
         /// Save a checkpoint (checkpoints/step_N and latest_*) every so many images.
-        "save_latest_freq" save_latest_freq: u64 = 5000
+        "save_latest_freq" save_latest_freq: u64 = 5000, Pix2PixHd = 1000
             => { range: Range::AtLeast(1.0), step: Step::Apart, incidental: true };
         /// Also keep the weights of each such checkpoint, as iter_IMAGES_net_*.safetensors.
         "save_by_iter" save_by_iter: bool = false => { step: Step::Apart, incidental: true };
@@ -124,7 +135,7 @@ group! {
             incidental: true,
         };
         /// Write TensorBoard's event files too, into tensorboard/ of the run's folder.
-        "tensorboard" tensorboard: bool = false => { step: Step::Apart, incidental: true };
+        "tensorboard" tensorboard: bool = false => { aliases: &["tf_log"], step: Step::Apart, incidental: true };
         /// Print the losses every so many images, where there is no progress bar.
         "print_freq" print_freq: u64 = 100 => { step: Step::Apart, incidental: true };
     }
@@ -165,32 +176,36 @@ group! {
         "ndf" ndf: u32 = 64 => { range: Range::Between(1.0, 1024.0), step: Step::Size };
         /// Generator: unet_32, unet_64, unet_128, unet_256, unet_512, encoder_decoder_32 …
         /// encoder_decoder_512 (the same without skips), resnet_6blocks, resnet_9blocks (the
-        /// default of --model cycle_gan).
+        /// default of --model cycle_gan), global, local (of --model pix2pixHD).
         "netG" net_g: GeneratorKind = GeneratorKind::UNET_256,
-            CycleGan = GeneratorKind::RESNET_9BLOCKS
+            CycleGan = GeneratorKind::RESNET_9BLOCKS, Pix2PixHd = GeneratorKind::Global
             => { step: Step::Size, required: true };
         /// Discriminator: basic, n_layers, pixel.
-        "netD" net_d: NetD = NetD::Basic => { step: Step::Size };
+        "netD" net_d: NetD = NetD::Basic => { models: PLAIN, step: Step::Size };
         /// Strided layers of --netD n_layers.
         "n_layers_D" n_layers_d: u32 = 3 => { step: Step::Size };
         /// Whether the discriminator sees the input as well as the output: on, off.
-        "condition_D" condition_d: OnOff = OnOff::On => { models: PAIRED };
+        "condition_D" condition_d: OnOff = OnOff::On => { models: PIX2PIX };
         /// Norm: batch, instance (the default of --model cycle_gan), instance_affine, none.
-        "norm" norm: NormKind = NormKind::Batch, CycleGan = NormKind::Instance
+        "norm" norm: NormKind = NormKind::Batch, CycleGan = NormKind::Instance, Pix2PixHd = NormKind::Instance
             => { required: true };
         /// Norm of the discriminator; --norm's by default.
-        "norm_D" norm_d: Option<NormKind> = None;
+        "norm_D" norm_d: Option<NormKind> = None
+            => { models: PLAIN };
         /// How the generator upsamples: transpose (transposed convolution), or nearest or bilinear
         /// followed by a convolution (no checkerboard artifacts).
-        "upsample" upsample: Upsample = Upsample::Transpose;
+        "upsample" upsample: Upsample = Upsample::Transpose
+            => { models: PLAIN };
         /// Padding mode of the residual blocks of --netG resnet_*: reflect, replicate, zero.
-        "padding_type" padding_type: BlockPadding = BlockPadding::Reflect;
+        "padding_type" padding_type: BlockPadding = BlockPadding::Reflect
+            => { models: PLAIN };
         /// Weight initialisation: normal, xavier, kaiming, orthogonal.
         "init_type" init_type: InitType = InitType::Normal;
         /// Scale of the initial weights.
         "init_gain" init_gain: f32 = 0.02;
         /// Leave out dropout; --model cycle_gan does so by default.
-        "no_dropout" no_dropout: bool = false, CycleGan = true => {
+        "no_dropout" no_dropout: bool = false, CycleGan = true, Pix2PixHd = true
+            => {
             opposite: Some(Opposite {
                 name: "dropout",
                 help: "Use dropout where it is left out by default",
@@ -229,44 +244,48 @@ group! {
     /// What is trained on.
     DataOptions(Some("Data")) {
         /// AtoB or BtoA.
-        "direction" direction: Direction = Direction::AtoB => { required: true };
+        "direction" direction: Direction = Direction::AtoB => { models: PLAIN, required: true };
         /// aligned (pairs), unaligned (unpaired trainA/ and trainB/, the default of --model
-        /// cycle_gan), colorization (photos: lightness to colour), inpaint (photos: fill a hole).
+        /// cycle_gan), colorization (photos: lightness to colour), inpaint (photos: fill a hole),
+        /// labels (train_label/, train_inst/ and train_img/, the default of --model pix2pixHD).
         "dataset_mode" dataset_mode: DatasetMode = DatasetMode::Aligned,
-            Colorization = DatasetMode::Colorization, CycleGan = DatasetMode::Unaligned
+            Colorization = DatasetMode::Colorization, CycleGan = DatasetMode::Unaligned, Pix2PixHd = DatasetMode::Labels
             => { older: Some("aligned") };
         /// Holes of --dataset_mode inpaint: center, random, or a folder of masks (white is a hole).
-        "mask" mask: Mask = Mask::Center => { value_name: Some("center|random|FOLDER") };
+        "mask" mask: Mask = Mask::Center => { models: PLAIN, value_name: Some("center|random|FOLDER") };
         /// What under --dataroot to train on: PHASE/ with A|B images or photos, PHASEA/ and
         /// PHASEB/, or PHASE.tsv.
         "phase" phase: String = "train".into();
         /// Subfolders of A's folder that hold one band each.
         "bands_A" bands_a: Vec<String> = Vec::new()
-            => { value_name: Some("DIR,DIR"), models: PAIRED };
+            => { value_name: Some("DIR,DIR"), models: PIX2PIX };
         /// Subfolders of B's folder that hold one band each.
         "bands_B" bands_b: Vec<String> = Vec::new()
-            => { value_name: Some("DIR,DIR"), models: PAIRED };
+            => { value_name: Some("DIR,DIR"), models: PIX2PIX };
         /// Values mapped to black and white, of 16-bit and float images [default: 0,65535 and 0,1].
         "value_range" value_range: Option<[f32; 2]> = None
             => { value_name: Some("LO,HI"), negative: true };
         /// Take images in order, without shuffling.
         "serial_batches" serial_batches: bool = false;
         /// Threads that decode images in advance.
-        "num_threads" num_threads: usize = 4 => { incidental: true };
+        "num_threads" num_threads: usize = 4 => { aliases: &["nThreads"], incidental: true };
         /// Memory for decoded images, so that later epochs need not decode them again (bytes;
         /// 500MiB and 2GiB are understood; 0 for none).
         "cache_memory" cache_memory: Bytes = Bytes(1 << 30) => { older: Some("0") };
         /// Images per step.
-        "batch_size" batch_size: u32 = 1 => { range: Range::Between(1.0, 4096.0) };
+        "batch_size" batch_size: u32 = 1 => { aliases: &["batchSize"], range: Range::Between(1.0, 4096.0) };
         /// Size that images are resized to before they are cropped: a side, or WIDTHxHEIGHT.
-        "load_size" load_size: Size = Size::square(286) => { step: Step::Size };
+        "load_size" load_size: Size = Size::square(286), Pix2PixHd = Size::square(1024)
+            => { aliases: &["loadSize"], step: Step::Size };
         /// Size of the crop used for training: a side, or WIDTHxHEIGHT.
-        "crop_size" crop_size: Size = Size::square(256) => { step: Step::Size, required: true };
+        "crop_size" crop_size: Size = Size::square(256), Pix2PixHd = Size::square(512)
+            => { aliases: &["fineSize"], step: Step::Size, required: true };
         /// Use at most this many images.
         "max_dataset_size" max_dataset_size: Option<usize> = None;
         /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop
         /// (keeps the aspect ratio), none.
-        "preprocess" preprocess: Preprocess = Preprocess::ResizeAndCrop => { required: true };
+        "preprocess" preprocess: Preprocess = Preprocess::ResizeAndCrop, Pix2PixHd = Preprocess::ScaleWidth
+            => { aliases: &["resize_or_crop"], required: true };
         /// Do not mirror images at random.
         "no_flip" no_flip: bool = false;
         /// Kinds of the values of input and target, inferred from the files: u8, u16, f32.
@@ -278,9 +297,9 @@ group! {
     /// Losses, optimiser and schedule.
     OptimiserOptions(Some("Optimiser")) {
         /// Epochs at the full learning rate.
-        "n_epochs" n_epochs: u64 = 100 => { step: Step::Apart };
+        "n_epochs" n_epochs: u64 = 100 => { aliases: &["niter"], step: Step::Apart };
         /// Epochs of decay after them.
-        "n_epochs_decay" n_epochs_decay: u64 = 100 => { step: Step::Apart };
+        "n_epochs_decay" n_epochs_decay: u64 = 100 => { aliases: &["niter_decay"], step: Step::Apart };
         /// Number of the first epoch: where a run that starts from the weights of another
         /// (--init_G) begins in the schedule.
         "epoch_count" epoch_count: u64 = 1 => { range: Range::AtLeast(1.0), step: Step::Apart };
@@ -305,18 +324,18 @@ group! {
         /// Keep a moving average of each generator with this decay (0.999 for example) as net_G_ema
         /// (cycle_gan: net_G_A_ema and net_G_B_ema); samples are made with it.
         "ema" ema: Option<f64> = None => { value_name: Some("DECAY") };
-        /// vanilla, lsgan (the default of --model cycle_gan), hinge, wgangp.
-        "gan_mode" gan_mode: GanMode = GanMode::Vanilla, CycleGan = GanMode::Lsgan;
+        /// vanilla, lsgan (the default of --model cycle_gan and pix2pixHD), hinge, wgangp.
+        "gan_mode" gan_mode: GanMode = GanMode::Vanilla, CycleGan = GanMode::Lsgan, Pix2PixHd = GanMode::Lsgan;
         /// Weight of the L1 term.
-        "lambda_L1" lambda_l1: f32 = 100.0 => { models: PAIRED };
+        "lambda_L1" lambda_l1: f32 = 100.0 => { models: PIX2PIX };
         /// Weight of the generator's adversarial term.
-        "lambda_GAN" lambda_gan: f32 = 1.0 => { models: PAIRED };
+        "lambda_GAN" lambda_gan: f32 = 1.0 => { models: PIX2PIX };
         /// Weight of the total variation of the output.
-        "lambda_TV" lambda_tv: f32 = 0.0 => { models: PAIRED };
+        "lambda_TV" lambda_tv: f32 = 0.0 => { models: PIX2PIX };
         /// Weight of the gradient penalty of --gan_mode wgangp.
-        "lambda_gp" lambda_gp: f32 = 10.0 => { models: PAIRED };
+        "lambda_gp" lambda_gp: f32 = 10.0 => { models: PIX2PIX };
         /// One-sided label smoothing: how far the discriminator's label of real images is below 1.
-        "label_smoothing" label_smoothing: f32 = 0.0 => { models: PAIRED };
+        "label_smoothing" label_smoothing: f32 = 0.0 => { models: PIX2PIX };
         /// Weight of the cycle loss from A to B to A (cycle_gan).
         "lambda_A" lambda_a: f32 = 10.0 => { models: UNPAIRED };
         /// Weight of the cycle loss from B to A to B (cycle_gan).
@@ -325,6 +344,84 @@ group! {
         /// saves a third of the generators' passes (cycle_gan).
         "lambda_identity" lambda_identity: f32 = 0.5 => { models: UNPAIRED };
         /// Generated images that each discriminator's pool keeps; 0: none (cycle_gan).
-        "pool_size" pool_size: u32 = 50 => { range: Range::Between(0.0, 100_000.0) };
+        "pool_size" pool_size: u32 = 50, Pix2PixHd = 0
+            => { range: Range::Between(0.0, 100_000.0) };
+    }
+}
+
+group! {
+    /// What pix2pixHD has alone.
+    HdOptions(Some("pix2pixHD")) {
+        /// Classes of the maps of labels; 0: the input is an RGB image, from train_A/ (with
+        /// train_B/ for the targets).
+        "label_nc" label_nc: u32 = 35 => {
+            range: Range::Between(0.0, 4096.0), models: HD, everywhere: false, step: Step::Size,
+        };
+        /// Do not use maps of instances; taken as given where there is no train_inst/.
+        "no_instance" no_instance: bool = false => { models: HD, everywhere: false };
+        /// Halvings of the generator's inner network.
+        "n_downsample_global" n_downsample_global: u32 = 4 => {
+            range: Range::Between(1.0, 8.0), models: HD, everywhere: false, step: Step::Size,
+        };
+        /// Residual blocks of the generator's inner network.
+        "n_blocks_global" n_blocks_global: u32 = 9 => {
+            range: Range::Between(1.0, 64.0), models: HD, everywhere: false, step: Step::Size,
+        };
+        /// Enhancers of --netG local: each doubles the size.
+        "n_local_enhancers" n_local_enhancers: u32 = 1 => {
+            range: Range::Between(1.0, 2.0), models: HD, everywhere: false, step: Step::Size,
+        };
+        /// Residual blocks of each enhancer.
+        "n_blocks_local" n_blocks_local: u32 = 3 => {
+            range: Range::Between(1.0, 64.0), models: HD, everywhere: false, step: Step::Size,
+        };
+        /// Epochs in which --netG local trains its outermost enhancer alone.
+        "niter_fix_global" niter_fix_global: u64 = 0
+            => { models: HD, everywhere: false, step: Step::Apart };
+        /// Scales that the discriminator judges at.
+        "num_D" num_d: u32 = 2 => {
+            range: Range::Between(1.0, 4.0), models: HD, everywhere: false, step: Step::Size,
+        };
+        /// Weight of the feature losses.
+        "lambda_feat" lambda_feat: f32 = 10.0 => { models: HD, everywhere: false };
+        /// Leave out the feature matching loss.
+        "no_ganFeat_loss" no_gan_feat_loss: bool = false => { models: HD, everywhere: false };
+        /// Leave out the VGG loss; so it is without --vgg.
+        "no_vgg_loss" no_vgg_loss: bool = false => { models: HD, everywhere: false };
+        /// Weights of torchvision's vgg19, as .pth or safetensors, for the VGG loss.
+        "vgg" vgg: Option<PathBuf> = None => {
+            value_name: FILE, models: HD, everywhere: false, sparse: true,
+        };
+        /// The same as --gan_mode vanilla.
+        "no_lsgan" no_lsgan: bool = false => { models: HD, everywhere: false };
+        /// Train an encoder of features of each instance, which give one map several looks.
+        "instance_feat" instance_feat: bool = false => { models: HD, everywhere: false };
+        /// The same with features of each label.
+        "label_feat" label_feat: bool = false => { models: HD, everywhere: false };
+        /// Read features from train_feat/ instead of training an encoder.
+        "load_features" load_features: bool = false => { models: HD, everywhere: false };
+        /// Features of the encoder.
+        "feat_num" feat_num: u32 = 3 => {
+            range: Range::Between(1.0, 64.0), models: HD, everywhere: false,
+        };
+        /// Channels of the encoder's first layer.
+        "nef" nef: u32 = 16 => {
+            range: Range::Between(1.0, 1024.0), models: HD, everywhere: false,
+        };
+        /// Halvings of the encoder.
+        "n_downsample_E" n_downsample_e: u32 = 4 => {
+            range: Range::Between(1.0, 8.0), models: HD, everywhere: false,
+        };
+        /// Start from the networks of an earlier run, a folder or a generator's file: whatever has
+        /// the same name and shape is taken over.
+        "load_pretrain" load_pretrain: Option<PathBuf> = None => {
+            value_name: Some("DIR|FILE"), models: HD, everywhere: false, step: Step::Apart,
+            sparse: true, incidental: true,
+        };
+        /// Start the encoder from a safetensors file.
+        "init_E" init_e: Option<PathBuf> = None => {
+            value_name: FILE, models: HD, everywhere: false, step: Step::Apart, sparse: true,
+            incidental: true,
+        };
     }
 }

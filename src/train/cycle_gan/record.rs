@@ -33,8 +33,22 @@ impl Model for CycleGanConfig {
             beta1: self.beta1,
             init_type: self.init_type,
             init_gain: self.init_gain,
+            uniform_biases: false,
             seed: self.seed,
         }
+    }
+
+    fn inputs(&self, generator: &str) -> Vec<Plane> {
+        let side = usize::from(generator.starts_with(GENERATORS[1]));
+        vec![self.plane(side)]
+    }
+}
+
+impl CycleGanConfig {
+    /// The plane of A or of B.
+    fn plane(&self, side: usize) -> Plane {
+        let channels = [self.generator.input_nc(), self.generator.output_nc()];
+        Plane::image(PLANES[side], channels[side], self.pictures)
     }
 }
 
@@ -86,7 +100,7 @@ impl<'a> Step<'a> {
         };
         let discriminators = [discriminator(0)?, discriminator(1)?];
         let pools = [0, 1].map(|net| {
-            PoolPages::new(&mut store, POOLS[net], pool_size, [h, w, channels[1 - net]])
+            PoolPages::new(&mut store, POOLS[net], pool_size, [h, w], channels[1 - net])
         });
         let pages =
             [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
@@ -236,9 +250,8 @@ impl<'a> Step<'a> {
     fn image(&mut self, side: usize) -> Result<(Input, Tensor)> {
         let config = self.config;
         self.tape.scope(PLANES[side]);
-        let channels = [config.generator.input_nc(), config.generator.output_nc()][side];
-        let plane = Plane::image(PLANES[side], channels, config.pictures);
-        Input::record(&mut self.tape, plane, [config.batch_size, config.height, config.width])
+        let size = [config.batch_size, config.height, config.width];
+        Input::record(&mut self.tape, config.plane(side), size)
     }
 
     /// A generator on images.

@@ -30,8 +30,13 @@ impl Model for Pix2PixConfig {
             beta1: self.beta1,
             init_type: self.init_type,
             init_gain: self.init_gain,
+            uniform_biases: false,
             seed: self.seed,
         }
+    }
+
+    fn inputs(&self, _: &str) -> Vec<Plane> {
+        vec![Plane::image(PLANES[0], self.generator.input_nc(), self.pictures)]
     }
 }
 

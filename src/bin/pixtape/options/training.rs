@@ -60,6 +60,7 @@ fn argument(flag: &'static Flag) -> Arg {
         help += &format!(" [default: {default}]");
     }
     let arg = Arg::new(flag.name).long(flag.name).help(help).hide(flag.hidden);
+    let arg = arg.aliases(flag.aliases);
     let arg = flag.heading.into_iter().fold(arg, |arg, heading| arg.help_heading(heading));
     if flag.switch {
         return arg.action(ArgAction::SetTrue);

@@ -16,6 +16,10 @@ const IGNORED: &[(&str, bool)] = &[
     ("wandb_project_name", true),
     ("verbose", false),
     ("suffix", true),
+    ("data_type", true),
+    ("debug", false),
+    ("fp16", false),
+    ("local_rank", true),
 ];
 
 /// Whether a flag of upstream has no meaning here.

@@ -18,7 +18,7 @@ use pixtape::io::{Dataset, DatasetOptions, Direction};
 use pixtape::nets::GeneratorKind;
 use pixtape::plan::PlanOptions;
 use pixtape::run::options::{Layer, Tune};
-use pixtape::run::{About, InitialWeights, Opening, Options, Trainer};
+use pixtape::run::{About, InitialWeights, Opening, Options, Trainer, load_frozen};
 use pixtape::session::{Session, SessionOptions};
 use pixtape::train::AnyModel;
 use std::sync::Arc;
@@ -58,7 +58,8 @@ fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
     let mut trainer = Trainer::with_progress(&gpu, config, plan_options, &mut |done, total| {
         starting.show(done, total)
     })?;
-    initial.load(&trainer)?;
+    load_frozen(args, &trainer)?;
+    let notes = initial.load(&trainer)?;
     let about = About::new(args, &trainer)?;
     let folder = opening.open(&mut trainer, about)?;
     let mut session = Session::with_progress(
@@ -71,6 +72,7 @@ fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
         &mut |done, total| starting.show(done, total),
     )?;
     drop(starting);
+    notes.into_iter().chain(args.notes()).for_each(|note| session.note(note));
     observe(&mut session, args, talk, &dataset, &tuned)?;
     // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
     let stop = session.stop_flag();

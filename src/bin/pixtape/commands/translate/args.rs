@@ -21,8 +21,19 @@ pub(crate) struct TranslateArgs {
     /// .png), or - for standard output.
     #[arg(long)]
     pub output: PathBuf,
+    /// Maps of instances that go with label maps (pix2pixHD): a folder whose files are in the order
+    /// of those of --input, or a file.
+    #[arg(long, value_name = "PATH")]
+    pub instances: Option<PathBuf>,
+    /// Images whose features the results take over (pix2pixHD with --instance_feat): a folder in
+    /// the order of --input, or a file.
+    #[arg(long, value_name = "PATH")]
+    pub images: Option<PathBuf>,
+    /// The encoder of these features, where --checkpoint is a file; a run has its own.
+    #[arg(long, value_name = "FILE")]
+    pub encoder: Option<PathBuf>,
     /// Which weights of a run's folder: latest, or an epoch.
-    #[arg(long, default_value = "latest")]
+    #[arg(long, alias = "which_epoch", default_value = "latest")]
     pub epoch: String,
     /// AtoB or BtoA: which of the two generators of a run of cycle_gan; by default the direction of
     /// the training.

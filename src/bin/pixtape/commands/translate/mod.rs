@@ -3,6 +3,7 @@
 mod args;
 mod heat;
 mod inputs;
+mod labels;
 
 pub(crate) use args::TranslateArgs;
 pub(crate) use inputs::pictures;
@@ -208,6 +209,19 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     let (from_stream, to_stream) =
         (args.input == Path::new(STREAM), args.output == Path::new(STREAM));
     let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction)?;
+    if labels::applies(args, &checkpoint) {
+        return labels::run(args, &checkpoint);
+    }
+    for (given, flag) in [
+        (args.instances.is_some(), "--instances"),
+        (args.encoder.is_some(), "--encoder"),
+        (args.images.is_some(), "--images"),
+    ] {
+        if given {
+            let why = format!("{flag} goes with label maps; this is a {}", checkpoint.config);
+            return Err(Error::file(&args.checkpoint, why));
+        }
+    }
     // What comes in is spooled, so that it is read like any other picture.
     let spool = if from_stream { Some(spooled()?) } else { None };
     let inputs = match &spool {
@@ -236,7 +250,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     if let Some(grid) = &args.grid {
         check_grid(grid, folder.filter(|_| !to_stream), &jobs)?;
     }
-    tell_of_padding(&jobs, checkpoint.config.multiple());
+    tell_of_padding(jobs.iter(), checkpoint.config.multiple());
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
     let generator = Generator::new(&gpu, &checkpoint)?;
     if args.tile.is_some() || args.sequence.is_some() {
@@ -398,8 +412,8 @@ fn check_grid(grid: &Path, made: Option<&Path>, jobs: &[Job]) -> Result<()> {
 }
 
 /// One line, however many there are.
-fn tell_of_padding(jobs: &[Job], multiple: u32) {
-    let mut padded = jobs.iter().filter(|job| job.frame.pads());
+fn tell_of_padding<'a>(jobs: impl Iterator<Item = &'a Job>, multiple: u32) {
+    let mut padded = jobs.filter(|job| job.frame.pads());
     if let Some(Job { from, frame, .. }) = padded.next() {
         let (name, more, (before, after)) =
             (from.display(), padded.count(), (frame.content, frame.padded));

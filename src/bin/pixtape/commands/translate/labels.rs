@@ -1,0 +1,297 @@
+//! Translating label maps, with the maps of instances and the images that belong to them.
+
+use super::args::TranslateArgs;
+use super::inputs::{Job, STREAM, jobs, pictures};
+use super::{progress, tell_of_padding};
+use crate::commands::tune::resolve;
+use crate::device::starting::Starting;
+use pixtape::io::{
+    AnyPicture, Depth, Frame, IndexMap, Picture, PlaneData, create_dir, matched_by_order,
+    write_aside,
+};
+use pixtape::nets::GeneratorConfig;
+use pixtape::picture::{Encoding, PictureFormat, PictureValues, PlaneValues, borrowed};
+use pixtape::plan::PlanOptions;
+use pixtape::run::options::ModelKind;
+use pixtape::run::{Checkpoint, Encoder, LabelGenerator, LabelInput, weights_name};
+use pixtape::train::{Features, Over, Translator};
+use pixtape::{Error, Result};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The most channels of an image; a generator on more takes label maps.
+const IMAGE_CHANNELS: u32 = 4;
+
+/// Whether a checkpoint's generator takes label maps.
+pub(super) fn applies(args: &TranslateArgs, checkpoint: &Checkpoint) -> bool {
+    match &checkpoint.options {
+        Some(options) => options.model == ModelKind::Pix2PixHd,
+        None => {
+            let resnet = !matches!(checkpoint.config, GeneratorConfig::Unet(_));
+            let labels = checkpoint.config.input_nc() > IMAGE_CHANNELS;
+            args.instances.is_some() || args.encoder.is_some() || (resnet && labels)
+        }
+    }
+}
+
+/// The files of one result.
+struct Row {
+    job: Job,
+    instances: Option<PathBuf>,
+    image: Option<PathBuf>,
+}
+
+/// Translates.
+pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
+    refuse(args)?;
+    let encoder = encoder(args, checkpoint)?;
+    let features = encoder.as_ref().map(|encoder| encoder.features(over(checkpoint)));
+    let input = LabelInput::of(checkpoint, args.instances.is_some(), features)?;
+    if input.features.is_some() && features.is_none() {
+        return Err(Error::Usage(
+            "the generator takes features of images: give --images, and --encoder if the \
+             checkpoint is no run's folder"
+                .into(),
+        ));
+    }
+    let rows = rows(args, checkpoint, &input)?;
+    tell_of_padding(rows.iter().map(|row| &row.job), checkpoint.config.multiple());
+    let gpu = crate::device::gpu(args.adapter.as_deref())?;
+    let generator = LabelGenerator::new(&gpu, checkpoint, input, encoder.as_ref())?;
+    let is_file = rows.iter().all(|row| row.job.to == args.output);
+    if !is_file {
+        create_dir(&args.output)?;
+    }
+    let (count, started) = (rows.len(), Instant::now());
+    let bar = progress(count as u64);
+    let mut grid = Vec::new();
+    let mut groups: BTreeMap<((u32, u32), PictureFormat), Vec<Row>> = BTreeMap::new();
+    for row in rows {
+        groups.entry((row.job.frame.padded, row.job.format)).or_default().push(row);
+    }
+    for ((size, format), rows) in groups {
+        let translator = bar.suspend(|| translator(args, &generator, size, format))?;
+        for row in rows {
+            grid.push(translate(args, checkpoint, &generator, &translator, &input, &row)?);
+            bar.inc(1);
+        }
+    }
+    if let Some(path) = &args.grid {
+        Picture::grid(&grid, 2)?.save_png(path)?;
+    }
+    bar.finish_and_clear();
+    let images = if count == 1 { "image" } else { "images" };
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "{count} {images} in {seconds:.1} s on {}, written to {}",
+        gpu.name(),
+        args.output.display()
+    );
+    Ok(())
+}
+
+/// Refuses flags that label maps do not go with.
+fn refuse(args: &TranslateArgs) -> Result<()> {
+    for (given, flag) in [
+        (args.tile.is_some(), "--tile"),
+        (args.sequence.is_some(), "--sequence"),
+        (args.heat, "--heat"),
+        (args.direction.is_some(), "--direction"),
+        (args.input == Path::new(STREAM) || args.output == Path::new(STREAM), "-"),
+    ] {
+        if given {
+            return Err(Error::Usage(format!("{flag} does not go with label maps; leave it out")));
+        }
+    }
+    Ok(())
+}
+
+/// What the features of a run are averaged over.
+fn over(checkpoint: &Checkpoint) -> Over {
+    match checkpoint.options.as_ref().and_then(|options| options.features()) {
+        Some(Features::Encoded { over, .. }) => over,
+        _ => Over::Instances,
+    }
+}
+
+/// The encoder that is named, or that of the run, where images are given for it.
+fn encoder(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<Option<Encoder>> {
+    let own = checkpoint.options.as_ref().and_then(|options| options.features());
+    match (&args.encoder, &args.images) {
+        (Some(file), Some(_)) => Encoder::read(file).map(Some),
+        (Some(_), None) => {
+            Err(Error::Usage("--encoder needs --images, the images whose features it takes".into()))
+        }
+        (None, Some(_)) if own.is_some() => {
+            let file = args.checkpoint.join(weights_name(&args.epoch, "E"));
+            Encoder::read(&file).map(Some)
+        }
+        (None, Some(images)) => Err(Error::file(
+            images,
+            "--images are for generators with features, and this one has none; leave it out",
+        )),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The files of each result: label maps and what belongs to them.
+fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Result<Vec<Row>> {
+    let over_instances =
+        matches!(input.features, Some(Features::Encoded { over: Over::Instances, .. }));
+    let reads_instances = input.condition.edges || over_instances;
+    let (instances, images) = (args.instances.as_ref(), args.images.as_ref());
+    match (reads_instances, instances) {
+        (true, None) => {
+            return Err(Error::Usage(
+                "the generator takes maps of instances: give --instances, a folder or file that \
+                 goes with --input"
+                    .into(),
+            ));
+        }
+        (false, Some(folder)) => {
+            let why = "the generator was trained without instances; leave --instances out";
+            return Err(Error::file(folder, why));
+        }
+        _ => {}
+    }
+    let beside: Vec<&PathBuf> = instances.into_iter().chain(images).collect();
+    let files: Vec<Vec<PathBuf>> = if args.input.is_dir() {
+        let folders: Vec<&PathBuf> = [&args.input].into_iter().chain(beside).collect();
+        matched_by_order(&folders)?
+    } else {
+        let found = pictures(&args.input)?;
+        if let (Some(other), [_, _, ..]) = (beside.first(), &found[..]) {
+            let why = format!("goes with {} label maps; give folders", found.len());
+            return Err(Error::file(other.as_path(), why));
+        }
+        found
+            .into_iter()
+            .map(|file| [file].into_iter().chain(beside.iter().map(|p| p.to_path_buf())).collect())
+            .collect()
+    };
+    let firsts: Vec<PathBuf> = files.iter().map(|row| row[0].clone()).collect();
+    let trained = checkpoint.options.as_ref().and_then(|options| options.data.depths);
+    let depth = trained.map_or(Depth::U8, |[_, target]| target);
+    let extension = depth.extension(checkpoint.config.output_nc());
+    let jobs = jobs(&firsts, &args.output, checkpoint, Some(extension))?;
+    let format = if depth == Depth::U8 { PictureFormat::Bytes } else { PictureFormat::Floats };
+    let rows = jobs.into_iter().zip(files).map(|(job, row)| {
+        let frame = Frame::new(job.size, checkpoint.config.multiple());
+        let mut beside = row.into_iter().skip(1);
+        let instances = instances.and_then(|_| beside.next());
+        let image = images.and_then(|_| beside.next());
+        Row { job: Job { depth, format, frame, ..job }, instances, image }
+    });
+    Ok(rows.collect())
+}
+
+fn translator(
+    args: &TranslateArgs,
+    generator: &LabelGenerator,
+    size: (u32, u32),
+    format: PictureFormat,
+) -> Result<Translator> {
+    let memory_limit = args.memory_limit.map(|bytes| bytes.0);
+    let options = PlanOptions { memory_limit, ..PlanOptions::default() };
+    let plan = generator.plan(size, format, options.clone())?;
+    let problems = pixtape::tune::problems(&plan);
+    let tuned = resolve(generator.gpu(), &problems, &args.tune.clone().unwrap_or_default(), false)?;
+    let mut starting = Starting::new(generator.gpu());
+    generator.translator(size, format, tuned.options(options), &mut |done, total| {
+        starting.show(done, total)
+    })
+}
+
+/// Translates one label map and writes the result. Gives what can be looked at.
+fn translate(
+    args: &TranslateArgs,
+    checkpoint: &Checkpoint,
+    generator: &LabelGenerator,
+    translator: &Translator,
+    input: &LabelInput,
+    row: &Row,
+) -> Result<Vec<Picture>> {
+    let (job, mut planes, mut shown) = (&row.job, Vec::new(), Vec::new());
+    for plane in generator.planes(job.format) {
+        let data = match (plane.name, plane.encoding) {
+            ("label", _) => PlaneData::Map(labels(&job.from, input.classes())?),
+            (_, Encoding::Instances) => PlaneData::Map(map(row.instances.as_deref(), job)?),
+            ("image", _) => PlaneData::Image(image(row.image.as_deref(), job, plane.channels)?),
+            _ => PlaneData::Image(image(Some(&job.from), job, plane.channels)?),
+        };
+        if shown.is_empty() {
+            shown.push(match &data {
+                PlaneData::Map(map) => map.visible(),
+                other => other.as_image()?.clone().to_8bit(None).visible(),
+            });
+        }
+        let values: PlaneValues = data.encode(&job.frame, job.format, None)?;
+        planes.push((plane.name, values));
+    }
+    let made = pollster::block_on(translator.run_planes(&borrowed(&planes), args.seed, 0))?;
+    let output_nc = checkpoint.config.output_nc();
+    let result = match made {
+        PictureValues::Bytes(bytes) => AnyPicture::U8(job.frame.crop(bytes, output_nc)?),
+        PictureValues::Floats(values) => {
+            let made = job.frame.crop(values, output_nc)?;
+            let (size, range) = (job.frame.content, checkpoint.range(job.depth));
+            AnyPicture::from_values(&made.data, size, output_nc, job.depth, range)?
+        }
+    };
+    shown.push(result.clone().to_8bit(checkpoint.range(job.depth)).visible());
+    let result = match args.side_by_side {
+        true => AnyPicture::U8(Picture::grid(std::slice::from_ref(&shown), 0)?),
+        false => result,
+    };
+    let extension = job.to.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    let bytes = result.encode(extension).map_err(|e| Error::file(&job.to, e.to_string()))?;
+    write_aside(&job.to, &bytes)?;
+    Ok(shown)
+}
+
+/// A label map, whose labels are all below `classes`.
+fn labels(path: &Path, classes: u32) -> Result<IndexMap> {
+    let map = IndexMap::load(path)?;
+    match map.data.iter().position(|label| *label >= classes) {
+        None => Ok(map),
+        Some(at) => {
+            let (x, y) = (at as u32 % map.width, at as u32 / map.width);
+            let label = map.data[at];
+            let why = format!(
+                "has label {label} at pixel ({x}, {y}), and the generator knows 0 to {}; renumber \
+                 it with `pixtape prepare palette`",
+                classes - 1
+            );
+            Err(Error::file(path, why))
+        }
+    }
+}
+
+/// The map of instances of a label map.
+fn map(path: Option<&Path>, job: &Job) -> Result<IndexMap> {
+    let path = path.ok_or_else(|| Error::Internal("instances without a file".into()))?;
+    let map = IndexMap::load(path)?;
+    same_size(path, (map.width, map.height), job)?;
+    Ok(map)
+}
+
+/// An image of so many channels that belongs to a label map, or is translated itself.
+fn image(path: Option<&Path>, job: &Job, channels: u32) -> Result<AnyPicture> {
+    let path = path.ok_or_else(|| Error::Internal("features without an image".into()))?;
+    let image = AnyPicture::load(path)?;
+    same_size(path, image.size(), job)?;
+    let described = image.describe();
+    image.converted(channels).ok_or_else(|| {
+        Error::file(path, format!("is {described}; the network takes {channels} channels"))
+    })
+}
+
+fn same_size(path: &Path, (w, h): (u32, u32), job: &Job) -> Result<()> {
+    let (width, height) = job.size;
+    if (w, h) == (width, height) {
+        return Ok(());
+    }
+    let label = job.from.display();
+    Err(Error::file(path, format!("is {w}x{h}, {label} {width}x{height}; make them one size")))
+}
