@@ -22,8 +22,8 @@ pub mod weights;
 
 pub use aside::{create_dir, write_aside, write_aside_with};
 pub use dataset::{
-    Dataset, DatasetOptions, Direction, Frame, LabelSet, Mask, Misfit, PlaneData, Preprocess,
-    Presence, Sample, Size, Task,
+    Checked, Dataset, DatasetOptions, Direction, Frame, LabelSet, Mask, Misfit, PlaneData,
+    Preprocess, Presence, Sample, Size, Task,
 };
 pub use index_map::{IndexHeader, IndexMap};
 pub use loader::{Batch, Loader};

@@ -6,7 +6,9 @@ use pixtape::Result;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::limits;
 use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
-use pixtape::io::{AnyPicture, Dataset, DatasetOptions, Header, IndexHeader, IndexMap, Picture};
+use pixtape::io::{
+    AnyPicture, Checked, Dataset, DatasetOptions, Header, IndexHeader, IndexMap, Picture,
+};
 use pixtape::run::options::Layer;
 use pixtape::run::{Log, Options, State};
 use std::path::Path;
@@ -103,11 +105,11 @@ fn import(path: &Path) -> Result<()> {
 
 /// A list of pairs; that the files it names are not there is no failure of the list.
 fn list(path: &Path) -> Result<()> {
-    let (pairs, misfits) = Dataset::check(
+    let Checked { samples, misfits, .. } = Dataset::check(
         DatasetOptions { root: path.into(), ..DatasetOptions::default() },
         &|_, _| (),
     )?;
-    assert!(pairs > 0 && misfits.len() <= pairs);
+    assert!(samples > 0 && misfits.len() <= samples);
     for text in misfits.iter().map(|m| format!("{}: {}", m.path.display(), m.message)) {
         assert!(!text.contains(['\n', '\r', '\0']), "{text:?}");
     }

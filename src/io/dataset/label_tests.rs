@@ -92,6 +92,10 @@ fn planes_come_in_order_and_are_cut_alike() {
     assert_eq!((data.planes(), data.target()), (planes.to_vec(), 2));
     assert_eq!((data.channels(), data.depths()), ([6, 3], [Depth::U8; 2]));
     assert!(data.notes().is_empty(), "{:?}", data.notes());
+    assert_eq!(
+        data.summary(),
+        "3 samples of 24x12: labels of 6 classes, instances, image of 3 channels of u8"
+    );
     for index in 0..3 {
         let sample = data.sample(1, index).unwrap();
         agree(&sample);
@@ -138,8 +142,10 @@ fn labels_that_are_no_class_are_named_before_anything_else() {
     assert!(Dataset::open(labelled(dir.path(), LabelSet { classes: 256, ..SET })).is_ok());
     let counts = std::sync::Mutex::new(Vec::new());
     let progress = |done: usize, all: usize| counts.lock().unwrap().push((done, all));
-    let (all, misfits) = Dataset::check(labelled(dir.path(), SET), &progress).unwrap();
-    assert_eq!((all, misfits.len(), misfits[0].path.clone()), (2, 1, file));
+    let checked = Dataset::check(labelled(dir.path(), SET), &progress).unwrap();
+    let misfits = checked.misfits;
+    assert_eq!((checked.samples, misfits.len(), &misfits[0].path), (2, 1, &file));
+    assert_eq!((checked.dataset.len(), checked.dataset.largest_label()), (1, Some(5)));
     assert_eq!(*counts.lock().unwrap(), [(1, 2), (2, 2)]);
 }
 

@@ -5,6 +5,7 @@
 
 mod cache;
 mod coding;
+mod describe;
 mod entry;
 mod frame;
 #[cfg(test)]
@@ -34,7 +35,7 @@ use entry::Entry;
 use mask::Holes;
 use random::{CUT, ORDER, Random, TARGET};
 use scan::Heads;
-use slot::{Head, Kind, Slot};
+use slot::Slot;
 
 use crate::io::lab;
 use crate::io::picture::{AnyPicture, Depth};
@@ -61,6 +62,17 @@ pub struct Dataset {
     enlarged: usize,
     holes: Option<Holes>,
     cache: Cache,
+}
+
+/// What checking a dataset found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Number of samples, whether they fit or not.
+    pub samples: usize,
+    /// What does not fit.
+    pub misfits: Vec<Misfit>,
+    /// The samples that fit; it may have none, or less than a batch.
+    pub dataset: Dataset,
 }
 
 impl Dataset {
@@ -94,15 +106,13 @@ impl Dataset {
         Ok(dataset)
     }
 
-    /// How many samples there are, and all files that do not fit.
+    /// What opening would find, and all files that do not fit.
     ///
     /// # Errors
     /// As [`open`](Self::open), but for what does not fit.
-    pub fn check(
-        options: DatasetOptions,
-        progress: ScanProgress<'_>,
-    ) -> Result<(usize, Vec<Misfit>)> {
-        Self::examine(options, progress).map(|(_, all, misfits)| (all, misfits))
+    pub fn check(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<Checked> {
+        let (dataset, samples, misfits) = Self::examine(options, progress)?;
+        Ok(Checked { samples, misfits, dataset })
     }
 
     /// The samples that fit, the number of all, and what does not fit.
@@ -163,15 +173,6 @@ impl Dataset {
         self.unpaired_counts.map_or(self.paths.len(), |sides| sides[0].max(sides[1]))
     }
 
-    /// What its entries are, for people.
-    fn things(&self) -> &'static str {
-        match self.options.task {
-            Task::Unaligned => "images",
-            Task::Labels(_) => "samples",
-            _ => "pairs",
-        }
-    }
-
     /// Numbers of images of the input's side and of the target's, where they share no pair.
     pub fn unpaired_counts(&self) -> Option<[usize; 2]> {
         self.unpaired_counts
@@ -229,49 +230,6 @@ impl Dataset {
         let given = self.slots.iter().enumerate().filter(|(place, _)| *place != target);
         let deepest = given.map(|(_, slot)| slot.depth).max();
         [deepest.unwrap_or(Depth::U8), self.slots[target].depth]
-    }
-
-    /// What a person should know before a training, one line each.
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        let Frame { content: (w, h), padded } = self.frame;
-        if self.frame.pads() {
-            let m = self.options.multiple_of;
-            let maps = if self.options.labels().is_some() { " (maps by their edge)" } else { "" };
-            notes.push(format!(
-                "images of {w}x{h} are padded by reflection{maps} to {}x{}, multiples of {m}, and \
-                 cropped afterwards",
-                padded.0, padded.1
-            ));
-        }
-        if self.enlarged > 0 {
-            let (what, all) = (self.things(), self.entries.len());
-            notes.push(format!(
-                "{} of {all} {what} are smaller than `crop_size` {} and are enlarged",
-                self.enlarged, self.options.crop_size
-            ));
-        }
-        notes.extend(self.no_instances.iter().map(|folder| {
-            format!("no {}: trained without instances, as `no_instance`", folder.display())
-        }));
-        notes.extend(self.narrow_note());
-        notes
-    }
-
-    /// What instance maps of 8 bits cannot say.
-    fn narrow_note(&self) -> Option<String> {
-        let place = self.slots.iter().position(|slot| slot.kind == Kind::Instances)?;
-        let narrow = |heads: &Heads| matches!(heads[place], Head::Map(map) if map.bits == 8);
-        let mut found = self.entries.iter().zip(&self.heads).filter(|(_, heads)| narrow(heads));
-        let (Entry::Files(files), _) = found.next()? else { return None };
-        Some(format!(
-            "{} of {} instance maps have 8 bits ({}): they tell at most 256 instances of an image \
-             apart, and numbers of Cityscapes' kind (class * 1000 + k) do not fit; give 16 bits \
-             if some are cut off",
-            1 + found.count(),
-            self.entries.len(),
-            files[place][0].display()
-        ))
     }
 
     /// Positions into [`paths`](Self::paths) in the order in which `epoch` visits them: a shuffle

@@ -137,31 +137,35 @@ fn head(o: &DatasetOptions, kind: Kind, files: &[PathBuf]) -> Result<Head, Misfi
         );
         return Err(Misfit::new(file, message));
     }
-    if let Some(labels) = o.labels().filter(|_| kind == Kind::Labels) {
-        let map = IndexMap::load(file).map_err(|e| misfit(file, e))?;
-        in_range(&map, labels.classes).map_err(|message| Misfit::new(file, message))?;
+    match o.labels().filter(|_| kind == Kind::Labels) {
+        None => Ok(Head::Instances(header)),
+        Some(labels) => {
+            let map = IndexMap::load(file).map_err(|e| misfit(file, e))?;
+            let largest = map.data.iter().copied().max().unwrap_or(0);
+            match largest < labels.classes {
+                true => Ok(Head::Labels { header, largest }),
+                false => Err(Misfit::new(file, no_class(&map, labels.classes, largest))),
+            }
+        }
     }
-    Ok(Head::Map(header))
 }
 
-/// Refuses a label that is no class, naming the first.
-fn in_range(map: &IndexMap, classes: u32) -> Result<(), String> {
-    let Some((at, label)) = (0u32..).zip(&map.data).find(|(_, label)| **label >= classes) else {
-        return Ok(());
-    };
-    let (x, y) = (at % map.width, at / map.width);
-    let largest = map.data.iter().max().unwrap_or(label);
+/// Names the first label that is no class.
+fn no_class(map: &IndexMap, classes: u32, largest: u32) -> String {
+    let at = map.data.iter().position(|label| *label >= classes).unwrap_or(0);
+    let (x, y) = (at % map.width as usize, at / map.width as usize);
     let ignored = match largest {
         255 => " (255 often marks what is to be ignored)",
         _ => "",
     };
-    Err(format!(
-        "label {label} at ({x}, {y}), where `label_nc` {classes} has classes 0 to {}; the largest \
-         of the file is {largest}{ignored}: raise `label_nc` to {}, or renumber with `pixtape \
-         prepare palette`",
+    format!(
+        "label {} at ({x}, {y}), where `label_nc` {classes} has classes 0 to {}; the largest of \
+         the file is {largest}{ignored}: raise `label_nc` to {}, or renumber with `pixtape prepare \
+         palette`",
+        map.data[at],
         classes - 1,
-        u64::from(*largest) + 1
-    ))
+        u64::from(largest) + 1
+    )
 }
 
 /// One header for the bands of a side.

@@ -34,7 +34,12 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Head {
     Image(Header),
-    Map(IndexHeader),
+    /// Of labels, which were read.
+    Labels {
+        header: IndexHeader,
+        largest: u32,
+    },
+    Instances(IndexHeader),
 }
 
 impl Kind {
@@ -64,7 +69,7 @@ impl Head {
     pub(super) fn size(&self) -> (u32, u32) {
         match self {
             Head::Image(header) => (header.width, header.height),
-            Head::Map(header) => (header.width, header.height),
+            Head::Labels { header, .. } | Head::Instances(header) => (header.width, header.height),
         }
     }
 
@@ -72,7 +77,7 @@ impl Head {
     pub(super) fn image(&self) -> Option<&Header> {
         match self {
             Head::Image(header) => Some(header),
-            Head::Map(_) => None,
+            _ => None,
         }
     }
 }

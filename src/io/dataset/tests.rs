@@ -287,8 +287,8 @@ fn every_misfit_is_in_one_report() {
             && message.ends_with("and 6 more"),
         "{message}"
     );
-    let (all, misfits) = Dataset::check(told(root), &|_, _| ()).unwrap();
-    assert_eq!((all, misfits.len()), (25, 26));
+    let Checked { samples, misfits, .. } = Dataset::check(told(root), &|_, _| ()).unwrap();
+    assert_eq!((samples, misfits.len()), (25, 26));
     assert!(
         misfits.iter().any(|m| m.path.ends_with("trainA/04.png") && m.message.contains("8x12"))
     );

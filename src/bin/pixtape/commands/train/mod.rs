@@ -163,7 +163,7 @@ fn opening_text(
         "{net} on {} ({} kernels)\ndata: {}\nkernels: {tuned}\nplan: {}",
         gpu.name(),
         gpu.family(),
-        described(dataset),
+        dataset.summary(),
         plan.memory()
     );
     let [all, again] = [plan.cost(), plan.recomputed()].map(|cost| cost.flop as f64 / 1e9);
@@ -178,17 +178,4 @@ fn opening_text(
         );
     }
     text
-}
-
-/// A dataset in words.
-fn described(dataset: &Dataset) -> String {
-    let ([a, b], [deep_a, deep_b], (w, h)) =
-        (dataset.channels(), dataset.depths(), dataset.frame().content);
-    if let Some([inputs, targets]) = dataset.unpaired_counts() {
-        return format!(
-            "{inputs} and {targets} images of {w}x{h}, {a} channels of {deep_a} and {b} of \
-             {deep_b}"
-        );
-    }
-    format!("{} pairs of {w}x{h}, {a} channels of {deep_a} to {b} of {deep_b}", dataset.len())
 }
