@@ -25,7 +25,7 @@ pub use dataset::{
     Checked, Dataset, DatasetOptions, Direction, Frame, LabelSet, Mask, Misfit, PlaneData,
     Preprocess, Presence, Sample, Size, Task,
 };
-pub use index_map::{IndexHeader, IndexMap};
+pub use index_map::{Connectivity, IndexHeader, IndexMap, instance_number};
 pub use loader::{Batch, Loader};
 pub use matching::matched_by_order;
 pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};

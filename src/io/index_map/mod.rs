@@ -1,11 +1,13 @@
 //! Maps of indices: labels, instances, masks.
 
 mod file;
+mod instances;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use file::IndexHeader;
+pub use instances::{Component, Connectivity, PER_CLASS, instance_number};
 
 use crate::io::picture::{AnyPicture, Element, Picture, nearest};
 use crate::{Error, Result};

@@ -195,3 +195,86 @@ fn other_formats_are_read_and_what_is_no_map_is_refused() {
     }
     assert_eq!(floats.depth(), Depth::F32);
 }
+
+/// Components by flooding from each pixel in turn, without anything clever.
+fn flooded(map: &IndexMap, connectivity: Connectivity) -> (Vec<Component>, Vec<u32>) {
+    let (w, h) = (i64::from(map.width), i64::from(map.height));
+    let (mut all, mut numbers) = (Vec::new(), vec![u32::MAX; map.data.len()]);
+    for start in 0..map.data.len() {
+        if numbers[start] != u32::MAX {
+            continue;
+        }
+        let number = all.len() as u32;
+        let (mut waiting, mut pixels) = (vec![start], 0);
+        numbers[start] = number;
+        while let Some(at) = waiting.pop() {
+            pixels += 1;
+            let (x, y) = (at as i64 % w, at as i64 / w);
+            for (dx, dy) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (dx, dy))) {
+                let beside = connectivity == Connectivity::Eight || dx == 0 || dy == 0;
+                let inside = (0..w).contains(&(x + dx)) && (0..h).contains(&(y + dy));
+                let to = ((y + dy) * w + x + dx) as usize;
+                if beside && inside && numbers[to] == u32::MAX && map.data[to] == map.data[at] {
+                    numbers[to] = number;
+                    waiting.push(to);
+                }
+            }
+        }
+        all.push(Component { index: map.data[start], pixels });
+    }
+    (all, numbers)
+}
+
+#[test]
+fn components_are_those_of_a_flood() {
+    let mut state = 1u64;
+    let mut random = |below: u32| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u32 % below
+    };
+    let mut counts = Vec::new();
+    for (w, h, kinds) in [(1, 1, 2), (17, 1, 2), (1, 9, 3), (23, 19, 2), (40, 31, 3), (16, 16, 1)] {
+        let data = (0..w * h).map(|_| random(kinds)).collect();
+        let map = IndexMap::new(w, h, data).unwrap();
+        for connectivity in [Connectivity::Four, Connectivity::Eight] {
+            let found = map.components(connectivity);
+            assert_eq!(found, flooded(&map, connectivity), "{w}x{h} {connectivity:?}");
+            counts.push(found.0.len());
+        }
+    }
+    assert!(counts[6] > counts[7], "corners join: {counts:?}");
+    // A spiral, whose parts meet late.
+    let spiral = ["1111111", "0000001", "1111101", "1000101", "1011101", "1000001", "1111111"];
+    let data = spiral.concat().bytes().map(|b| u32::from(b - b'0')).collect();
+    let map = IndexMap::new(7, 7, data).unwrap();
+    assert_eq!(map.components(Connectivity::Four).0.len(), 2);
+}
+
+#[test]
+fn instances_are_numbered_by_class_and_the_rest_has_the_class() {
+    // Two of class 3, which touch at a corner, one of class 24, and one pixel of it.
+    let map = IndexMap::new(5, 3, vec![3, 0, 24, 24, 0, 0, 3, 24, 24, 0, 7, 7, 7, 0, 24]).unwrap();
+    let made = |things: &[u32], least, connectivity| {
+        let (map, count) = map.instances(|c| things.contains(&c), least, connectivity).unwrap();
+        (map.data, count)
+    };
+    let (data, count) = made(&[3, 24], 1, Connectivity::Four);
+    assert_eq!(
+        (data, count),
+        (vec![3000, 0, 24000, 24000, 0, 0, 3001, 24000, 24000, 0, 7, 7, 7, 0, 24001], 4)
+    );
+    let (data, count) = made(&[3, 24], 2, Connectivity::Eight);
+    assert_eq!(
+        (data, count),
+        (vec![3000, 0, 24000, 24000, 0, 0, 3000, 24000, 24000, 0, 7, 7, 7, 0, 24], 2)
+    );
+    assert_eq!(made(&[], 1, Connectivity::Eight), (map.data.clone(), 0));
+    let refusal =
+        |map: &IndexMap| map.instances(|_| true, 1, Connectivity::Four).unwrap_err().to_string();
+    assert!(refusal(&map).contains("class 0 cannot have instances"));
+    // Every second pixel is a component of its own.
+    let board = (0..2002 * 2).map(|i| 1 + (i + i / 2002) % 2).collect();
+    let board = IndexMap::new(2002, 2, board).unwrap();
+    assert!(refusal(&board).contains("class 1 has more than 1000 instances"));
+    assert!(refusal(&IndexMap::new(1, 1, vec![1000]).unwrap()).contains("end at 999"));
+}

@@ -2,9 +2,11 @@
 
 mod blank;
 mod check;
+mod coco;
 mod combine;
 mod edges;
 mod grayscale;
+mod instances;
 pub(crate) mod palette;
 mod resize;
 mod split;
@@ -30,11 +32,13 @@ const EXAMPLES: &str = "Examples:
   pixtape prepare grayscale --input photos --output gray
   pixtape prepare blank     --input photos --output inpainting --pairs
   pixtape prepare palette   --input labels --output indices --to index --palette find
+  pixtape prepare instances --input train_label --output train_inst --things 24-33
+  pixtape prepare coco      --input panoptic --json panoptic.json --output data --images photos
   pixtape prepare resize    --input photos --output small --size 256
   pixtape prepare tile      --input maps --output tiles --size 512 --overlap 64
 
 Originals are never changed, existing files only with --overwrite; results are PNG files of the same
-names, 8 bits per value (split copies files as they are).";
+names, 8 bits per value (instances have 16 or 32; split copies files as they are).";
 
 #[derive(Subcommand, Clone, Debug)]
 enum What {
@@ -52,6 +56,10 @@ enum What {
     Blank(blank::BlankArgs),
     /// Convert label colours to label numbers, or back.
     Palette(palette::PaletteArgs),
+    /// Make instance maps from label maps: connected components, numbered as Cityscapes' are.
+    Instances(instances::InstancesArgs),
+    /// Make label and instance maps from COCO's panoptic annotations.
+    Coco(coco::CocoArgs),
     /// Resize images or A|B pairs to one size.
     Resize(resize::ResizeArgs),
     /// Cut large images or A|B pairs into overlapping tiles.
@@ -68,6 +76,8 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
         What::Grayscale(args) => grayscale::run(args),
         What::Blank(args) => blank::run(args),
         What::Palette(args) => palette::run(args),
+        What::Instances(args) => instances::run(args),
+        What::Coco(args) => coco::run(args),
         What::Resize(args) => resize::run(args),
         What::Tile(args) => tile::run(args),
     }

@@ -8,7 +8,8 @@ use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-const NAMES: [&str; 3] = ["train", "val", "test"];
+/// The phases that files are distributed over.
+pub(crate) const NAMES: [&str; 3] = ["train", "val", "test"];
 
 /// Flags of `prepare split`.
 #[derive(Args, Clone, Debug)]
@@ -21,18 +22,8 @@ pub(crate) struct SplitArgs {
     /// Folder for the splits: OUTPUT/train, OUTPUT/val, OUTPUT/test, with the same subfolders.
     #[arg(long)]
     output: PathBuf,
-    /// Share of train: shares are relative to their sum.
-    #[arg(long, default_value_t = 8.0)]
-    train: f64,
-    /// Share of val.
-    #[arg(long, default_value_t = 1.0)]
-    val: f64,
-    /// Share of test.
-    #[arg(long, default_value_t = 1.0)]
-    test: f64,
-    /// Seed of the random assignment.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    shares: Shares,
     /// A file with the names for train, one per line (paths below --input, with or without
     /// extension); names in no list are left out.
     #[arg(long, value_name = "FILE")]
@@ -50,13 +41,37 @@ pub(crate) struct SplitArgs {
     common: Common,
 }
 
+/// How many files go where.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Shares {
+    /// Share of train: shares are relative to their sum [default: 8].
+    #[arg(long)]
+    train: Option<f64>,
+    /// Share of val [default: 1].
+    #[arg(long)]
+    val: Option<f64>,
+    /// Share of test [default: 1].
+    #[arg(long)]
+    test: Option<f64>,
+    /// Seed of the random assignment [default: 1].
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl Shares {
+    /// Whether any of the flags is there.
+    pub fn given(&self) -> bool {
+        self.train.or(self.val).or(self.test).is_some() || self.seed.is_some()
+    }
+}
+
 pub(crate) fn run(args: &SplitArgs) -> Result<()> {
     let files = pictures(&args.input, &args.output)?;
     let lists = [&args.train_list, &args.val_list, &args.test_list];
     let places = if lists.iter().any(|l| l.is_some()) {
         by_lists(&args.input, &files, lists)?
     } else {
-        by_shares(args, &files)?
+        by_shares(&args.shares, &files)?.into_iter().map(Some).collect()
     };
     let jobs: Vec<Job> = files
         .iter()
@@ -75,7 +90,7 @@ pub(crate) fn run(args: &SplitArgs) -> Result<()> {
 }
 
 /// Copies or hard-links a file, atomically.
-fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
+pub(crate) fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
     if !link {
         let mut source = std::fs::File::open(from).map_err(|e| {
             Error::file(from, format!("cannot be opened: {e}; check its permissions"))
@@ -104,8 +119,9 @@ fn group(file: &Path) -> String {
     stem.strip_suffix("_A").or(stem.strip_suffix("_B")).unwrap_or(&stem).to_string()
 }
 
-fn by_shares(args: &SplitArgs, files: &[PathBuf]) -> Result<Vec<Option<usize>>> {
-    let shares = [args.train, args.val, args.test];
+/// Of each file its place in [`NAMES`].
+pub(crate) fn by_shares(given: &Shares, files: &[PathBuf]) -> Result<Vec<usize>> {
+    let shares = [given.train.unwrap_or(8.0), given.val.unwrap_or(1.0), given.test.unwrap_or(1.0)];
     let sum: f64 = shares.iter().sum();
     if shares.iter().any(|s| !(*s >= 0.0)) || !(sum > 0.0 && sum.is_finite()) {
         return Err(Error::Usage(format!(
@@ -116,7 +132,7 @@ fn by_shares(args: &SplitArgs, files: &[PathBuf]) -> Result<Vec<Option<usize>>> 
     let mut groups: BTreeMap<String, u32> = files.iter().map(|f| (group(f), 0)).collect();
     let mut order: Vec<(u32, String)> = (0..)
         .zip(groups.keys())
-        .map(|(i, name)| (random(i, 0, 0, fold_seed(args.seed))[0], name.clone()))
+        .map(|(i, name)| (random(i, 0, 0, fold_seed(given.seed.unwrap_or(1)))[0], name.clone()))
         .collect();
     order.sort();
     // Boundaries are rounded, so each split is within one file of its share.
@@ -125,7 +141,7 @@ fn by_shares(args: &SplitArgs, files: &[PathBuf]) -> Result<Vec<Option<usize>>> 
     for (at, (_, name)) in order.into_iter().enumerate() {
         groups.insert(name, if at < border(1) { 0 } else { 1 + u32::from(at >= border(2)) });
     }
-    Ok(files.iter().map(|f| Some(groups[&group(f)] as usize)).collect())
+    Ok(files.iter().map(|f| groups[&group(f)] as usize).collect())
 }
 
 fn by_lists(
@@ -176,23 +192,9 @@ fn by_lists(
 mod tests {
     use super::*;
 
-    fn args(shares: [f64; 3], seed: u64) -> SplitArgs {
-        let [train, val, test] = shares;
-        let common = Common { overwrite: false, num_threads: Some(1) };
-        let (input, output) = ("in".into(), "out".into());
-        SplitArgs {
-            input,
-            output,
-            train,
-            val,
-            test,
-            seed,
-            train_list: None,
-            val_list: None,
-            test_list: None,
-            link: false,
-            common,
-        }
+    fn shares(shares: [f64; 3], seed: u64) -> Shares {
+        let [train, val, test] = shares.map(Some);
+        Shares { train, val, test, seed: Some(seed) }
     }
 
     #[test]
@@ -201,17 +203,17 @@ mod tests {
             .flat_map(|i| [format!("in/{i}_A.png"), format!("in/sub/{i}_B.jpg")])
             .map(PathBuf::from)
             .collect();
-        let places = by_shares(&args([8.0, 1.0, 1.0], 1), &files).unwrap();
-        let count = |p| places.iter().filter(|place| **place == Some(p)).count();
+        let places = by_shares(&shares([8.0, 1.0, 1.0], 1), &files).unwrap();
+        let count = |p| places.iter().filter(|place| **place == p).count();
         assert_eq!((count(0), count(1), count(2)), (80, 10, 10));
         assert!(places.chunks(2).all(|pair| pair[0] == pair[1]));
-        assert_eq!(by_shares(&args([80.0, 10.0, 10.0], 1), &files).unwrap(), places);
-        assert_ne!(by_shares(&args([8.0, 1.0, 1.0], 2), &files).unwrap(), places);
-        assert!(
-            by_shares(&args([1.0, 0.0, 0.0], 1), &files).unwrap().iter().all(|p| *p == Some(0))
-        );
+        assert_eq!(by_shares(&shares([80.0, 10.0, 10.0], 1), &files).unwrap(), places);
+        let unsaid = Shares { train: None, val: None, test: None, seed: None };
+        assert_eq!(by_shares(&unsaid, &files).unwrap(), places);
+        assert_ne!(by_shares(&shares([8.0, 1.0, 1.0], 2), &files).unwrap(), places);
+        assert!(by_shares(&shares([1.0, 0.0, 0.0], 1), &files).unwrap().iter().all(|p| *p == 0));
         for bad in [[-1.0, 1.0, 1.0], [0.0; 3], [f64::NAN, 1.0, 1.0], [f64::INFINITY, 1.0, 1.0]] {
-            assert!(by_shares(&args(bad, 1), &files).is_err(), "{bad:?}");
+            assert!(by_shares(&shares(bad, 1), &files).is_err(), "{bad:?}");
         }
     }
 }
