@@ -1,10 +1,12 @@
-//! `prepare combine`: the reference implementation's combine_A_and_B.
+//! `prepare combine`: the reference implementation's combine_A_and_B, and the folders of
+//! pix2pixHD.
 
+use crate::commands::prepare::split::{NAMES, Shares, by_shares, put};
 use crate::commands::prepare::work::{
     Common, Job, beside, key, pictures, run_all, some, tell_of_depth,
 };
 use clap::Args;
-use pixtape::io::Picture;
+use pixtape::io::{Picture, matched_by_order};
 use pixtape::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,14 +17,14 @@ use std::path::{Path, PathBuf};
 pub(crate) struct CombineArgs {
     /// Folder of the left images, with subfolders; without --fold_B it holds both, named x_A and
     /// x_B.
-    #[arg(long = "fold_A")]
-    fold_a: PathBuf,
+    #[arg(long = "fold_A", required_unless_present = "labels")]
+    fold_a: Option<PathBuf>,
     /// Folder of the right images, with the same names (extensions may differ).
     #[arg(long = "fold_B")]
     fold_b: Option<PathBuf>,
     /// Folder for the A|B files.
-    #[arg(long = "fold_AB")]
-    fold_ab: PathBuf,
+    #[arg(long = "fold_AB", required_unless_present = "labels")]
+    fold_ab: Option<PathBuf>,
     /// The names in the two folders end in _A and _B.
     #[arg(long = "use_AB")]
     use_ab: bool,
@@ -33,11 +35,85 @@ pub(crate) struct CombineArgs {
     #[arg(long)]
     num_imgs: Option<usize>,
     #[command(flatten)]
+    labelled: LabelledArgs,
+    #[command(flatten)]
     common: Common,
 }
 
+/// Flags for the folders of pix2pixHD.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case", next_help_heading = "Label maps, for pix2pixHD")]
+struct LabelledArgs {
+    /// Folder of label maps. Files of the folders belong together by sorted order; all get the name
+    /// of the label map.
+    #[arg(long, conflicts_with_all = ["fold_a", "fold_b", "fold_ab"], requires_all = ["images", "output"])]
+    labels: Option<PathBuf>,
+    /// Folder of instance maps.
+    #[arg(long, requires = "labels")]
+    instances: Option<PathBuf>,
+    /// Folder of images.
+    #[arg(long, requires = "labels")]
+    images: Option<PathBuf>,
+    /// Folder of images of features.
+    #[arg(long, requires = "labels")]
+    features: Option<PathBuf>,
+    /// ROOT for train_label, train_inst, train_img, val_label and so on.
+    #[arg(long, requires = "labels")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    shares: Shares,
+    /// Hard links instead of copies: they use no space, and a change of one changes the other.
+    #[arg(long, requires = "labels")]
+    link: bool,
+}
+
 pub(crate) fn run(args: &CombineArgs) -> Result<()> {
-    let mut jobs = jobs(args)?;
+    match (&args.labelled.labels, &args.labelled.output, &args.fold_a, &args.fold_ab) {
+        (Some(labels), Some(output), ..) => labelled(args, labels, output),
+        _ if args.labelled.shares.given() => Err(Error::Usage(
+            "--train, --val, --test and --seed go with --labels; prepare split distributes pairs"
+                .into(),
+        )),
+        (_, _, Some(fold_a), Some(fold_ab)) => pairs(args, fold_a, fold_ab),
+        _ => Err(Error::Internal("combine without folders".into())),
+    }
+}
+
+/// Copies label maps and what belongs to them into folders per phase.
+fn labelled(args: &CombineArgs, labels: &Path, output: &Path) -> Result<()> {
+    let given = &args.labelled;
+    let beside = [("inst", &given.instances), ("img", &given.images), ("feat", &given.features)];
+    let mut folders = vec![("label", labels)];
+    folders.extend(beside.iter().filter_map(|(ending, f)| Some((*ending, f.as_deref()?))));
+    if let Some((_, missing)) = folders.iter().find(|(_, folder)| !folder.is_dir()) {
+        return Err(Error::file(*missing, "no such folder; check the path"));
+    }
+    let paths: Vec<&Path> = folders.iter().map(|(_, folder)| *folder).collect();
+    let mut rows = matched_by_order(&paths)?;
+    rows.truncate(args.num_imgs.unwrap_or(usize::MAX));
+    let firsts: Vec<PathBuf> = rows.iter().map(|row| row[0].clone()).collect();
+    let places = by_shares(&given.shares, &firsts)?;
+    let job = |(row, place): (Vec<PathBuf>, &usize)| {
+        let name = key(&row[0], labels);
+        let to = row.iter().zip(&folders).map(|(file, (ending, _))| {
+            let mut name = name.clone().into_os_string();
+            name.push(".");
+            name.push(file.extension().unwrap_or_default());
+            output.join(format!("{}_{ending}", NAMES[*place])).join(name)
+        });
+        Job { to: to.collect(), from: row }
+    };
+    let jobs: Vec<Job> = rows.into_iter().zip(&places).map(job).collect();
+    run_all(&args.common, &jobs, |_, job| {
+        job.from.iter().zip(&job.to).try_for_each(|(from, to)| put(from, to, given.link))
+    })?;
+    let count = |p: usize| places.iter().filter(|place| **place == p).count();
+    println!("train {}, val {}, test {}", count(0), count(1), count(2));
+    Ok(())
+}
+
+fn pairs(args: &CombineArgs, fold_a: &Path, fold_ab: &Path) -> Result<()> {
+    let mut jobs = jobs(args, fold_a, fold_ab)?;
     jobs.truncate(args.num_imgs.unwrap_or(usize::MAX));
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
@@ -77,14 +153,14 @@ fn by_name(folder: &Path, output: &Path, ending: &str) -> Result<BTreeMap<PathBu
     Ok(found)
 }
 
-fn jobs(args: &CombineArgs) -> Result<Vec<Job>> {
-    let fold_b = args.fold_b.as_ref().unwrap_or(&args.fold_a);
+fn jobs(args: &CombineArgs, fold_a: &Path, fold_ab: &Path) -> Result<Vec<Job>> {
+    let fold_b = args.fold_b.as_deref().unwrap_or(fold_a);
     let endings = if args.use_ab || args.fold_b.is_none() { ["_A", "_B"] } else { ["", ""] };
-    let a = by_name(&args.fold_a, &args.fold_ab, endings[0])?;
-    let b = by_name(fold_b, &args.fold_ab, endings[1])?;
+    let a = by_name(fold_a, fold_ab, endings[0])?;
+    let b = by_name(fold_b, fold_ab, endings[1])?;
     let mut alone = Vec::new();
     for (here, there, folder, ending) in
-        [(&a, &b, fold_b, endings[1]), (&b, &a, &args.fold_a, endings[0])]
+        [(&a, &b, fold_b, endings[1]), (&b, &a, fold_a, endings[0])]
     {
         let missing: Vec<String> = here
             .keys()
@@ -103,12 +179,12 @@ fn jobs(args: &CombineArgs) -> Result<Vec<Job>> {
     }
     if a.is_empty() {
         return Err(Error::file(
-            &args.fold_a,
+            fold_a,
             "holds no pairs x_A, x_B; give --fold_B for images of the same names in two folders",
         ));
     }
     let pair = |(name, a): (&PathBuf, &PathBuf)| {
-        let mut to = args.fold_ab.join(name).into_os_string();
+        let mut to = fold_ab.join(name).into_os_string();
         to.push(".png");
         Job { from: vec![a.clone(), b[name].clone()], to: vec![to.into()] }
     };
