@@ -1,5 +1,7 @@
 //! `pixtape prepare` as a user meets it: files, refusals, and originals that stay what they are.
 
+#[path = "prepare/labels.rs"]
+mod labels;
 #[path = "support/program.rs"]
 mod program;
 
@@ -45,9 +47,19 @@ fn load(path: &Path) -> Picture {
 #[test]
 fn help_has_a_line_and_an_example_for_each_command() {
     let help = ok(pixtape(&["prepare", "--help"]));
-    for command in
-        ["check", "combine", "split", "edges", "grayscale", "blank", "palette", "resize", "tile"]
-    {
+    for command in [
+        "check",
+        "combine",
+        "split",
+        "edges",
+        "grayscale",
+        "blank",
+        "palette",
+        "instances",
+        "coco",
+        "resize",
+        "tile",
+    ] {
         assert!(
             help.lines().any(|l| l.trim_start().starts_with(&format!("{command} "))),
             "{command}: {help}"
@@ -300,7 +312,7 @@ fn palettes_turn_colours_into_labels_and_back() {
             &path("no"),
             &["--to", "color", "--palette", text(&palette)],
         ),
-        &["m.png", "3 channel(s)"],
+        &["m.png", "has 3 channels; a map has one"],
     );
     std::fs::write(&palette, "#00zz00").unwrap();
     refused(&prepare("palette", &path("near"), &path("no"), &words), &["palette.txt", "line 1"]);

@@ -3,9 +3,12 @@
 use crate::commands::prepare::work::{Common, each, key, pictures, relative, some};
 use crate::messages::with_flags;
 use clap::Args;
-use image::{ImageDecoder, ImageReader};
+use pixtape::io::{
+    Checked, Dataset, DatasetOptions, Depth, Header, IndexHeader, LabelSet, Preprocess, Presence,
+    Size, Task,
+};
 use pixtape::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -23,36 +26,37 @@ pub(crate) struct CheckArgs {
 
 /// Size, channels and depth from a file's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Head {
-    pub width: u32,
-    pub height: u32,
-    pub channels: u8,
-    pub bits: u16,
+struct Head {
+    width: u32,
+    height: u32,
+    channels: u32,
+    bits: u32,
 }
 
 impl Head {
-    /// Reads the header only.
-    pub fn read(path: &Path) -> Result<Head> {
-        let broken = |e: &dyn std::fmt::Display| {
-            Error::file(
-                path,
-                format!(
-                    "cannot be read: {}; remove it or repair it",
-                    e.to_string().replace('\n', " ")
-                ),
-            )
+    /// Reads the header only: of an image, or of a map of indices, which may have widths that
+    /// images have not.
+    fn read(path: &Path) -> Result<Head> {
+        let map = || -> Result<Head> {
+            let IndexHeader { width, height, channels, bits } = IndexHeader::read(path)?;
+            Ok(Head { width, height, channels, bits })
         };
-        let reader = ImageReader::open(path)
-            .and_then(ImageReader::with_guessed_format)
-            .map_err(|e| broken(&e))?;
-        let decoder = reader.into_decoder().map_err(|e| broken(&e))?;
-        let ((width, height), color) = (decoder.dimensions(), decoder.color_type());
-        Ok(Head {
-            width,
-            height,
-            channels: color.channel_count(),
-            bits: color.bits_per_pixel() / u16::from(color.channel_count()),
-        })
+        // A palette's index is one value, not three.
+        let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        if folder.ends_with("_label") || folder.ends_with("_inst") {
+            return map();
+        }
+        let image = Header::read(path).map(|header| Head {
+            width: header.width,
+            height: header.height,
+            channels: header.channels,
+            bits: match header.depth {
+                Depth::U8 => 8,
+                Depth::U16 => 16,
+                Depth::F32 => 32,
+            },
+        });
+        image.or_else(|error| map().map_err(|_| error))
     }
 }
 
@@ -125,7 +129,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
             ));
         }
     }
-    let layouts = layouts(&args.input, &folders, &mut misfits);
+    let mut layouts = layouts(&args.input, &folders, &mut misfits);
+    for (root, phase, set) in label_sets(&args.input, &folders) {
+        layouts.extend(labelled(&root, &phase, set, &mut misfits));
+    }
     layouts.iter().for_each(|l| println!("layout: {l}"));
     misfits.iter().for_each(|m| println!("misfit: {m}"));
     if misfits.is_empty() {
@@ -135,14 +142,99 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
     Err(Error::file(&args.input, format!("{} misfit(s), listed above", misfits.len())))
 }
 
-/// The data layouts that training could read the folders as.
+/// What is left of a folder's name before an ending of pix2pixHD's layout, and the ending.
+fn phase_of(name: &Path) -> Option<(String, String)> {
+    let text = name.to_string_lossy().into_owned();
+    let (phase, ending) = text.rsplit_once('_')?;
+    let known = ["label", "inst", "img", "feat", "A", "B"].contains(&ending) && !phase.is_empty();
+    known.then(|| (phase.into(), ending.into()))
+}
+
+/// The sets of label maps and images (or images and images) in pix2pixHD's layout: root, phase,
+/// what there is.
+fn label_sets(
+    root: &Path,
+    folders: &BTreeMap<PathBuf, Folder>,
+) -> Vec<(PathBuf, String, LabelSet)> {
+    let mut sets: BTreeMap<(PathBuf, String), BTreeSet<String>> = BTreeMap::new();
+    for folder in folders.keys() {
+        // Images may lie in subfolders: aachen, ulm.
+        for name in folder.ancestors() {
+            let last = Path::new(name.file_name().unwrap_or_default());
+            if let Some((phase, ending)) = phase_of(last) {
+                let parent = name.parent().unwrap_or(Path::new(""));
+                sets.entry((root.join(parent), phase)).or_default().insert(ending);
+            }
+        }
+    }
+    let set = |((root, phase), endings): ((PathBuf, String), BTreeSet<String>)| {
+        let has = |ending: &str| endings.contains(ending);
+        let classes = match () {
+            () if has("label") && has("img") => u32::MAX,
+            () if has("A") && has("B") => 0,
+            () => return None,
+        };
+        let set = LabelSet { classes, instances: Presence::Found, features: has("feat") };
+        Some((root, phase, set))
+    };
+    sets.into_iter().filter_map(set).collect()
+}
+
+/// A set of label maps as training would read it, in a line or several.
+fn labelled(root: &Path, phase: &str, set: LabelSet, misfits: &mut Vec<String>) -> Vec<String> {
+    let options = DatasetOptions {
+        root: root.into(),
+        phase: phase.into(),
+        task: Task::Labels(set),
+        // Sizes may differ from sample to sample, not within one.
+        preprocess: Preprocess::Crop,
+        crop_size: Size::square(1),
+        ..DatasetOptions::default()
+    };
+    let Checked { samples, misfits: found, dataset } = match Dataset::check(options, &|_, _| ()) {
+        Ok(checked) => checked,
+        Err(error) => {
+            misfits.push(with_flags(error));
+            return Vec::new();
+        }
+    };
+    misfits
+        .extend(found.iter().map(|m| with_flags(format!("{}: {}", m.path.display(), m.message))));
+    let planes: Vec<&str> = dataset.planes().iter().map(|plane| plane.name).collect();
+    let labels = match dataset.largest_label() {
+        Some(largest) => {
+            let classes = u64::from(largest) + 1;
+            format!("; labels 0 to {largest}: --label_nc {classes} or more")
+        }
+        None if set.classes == 0 => "; --label_nc 0".into(),
+        None => String::new(),
+    };
+    let mut lines = vec![format!(
+        "label maps and images (pix2pixHD), {}: {samples} samples of {}{labels}",
+        root.join(phase).display(),
+        planes.join(", ")
+    )];
+    lines.extend(dataset.notes().iter().map(with_flags));
+    lines
+}
+
+/// The data layouts that training could read the folders as, but for those with label maps.
 fn layouts(
     root: &Path,
     folders: &BTreeMap<PathBuf, Folder>,
     misfits: &mut Vec<String>,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    for (name, a) in folders {
+    let sets: Vec<(PathBuf, String)> =
+        label_sets(root, folders).into_iter().map(|(root, phase, _)| (root, phase)).collect();
+    let in_set = |name: &Path| {
+        name.ancestors().any(|folder| {
+            let last = Path::new(folder.file_name().unwrap_or_default());
+            let parent = root.join(folder.parent().unwrap_or(Path::new("")));
+            phase_of(last).is_some_and(|(phase, _)| sets.contains(&(parent, phase)))
+        })
+    };
+    for (name, a) in folders.iter().filter(|(name, _)| !in_set(name)) {
         let text = name.to_string_lossy();
         // trainA and trainB, or A and B.
         if let Some(phase) = text.strip_suffix('A')

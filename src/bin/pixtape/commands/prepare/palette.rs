@@ -3,7 +3,7 @@
 use crate::commands::prepare::work::{Common, each, one_to_one, run_all};
 use clap::{Args, ValueEnum};
 use pixtape::io::palette::{Color, MOST, read};
-use pixtape::io::{Picture, create_dir, write_aside};
+use pixtape::io::{IndexMap, Picture, create_dir, write_aside};
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -165,19 +165,11 @@ fn indices(
 
 /// Numbers to colours.
 fn colors(from: &Path, palette: &[Color]) -> Result<Picture> {
-    let header = crate::commands::prepare::check::Head::read(from)?;
-    if (header.channels, header.bits) != (1, 8) {
-        let message = format!(
-            "has {} channel(s) of {} bits; a map of label numbers is 8-bit gray",
-            header.channels, header.bits
-        );
-        return Err(Error::file(from, message));
-    }
-    let picture = Picture::load(from, 1)?;
-    let mut data = Vec::with_capacity(picture.data.len() * 3);
-    for (at, label) in (0u32..).zip(&picture.data) {
-        let Some(color) = palette.get(usize::from(*label)) else {
-            let (x, y) = (at % picture.width, at / picture.width);
+    let map = IndexMap::load(from)?;
+    let mut data = Vec::with_capacity(map.data.len() * 3);
+    for (at, label) in (0u32..).zip(&map.data) {
+        let Some(color) = palette.get(*label as usize) else {
+            let (x, y) = (at % map.width, at / map.width);
             let message = format!(
                 "label {label} at ({x}, {y}) is out of range: the palette has {}, 0 to {}",
                 palette.len(),
@@ -187,5 +179,5 @@ fn colors(from: &Path, palette: &[Color]) -> Result<Picture> {
         };
         data.extend(color);
     }
-    Picture::new(picture.width, picture.height, 3, data)
+    Picture::new(map.width, map.height, 3, data)
 }

@@ -2,8 +2,8 @@
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, size, tell_of_depth};
 use clap::{Args, ValueEnum};
-use pixtape::Result;
-use pixtape::io::Picture;
+use pixtape::io::{IndexHeader, IndexMap, Picture};
+use pixtape::{Error, Result};
 use std::path::PathBuf;
 
 /// Flags of `prepare resize`.
@@ -26,6 +26,10 @@ pub(crate) struct ResizeArgs {
     /// Use the nearest pixel instead of interpolating: for label maps.
     #[arg(long)]
     nearest: bool,
+    /// The images are maps of indices (labels, instances): keep the numbers, of a palette the
+    /// index, with their bits (32 as TIFF). Implies --nearest.
+    #[arg(long, conflicts_with = "pairs")]
+    indices: bool,
     /// The images are A|B pairs: resize each half separately.
     #[arg(long)]
     pairs: bool,
@@ -43,6 +47,9 @@ enum Mode {
 }
 
 pub(crate) fn run(args: &ResizeArgs) -> Result<()> {
+    if args.indices {
+        return indices(args);
+    }
     let jobs = one_to_one(&args.input, &args.output)?;
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
@@ -59,14 +66,36 @@ pub(crate) fn run(args: &ResizeArgs) -> Result<()> {
     })
 }
 
-fn fitted(args: &ResizeArgs, picture: Picture) -> Result<Picture> {
+fn indices(args: &ResizeArgs) -> Result<()> {
+    if args.mode == Mode::Pad {
+        let why = "--mode pad is for images: no index is white; use crop, fit or stretch";
+        return Err(Error::Usage(why.into()));
+    }
+    let mut jobs = one_to_one(&args.input, &args.output)?;
+    let headers =
+        jobs.iter().map(|job| IndexHeader::read(&job.from[0])).collect::<Result<Vec<_>>>()?;
+    for (job, _) in jobs.iter_mut().zip(&headers).filter(|(_, header)| header.bits > 16) {
+        job.to[0].set_extension("tiff");
+    }
     let (width, height) = args.size;
-    let [across, down] = [
-        f64::from(width) / f64::from(picture.width),
-        f64::from(height) / f64::from(picture.height),
-    ];
+    run_all(&args.common, &jobs, |at, job| {
+        let map = IndexMap::load(&job.from[0])?;
+        let (w, h) = inner(args, (map.width, map.height));
+        let map = map.resize(w, h)?;
+        let map = match args.mode {
+            Mode::Crop => map.crop((w - width) / 2, (h - height) / 2, width, height)?,
+            _ => map,
+        };
+        map.save(&job.to[0], headers[at].bits.min(32))
+    })
+}
+
+/// The size of an image before it is cropped or padded.
+fn inner(args: &ResizeArgs, (w, h): (u32, u32)) -> (u32, u32) {
+    let (width, height) = args.size;
+    let [across, down] = [f64::from(width) / f64::from(w), f64::from(height) / f64::from(h)];
     let scale = match args.mode {
-        Mode::Stretch => return scaled(args, picture, width, height),
+        Mode::Stretch => return args.size,
         Mode::Crop => across.max(down),
         Mode::Pad | Mode::Fit => across.min(down),
     };
@@ -75,31 +104,21 @@ fn fitted(args: &ResizeArgs, picture: Picture) -> Result<Picture> {
         // Rounding must not leave a gap, nor exceed the size.
         if args.mode == Mode::Crop { side.max(wanted) } else { side.min(wanted) }
     };
-    let (w, h) = (side(picture.width, width), side(picture.height, height));
-    let picture = scaled(args, picture, w, h)?;
+    (side(w, width), side(h, height))
+}
+
+fn fitted(args: &ResizeArgs, picture: Picture) -> Result<Picture> {
+    let (width, height) = args.size;
+    let (w, h) = inner(args, (picture.width, picture.height));
+    let picture = match args.nearest {
+        true => picture.resize_nearest(w, h)?,
+        false => picture.resize(w, h)?,
+    };
     match args.mode {
         Mode::Crop => picture.crop((w - width) / 2, (h - height) / 2, width, height),
         Mode::Pad => padded(&picture, width, height),
         Mode::Fit | Mode::Stretch => Ok(picture),
     }
-}
-
-fn scaled(args: &ResizeArgs, picture: Picture, width: u32, height: u32) -> Result<Picture> {
-    if !args.nearest {
-        return picture.resize(width, height);
-    }
-    let c = picture.channels as usize;
-    // The pixel under the middle of the new one.
-    let under = |at: u32, from: u32, to: u32| {
-        ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(to))) as usize
-    };
-    let columns: Vec<usize> = (0..width).map(|x| under(x, picture.width, width) * c).collect();
-    let row =
-        |y: u32| &picture.data[under(y, picture.height, height) * picture.width as usize * c..];
-    let data = (0..height)
-        .flat_map(|y| columns.iter().flat_map(move |x| row(y)[*x..*x + c].to_vec()))
-        .collect();
-    Picture::new(width, height, picture.channels, data)
 }
 
 /// Centres an image on white.
