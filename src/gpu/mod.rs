@@ -235,6 +235,12 @@ impl Gpu {
         self.inner.checked
     }
 
+    /// The largest buffer that can be bound, in bytes: at least [`MAX_BINDING`].
+    pub fn max_binding(&self) -> u64 {
+        let limits = self.device().limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
     /// The tile that convolutions use on this device.
     pub fn family(&self) -> Family {
         *self.inner.family.lock().unwrap()

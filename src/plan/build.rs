@@ -74,17 +74,21 @@ impl Plan {
                 largest: report::largest(self),
             });
         }
-        for root in &self.roots {
-            if root.bytes > crate::gpu::MAX_BINDING {
-                return Err(Error::Limit {
-                    what: format!("tensor {:?}", root.label),
-                    needed: format!("{} bytes in one binding", root.bytes),
-                    available: format!("{} (what every adapter has)", crate::gpu::MAX_BINDING),
-                    hint: "lower `batch_size` or `crop_size`".into(),
-                });
-            }
+        let (most, whose) = match self.options.max_binding {
+            Some(most) => (most, "this adapter's limit"),
+            None => (crate::gpu::MAX_BINDING, "what every adapter has"),
+        };
+        match self.roots.iter().filter(|root| root.bytes > most).max_by_key(|root| root.bytes) {
+            Some(root) => Err(Error::Limit {
+                what: format!("tensor {:?}", root.label),
+                needed: format!("{} bytes in one binding", root.bytes),
+                available: format!("{most} ({whose})"),
+                hint: "lower `batch_size`, the size of the images (`crop_size`, `load_size`), or \
+                       `ngf` and `ndf`"
+                    .into(),
+            }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

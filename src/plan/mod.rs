@@ -24,6 +24,7 @@ pub use ring::Scalars;
 #[cfg(not(target_arch = "wasm32"))]
 pub use timing::{Clock, Times};
 
+use crate::gpu::Gpu;
 use crate::ops::{Convolution, Cost, Dispatch, PartialVariant, Problem, Tuning, Variant};
 use crate::shape::Shape;
 use crate::tape::Tensor;
@@ -39,6 +40,9 @@ pub struct PlanOptions {
     pub reuse: bool,
     /// Refuse to plan more bytes than this (store, activations and all).
     pub memory_limit: Option<u64>,
+    /// The largest tensor that may be bound, in bytes; `None`: what every adapter has, 128 MiB. See
+    /// [`on`](PlanOptions::on).
+    pub max_binding: Option<u64>,
     /// Put guard words behind every buffer, so that [`Program::run_checked`] sees writes outside.
     pub guards: bool,
     /// Let convolutions take over the activations and the padding beside them: same results, less
@@ -58,12 +62,21 @@ impl Default for PlanOptions {
         PlanOptions {
             reuse: true,
             memory_limit: None,
+            max_binding: None,
             guards: false,
             fuse: true,
             recompute: false,
             tuning: None,
             force: PartialVariant::default(),
         }
+    }
+}
+
+impl PlanOptions {
+    /// With tensors as large as a device can bind.
+    #[must_use]
+    pub fn on(self, gpu: &Gpu) -> PlanOptions {
+        PlanOptions { max_binding: self.max_binding.or(Some(gpu.max_binding())), ..self }
     }
 }
 

@@ -32,6 +32,14 @@ pub(super) fn memory(plan: &Plan, store: &Store) -> Memory {
     memory
 }
 
+impl Plan {
+    /// Bytes and label of the largest tensor that is bound.
+    pub fn largest(&self) -> (u64, &str) {
+        let roots = self.roots.iter().map(|root| (root.bytes, root.label.as_str()));
+        roots.max().unwrap_or_default()
+    }
+}
+
 /// The three largest tensors with their bytes.
 pub(super) fn largest(plan: &Plan) -> String {
     let mut all: Vec<(u64, &str)> =

@@ -187,7 +187,15 @@ impl Generator {
         format: PictureFormat,
         options: PlanOptions,
     ) -> Result<Plan> {
-        Translator::plan(&self.store, &self.net, size, mode, format, self.gpu.family(), options)
+        Translator::plan(
+            &self.store,
+            &self.net,
+            size,
+            mode,
+            format,
+            self.gpu.family(),
+            options.on(&self.gpu),
+        )
     }
 
     /// Makes it ready for images of one size.

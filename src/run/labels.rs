@@ -147,7 +147,7 @@ impl LabelGenerator {
     ) -> Result<Plan> {
         let planes = self.planes(format);
         let network = |tape: &mut Tape, values: &[Tensor]| self.record(&planes, tape, values);
-        let family = self.gpu.family();
+        let (family, options) = (self.gpu.family(), options.on(&self.gpu));
         Translator::plan_of_planes(&self.store, &planes, size, &network, family, options)
     }
 

@@ -108,7 +108,7 @@ impl Opening {
             return Ok(options);
         };
         let mut tuning = Tuning::rule(family).force(options.force);
-        for load in problems(&Trainer::plan(model, family, options.clone())?) {
+        for load in problems(&Trainer::plan(model, family, options.clone().on(gpu))?) {
             file.apply(&load.problem, &mut tuning);
         }
         Ok(PlanOptions { tuning: Some(Arc::new(tuning)), ..options })

@@ -136,7 +136,8 @@ impl<M: Model> Training<M> {
     ) -> Result<Training<M>> {
         let recorded = model.record()?;
         let kept = recorded.kept();
-        let plan = Plan::new(&recorded.tape, &recorded.store, &kept, gpu.family(), options)?;
+        let (family, options) = (gpu.family(), options.on(gpu));
+        let plan = Plan::new(&recorded.tape, &recorded.store, &kept, family, options)?;
         let Recorded { store, batches, networks, pools, losses, .. } = recorded;
         let program = prepare(plan, &store)?;
         let scalars = program.scalars(&kept, LOSSES_IN_FLIGHT + 1)?;

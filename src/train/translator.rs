@@ -53,7 +53,7 @@ impl Translator {
         options: PlanOptions,
     ) -> Result<Translator> {
         let prepare = |tape: &Tape, keep: &[Tensor]| {
-            Plan::new(tape, store, keep, gpu.family(), options)?.prepare(gpu, store)
+            Plan::new(tape, store, keep, gpu.family(), options.on(gpu))?.prepare(gpu, store)
         };
         Self::make(store, generator, (width, height), mode, PictureFormat::Bytes, prepare)
     }
@@ -73,7 +73,8 @@ impl Translator {
         progress: Progress<'_>,
     ) -> Result<Translator> {
         let prepare = |tape: &Tape, keep: &[Tensor]| {
-            Plan::new(tape, store, keep, gpu.family(), options)?.prepare_with(gpu, store, progress)
+            Plan::new(tape, store, keep, gpu.family(), options.on(gpu))?
+                .prepare_with(gpu, store, progress)
         };
         Self::make(store, generator, size, mode, format, prepare)
     }
@@ -95,7 +96,8 @@ impl Translator {
     ) -> Result<Translator> {
         let recorded = Self::record(planes, size, network)?;
         Self::prepared(recorded, format, |tape, keep| {
-            Plan::new(tape, store, keep, gpu.family(), options)?.prepare_with(gpu, store, progress)
+            Plan::new(tape, store, keep, gpu.family(), options.on(gpu))?
+                .prepare_with(gpu, store, progress)
         })
     }
 

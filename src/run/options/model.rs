@@ -2,7 +2,7 @@
 
 use super::choice::{DatasetMode, ModelKind};
 use super::table::Options;
-use crate::io::{Dataset, DatasetOptions, Depth, LabelSet, Presence, Task};
+use crate::io::{Dataset, DatasetOptions, Depth, LabelSet, Preprocess, Presence, Size, Task};
 use crate::nets::{GeneratorConfig, GeneratorKind, NormKind, UnetConfig};
 use crate::picture::PictureFormat;
 use crate::plan::PlanOptions;
@@ -40,7 +40,20 @@ impl Options {
         };
         self.nets.input_nc.get_or_insert(input_nc);
         self.nets.output_nc.get_or_insert(output_nc);
-        self.config((self.data.crop_size.width, self.data.crop_size.height))
+        self.config(self.size_without_data())
+    }
+
+    /// The size of images where there are none: that of the crop, or what `load_size` scales images
+    /// of Cityscapes' aspect to.
+    fn size_without_data(&self) -> (u32, u32) {
+        let Size { width, height } = self.data.load_size;
+        match self.data.preprocess {
+            Preprocess::ScaleWidth if width == height && self.model == ModelKind::Pix2PixHd => {
+                (width, height / 2)
+            }
+            Preprocess::ScaleWidth if self.model == ModelKind::Pix2PixHd => (width, height),
+            _ => (self.data.crop_size.width, self.data.crop_size.height),
+        }
     }
 
     /// The generator; of two the one from A to B.

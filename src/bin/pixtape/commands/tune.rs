@@ -209,7 +209,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<()> {
     };
     let gpu =
         crate::device::gpu_with(train.device.adapter.as_deref(), args.family.map(Into::into))?;
-    let loads = problems(&Trainer::plan(&config, gpu.family(), train.plan())?);
+    let loads = problems(&Trainer::plan(&config, gpu.family(), train.plan().on(&gpu))?);
     let rule = Tuning::rule(gpu.family());
     let mut file = cached(&gpu).unwrap_or_else(|| TuningFile::new(Identity::of(&gpu)));
     let left = if args.again { loads.clone() } else { missing(Some(&file), &loads, &rule) };

@@ -17,6 +17,10 @@ pub(crate) enum Preset {
     Small,
     #[value(name = "cycle_gan-256")]
     CycleGan256,
+    #[value(name = "pix2pixHD-512")]
+    Pix2PixHd512,
+    #[value(name = "pix2pixHD-1024")]
+    Pix2PixHd1024,
 }
 
 impl Preset {
@@ -27,6 +31,8 @@ impl Preset {
             Preset::Pix2Pix128 => "pix2pix-128",
             Preset::Small => "small",
             Preset::CycleGan256 => "cycle_gan-256",
+            Preset::Pix2PixHd512 => "pix2pixHD-512",
+            Preset::Pix2PixHd1024 => "pix2pixHD-1024",
         }
     }
 
@@ -49,6 +55,8 @@ impl Preset {
                 ("crop_size", "64"),
             ],
             Preset::CycleGan256 => &[("model", "cycle_gan")],
+            Preset::Pix2PixHd512 => &[("model", "pix2pixHD"), ("load_size", "512")],
+            Preset::Pix2PixHd1024 => &[("model", "pix2pixHD")],
         })
     }
 

@@ -2,7 +2,8 @@
 
 use crate::commands::bench::measure::LR;
 use crate::commands::demo::facade_pair;
-use pixtape::io::{Dataset, Loader, Picture};
+use pixtape::io::{Dataset, IndexMap, Loader, Picture, Size, create_dir};
+use pixtape::run::options::DatasetMode;
 use pixtape::run::{Options, Trainer};
 use pixtape::{Error, Result};
 use std::path::Path;
@@ -86,6 +87,10 @@ fn draw(options: &Options) -> Result<TempDir> {
         )
     };
     let folder = tempfile::tempdir().map_err(failed)?;
+    if options.data.dataset_mode == DatasetMode::Labels {
+        draw_maps(options, folder.path())?;
+        return Ok(folder);
+    }
     let phases: Vec<_> = if options.unpaired() { vec!["A", "B"] } else { vec![""] };
     let phases: Vec<_> = phases
         .iter()
@@ -103,6 +108,38 @@ fn draw(options: &Options) -> Result<TempDir> {
         }
     }
     Ok(folder)
+}
+
+/// Draws maps of labels and instances, in blocks, and images.
+fn draw_maps(options: &Options, folder: &Path) -> Result<()> {
+    let Size { width, height } = options.data.load_size;
+    let height = if width == height { height / 2 } else { height };
+    let classes = options.hd.label_nc.max(1);
+    let map = |value: &dyn Fn(u32, u32) -> u32| {
+        let places = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let data = places.map(|(x, y)| value(8 * x / width, 8 * y / height)).collect();
+        IndexMap::new(width, height, data)
+    };
+    let labels = map(&|x, y| (x + y) % classes)?;
+    let instances = map(&|x, y| 8 * y + x)?;
+    let phase = &options.data.phase;
+    let names = match options.hd.label_nc {
+        0 => ["A", "inst", "B"],
+        _ => ["label", "inst", "img"],
+    };
+    let folders = names.map(|name| folder.join(format!("{phase}_{name}")));
+    folders.iter().try_for_each(|path| create_dir(path))?;
+    for index in 0..PAIRS.max(options.data.batch_size as usize) {
+        let [first, second, image] = folders.each_ref().map(|folder| file(folder, index));
+        let (left, right) = facade_pair(1, (index % PAIRS) as u64, width);
+        match options.hd.label_nc {
+            0 => right.crop(0, 0, width, height)?.save_png(&first)?,
+            _ => labels.save(&first, 16)?,
+        }
+        instances.save(&second, 16)?;
+        left.crop(0, 0, width, height)?.save_png(&image)?;
+    }
+    Ok(())
 }
 
 fn file(phase: &Path, index: usize) -> std::path::PathBuf {

@@ -20,6 +20,10 @@ pub(crate) enum What {
     /// A whole training step: its time, its parts, or two sets of options compared.
     #[command(disable_help_flag = true)]
     Step(StepWords),
+    /// Device memory that a training step takes, with and without --recompute, planned without a
+    /// device. Takes the flags of step.
+    #[command(disable_help_flag = true)]
+    Memory(StepWords),
 }
 
 /// Flags of `bench kernels`.

@@ -6,6 +6,7 @@ mod data;
 mod flags;
 mod kernels;
 mod measure;
+mod memory;
 mod options;
 mod probe;
 mod problem;
@@ -28,5 +29,6 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     match &args.what {
         What::Kernels(args) => kernels::run(args),
         What::Step(words) => step::run(&words.words),
+        What::Memory(words) => memory::run(&words.words),
     }
 }

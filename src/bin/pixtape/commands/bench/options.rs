@@ -121,7 +121,7 @@ impl StepOptions {
 
     /// The kernels that `--tune` selects for a training step.
     pub fn tuned(&self, gpu: &Gpu, config: &AnyModel) -> Result<Tuned> {
-        let plan = Trainer::plan(config, gpu.family(), self.plan())?;
+        let plan = Trainer::plan(config, gpu.family(), self.plan().on(gpu))?;
         let tune = self.train.device.tune.as_ref().unwrap_or(&Tune::Auto);
         resolve(gpu, &pixtape::tune::problems(&plan), tune, true)
     }

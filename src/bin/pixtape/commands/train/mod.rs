@@ -110,7 +110,7 @@ pub(crate) fn scan(options: DatasetOptions) -> Result<Dataset> {
 /// The kernels: a resumed run's own, or those that `--tune` says.
 fn tuned(args: &Options, gpu: &Gpu, config: &AnyModel, opening: &Opening) -> Result<Tuned> {
     // Refuses what does not fit before anything is measured.
-    let plan = Trainer::plan(config, gpu.family(), args.plan())?;
+    let plan = Trainer::plan(config, gpu.family(), args.plan().on(gpu))?;
     let loads = pixtape::tune::problems(&plan);
     let given = args.device.tune.as_ref();
     match opening.found() {
