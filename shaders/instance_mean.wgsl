@@ -191,41 +191,84 @@ fn add(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups:
 }
 
 @group(0) @binding(0) var<storage, read> sizes: array<u32>;
+@group(0) @binding(2) var<storage, read_write> quotients: array<vec4<u32>>; // found, overwritten
 @group(0) @binding(3) var<storage, read> low_sums: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read> high_sums: array<vec4<u32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
-// A sum's magnitude as its 32 leading bits and how many follow, the last of them set where what
-// follows is not 0, so that rounding sees it.
-fn leading(lo: u32, hi: u32) -> vec2<u32> {
-  let follow = 32u - countLeadingZeros(hi);
-  if (follow == 0u) { return vec2<u32>(lo, 0u); }
-  let rest = select(0u, 1u, (lo << (32u - follow)) != 0u);
-  return vec2<u32>((hi << (32u - follow)) | (lo >> follow) | rest, follow);
+// A sum over a count of at most 2^24, times 2^k, rounded to the nearest number: by long division,
+// since that of floats may be off by some bits.
+fn quotient(sum_low: u32, sum_high: u32, count: u32, k: i32) -> f32 {
+  let negative = sum_high >= 0x80000000u;
+  var lo = sum_low;
+  var hi = sum_high;
+  if (negative) {
+    hi = ~hi + select(0u, 1u, lo == 0u);
+    lo = ~lo + 1u;
+  }
+  if ((lo | hi) == 0u) { return 0.0; }
+  // Its 32 leading bits, the last one set where bits that follow are; hi is less than 2^31.
+  var e = k;
+  if (hi == 0u) {
+    let shift = countLeadingZeros(lo);
+    lo = lo << shift;
+    e = e - i32(shift);
+  } else {
+    let shift = 32u - countLeadingZeros(hi);
+    lo = (hi << (32u - shift)) | (lo >> shift) | select(0u, 1u, (lo << (32u - shift)) != 0u);
+    e = e + i32(shift);
+  }
+  // At least 25 bits of the quotient, eight at a time, the last one likewise.
+  var q = lo / count;
+  var rest = lo % count;
+  while (q < 0x01000000u) {
+    rest = rest << 8u;
+    q = (q << 8u) | (rest / count);
+    rest = rest % count;
+    e = e - 8;
+  }
+  q = q | select(0u, 1u, rest != 0u);
+  let drop = 8u - countLeadingZeros(q);
+  let half = 1u << (drop - 1u);
+  let over = q & (2u * half - 1u);
+  q = q >> drop;
+  if (over > half || (over == half && (q & 1u) == 1u)) { q = q + 1u; }
+  // Twice, since 2^e alone may be less than any number.
+  e = e + i32(drop);
+  let first = max(e, -126);
+  let size = f32(q) * power(vec4<i32>(first)).x * power(vec4<i32>(e - first)).x;
+  return select(size, -size, negative);
 }
 
-// Per vec4 of y: sum / count.
+// Per vec4 of a pixel that is owner: the means. Infinity and NaN among the values: the largest
+// magnitude, which is one.
+@compute @workgroup_size(WORKGROUP)
+fn divide(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.vec4s) { return; }
+  let owner = divmod(i, p.width).x;
+  if (members[owner] != owner) { return; }
+  let bits = quotients[i];
+  let lo = low_sums[i];
+  let hi = high_sums[i];
+  let n = sizes[owner];
+  let k = exponent(bits) - vec4<i32>(30);
+  let all = vec4<f32>(
+    quotient(lo.x, hi.x, n, k.x),
+    quotient(lo.y, hi.y, n, k.y),
+    quotient(lo.z, hi.z, n, k.z),
+    quotient(lo.w, hi.w, n, k.w),
+  );
+  quotients[i] = select(bits, bitcast<vec4<u32>>(all), bits < vec4<u32>(INFINITE));
+}
+
+@group(0) @binding(0) var<storage, read> means: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+
+// Per vec4 of y.
 @compute @workgroup_size(WORKGROUP)
 fn spread(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let i = linear_id(group, groups, local);
   if (i >= p.vec4s) { return; }
   let at = divmod(i, p.width);
-  let owner = members[at.x];
-  let place = owner * p.width + at.y;
-  let bits = found[place];
-  var lo = low_sums[place];
-  var hi = high_sums[place];
-  let negative = hi >= vec4<u32>(0x80000000u);
-  hi = select(hi, ~hi + select(vec4<u32>(0u), vec4<u32>(1u), lo == vec4<u32>(0u)), negative);
-  lo = select(lo, ~lo + vec4<u32>(1u), negative);
-  let a = leading(lo.x, hi.x);
-  let b = leading(lo.y, hi.y);
-  let c = leading(lo.z, hi.z);
-  let d = leading(lo.w, hi.w);
-  let count = f32(sizes[owner]);
-  let size = vec4<f32>(vec4<u32>(a.x, b.x, c.x, d.x)) / count;
-  let mean = size * power(vec4<i32>(vec4<u32>(a.y, b.y, c.y, d.y)) + exponent(bits) - vec4<i32>(30));
-  // Infinity and NaN among the values: the largest magnitude is one.
-  let signed = select(mean, -mean, negative);
-  y[p.y_off + at.x * p.y_stride + at.y] = select(bitcast<vec4<f32>>(bits), signed, bits < vec4<u32>(INFINITE));
+  y[p.y_off + at.x * p.y_stride + at.y] = means[members[at.x] * p.width + at.y];
 }

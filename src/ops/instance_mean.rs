@@ -11,9 +11,9 @@
 //! Numbers matter only by being equal, and there may be any number of them. They are found by a
 //! hash table per image, with room for as many instances as there are pixels. What is added up is
 //! whole numbers of 31 bits below an instance's largest value, in 64 bits, by integer atomics: exact
-//! in any order, and closer to the mean than a sum of f32. Work is proportional to pixels, however
-//! many instances there are. Scratch memory is three times that of `x`, dense, and 16 to 24 bytes
-//! per pixel.
+//! in any order, and closer to the mean than a sum of f32. The quotient is rounded correctly. Work
+//! is proportional to pixels, however many instances there are. Scratch memory is three times that
+//! of `x`, dense, and 16 to 24 bytes per pixel.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
@@ -119,14 +119,22 @@ impl Op for InstanceMean {
                 ],
             ),
             dispatch(
-                "spread",
+                "divide",
                 shape.vec4s(),
                 &[
                     ("sizes", read(Kept::Counts)),
                     ("members", read(Kept::Owners)),
-                    ("found", read(Kept::Largest)),
+                    ("quotients", write(Kept::Largest)),
                     ("low_sums", read(Kept::Low)),
                     ("high_sums", read(Kept::High)),
+                ],
+            ),
+            dispatch(
+                "spread",
+                shape.vec4s(),
+                &[
+                    ("means", read(Kept::Largest)),
+                    ("members", read(Kept::Owners)),
                     ("y", Bind::Out(0)),
                 ],
             ),
@@ -161,13 +169,20 @@ impl Tape {
     /// none leads to `ids`.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] unless the map has one channel and the pixels of `x`.
+    /// [`crate::Error::Shape`] unless the map has one channel and the pixels of `x`, at most 2^24 per
+    /// image.
     pub fn instance_mean(&mut self, x: Tensor, ids: Tensor) -> Result<Tensor> {
         let (shape, map) = (self.shape(x), self.shape(ids));
         if map != shape.with_channels(1) {
             return Err(self.shape_error(
                 "instance_mean",
                 format!("expected one number per pixel of {shape}, not {map}"),
+            ));
+        }
+        if u64::from(shape.h) * u64::from(shape.w) > 1 << 24 {
+            return Err(self.shape_error(
+                "instance_mean",
+                format!("{}x{} pixels are more than 2^24; use smaller images", shape.h, shape.w),
             ));
         }
         Ok(self.push_one(InstanceMean, &[x, ids], shape))
