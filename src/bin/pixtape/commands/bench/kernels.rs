@@ -1,8 +1,9 @@
-//! `pixtape bench kernels`: every operation at the layers of the real networks, and one fixed layer
-//! for which figures are quoted.
+//! `pixtape bench kernels`: every operation at the layers of the real networks, those on maps, and
+//! one fixed layer for which figures are quoted.
 
 use crate::commands::bench::compare::Old;
 use crate::commands::bench::flags::KernelsArgs;
+use crate::commands::bench::maps::{self, Maps};
 use crate::commands::bench::measure::{Device, check_seconds, time, warm_trainer};
 use crate::commands::bench::probe::Ceilings;
 use crate::commands::bench::problem::{self, Measured, dense, variant};
@@ -13,7 +14,7 @@ use crate::options::Preset;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::gpu::{Gpu, MAX_BINDING};
 use pixtape::ops::{Pass, Problem};
-use pixtape::plan::{Plan, PlanNode, PlanOptions};
+use pixtape::plan::{Plan, PlanNode, PlanOptions, Program};
 use pixtape::run::Trainer;
 use pixtape::{Conv, Shape};
 use pixtape::{Error, Result};
@@ -141,6 +142,12 @@ fn groups(
             groups.push(group);
         }
     }
+    match Maps::record()?.plan(gpu.family(), options) {
+        Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) => {
+            skipped.push(Skipped { what: maps::NET.into(), why: with_flags(e) });
+        }
+        plan => groups.push(of_maps(&plan?, wanted)),
+    }
     for group in &mut groups {
         group.problems.retain(|(name, problem, _)| {
             let (all, largest) = problem::bytes(problem);
@@ -156,6 +163,15 @@ fn groups(
         });
     }
     Ok((groups, skipped))
+}
+
+/// The rows of operations on maps.
+fn of_maps(plan: &Plan, wanted: &dyn Fn(Option<&str>, &str) -> bool) -> Group {
+    let net = Some(maps::NET);
+    let mut nodes = distinct(plan);
+    // Not those that only begin a gradient.
+    nodes.retain(|at, (name, _)| plan.nodes()[*at].cost.bytes > 1 << 20 && wanted(net, name));
+    Group { net, batch: 1, problems: Vec::new(), nodes }
 }
 
 /// Available memory of the system, if known: a software adapter does not report how much it has.
@@ -192,11 +208,9 @@ fn measure(
     let Group { net, batch, problems, nodes } = group;
     let mut rows = Vec::new();
     let mut shares = BTreeMap::new();
-    let preset = NETS.into_iter().find(|preset| net == Some(preset.name()));
-    if let Some(preset) = preset.filter(|_| !(problems.is_empty() && nodes.is_empty())) {
-        let net = preset.name();
+    if let Some(net) = net.filter(|_| !(problems.is_empty() && nodes.is_empty())) {
         bar.set_message(format!("{net}, batch {batch}: preparing"));
-        match of_step(gpu, seconds, (preset, batch), nodes, bar) {
+        match of_net(gpu, seconds, (net, batch), nodes, bar) {
             Ok((found, all)) => (rows, shares) = (found, all),
             Err(e @ (Error::OutOfMemory { .. } | Error::Limit { .. })) => {
                 skipped.push(Skipped {
@@ -239,14 +253,20 @@ fn measure(
     Ok(rows)
 }
 
-/// Measures nodes within a training step, and the share of each name.
-fn of_step(
+/// Measures nodes within a training step, and the share of each name; or those of the operations on
+/// maps, which are no step.
+fn of_net(
     gpu: &Gpu,
     seconds: f64,
-    (preset, batch): (Preset, u32),
+    (net, batch): (&'static str, u32),
     nodes: BTreeMap<usize, (String, usize)>,
     bar: &ProgressBar,
 ) -> Result<(Vec<Row>, BTreeMap<String, f64>)> {
+    let Some(preset) = NETS.into_iter().find(|preset| net == preset.name()) else {
+        let program = Maps::record()?.program(gpu)?;
+        let shares = BTreeMap::new();
+        return Ok((of_nodes(&program, seconds, (net, batch), nodes, &shares, bar)?, shares));
+    };
     let (trainer, _) = warm_trainer(gpu, preset.config(batch)?, PlanOptions::default())?;
     let program = trainer.program();
     let plan = program.plan();
@@ -256,6 +276,19 @@ fn of_step(
     for (node, seconds) in plan.nodes().iter().zip(&times).filter(|(n, _)| n.dispatches() > 0) {
         *shares.entry(name(plan, node)).or_default() += seconds / step;
     }
+    Ok((of_nodes(program, seconds, (net, batch), nodes, &shares, bar)?, shares))
+}
+
+/// Measures nodes of a program.
+fn of_nodes(
+    program: &Program,
+    seconds: f64,
+    (net, batch): (&'static str, u32),
+    nodes: BTreeMap<usize, (String, usize)>,
+    shares: &BTreeMap<String, f64>,
+    bar: &ProgressBar,
+) -> Result<Vec<Row>> {
+    let plan = program.plan();
     let mut rows = Vec::new();
     for (at, (name, uses)) in nodes {
         bar.set_message(name.clone());
@@ -266,7 +299,7 @@ fn of_step(
             variant: variant(node),
         };
         rows.push(Row {
-            net: Some(preset.name()),
+            net: Some(net),
             batch,
             op: node.op,
             share: shares.get(&name).copied(),
@@ -277,7 +310,7 @@ fn of_step(
         });
         bar.inc(1);
     }
-    Ok((rows, shares))
+    Ok(rows)
 }
 
 /// The first node of every operation and shape that computes something, with its row's name and the

@@ -5,6 +5,7 @@ mod compare;
 mod data;
 mod flags;
 mod kernels;
+mod maps;
 mod measure;
 mod memory;
 mod options;

@@ -156,7 +156,7 @@ fn reference(problem: &Problem, at: usize, values: &[Vec<f32>; 2]) -> f64 {
 }
 
 /// Numbers uniform in -1 to 1.
-fn random(count: u64, stream: u32) -> Vec<f32> {
+pub(crate) fn random(count: u64, stream: u32) -> Vec<f32> {
     // Four per draw.
     (0..count.div_ceil(4) as u32)
         .flat_map(|i| pixtape::rng::random(i, stream, 0, 0))
