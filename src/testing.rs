@@ -3,7 +3,7 @@
 use crate::Store;
 use crate::store::StoreId;
 
-pub use crate::ops::registry::sample_kernels;
+pub use crate::ops::sample_kernels::sample_kernels;
 
 /// Text of the kernels.
 pub mod shader {

@@ -34,6 +34,7 @@ mod reduce;
 pub(crate) mod registry;
 mod resample2d;
 mod sample;
+pub(crate) mod sample_kernels;
 mod samples;
 mod scale;
 mod sum;
