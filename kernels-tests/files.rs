@@ -8,9 +8,8 @@ mod program;
 use pixtape::io::Picture;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{ConcatOrder, Conversion, Precision, WeightsFile};
-use pixtape::nets::{Generator, Mode, Unet};
+use pixtape::nets::{Mode, Unet};
 use pixtape::ops::NormMode;
-use pixtape::train::{Strips, Translator};
 use pixtape::{Gpu, Plan, Shape, Store, Tape};
 use program::{ok, picture as photo, pixtape, program, refused, text};
 use std::io::Write;
@@ -166,72 +165,6 @@ fn import_and_export_keep_every_bit() {
     assert!(!Path::new(&at("x")).exists());
     let bytes = original.to_safetensors(Precision::F32).unwrap();
     assert_eq!(bytes, std::fs::read(at("a.safetensors")).unwrap());
-}
-
-const EACH: Mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
-
-#[test]
-fn strips_with_shared_statistics_make_what_the_whole_picture_makes() {
-    let Some(gpu) = gpu() else { return };
-    const SIZE: (u32, u32) = (96, 160);
-    let picture = photo(SIZE.0, SIZE.1, 3);
-    let values: Vec<f32> =
-        picture.data.iter().map(|v| (f32::from(*v) / 255.0 - 0.5) * 2.0).collect();
-    for name in ["zip.pth", "small.pict"] {
-        let file = TensorFile::read(&golden(name)).unwrap();
-        let mut store = Store::new();
-        let net = Generator::new(&mut store, "G", file.recognise_unet().unwrap()).unwrap();
-        let Generator::Unet(unet) = &net else { panic!("a U-Net was asked for") };
-        file.load_into(gpu, &store, unet.weights()).unwrap();
-        for norm in [NormMode::Batch, NormMode::Running] {
-            let mode = Mode { norm, ..EACH };
-            let translator =
-                Translator::new(gpu, &store, &net, SIZE.0, SIZE.1, mode, env::plan_options())
-                    .unwrap();
-            let whole = pollster::block_on(translator.run(&picture.data, 0, 0)).unwrap();
-            let all = Strips::new(gpu, &store, unet, mode, SIZE.1, env::plan_options()).unwrap();
-            let (first, _) = pollster::block_on(all.run(&values, SIZE, None)).unwrap();
-            for rows in [1, 24, 50] {
-                let strips =
-                    Strips::new(gpu, &store, unet, mode, rows, env::plan_options()).unwrap();
-                assert!(strips.memory(SIZE).unwrap() < all.memory(SIZE).unwrap());
-                let (values, _) = pollster::block_on(strips.run(&values, SIZE, None)).unwrap();
-                let off = values.iter().zip(&first).map(|(a, b)| (a - b).abs());
-                let far = off.max_by(f32::total_cmp).unwrap();
-                // The kernels of a strip may sum in another order.
-                assert!(far < 1e-4, "{name} {norm:?}: strips of {rows} rows differ by {far}");
-                let bytes = values.iter().map(|v| ((v + 1.0) * 127.5 + 0.5) as u8);
-                assert!(
-                    bytes.zip(&whole).all(|(a, b)| a.abs_diff(*b) <= 1),
-                    "{name} {norm:?}: strips of {rows} rows and the whole"
-                );
-            }
-        }
-    }
-}
-
-#[test]
-fn strips_are_cut_to_the_memory_there_is() {
-    let Some(gpu) = gpu() else { return };
-    let file = TensorFile::read(&golden("zip.pth")).unwrap();
-    let mut store = Store::new();
-    let unet = Unet::new(&mut store, "G", file.recognise_unet().unwrap()).unwrap();
-    let strips = |rows| Strips::new(gpu, &store, &unet, EACH, rows, env::plan_options()).unwrap();
-    const SIZE: (u32, u32) = (256, 512);
-    let limit = strips(40).memory(SIZE).unwrap();
-    let fitted = strips(1).fit(SIZE, Some(limit)).unwrap();
-    assert!(
-        fitted.memory(SIZE).unwrap() <= limit && (16..=40).contains(&fitted.rows()),
-        "{}",
-        fitted.rows()
-    );
-    assert_eq!(strips(1).fit(SIZE, None).unwrap().rows(), 512);
-    let message = strips(1).fit(SIZE, Some(1000)).unwrap_err().to_string();
-    assert!(message.contains("smallest strips") && message.contains("1000"), "{message}");
-    assert!(
-        Strips::new(gpu, &store, &unet, Mode { dropout: true, ..EACH }, 8, env::plan_options())
-            .is_err()
-    );
 }
 
 #[test]

@@ -276,6 +276,48 @@ fn both_directions_are_translated_measured_and_exported() {
 }
 
 #[test]
+fn strips_and_films_are_translated_by_resnets_too() {
+    if !adapter() {
+        return;
+    }
+    let scene = scene();
+    ok(scene.train("a", &["--max_steps", "2", "--init_type", "kaiming"]));
+    let run = scene.run("a");
+    // No multiples of 4.
+    let film = scene.root.join("film");
+    std::fs::create_dir(&film).unwrap();
+    for number in 1..4 {
+        picture(45, 86, number).save_png(&film.join(format!("{number}.png"))).unwrap();
+    }
+    let made = |more: &[&str]| {
+        let output = scene.root.join("out");
+        let translate = ["translate", "--tune", "off", "--checkpoint", text(&run), "--input"];
+        ok(pixtape(&[&translate[..], &[text(&film), "--output", text(&output)], more].concat()));
+        let load = |n: u32| Picture::load(&output.join(format!("{n}.png")), 3).unwrap();
+        [1, 2, 3].map(|n| {
+            let made = load(n);
+            assert_eq!((made.width, made.height), (45, 86));
+            made.data
+        })
+    };
+    let far = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    let whole = made(&[]);
+    for more in [["--tile", "16"], ["--memory_limit", "200KiB"]] {
+        let strips = made(&more);
+        assert!(whole.iter().zip(&strips).all(|(a, b)| far(a, b) <= 1), "{more:?}");
+    }
+    let (first, smooth) = (made(&["--sequence", "first"]), made(&["--sequence", "smooth"]));
+    assert!(far(&whole[0], &first[0]) <= 1 && far(&whole[0], &smooth[0]) <= 1);
+    let sum = |a: &[u8], b: &[u8]| -> u64 {
+        a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum()
+    };
+    for frame in 1..3 {
+        let [first, smooth] = [&first, &smooth].map(|film| sum(&film[frame], &whole[frame]));
+        assert!(0 < smooth && smooth <= first, "frame {frame}: {smooth} and {first}");
+    }
+}
+
+#[test]
 fn mistakes_get_one_line() {
     let scene = scene();
     let refuse = |more: &[&str], parts: &[&str]| refused(&scene.train("x", more), parts);

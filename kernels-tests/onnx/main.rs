@@ -12,7 +12,6 @@ use pixtape::nets::{
     BlockPadding, Generator, GeneratorConfig, Mode, NormKind, ResnetConfig, UnetConfig, Upsample,
 };
 use pixtape::ops::NormMode;
-use pixtape::store::Param;
 use pixtape::{Gpu, Plan, Shape, Store, Tape};
 
 /// A generator on the device, and the same weights as a file.
@@ -24,14 +23,11 @@ struct Net {
 }
 
 impl Net {
-    /// With weights that keep activations near 1, and running statistics that are no identity.
     fn new(gpu: &Gpu, config: GeneratorConfig) -> Net {
         let mut store = Store::new();
         let net = Generator::new(&mut store, "G", config).unwrap();
         let mut file = WeightsFile::default();
-        for (stream, param) in (0..).zip(net.weights().params()) {
-            let values = values(param, stream);
-            store.write(gpu, param.value, &param.layout, &values).unwrap();
+        for (param, values) in support::weights::draw(gpu, &store, net.weights()) {
             file.tensors.insert(param.name.clone(), (param.layout.public_shape(), values));
         }
         Net { config, store, net, file }
@@ -52,20 +48,6 @@ impl Net {
 
     fn model(&self, norm: NormMode, range: Range) -> Model {
         Model::read(&onnx(&self.file, &self.config, norm, range).unwrap())
-    }
-}
-
-fn values(param: &Param, stream: u32) -> Vec<f32> {
-    let (shape, count) = (param.layout.public_shape(), param.layout.elements());
-    let ending = param.name.rsplit('.').next().unwrap();
-    match (ending, shape.len()) {
-        ("weight", 4) => {
-            let fan_in = shape[1..].iter().product::<usize>() as f32;
-            let by = (3.0 / fan_in).sqrt();
-            support::fill::reals(count, stream, -by, by)
-        }
-        ("weight" | "running_var", _) => support::fill::reals(count, stream, 0.5, 1.5),
-        _ => support::fill::reals(count, stream, -0.5, 0.5),
     }
 }
 

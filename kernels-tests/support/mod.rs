@@ -24,6 +24,7 @@ pub mod fill;
 pub mod random_net;
 pub mod reference;
 pub mod run;
+pub mod weights;
 
 pub use cases::{each, parts, shapes};
 pub(crate) use compare::{assert_close, assert_exact};

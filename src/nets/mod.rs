@@ -21,12 +21,10 @@ pub use patchgan::{
 pub(crate) use resnet::PADDING_TYPE;
 pub use resnet::{BlockPadding, Resnet, ResnetConfig};
 pub(crate) use unet::DEPTHS;
-pub(crate) use unet::UnetLayer;
 pub use unet::{Unet, UnetConfig, UnetQuirks, Upsample};
 #[cfg(feature = "io")]
 pub(crate) use unet::{UnetNames, unet_names};
 pub use vgg::{Vgg, VggConfig};
-pub(crate) use weights::NormParams;
 pub use weights::{ConvParams, InitType, NormKind, Weights};
 
 use crate::ops::NormMode;

@@ -1,7 +1,7 @@
 //! The parameters of a network by public name, and their initialisation.
 
 use crate::error::{Error, Result};
-use crate::ops::{BatchNorm, BatchNormApply, NormMode, Running};
+use crate::ops::{BatchNorm, NormMode, Running};
 use crate::shape::{Channels, Conv, Shape};
 use crate::store::{Layout, Param, Store};
 use crate::tape::{Tape, Tensor};
@@ -373,11 +373,6 @@ impl Weights {
 }
 
 impl ConvParams {
-    /// Kernel, stride and padding, and whether it is a transposed convolution.
-    pub(crate) fn geometry(&self) -> (Conv, bool) {
-        (self.conv, matches!(self.weight.layout, Layout::ConvTranspose { .. }))
-    }
-
     /// Records the convolution on `x`.
     ///
     /// # Errors
@@ -393,37 +388,6 @@ impl ConvParams {
 }
 
 impl NormParams {
-    /// Whether there is a norm at all.
-    pub(crate) fn is_some(&self) -> bool {
-        !matches!(self, NormParams::None)
-    }
-
-    /// Running mean and variance.
-    pub(crate) fn running(&self) -> Option<[&Param; 2]> {
-        if let NormParams::Batch(params) = self { Some([&params.mean, &params.var]) } else { None }
-    }
-
-    /// Records the norm with statistics from elsewhere: `[2, 1, 1, c]`, the mean and
-    /// `1 / sqrt(var + eps)`.
-    pub(crate) fn record_given(
-        &self,
-        tape: &mut Tape,
-        store: &Store,
-        x: Tensor,
-        stats: Tensor,
-    ) -> Tensor {
-        let shape = tape.shape(x);
-        let [gamma, beta] = match self {
-            NormParams::None => return x,
-            NormParams::Instance => [1.0, 0.0].map(|v| tape.fill(Shape::vector(shape.c), v)),
-            NormParams::InstanceAffine(params) => params.each_ref().map(|p| tape.param(store, p)),
-            NormParams::Batch(params) => {
-                [&params.weight, &params.bias].map(|p| tape.param(store, p))
-            }
-        };
-        tape.push_one(BatchNormApply { mode: NormMode::Running }, &[x, stats, gamma, beta], shape)
-    }
-
     pub(super) fn record(
         &self,
         tape: &mut Tape,

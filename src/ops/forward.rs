@@ -1,14 +1,17 @@
-//! What a network computes, for those who read it from a tape rather than run it: exporters, and
-//! strips.
+//! What a network computes, for those who read it from a tape: exporters, and strips, which record
+//! parts of it again.
 
 use super::batch_norm::BatchNormRunning;
 use super::{
-    Act, Add, BatchNormApply, BatchNormStats, Concat, Convolution, Fill, Of, Op, Resample2d,
+    Act, Add, BatchNormApply, BatchNormStats, Concat, Convolution, Fill, NormMode, Of, Op,
+    Resample2d,
 };
-use crate::shape::Conv;
+use crate::error::{Error, Result};
+use crate::shape::{Conv, Shape};
+use crate::tape::{Tape, Tensor};
 use std::any::Any;
 
-/// An operation of a network's forward pass.
+/// An operation of a network's forward pass, with dropout off. Its result is the node's last.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Forward {
     /// Of `x`, a weight, and perhaps a bias.
@@ -24,7 +27,7 @@ pub(crate) enum Forward {
     /// Statistics of `x` for a norm.
     Statistics,
     /// The same from a running mean and variance.
-    Running,
+    Running(BatchNormRunning),
     /// Of `x`, statistics, gamma and beta.
     Norm,
     /// One value everywhere.
@@ -33,7 +36,7 @@ pub(crate) enum Forward {
 
 impl Forward {
     /// `None` for what no network's forward pass has.
-    pub(crate) fn of(op: &dyn Op) -> Option<Forward> {
+    pub fn of(op: &dyn Op) -> Option<Forward> {
         let op: &dyn Any = op;
         if let Some(pass) = op.downcast_ref::<Convolution>() {
             return (pass.pass.of == Of::Output).then_some(Forward::Convolution {
@@ -47,6 +50,9 @@ impl Forward {
         if let Some(act) = op.downcast_ref::<Act>() {
             return Some(Forward::Act(*act));
         }
+        if let Some(running) = op.downcast_ref::<BatchNormRunning>() {
+            return Some(Forward::Running(*running));
+        }
         if let Some(Fill(value)) = op.downcast_ref::<Fill>() {
             return Some(Forward::Fill(*value));
         }
@@ -54,9 +60,37 @@ impl Forward {
             (op.is::<Add>(), Forward::Add),
             (op.is::<Concat>(), Forward::Concat),
             (op.is::<BatchNormStats>(), Forward::Statistics),
-            (op.is::<BatchNormRunning>(), Forward::Running),
             (op.is::<BatchNormApply>(), Forward::Norm),
         ];
         known.into_iter().find_map(|(is, forward)| is.then_some(forward))
+    }
+
+    /// Records it on other operands: maps of another height, statistics from elsewhere. `shape`: of
+    /// the result where it was recorded first, which operations without operands keep.
+    ///
+    /// # Errors
+    /// As recording it directly; statistics have to come from elsewhere.
+    pub fn record(self, tape: &mut Tape, inputs: &[Tensor], shape: Shape) -> Result<Tensor> {
+        match (self, inputs) {
+            (Forward::Convolution { conv, transposed: false }, [x, w, bias @ ..]) => {
+                tape.conv2d(*x, *w, bias.first().copied(), conv)
+            }
+            (Forward::Convolution { conv, transposed: true }, [x, w, bias @ ..]) => {
+                tape.conv_transpose2d(*x, *w, bias.first().copied(), conv)
+            }
+            (Forward::Resample(Resample2d { enlarge, padding, pad }), [x]) => {
+                tape.resample2d(*x, enlarge, padding, pad)
+            }
+            (Forward::Act(act), [x]) => Ok(tape.act(*x, act)),
+            (Forward::Add, [a, b]) => tape.add(*a, *b),
+            (Forward::Concat, parts) => tape.concat(parts),
+            (Forward::Running(running), inputs) => Ok(tape.push_one(running, inputs, shape)),
+            (Forward::Norm, [x, ..]) => {
+                let given = BatchNormApply { mode: NormMode::Running };
+                Ok(tape.push_one(given, inputs, tape.shape(*x)))
+            }
+            (Forward::Fill(value), []) => Ok(tape.fill(shape, value)),
+            _ => Err(Error::Internal(format!("{self:?} of {} operands", inputs.len()))),
+        }
     }
 }

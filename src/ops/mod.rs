@@ -15,7 +15,6 @@ mod dispatch;
 mod dropout;
 mod ema;
 mod fill;
-#[cfg(feature = "io")]
 mod forward;
 mod implicit_gemm;
 mod init;
@@ -56,7 +55,6 @@ pub use dispatch::{Bind, Dispatch, Operand, Value, WORKGROUP};
 pub use dropout::Dropout;
 pub use ema::Ema;
 pub use fill::Fill;
-#[cfg(feature = "io")]
 pub(crate) use forward::Forward;
 pub use implicit_gemm::{Fused, Method, Of, PartialVariant, Pass, Problem, Tile, Tuning, Variant};
 pub use init::{Init, InitNormal};

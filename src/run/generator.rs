@@ -160,20 +160,12 @@ impl Generator {
         &self.gpu
     }
 
-    /// The same layer by layer, in strips of `rows` rows, with the built-in rule's kernels.
+    /// The same part by part, in strips of `rows` rows, with the built-in rule's kernels.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a ResNet.
+    /// As [`Strips::new`].
     pub fn strips(&self, mode: Mode, rows: u32) -> Result<Strips<'_>> {
-        match &self.net {
-            Net::Unet(unet) => {
-                Strips::new(&self.gpu, &self.store, unet, mode, rows, PlanOptions::default())
-            }
-            Net::Resnet(_) | Net::Enhancer(_) => Err(Error::Usage(format!(
-                "strips are for U-Nets; a {} takes images whole",
-                self.net.config()
-            ))),
-        }
+        Strips::new(&self.gpu, &self.store, &self.net, mode, rows, PlanOptions::default())
     }
 
     /// What running it on images of one size takes.

@@ -85,7 +85,7 @@ impl Network<'_> {
             .ok_or_else(|| format!("{} has no counterpart in ONNX", node.label))?;
         let made = match known {
             // Who reads them adds what is needed.
-            Forward::Statistics | Forward::Running => return Ok(()),
+            Forward::Statistics | Forward::Running(_) => return Ok(()),
             Forward::Convolution { .. } if self.is_folded(result) => return Ok(()),
             Forward::Fill(value) => {
                 let channels = self.tape.shape(result).c.logical() as usize;

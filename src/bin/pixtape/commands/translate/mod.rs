@@ -66,9 +66,7 @@ impl<'a> Engine<'a> {
             Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
             // What is too large goes in strips, unless a mask of dropout forbids it.
             Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) if !mode.dropout => {
-                // The error says how much is needed if a network has no strips.
-                let Ok(strips) = strips(size.1) else { return Err(e) };
-                let strips = strips.fit(size, memory_limit)?;
+                let strips = strips(size.1)?.fit(size, memory_limit)?;
                 let (mib, rows) = (|bytes: u64| bytes.div_ceil(1 << 20), strips.rows());
                 let whole = if let Error::MemoryLimit { planned, .. } = e {
                     format!(" instead of {} MiB", mib(planned))
