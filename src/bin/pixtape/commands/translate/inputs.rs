@@ -1,5 +1,6 @@
-//! Which pictures are translated, and where the results go.
+//! Which pictures are translated, where the results go, and what is said of them.
 
+use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::io::picture::EXTENSIONS;
 use pixtape::io::{Depth, Frame, Header, list_pictures};
 use pixtape::picture::PictureFormat;
@@ -156,6 +157,57 @@ pub(crate) fn by_number(jobs: &mut [Job]) {
         }
         (pieces, text)
     });
+}
+
+/// A bar on the terminal; nothing where there is none.
+pub(crate) fn progress(total: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {eta} left")
+        .expect("a valid template");
+    ProgressBar::new(total).with_style(style)
+}
+
+/// Refuses a grid that could not be written in the end, or would take the place of a picture.
+/// `made`: the folder that is made for the results.
+pub(crate) fn check_grid<'a>(
+    grid: &Path,
+    made: Option<&Path>,
+    mut jobs: impl Iterator<Item = &'a Job>,
+) -> Result<()> {
+    let folder = grid.parent().filter(|p| !p.as_os_str().is_empty());
+    if folder.is_some_and(|f| !f.is_dir() && made != Some(f)) {
+        return Err(Error::file(
+            grid,
+            "no such folder for the grid; make it, or choose another --grid",
+        ));
+    }
+    if grid.is_dir() {
+        return Err(Error::file(grid, "is a folder; --grid takes the name of a file"));
+    }
+    let same = |path: &Path| {
+        path == grid
+            || grid
+                .canonicalize()
+                .is_ok_and(|grid| path.canonicalize().is_ok_and(|path| path == grid))
+    };
+    match jobs.any(|job| same(&job.from) || same(&job.to)) {
+        true => Err(Error::file(grid, "is an input or a result; choose another --grid")),
+        false => Ok(()),
+    }
+}
+
+/// One line, however many there are.
+pub(crate) fn tell_of_padding<'a>(jobs: impl Iterator<Item = &'a Job>, multiple: u32) {
+    let mut padded = jobs.filter(|job| job.frame.pads());
+    if let Some(Job { from, frame, .. }) = padded.next() {
+        let (name, more, (before, after)) =
+            (from.display(), padded.count(), (frame.content, frame.padded));
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let sizes = format!("{}x{} becomes {}x{}", before.0, before.1, after.0, after.1);
+        eprintln!(
+            "note: sides that are not multiples of {multiple} are padded by reflection and cropped \
+             afterwards ({name}: {sizes}{more})"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Translating label maps, with the maps of instances and the images that belong to them.
 
 use super::args::TranslateArgs;
-use super::inputs::{Job, STREAM, jobs, pictures};
-use super::{progress, tell_of_padding};
+use super::inputs::{Job, STREAM, check_grid, jobs, pictures, progress, tell_of_padding};
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
 use pixtape::io::{
@@ -16,7 +15,7 @@ use pixtape::run::options::ModelKind;
 use pixtape::run::{Checkpoint, Encoder, LabelGenerator, LabelInput, weights_name};
 use pixtape::train::{Features, Over, Translator};
 use pixtape::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -56,13 +55,19 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         ));
     }
     let rows = rows(args, checkpoint, &input)?;
+    let is_file = rows.iter().all(|row| row.job.to == args.output);
+    let folder = if is_file {
+        args.output.parent().filter(|p| !p.as_os_str().is_empty())
+    } else {
+        Some(args.output.as_path())
+    };
+    if let Some(grid) = &args.grid {
+        check_grid(grid, folder, rows.iter().map(|row| &row.job))?;
+    }
     tell_of_padding(rows.iter().map(|row| &row.job), checkpoint.config.multiple());
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
     let generator = LabelGenerator::new(&gpu, checkpoint, input, encoder.as_ref())?;
-    let is_file = rows.iter().all(|row| row.job.to == args.output);
-    if !is_file {
-        create_dir(&args.output)?;
-    }
+    folder.map_or(Ok(()), create_dir)?;
     let (count, started) = (rows.len(), Instant::now());
     let bar = progress(count as u64);
     let mut grid = Vec::new();
@@ -183,7 +188,17 @@ fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Re
         let image = images.and_then(|_| beside.next());
         Row { job: Job { depth, format, frame, ..job }, instances, image }
     });
-    Ok(rows.collect())
+    let rows: Vec<Row> = rows.collect();
+    let real = |path: &Path| path.canonicalize().ok();
+    let beside = rows.iter().flat_map(|row| row.instances.iter().chain(&row.image));
+    let beside: HashSet<PathBuf> = beside.filter_map(|path| real(path)).collect();
+    match rows.iter().find(|row| real(&row.job.to).is_some_and(|to| beside.contains(&to))) {
+        Some(row) => Err(Error::file(
+            &row.job.to,
+            "goes with a label map and would be written over; choose another --output",
+        )),
+        None => Ok(rows),
+    }
 }
 
 fn translator(

@@ -6,14 +6,13 @@ mod inputs;
 mod labels;
 
 pub(crate) use args::TranslateArgs;
-pub(crate) use inputs::pictures;
+pub(crate) use inputs::{pictures, progress};
 
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
 use args::Sequence;
 use heat::{Heat, Judge};
-use indicatif::{ProgressBar, ProgressStyle};
-use inputs::{Job, STREAM, by_number, jobs};
+use inputs::{Job, STREAM, by_number, check_grid, jobs, tell_of_padding};
 use pixtape::gpu::Gpu;
 use pixtape::io::{AnyPicture, Picture, create_dir, lab, write_aside};
 use pixtape::nets::Mode;
@@ -246,7 +245,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         Some(args.output.as_path())
     };
     if let Some(grid) = &args.grid {
-        check_grid(grid, folder.filter(|_| !to_stream), &jobs)?;
+        check_grid(grid, folder.filter(|_| !to_stream), jobs.iter())?;
     }
     tell_of_padding(jobs.iter(), checkpoint.config.multiple());
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
@@ -375,51 +374,4 @@ fn spooled() -> Result<(tempfile::TempDir, PathBuf)> {
     let path = folder.path().join("stdin");
     std::fs::write(&path, bytes).map_err(cannot)?;
     Ok((folder, path))
-}
-
-/// A bar on the terminal; nothing where there is none.
-pub(crate) fn progress(total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} images, {eta} left")
-        .expect("a valid template");
-    ProgressBar::new(total).with_style(style)
-}
-
-/// Refuses a grid that could not be written in the end, or would take the place of a picture.
-/// `made`: the folder that is made for the results.
-fn check_grid(grid: &Path, made: Option<&Path>, jobs: &[Job]) -> Result<()> {
-    let folder = grid.parent().filter(|p| !p.as_os_str().is_empty());
-    if folder.is_some_and(|f| !f.is_dir() && made != Some(f)) {
-        return Err(Error::file(
-            grid,
-            "no such folder for the grid; make it, or choose another --grid",
-        ));
-    }
-    if grid.is_dir() {
-        return Err(Error::file(grid, "is a folder; --grid takes the name of a file"));
-    }
-    let same = |path: &Path| {
-        path == grid
-            || grid
-                .canonicalize()
-                .is_ok_and(|grid| path.canonicalize().is_ok_and(|path| path == grid))
-    };
-    match jobs.iter().any(|job| same(&job.from) || same(&job.to)) {
-        true => Err(Error::file(grid, "is an input or a result; choose another --grid")),
-        false => Ok(()),
-    }
-}
-
-/// One line, however many there are.
-fn tell_of_padding<'a>(jobs: impl Iterator<Item = &'a Job>, multiple: u32) {
-    let mut padded = jobs.filter(|job| job.frame.pads());
-    if let Some(Job { from, frame, .. }) = padded.next() {
-        let (name, more, (before, after)) =
-            (from.display(), padded.count(), (frame.content, frame.padded));
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        let sizes = format!("{}x{} becomes {}x{}", before.0, before.1, after.0, after.1);
-        eprintln!(
-            "note: sides that are not multiples of {multiple} are padded by reflection and cropped \
-             afterwards ({name}: {sizes}{more})"
-        );
-    }
 }
