@@ -17,7 +17,7 @@ use pixtape::gpu::Gpu;
 use pixtape::io::{Dataset, DatasetOptions, Direction};
 use pixtape::nets::GeneratorKind;
 use pixtape::plan::PlanOptions;
-use pixtape::run::options::{Layer, Tune};
+use pixtape::run::options::{Layer, ModelKind, Tune};
 use pixtape::run::{About, InitialWeights, Opening, Options, Trainer, load_frozen};
 use pixtape::session::{Session, SessionOptions};
 use pixtape::train::AnyModel;
@@ -39,7 +39,8 @@ pub(crate) fn resume(mut args: ResumeArgs) -> Result<()> {
 fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
     options.check_run()?;
     // Upstream has the flag for all models, and its pix2pix has no pool either.
-    if !options.unpaired() && given.iter().any(|layer| layer.gives("pool_size")) {
+    let poolless = matches!(options.model, ModelKind::Pix2Pix | ModelKind::Colorization);
+    if poolless && given.iter().any(|layer| layer.gives("pool_size")) {
         eprintln!("note: --pool_size does not apply to --model {} and is ignored", options.model);
     }
     let opening = opening(&options)?;
