@@ -130,6 +130,7 @@ impl Found {
             Some(pictures) => trainer.set_progress(self.state.step, pictures),
             None => trainer.set_steps(self.state.step),
         }
+        trainer.set_generators_since(self.state.schedule.freed.unwrap_or(0));
         if new.is_empty() { Ok(()) } else { trainer.restart_average() }
     }
 

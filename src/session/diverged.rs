@@ -122,6 +122,9 @@ impl Session<'_> {
                 return Ok(None);
             }
             let batch = loader.next()?;
+            if self.schedule.frees(batch.epoch, self.trainer.steps()) {
+                self.trainer.restart_generators()?;
+            }
             let (next, rate) = (self.trainer.steps() + 1, self.schedule.at(batch.epoch));
             if next + 1 < step {
                 self.trainer.step(&batch.values(), rate)?;

@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// As [`Session::new`].
     pub fn with_progress(
-        mut trainer: Trainer,
+        trainer: Trainer,
         dataset: Arc<Dataset>,
         mut folder: RunFolder,
         mut schedule: Schedule,
@@ -147,7 +147,6 @@ impl<'a> Session<'a> {
         let resumed = folder.resumed();
         if let Some(state) = resumed {
             schedule.state = state.schedule;
-            trainer.set_generators_since(state.schedule.freed.unwrap_or(0));
         }
         let position = resumed.map_or((options.first_epoch, 0), |s| (s.epoch, s.batch));
         let saved = resumed.map(|s| s.step);
