@@ -374,6 +374,11 @@ impl<M: Model> Training<M> {
         Translator::of_planes(gpu, store, &planes, size, format, &network, options, progress)
     }
 
+    /// All networks, averages behind all others.
+    pub fn all_networks(&self) -> &[Network] {
+        &self.networks
+    }
+
     /// The values of a coming step at learning rate `lr`, or one for generators and discriminators.
     pub fn values(&self, step: u64, lr: impl Into<Rates>) -> StepValues {
         let lr = lr.into();

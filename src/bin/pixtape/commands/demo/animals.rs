@@ -4,7 +4,8 @@ use crate::commands::demo::args::DemoArgs;
 use crate::commands::demo::draw_animals::{Animal, animal, inner, stripes};
 use crate::commands::demo::page::{self, DemoPage};
 use crate::commands::demo::training::{
-    ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
+    ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, images, place, train,
+    try_it,
 };
 use crate::device::starting::Starting;
 use pixtape::gpu::Gpu;
@@ -114,10 +115,16 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
         shots.push(Shot { step: trainer.steps(), made: [horses?, zebras?] });
         Ok(())
     };
-    let pictures =
-        |step| [0, 1].map(|kind| seen[kind][place(seed, kind as u32, step)].picture.data.clone());
-    let trained =
-        train(&mut trainer, &Schedule { steps, lr: LR, limit: TIME_LIMIT }, pictures, &mut look)?;
+    let pictures = |step| {
+        let [a, b] = [0, 1].map(|kind| &seen[kind][place(seed, kind as u32, step)].picture);
+        images([("A", a), ("B", b)])
+    };
+    let trained = train(
+        &mut trainer,
+        &Schedule { steps, lr: LR, held: 0, limit: TIME_LIMIT },
+        pictures,
+        &mut look,
+    )?;
 
     let last = shots.last().expect("the end is looked at");
     let measured =

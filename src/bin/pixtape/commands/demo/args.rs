@@ -6,7 +6,8 @@ use std::path::PathBuf;
 /// Flags of `demo`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DemoArgs {
-    /// pix2pix (facades from labels) or cycle_gan (horses and zebras without pairs).
+    /// pix2pix (facades from labels), cycle_gan (horses and zebras without pairs) or pix2pixHD
+    /// (streets from maps of labels and instances, in several looks).
     #[arg(long, value_enum, default_value = "pix2pix")]
     pub model: DemoModel,
     /// Folder for the images and the page.
@@ -30,4 +31,6 @@ pub(crate) enum DemoModel {
     #[value(name = "pix2pix")]
     Pix2Pix,
     CycleGan,
+    #[value(name = "pix2pixHD")]
+    Pix2PixHd,
 }

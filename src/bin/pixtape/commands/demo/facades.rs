@@ -4,7 +4,8 @@ use crate::commands::demo::args::DemoArgs;
 use crate::commands::demo::draw::facade_pair;
 use crate::commands::demo::page::{self, DemoPage};
 use crate::commands::demo::training::{
-    ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, place, train, try_it,
+    ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, images, place, train,
+    try_it,
 };
 use crate::device::starting::Starting;
 use pixtape::gpu::Gpu;
@@ -96,10 +97,14 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     };
     let pictures = |step| {
         let (label, photo) = &pairs[place(seed, 0, step)];
-        [label.data.clone(), photo.data.clone()]
+        images([("input", label), ("target", photo)])
     };
-    let trained =
-        train(&mut trainer, &Schedule { steps, lr: LR, limit: TIME_LIMIT }, pictures, &mut look)?;
+    let trained = train(
+        &mut trainer,
+        &Schedule { steps, lr: LR, held: 0, limit: TIME_LIMIT },
+        pictures,
+        &mut look,
+    )?;
 
     // One held-out layout through time: input, output after some steps each, target.
     let row = |at: usize| {

@@ -4,8 +4,10 @@ mod animals;
 mod args;
 mod draw;
 mod draw_animals;
+mod draw_street;
 mod facades;
 mod page;
+mod streets;
 mod training;
 
 pub(crate) use args::DemoArgs;
@@ -19,22 +21,28 @@ use training::{PAIRS, SIDE};
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
-    let cycle = args.model == DemoModel::CycleGan;
-    let steps = args
-        .steps
-        .unwrap_or_else(|| if cycle { animals::steps_for(&gpu) } else { facades::steps_for(&gpu) });
+    let steps = args.steps.unwrap_or_else(|| match args.model {
+        DemoModel::Pix2Pix => facades::steps_for(&gpu),
+        DemoModel::CycleGan => animals::steps_for(&gpu),
+        DemoModel::Pix2PixHd => streets::steps_for(&gpu),
+    });
     if steps == 0 || steps > u64::from(u32::MAX) {
         return Err(Error::Usage(format!("--steps {steps}: expected from 1 to 2^32 - 1")));
     }
     create_dir(&args.out)?;
-    let what = if cycle {
-        format!("{PAIRS} drawn horses and {PAIRS} drawn zebras, unpaired")
-    } else {
-        format!("{PAIRS} drawn facades")
+    let what = match args.model {
+        DemoModel::Pix2Pix => format!("{PAIRS} drawn facades, {SIDE}x{SIDE}"),
+        DemoModel::CycleGan => {
+            format!("{PAIRS} drawn horses and {PAIRS} drawn zebras, unpaired, {SIDE}x{SIDE}")
+        }
+        DemoModel::Pix2PixHd => streets::what(),
     };
-    println!("{} ({} kernels): {steps} steps on {what}, {SIDE}x{SIDE}", gpu.name(), gpu.family());
-    let summary =
-        if cycle { animals::run(&gpu, args, steps)? } else { facades::run(&gpu, args, steps)? };
+    println!("{} ({} kernels): {steps} steps on {what}", gpu.name(), gpu.family());
+    let summary = match args.model {
+        DemoModel::Pix2Pix => facades::run(&gpu, args, steps)?,
+        DemoModel::CycleGan => animals::run(&gpu, args, steps)?,
+        DemoModel::Pix2PixHd => streets::demo(&gpu, args, steps)?,
+    };
     println!("{summary}");
     println!(
         "see {} and {}",

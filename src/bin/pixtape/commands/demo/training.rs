@@ -3,7 +3,8 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::gpu::Gpu;
 use pixtape::io::Picture;
-use pixtape::train::{Losses, Model, Training};
+use pixtape::picture::{PictureValues, PlaneValues, borrowed};
+use pixtape::train::{Losses, Model, Rates, Training};
 use pixtape::{Error, Result};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,10 +18,21 @@ pub(super) const FIRST_HELD_OUT: u64 = 1 << 32;
 /// Factor by which images are enlarged for viewing, without interpolation.
 pub(super) const ENLARGED: u32 = 3;
 
+/// The planes of a step, by name.
+pub(super) type Planes = Vec<(&'static str, PlaneValues)>;
+
+/// Images of 8 bits as the planes of a step.
+pub(super) fn images<const N: usize>(named: [(&'static str, &Picture); N]) -> Planes {
+    let values = |picture: &Picture| PictureValues::Bytes(picture.data.clone());
+    named.into_iter().map(|(name, p)| (name, PlaneValues::Image(values(p)))).collect()
+}
+
 /// How a demo is trained.
 pub(super) struct Schedule {
     pub steps: u64,
     pub lr: f64,
+    /// Steps in which the inner parts of the generator are held fixed.
+    pub held: u64,
     /// Training stops after this time, for devices that are slower than any known one.
     pub limit: Duration,
 }
@@ -47,10 +59,10 @@ impl Trained {
 pub(super) fn train<M: Model>(
     trainer: &mut Training<M>,
     schedule: &Schedule,
-    pictures: impl Fn(u64) -> [Vec<u8>; 2],
+    planes: impl Fn(u64) -> Planes,
     look: &mut dyn FnMut(&Training<M>) -> Result<()>,
 ) -> Result<Trained> {
-    let &Schedule { steps, lr, limit } = schedule;
+    let &Schedule { steps, lr, held, limit } = schedule;
     let (early, later) = looks(steps);
     let style = ProgressStyle::with_template("{wide_bar} step {pos}/{len}, {eta} left\n{msg}")
         .expect("a valid template");
@@ -58,8 +70,13 @@ pub(super) fn train<M: Model>(
     let (mut losses, started): (Vec<Losses>, _) = (Vec::new(), Instant::now());
     let mut step = 0;
     while step < steps && started.elapsed() < limit {
-        let [input, target] = pictures(step);
-        losses.extend(trainer.step_pair(&input, &target, rate(lr, step, steps))?);
+        let mut rates = Rates::from(rate(lr, step, steps));
+        if step < held {
+            rates.inner = 0.0;
+        } else if step == held && held > 0 {
+            trainer.restart_generators()?;
+        }
+        losses.extend(trainer.step(&borrowed(&planes(step)), rates)?);
         step += 1;
         if let Some(last) = losses.last() {
             bar.set_message(describe(last));

@@ -1,0 +1,424 @@
+//! The demo of pix2pixHD: streets from maps of labels and instances, first small by the global
+//! generator, then at twice the size by the local enhancer; one map in several looks.
+
+use crate::commands::demo::args::DemoArgs;
+use crate::commands::demo::draw::Dice;
+use crate::commands::demo::draw_street::{CLASSES, Street, street};
+use crate::commands::demo::page::{self, DemoPage};
+use crate::commands::demo::training::{
+    ENLARGED, FIRST_HELD_OUT, PAIRS, Planes, Schedule, Trained, device, enlarge, facts, images,
+    place, train,
+};
+use crate::device::starting::Starting;
+use pixtape::gpu::Gpu;
+use pixtape::io::checkpoint::save_weights;
+use pixtape::io::{IndexMap, Picture, Size, write_aside};
+use pixtape::nets::{GeneratorKind, Mode};
+use pixtape::ops::NormMode;
+use pixtape::picture::{
+    Encoding, PictureFormat, PictureValues, Plane, PlaneValues, Values, borrowed,
+};
+use pixtape::plan::PlanOptions;
+use pixtape::run::Options;
+use pixtape::run::options::ModelKind;
+use pixtape::train::{
+    AnyModel, Features, Model, Net, Pix2PixHd, Pix2PixHdConfig, Training, Translator,
+};
+use pixtape::{Error, Result, Tape, Tensor};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Heights of the streets of both stages; they are twice as wide.
+const HEIGHTS: [u32; 2] = [32, 64];
+/// Features of an instance.
+const FEATURES: usize = 3;
+/// Streets that training never sees, and how many of them the grids show.
+const HELD_OUT: u64 = 12;
+const SHOWN: usize = 4;
+/// Looks of each map.
+const LOOKS: u64 = 3;
+const LR: f64 = 4e-4;
+const TIME_LIMIT: Duration = Duration::from_secs(200);
+
+/// See [`crate::commands::demo::facades::steps_for`]. For each of both stages.
+pub(super) fn steps_for(gpu: &Gpu) -> u64 {
+    if gpu.is_software() { 900 } else { 3000 }
+}
+
+/// What is trained on.
+pub(super) fn what() -> String {
+    let [small, large] = HEIGHTS.map(|height| format!("{}x{height}", 2 * height));
+    format!("{PAIRS} drawn streets, {small}, and as many at {large}")
+}
+
+fn config(seed: u64, net: GeneratorKind, height: u32) -> Result<Pix2PixHdConfig> {
+    let mut options = Options::new(ModelKind::Pix2PixHd);
+    let Options { nets, hd, data, run, .. } = &mut options;
+    nets.net_g = net;
+    // The enhancer's trunk has twice its own channels.
+    nets.ngf = if net == GeneratorKind::Local { 8 } else { 16 };
+    (nets.ndf, nets.n_layers_d) = (16, 2);
+    (hd.label_nc, hd.n_downsample_global, hd.n_blocks_global) = (CLASSES.len() as u32, 2, 3);
+    (hd.n_blocks_local, hd.instance_feat, hd.feat_num) = (2, true, FEATURES as u32);
+    (hd.nef, hd.n_downsample_e) = (8, 2);
+    data.preprocess = pixtape::io::Preprocess::None;
+    data.crop_size = Size { width: 2 * height, height };
+    run.seed = seed;
+    match options.resolve_without_data()? {
+        AnyModel::Pix2PixHd(config) => Ok(config),
+        other => Err(Error::Internal(format!("the demo's model is {other:?}"))),
+    }
+}
+
+/// A stage of the training, and its streets.
+struct Stage {
+    trainer: Pix2PixHd,
+    seen: Vec<Street>,
+    held_out: Vec<Street>,
+    /// From map and image to the image again, by way of its features.
+    own: Translator,
+}
+
+impl Stage {
+    fn new(gpu: &Gpu, seed: u64, net: GeneratorKind, height: u32) -> Result<Stage> {
+        let mut starting = Starting::new(gpu);
+        let options = PlanOptions::default();
+        let trainer = Pix2PixHd::with_progress(
+            gpu,
+            config(seed, net, height)?,
+            options.clone(),
+            &mut |done, total| starting.show(done, total),
+        )?;
+        let size = (2 * height, height);
+        let own =
+            trainer.translator(0, size, PictureFormat::Bytes, options, &mut |done, total| {
+                starting.show(done, total)
+            })?;
+        let draw = |first: u64, count: u64| {
+            (first..first + count).map(|index| street(seed, index, height, false)).collect()
+        };
+        let (seen, held_out) = (draw(0, PAIRS), draw(FIRST_HELD_OUT, HELD_OUT));
+        Ok(Stage { trainer, seen, held_out, own })
+    }
+
+    /// Trains; returns what becomes of the held-out streets at each look.
+    fn train(&mut self, schedule: &Schedule, seed: u64) -> Result<(Trained, Vec<Shot>)> {
+        let mut shots = Vec::new();
+        let Stage { trainer, seen, held_out, own } = self;
+        let mut look = |trainer: &Training<Pix2PixHdConfig>| {
+            let made = held_out.iter().map(|street| run(own, &planes(street), street));
+            shots.push(Shot { step: trainer.steps(), made: made.collect::<Result<_>>()? });
+            Ok(())
+        };
+        let planes = |step| planes(&seen[place(seed, 0, step)]);
+        let trained = train(trainer, schedule, planes, &mut look)?;
+        Ok((trained, shots))
+    }
+}
+
+/// Outputs for the held-out streets after some steps.
+struct Shot {
+    step: u64,
+    made: Vec<Picture>,
+}
+
+/// The planes of a street as a step reads them.
+fn planes(street: &Street) -> Planes {
+    let mut planes = images([("image", &street.image)]);
+    planes.extend(maps(street));
+    planes
+}
+
+fn maps(street: &Street) -> Planes {
+    let map = |map: &IndexMap| PlaneValues::Indices(map.data.clone());
+    vec![("label", map(&street.labels)), ("instances", map(&street.instances))]
+}
+
+/// The image that a translator makes of the planes of a street.
+fn run(translator: &Translator, planes: &Planes, street: &Street) -> Result<Picture> {
+    let made = pollster::block_on(translator.run_planes(&borrowed(planes), 0, 0))?;
+    let bytes = match made {
+        PictureValues::Bytes(bytes) => bytes,
+        PictureValues::Floats(values) => {
+            values.iter().map(|v| ((v + 1.0) * 127.5 + 0.5).clamp(0.0, 255.0) as u8).collect()
+        }
+    };
+    Picture::new(street.image.width, street.image.height, 3, bytes)
+}
+
+/// Copies weights of one training that another has under the same name and shape: all of generator,
+/// discriminator and encoder but the outermost enhancer.
+fn carry_over(from: &Pix2PixHd, to: &Pix2PixHd) -> Result<()> {
+    let gpu = to.program().gpu();
+    for ((_, from_net, _), (_, to_net, _)) in from.networks().into_iter().zip(to.networks()) {
+        let known: BTreeMap<&str, _> =
+            from_net.params().map(|param| (param.name.as_str(), param)).collect();
+        for param in to_net.params() {
+            let Some(found) = known.get(param.name.as_str()) else { continue };
+            if found.layout.public_shape() == param.layout.public_shape() {
+                let read = from.store().read(gpu, found.value, &found.layout);
+                to.store().write(gpu, param.value, &param.layout, &pollster::block_on(read)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Features of instances by class: what looks are made of.
+type Bank = BTreeMap<u32, Vec<[f32; FEATURES]>>;
+
+/// Runs the encoder of a training, and its generator on features that are given.
+struct Looks {
+    encoder: Translator,
+    generator: Translator,
+}
+
+impl Looks {
+    fn new(trainer: &Pix2PixHd) -> Result<Looks> {
+        let gpu = trainer.program().gpu();
+        let (store, config) = (trainer.store(), trainer.config());
+        let size = trainer.settings().size;
+        let encoder = trainer.all_networks().iter().find_map(|network| match &network.net {
+            Net::Encoder(encoder) => Some(encoder),
+            _ => None,
+        });
+        let encoder = encoder.ok_or_else(|| Error::Internal("no encoder was trained".into()))?;
+        let mode = Mode::run(NormMode::Instance, false);
+        let network = |tape: &mut Tape, values: &[Tensor]| {
+            let each = encoder.record(tape, store, values[0], mode)?;
+            tape.instance_mean(each, values[1])
+        };
+        let planes = [
+            Plane::image("image", 3, PictureFormat::Bytes),
+            Plane::map("instances", Encoding::Instances),
+        ];
+        let (floats, options) = (PictureFormat::Floats, PlanOptions::default);
+        let nothing = &mut |_, _| {};
+        let encoder =
+            Translator::of_planes(gpu, store, &planes, size, floats, &network, options(), nothing)?;
+        let features = Some(Features::Given(FEATURES as u32));
+        let model = Pix2PixHdConfig { features, pictures: floats, ..config.clone() };
+        let planes = model.inputs("G");
+        let network = |tape: &mut Tape, values: &[Tensor]| {
+            let names = planes.iter().map(|plane| plane.name);
+            let named: Vec<_> = names.zip(values.iter().copied()).collect();
+            model.generate(trainer.all_networks(), "G", tape, store, &named)
+        };
+        let generator =
+            Translator::of_planes(gpu, store, &planes, size, floats, &network, options(), nothing)?;
+        Ok(Looks { encoder, generator })
+    }
+
+    /// Features of the instances of some streets.
+    fn bank(&self, streets: &[Street]) -> Result<Bank> {
+        let mut bank = Bank::new();
+        for street in streets {
+            let made = pollster::block_on(self.encoder.run_planes(
+                &[
+                    ("image", Values::from(&street.image.data)),
+                    ("instances", Values::from(&street.instances.data)),
+                ],
+                0,
+                0,
+            ))?;
+            let PictureValues::Floats(values) = made else {
+                return Err(Error::Internal("features came back as bytes".into()));
+            };
+            for (class, pixel) in instances(street).into_values() {
+                let at = FEATURES * pixel;
+                let features = std::array::from_fn(|feature| values[at + feature]);
+                bank.entry(class).or_default().push(features);
+            }
+        }
+        Ok(bank)
+    }
+
+    /// A map in a look: each instance gets the features of some instance of its class.
+    fn paint(&self, street: &Street, bank: &Bank, dice: &mut Dice) -> Result<Picture> {
+        let chosen: BTreeMap<u32, [f32; FEATURES]> = instances(street)
+            .into_iter()
+            .map(|(id, (class, _))| {
+                let known = bank.get(&class).map_or(&[][..], Vec::as_slice);
+                let at = dice.pick(0, known.len().max(1) as i32 - 1) as usize;
+                (id, known.get(at).copied().unwrap_or_default())
+            })
+            .collect();
+        let features: Vec<f32> = street.instances.data.iter().flat_map(|id| chosen[id]).collect();
+        let mut planes = maps(street);
+        planes.push(("features", PlaneValues::Image(PictureValues::Floats(features))));
+        run(&self.generator, &planes, street)
+    }
+}
+
+/// Of each instance its class, the most frequent of its pixels', and one of its pixels.
+fn instances(street: &Street) -> BTreeMap<u32, (u32, usize)> {
+    let mut counts: BTreeMap<u32, (BTreeMap<u32, usize>, usize)> = BTreeMap::new();
+    for (pixel, (id, label)) in street.instances.data.iter().zip(&street.labels.data).enumerate() {
+        let (classes, _) = counts.entry(*id).or_insert_with(|| (BTreeMap::new(), pixel));
+        *classes.entry(*label).or_default() += 1;
+    }
+    let most = |classes: BTreeMap<u32, usize>| {
+        classes.into_iter().max_by_key(|(_, count)| *count).map_or(0, |(class, _)| class)
+    };
+    counts.into_iter().map(|(id, (classes, pixel))| (id, (most(classes), pixel))).collect()
+}
+
+/// How far the mean colours of things in images are from those in the streets, in levels.
+fn colour_error(streets: &[Street], made: &[Picture]) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0f64);
+    for (street, made) in streets.iter().zip(made) {
+        let (ours, theirs) = (colours(street, made), colours(street, &street.image));
+        for (id, colour) in ours.iter().filter(|(id, _)| **id >= 1000) {
+            sum += (0..3).map(|c| (colour[c] - theirs[id][c]).abs()).sum::<f64>() / 3.0;
+            count += 1.0;
+        }
+    }
+    sum / count.max(1.0)
+}
+
+/// The mean colour of each instance in an image.
+fn colours(street: &Street, image: &Picture) -> BTreeMap<u32, [f64; 3]> {
+    let mut sums: BTreeMap<u32, ([f64; 3], f64)> = BTreeMap::new();
+    for (id, pixel) in street.instances.data.iter().zip(image.data.chunks(3)) {
+        let (sum, count) = sums.entry(*id).or_default();
+        (0..3).for_each(|c| sum[c] += f64::from(pixel[c]));
+        *count += 1.0;
+    }
+    sums.into_iter().map(|(id, (sum, count))| (id, sum.map(|s| s / count))).collect()
+}
+
+/// Trains, writes the images and the page, and returns a summary.
+pub(super) fn demo(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
+    let (out, seed) = (&args.out, args.seed);
+    let mut small = Stage::new(gpu, seed, GeneratorKind::Global, HEIGHTS[0])?;
+    let schedule = Schedule { steps, lr: LR, held: 0, limit: TIME_LIMIT };
+    let (first, small_shots) = small.train(&schedule, seed)?;
+    let mut large = Stage::new(gpu, seed, GeneratorKind::Local, HEIGHTS[1])?;
+    carry_over(&small.trainer, &large.trainer)?;
+    println!("{steps} steps of the local enhancer, the global generator held for {}", steps / 4);
+    let (second, shots) = large.train(&Schedule { held: steps / 4, ..schedule }, seed)?;
+
+    let looks = Looks::new(&large.trainer)?;
+    let bank = looks.bank(&large.seen)?;
+    let painted = |street: &Street, look: u64, index: u64| {
+        looks.paint(street, &bank, &mut Dice::new(seed ^ (0x4c4f_4f4b + look), index))
+    };
+    let last = &shots.last().expect("the end is looked at").made;
+    let global = &small_shots.last().expect("the end is looked at").made;
+    let mut rows = Vec::new();
+    let mut rows_of_looks = Vec::new();
+    for at in 0..SHOWN {
+        let street = &large.held_out[at];
+        let before = global[at].clone().resize(street.image.width, street.image.height)?;
+        let label = street.labels.visible();
+        rows.push([&label, &before, &last[at], &street.image].map(enlarge).to_vec());
+        let mut row = vec![enlarge(&label)];
+        for look in 0..LOOKS {
+            row.push(enlarge(&painted(street, look, at as u64)?));
+        }
+        let without = self::street(seed, FIRST_HELD_OUT + at as u64, HEIGHTS[1], true);
+        row.push(enlarge(&painted(&without, 0, at as u64)?));
+        rows_of_looks.push(row);
+    }
+    Picture::grid(&rows, 2 * ENLARGED)?.save_png(&out.join("grid.png"))?;
+    Picture::grid(&rows_of_looks, 2 * ENLARGED)?.save_png(&out.join("looks.png"))?;
+    let others = (large.held_out.iter().zip(0..))
+        .map(|(street, index)| painted(street, 0, index))
+        .collect::<Result<Vec<_>>>()?;
+    let table = vec![
+        (
+            "Global generator, with the streets' own features".to_string(),
+            format!(
+                "{:.1} after {} steps, {:.1} after {}",
+                colour_error(&small.held_out, &small_shots[0].made),
+                small_shots[0].step,
+                colour_error(&small.held_out, global),
+                small.trainer.steps()
+            ),
+        ),
+        (
+            "Local enhancer, with the streets' own features".into(),
+            format!("{:.1}", colour_error(&large.held_out, last)),
+        ),
+        (
+            "Local enhancer, with features of other streets".into(),
+            format!(
+                "{:.1}: other colours, as they should be",
+                colour_error(&large.held_out, &others)
+            ),
+        ),
+    ];
+    finish(gpu, args, &large, [&first, &second], &table)
+}
+
+/// Writes weights and page.
+fn finish(
+    gpu: &Gpu,
+    args: &DemoArgs,
+    stage: &Stage,
+    trained: [&Trained; 2],
+    table: &[(String, String)],
+) -> Result<String> {
+    let (out, trainer) = (&args.out, &stage.trainer);
+    for (name, weights, passes) in trainer.networks() {
+        let file = match name {
+            "G" => out.join("generator.safetensors"),
+            "E" => out.join("encoder.safetensors"),
+            _ => continue,
+        };
+        let passes = passes * trainer.steps();
+        let saved = save_weights(gpu, trainer.store(), weights, passes, None, &file);
+        pollster::block_on(saved)?;
+    }
+    let street = &stage.held_out[0];
+    let files = ["label.png", "instances.png", "image.png"].map(|name| out.join(name));
+    street.labels.save(&files[0], 8)?;
+    street.instances.save(&files[1], 16)?;
+    street.image.save_png(&files[2])?;
+    let [label, instances, image] = files.map(|file| file.display().to_string());
+    let generator = trainer.generators()[0];
+    let g = generator.config();
+    let seconds = trained[0].seconds + trained[1].seconds;
+    let (ngf, count) = (g.ngf(), generator.weights().count());
+    let mut facts =
+        facts(trainer, trained[1].seconds, format!("{g}, ngf {ngf}, {count} weights"), args.seed);
+    facts.push(("Both stages".into(), format!("{seconds:.1} s of training")));
+    facts.push((
+        "Try the network yourself".into(),
+        format!(
+            "pixtape translate --checkpoint {} --input {label} --instances {instances} --encoder \
+             {} --images {image} --output results",
+            out.join("generator.safetensors").display(),
+            out.join("encoder.safetensors").display()
+        ),
+    ));
+    let pictures = [
+        (
+            "grid.png".to_string(),
+            "Streets that training never saw: label map, global generator at half the size, local \
+             enhancer, the street itself; colours by the features of each instance"
+                .to_string(),
+        ),
+        (
+            "looks.png".into(),
+            "One map in three looks, each instance with the features of one of its class; and the \
+             first look with a car removed from the map"
+                .into(),
+        ),
+    ];
+    let page = DemoPage {
+        title: "pixtape: streets from labels and instances",
+        device: &device(gpu),
+        pictures: &pictures,
+        charts: &[
+            ("Distance from the target in the discriminator's features", &["G_GAN_Feat"]),
+            ("Adversarial losses", &["G_GAN", "D_real", "D_fake"]),
+        ],
+        losses: &trained[1].losses,
+        tables: &[("Error of the colours of houses, trees and cars, in 8-bit levels", table)],
+        facts: &facts,
+    };
+    write_aside(&out.join("index.html"), page::render(&page).as_bytes())?;
+    let lines: Vec<String> = table.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    Ok(format!("{}\n{}", lines.join("\n"), trained[1].summary(trainer.steps())))
+}
