@@ -18,81 +18,83 @@ use std::path::{Path, PathBuf};
 /// with the counts and, where names tell, with files that have no partner; and for equal counts of
 /// which most, but not all, have partners of their names.
 pub fn matched_by_order(folders: &[impl AsRef<Path>]) -> Result<Vec<Vec<PathBuf>>> {
-    let folders: Vec<&Path> = folders.iter().map(AsRef::as_ref).collect();
-    let mut lists = Vec::with_capacity(folders.len());
-    for folder in &folders {
+    let lists = folders.iter().map(|f| Listed::read(f.as_ref())).collect::<Result<Vec<_>>>()?;
+    let Some((first, others)) = lists.split_first() else { return Ok(Vec::new()) };
+    let mut rows: Vec<Vec<PathBuf>> = first.files.iter().map(|file| vec![file.clone()]).collect();
+    for other in others {
+        let known: BTreeMap<&Vec<u8>, &PathBuf> = other.keys.iter().zip(&other.files).collect();
+        let partners = first.keys.iter().filter_map(|key| known.get(key).copied());
+        let partners: Vec<&PathBuf> = partners.collect();
+        let (mine, theirs) = (first.files.len(), other.files.len());
+        let column: Vec<&PathBuf> = match first.is_told_apart() && other.is_told_apart() {
+            true if partners.len() == mine && theirs == mine => partners,
+            true if 2 * partners.len() >= mine.min(theirs) => {
+                let alone = [first.alone(other), other.alone(first)];
+                return Err(refusal(&lists, alone.into_iter().flatten()));
+            }
+            _ if theirs != mine => return Err(refusal(&lists, std::iter::empty())),
+            _ => other.files.iter().collect(),
+        };
+        rows.iter_mut().zip(column).for_each(|(row, file)| row.push(file.clone()));
+    }
+    Ok(rows)
+}
+
+/// The images of a folder, sorted.
+struct Listed<'a> {
+    folder: &'a Path,
+    files: Vec<PathBuf>,
+    /// What tells the files apart: their paths in the folder without extension and without the
+    /// ending that all share.
+    keys: Vec<Vec<u8>>,
+}
+
+impl<'a> Listed<'a> {
+    fn read(folder: &'a Path) -> Result<Listed<'a>> {
         let files = list_pictures(folder)?;
         if files.is_empty() {
-            return Err(Error::file(*folder, "no images in it"));
+            return Err(Error::file(folder, "no images in it"));
         }
-        lists.push(files);
-    }
-    let keys: Vec<Vec<Vec<u8>>> =
-        folders.iter().zip(&lists).map(|(folder, files)| keys(folder, files)).collect();
-    let Some((first, others)) = lists.split_first() else { return Ok(Vec::new()) };
-    let mut columns = vec![first.clone()];
-    for (at, files) in others.iter().enumerate() {
-        let (mine, theirs) = (&keys[0], &keys[at + 1]);
-        let named: BTreeMap<&Vec<u8>, &PathBuf> = theirs.iter().zip(files).collect();
-        let partners: Vec<_> = mine.iter().filter_map(|key| named.get(key)).collect();
-        let unique = |keys: &[Vec<u8>]| keys.iter().collect::<BTreeSet<_>>().len() == keys.len();
-        let by_name = unique(mine) && unique(theirs);
-        let column = if by_name && partners.len() == mine.len() && files.len() == mine.len() {
-            partners.into_iter().map(|file| (*file).clone()).collect()
-        } else if by_name && 2 * partners.len() >= mine.len().min(files.len()) {
-            let alone = alone([(folders[0], first, mine), (folders[at + 1], files, theirs)]);
-            return Err(refusal(&folders, &lists, &alone));
-        } else if files.len() != first.len() {
-            return Err(refusal(&folders, &lists, &[]));
-        } else {
-            files.clone()
+        let name = |file: &PathBuf| {
+            let inner = file.strip_prefix(folder).unwrap_or(file);
+            inner.with_extension("").into_os_string().into_encoded_bytes()
         };
-        columns.push(column);
+        let mut keys: Vec<Vec<u8>> = files.iter().map(name).collect();
+        let alike = |key: &Vec<u8>| {
+            let ends = key.iter().rev().zip(keys[0].iter().rev());
+            ends.take_while(|(a, b)| a == b).count()
+        };
+        let shared = keys.iter().map(alike).min().unwrap_or(0);
+        keys.iter_mut().for_each(|key| key.truncate(key.len() - shared));
+        Ok(Listed { folder, files, keys })
     }
-    Ok((0..first.len()).map(|row| columns.iter().map(|c| c[row].clone()).collect()).collect())
-}
 
-/// What tells the files of a folder apart: their paths in it without extension and without the
-/// ending that all share.
-fn keys(folder: &Path, files: &[PathBuf]) -> Vec<Vec<u8>> {
-    let name = |file: &PathBuf| {
-        let inner = file.strip_prefix(folder).unwrap_or(file);
-        inner.with_extension("").into_os_string().into_encoded_bytes()
-    };
-    let mut names: Vec<Vec<u8>> = files.iter().map(name).collect();
-    let alike =
-        |a: &[u8], b: &[u8]| a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
-    let shared = names.iter().map(|name| alike(&names[0], name)).min().unwrap_or(0);
-    names.iter_mut().for_each(|name| name.truncate(name.len() - shared));
-    names
-}
-
-/// The first file of each of two folders without a partner in the other.
-fn alone(sides: [(&Path, &Vec<PathBuf>, &Vec<Vec<u8>>); 2]) -> Vec<String> {
-    let [(a, ..), (b, ..)] = sides;
-    let mut lines = Vec::new();
-    for (here, there, folder) in [(0, 1, b), (1, 0, a)] {
-        let known: BTreeSet<&Vec<u8>> = sides[there].2.iter().collect();
-        let mut files = sides[here].1.iter().zip(sides[here].2);
-        if let Some((file, _)) = files.find(|(_, key)| !known.contains(key)) {
-            lines.push(format!("{} has no partner in {}", file.display(), folder.display()));
-        }
+    /// Whether no two files have the same key: extensions alone may differ.
+    fn is_told_apart(&self) -> bool {
+        self.keys.iter().collect::<BTreeSet<_>>().len() == self.keys.len()
     }
-    lines
+
+    /// The first file without a partner in another folder, in words.
+    fn alone(&self, other: &Listed<'_>) -> Option<String> {
+        let known: BTreeSet<&Vec<u8>> = other.keys.iter().collect();
+        let mut files = self.files.iter().zip(&self.keys);
+        let (file, _) = files.find(|(_, key)| !known.contains(key))?;
+        Some(format!("; {} has no partner in {}", file.display(), other.folder.display()))
+    }
 }
 
-fn refusal(folders: &[&Path], lists: &[Vec<PathBuf>], alone: &[String]) -> Error {
-    let count = |(folder, files): (&&Path, &Vec<PathBuf>)| {
-        format!("{} in {}", files.len(), folder.display())
-    };
-    let counts: Vec<String> = folders.iter().zip(lists).map(count).collect();
+fn refusal(lists: &[Listed<'_>], alone: impl Iterator<Item = String>) -> Error {
+    let count = |list: &Listed<'_>| format!("{} in {}", list.files.len(), list.folder.display());
     let mut why = "belongs together with others by sorted order".to_string();
-    why += &match lists.iter().all(|files| files.len() == lists[0].len()) {
+    why += &match lists.iter().all(|list| list.files.len() == lists[0].files.len()) {
         true => ", but names say otherwise".into(),
-        false => format!(", but there are {}", counts.join(", ")),
+        false => {
+            let counts: Vec<String> = lists.iter().map(count).collect();
+            format!(", but there are {}", counts.join(", "))
+        }
     };
-    alone.iter().for_each(|line| why += &format!("; {line}"));
-    Error::file(folders[0], why + "; complete the rows or move the rest away")
+    why.extend(alone);
+    Error::file(lists[0].folder, why + "; complete the rows or move the rest away")
 }
 
 #[cfg(test)]

@@ -320,3 +320,31 @@ fn other_counts_are_refused_with_names() {
         assert!(message.contains(part), "{part}: {message}");
     }
 }
+
+#[test]
+fn a_batch_has_all_planes() {
+    let dir = tempfile::tempdir().unwrap();
+    city(dir.path(), "train", 3, (22, 9));
+    let options =
+        DatasetOptions { batch_size: 2, serial_batches: true, ..labelled(dir.path(), SET) };
+    let data = std::sync::Arc::new(Dataset::open(options).unwrap());
+    let mut loader = crate::io::Loader::new(data, 1, 0, 2).unwrap();
+    let batch = loader.next().unwrap();
+    // Padded to 24x12, the map's edge repeated.
+    let [(_, PlaneValues::Indices(labels)), (_, PlaneValues::Indices(instances)), image] =
+        &batch.planes[..]
+    else {
+        panic!("{:?}", batch.planes)
+    };
+    let (name, PlaneValues::Image(PictureValues::Bytes(image))) = image else { panic!() };
+    assert_eq!((*name, labels.len(), image.len()), ("image", 2 * 24 * 12, 2 * 24 * 12 * 3));
+    assert!(labels.iter().zip(instances).all(|(label, id)| label + 1000 == *id));
+    for sample in 0..2u32 {
+        for (y, x) in (0..12).flat_map(|y| (0..24).map(move |x| (y, x))) {
+            let inner = |at: u32, before: u32, size: u32| at.saturating_sub(before).min(size - 1);
+            let (from_x, from_y) = (inner(x, 1, 22), inner(y, 1, 9));
+            let want = (u32::from(label(from_x, from_y)) + sample) % 6;
+            assert_eq!(labels[(sample * 24 * 12 + y * 24 + x) as usize], want, "({x}, {y})");
+        }
+    }
+}

@@ -163,17 +163,21 @@ fn decode_png(bytes: &[u8], most: u64) -> Result<Decoded, String> {
     let size = size.ok_or_else(|| format!("{w}x{h}, more than a file of this size can hold"))?;
     let mut raw = vec![0; size];
     let line = reader.next_frame(&mut raw).map_err(|e| e.to_string())?.line_size;
-    let bits = depth as usize;
-    let value = |row: &[u8], x: usize| match depth {
-        png::BitDepth::Sixteen => u32::from(u16::from_be_bytes([row[2 * x], row[2 * x + 1]])),
-        png::BitDepth::Eight => u32::from(row[x]),
+    let data = match depth {
+        png::BitDepth::Eight => raw.into_iter().map(u32::from).collect(),
+        png::BitDepth::Sixteen => {
+            raw.chunks_exact(2).map(|v| u16::from_be_bytes([v[0], v[1]]).into()).collect()
+        }
         _ => {
-            let shift = 8 - bits - x * bits % 8;
-            u32::from(row[x * bits / 8] >> shift) & ((1 << bits) - 1)
+            // The first value of a byte lies in its high bits; a row begins with a byte.
+            let bits = depth as usize;
+            let value = |row: &[u8], x: usize| {
+                let shift = 8 - bits - x * bits % 8;
+                u32::from(row[x * bits / 8] >> shift) & ((1 << bits) - 1)
+            };
+            raw.chunks_exact(line).flat_map(|row| (0..w).map(move |x| value(row, x))).collect()
         }
     };
-    let rows = raw.chunks_exact(line).take(h);
-    let data = rows.flat_map(|row| (0..w).map(move |x| value(row, x))).collect();
     Ok((header, Some(data)))
 }
 

@@ -252,7 +252,7 @@ fn components_are_those_of_a_flood() {
 
 #[test]
 fn instances_are_numbered_by_class_and_the_rest_has_the_class() {
-    // Two of class 3, which touch at a corner, one of class 24, and one pixel of it.
+    // Two of class 3, which touch at a corner, and so do one of class 24 and a pixel of it.
     let map = IndexMap::new(5, 3, vec![3, 0, 24, 24, 0, 0, 3, 24, 24, 0, 7, 7, 7, 0, 24]).unwrap();
     let made = |things: &[u32], least, connectivity| {
         let (map, count) = map.instances(|c| things.contains(&c), least, connectivity).unwrap();
@@ -266,7 +266,12 @@ fn instances_are_numbered_by_class_and_the_rest_has_the_class() {
     let (data, count) = made(&[3, 24], 2, Connectivity::Eight);
     assert_eq!(
         (data, count),
-        (vec![3000, 0, 24000, 24000, 0, 0, 3000, 24000, 24000, 0, 7, 7, 7, 0, 24], 2)
+        (vec![3000, 0, 24000, 24000, 0, 0, 3000, 24000, 24000, 0, 7, 7, 7, 0, 24000], 2)
+    );
+    let (data, count) = made(&[3, 24], 2, Connectivity::Four);
+    assert_eq!(
+        (data, count),
+        (vec![3, 0, 24000, 24000, 0, 0, 3, 24000, 24000, 0, 7, 7, 7, 0, 24], 1)
     );
     assert_eq!(made(&[], 1, Connectivity::Eight), (map.data.clone(), 0));
     let refusal =
