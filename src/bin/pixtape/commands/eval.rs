@@ -1,18 +1,22 @@
 //! `pixtape eval`: how close results are to their targets.
 
-use crate::commands::translate::{progress, translator};
+use crate::commands::translate::{label_translator, progress, translator};
 use crate::device::starting::Starting;
 use crate::messages::with_flags;
 use crate::options::{TUNE, choice};
 use clap::Args;
+use pixtape::gpu::Gpu;
 use pixtape::io::{
     Dataset, DatasetOptions, Direction, Picture, Preprocess, Size, Task, list_pictures,
 };
 use pixtape::nets::{GeneratorConfig, Mode};
 use pixtape::ops::NormMode;
-use pixtape::run::options::{Choice, Tune};
-use pixtape::run::{Checkpoint, Generator, Options};
+use pixtape::run::options::{Choice, ModelKind, Tune};
+use pixtape::run::{
+    Checkpoint, Encoder, Generator, LabelGenerator, LabelInput, Options, weights_name,
+};
 use pixtape::session::{Scores, translated, worst_first};
+use pixtape::train::{Features, Translator};
 use pixtape::{Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -101,19 +105,8 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Scores
     let dataset =
         Dataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
-    let generator = Generator::new(&gpu, &checkpoint)?;
     dataset.notes().iter().for_each(|note| eprintln!("note: {}", with_flags(note)));
-    let mut starting = Starting::new(&gpu);
-    let translator = translator(
-        &generator,
-        dataset.image_size(),
-        Mode::run(args.norm_mode, false),
-        dataset.format(),
-        None,
-        &args.tune.clone().unwrap_or_default(),
-        &mut |done, total| starting.show(done, total),
-    )?;
-    drop(starting);
+    let translator = ready(args, &gpu, &checkpoint, &dataset)?;
     let bar = progress(dataset.len() as u64);
     let mut rows = Vec::with_capacity(dataset.len());
     for index in 0..dataset.len() {
@@ -128,6 +121,35 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Scores
     Ok(rows)
 }
 
+/// The generator, ready for the images of a dataset. One of pix2pixHD that takes features gets them
+/// from the target, by the encoder of its run.
+fn ready(
+    args: &EvalArgs,
+    gpu: &Gpu,
+    checkpoint: &Checkpoint,
+    dataset: &Dataset,
+) -> Result<Translator> {
+    let (size, format) = (dataset.image_size(), dataset.format());
+    let tune = args.tune.clone().unwrap_or_default();
+    let Some(options) = checkpoint.options.as_ref().filter(|o| o.model == ModelKind::Pix2PixHd)
+    else {
+        let generator = Generator::new(gpu, checkpoint)?;
+        let (mode, mut starting) = (Mode::run(args.norm_mode, false), Starting::new(gpu));
+        return translator(&generator, size, mode, format, None, &tune, &mut |done, total| {
+            starting.show(done, total)
+        });
+    };
+    let encoder = match (options.features(), &args.checkpoint) {
+        (Some(Features::Encoded { .. }), Some(run)) => {
+            Some(Encoder::read(&run.join(weights_name(&args.epoch, "E")))?)
+        }
+        _ => None,
+    };
+    let input = LabelInput::of(checkpoint, !options.hd.no_instance, None)?;
+    let generator = LabelGenerator::new(gpu, checkpoint, input, encoder.as_ref())?;
+    label_translator(&generator, size, format, None, &tune)
+}
+
 /// Flags, then the run's own options, then the reference's defaults. Images are resized to the crop
 /// size, so that nothing is cut off, and not flipped, as the reference does.
 fn data_options(
@@ -138,12 +160,15 @@ fn data_options(
 ) -> Result<DatasetOptions> {
     let mut options = run.cloned().unwrap_or_default();
     options.dataroot = Some(root.into());
+    let hd = options.model == ModelKind::Pix2PixHd;
     let (data, nets) = (&mut options.data, &mut options.nets);
     data.direction = args.direction.unwrap_or(data.direction);
     data.preprocess = args.preprocess.unwrap_or(data.preprocess);
     data.crop_size = args.crop_size.unwrap_or(data.crop_size);
     data.max_dataset_size = None;
-    (nets.input_nc, nets.output_nc) = (Some(net.input_nc()), Some(net.output_nc()));
+    if !hd {
+        (nets.input_nc, nets.output_nc) = (Some(net.input_nc()), Some(net.output_nc()));
+    }
     // Where holes are does not hang on the run.
     options.run.seed = 0;
     let mut all = DatasetOptions { multiple_of: net.multiple(), ..options.dataset()? };

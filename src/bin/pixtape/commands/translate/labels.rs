@@ -11,7 +11,7 @@ use pixtape::io::{
 use pixtape::nets::GeneratorConfig;
 use pixtape::picture::{Encoding, PictureFormat, PictureValues, PlaneValues, borrowed};
 use pixtape::plan::PlanOptions;
-use pixtape::run::options::ModelKind;
+use pixtape::run::options::{ModelKind, Tune};
 use pixtape::run::{Checkpoint, Encoder, LabelGenerator, LabelInput, weights_name};
 use pixtape::train::{Features, Over, Translator};
 use pixtape::{Error, Result};
@@ -76,7 +76,9 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         groups.entry((row.job.frame.padded, row.job.format)).or_default().push(row);
     }
     for ((size, format), rows) in groups {
-        let translator = bar.suspend(|| translator(args, &generator, size, format))?;
+        let limit = args.memory_limit.map(|bytes| bytes.0);
+        let tune = args.tune.clone().unwrap_or_default();
+        let translator = bar.suspend(|| translator(&generator, size, format, limit, &tune))?;
         for row in rows {
             grid.push(translate(args, checkpoint, &generator, &translator, &input, &row)?);
             bar.inc(1);
@@ -201,17 +203,18 @@ fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Re
     }
 }
 
-fn translator(
-    args: &TranslateArgs,
+/// A generator from label maps ready for one size, with the kernels that `--tune` says.
+pub(crate) fn translator(
     generator: &LabelGenerator,
     size: (u32, u32),
     format: PictureFormat,
+    memory_limit: Option<u64>,
+    tune: &Tune,
 ) -> Result<Translator> {
-    let memory_limit = args.memory_limit.map(|bytes| bytes.0);
     let options = PlanOptions { memory_limit, ..PlanOptions::default() };
     let plan = generator.plan(size, format, options.clone())?;
     let problems = pixtape::tune::problems(&plan);
-    let tuned = resolve(generator.gpu(), &problems, &args.tune.clone().unwrap_or_default(), false)?;
+    let tuned = resolve(generator.gpu(), &problems, tune, false)?;
     let mut starting = Starting::new(generator.gpu());
     generator.translator(size, format, tuned.options(options), &mut |done, total| {
         starting.show(done, total)

@@ -7,6 +7,7 @@ mod labels;
 
 pub(crate) use args::TranslateArgs;
 pub(crate) use inputs::{pictures, progress};
+pub(crate) use labels::translator as label_translator;
 
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
