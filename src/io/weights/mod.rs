@@ -7,6 +7,7 @@ mod pickle;
 mod pict;
 mod protobuf;
 mod pth;
+mod pth_write;
 mod recognise;
 mod safetensors;
 mod zip;
@@ -52,6 +53,12 @@ impl WeightsFile {
         let bytes =
             std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
         WeightsFile::parse(&bytes).map_err(|e| Error::file(path, e))
+    }
+
+    /// The bytes of a `.pth` that PyTorch's `torch.load` reads, in any of its versions: a state
+    /// dict. Metadata has no place in it.
+    pub fn to_pth(&self) -> Vec<u8> {
+        pth_write::write(self)
     }
 
     /// Like [`read`](Self::read) for bytes in memory; error messages name no file.

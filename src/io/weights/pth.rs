@@ -6,9 +6,9 @@ use super::{COUNTER, WeightsFile, bf16, f16, f32s, f64s, short, zip};
 use std::collections::HashMap;
 
 /// The pickled magic number at the start of the legacy form.
-const MAGIC: [u8; 15] =
+pub(super) const MAGIC: [u8; 15] =
     [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
-const PROTOCOL: i64 = 1001;
+pub(super) const PROTOCOL: i64 = 1001;
 
 /// Whether a file is one of the two forms.
 pub(super) fn is_one(bytes: &[u8]) -> bool {

@@ -3,13 +3,14 @@
 use crate::commands::translate::{pictures, translator};
 use crate::options::choice;
 use clap::{Args, ValueEnum};
+use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{Precision, Range, WeightsFile, onnx};
 use pixtape::io::{AnyPicture, Direction, Frame, Picture, write_aside};
 use pixtape::nets::Mode;
 use pixtape::ops::NormMode;
 use pixtape::picture::PictureFormat;
 use pixtape::run::options::Tune;
-use pixtape::run::{Checkpoint, Generator};
+use pixtape::run::{Checkpoint, Generator, weights_name};
 use pixtape::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -30,8 +31,11 @@ pub(crate) struct ExportArgs {
     /// AtoB or BtoA: which of the two generators of a run of cycle_gan.
     #[arg(long, value_parser = choice::<Direction>())]
     pub direction: Option<Direction>,
-    /// safetensors (exact, PyTorch's names), half (weights in 16 bits), small (weights in 8 bits),
-    /// onnx.
+    /// Another network of a run's folder than the generator: D, E, D_A, G_ema.
+    #[arg(long)]
+    pub net: Option<String>,
+    /// safetensors (exact, PyTorch's names), pth (the same as PyTorch's own file), half (weights in
+    /// 16 bits), small (weights in 8 bits), onnx.
     #[arg(long, value_enum)]
     pub format: Format,
     /// The file to write.
@@ -58,6 +62,7 @@ pub(crate) struct ExportArgs {
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Format {
     Safetensors,
+    Pth,
     Half,
     Small,
     Onnx,
@@ -67,6 +72,7 @@ impl std::fmt::Display for Format {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Format::Safetensors => "safetensors",
+            Format::Pth => "pth",
             Format::Half => "half",
             Format::Small => "small",
             Format::Onnx => "onnx",
@@ -76,6 +82,9 @@ impl std::fmt::Display for Format {
 
 /// Runs `export`.
 pub(crate) fn run(args: &ExportArgs) -> Result<()> {
+    if let Some(net) = &args.net {
+        return other(args, net);
+    }
     let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction)?;
     let named = |e: String| Error::file(&args.checkpoint, e);
     let weights = checkpoint.weights();
@@ -84,6 +93,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         Format::Half => weights.to_safetensors(Precision::F16),
         Format::Small => weights.to_safetensors(Precision::I8),
         Format::Safetensors => weights.to_safetensors(Precision::F32),
+        Format::Pth => Ok(weights.to_pth()),
     };
     let bytes = bytes.map_err(named)?;
     let error = match (&args.input, args.format) {
@@ -106,6 +116,31 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
              ({pictures} of them)."
         );
     }
+    Ok(())
+}
+
+/// Another network of a run than its generator, which has no images to compare and no graph.
+fn other(args: &ExportArgs, net: &str) -> Result<()> {
+    let refuse = |why: &str| Err(Error::Usage(format!("--net {net}: {why}")));
+    if !args.checkpoint.is_dir() {
+        return refuse("names a network of a run; give its folder to --checkpoint");
+    }
+    if args.direction.is_some() || args.input.is_some() {
+        return refuse("goes without --direction and --input, which are for generators");
+    }
+    let file = TensorFile::read(&args.checkpoint.join(weights_name(&args.epoch, net)))?;
+    let weights = file.contents();
+    let bytes = match args.format {
+        Format::Onnx => return refuse("--format onnx is for generators"),
+        Format::Half => weights.to_safetensors(Precision::F16),
+        Format::Small => weights.to_safetensors(Precision::I8),
+        Format::Safetensors => weights.to_safetensors(Precision::F32),
+        Format::Pth => Ok(weights.to_pth()),
+    };
+    let bytes = bytes.map_err(|e| Error::file(&args.checkpoint, e))?;
+    write_aside(&args.output, &bytes)?;
+    let (size, to) = (bytes.len() as f64 / 1e6, args.output.display());
+    println!("{}: {net}, {size:.1} MB, written to {to}", args.format);
     Ok(())
 }
 
