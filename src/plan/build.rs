@@ -78,6 +78,7 @@ impl Plan {
             Some(most) => (most, "this adapter's limit"),
             None => (crate::gpu::MAX_BINDING, "what every adapter has"),
         };
+        self.check_pixels()?;
         match self.roots.iter().filter(|root| root.bytes > most).max_by_key(|root| root.bytes) {
             Some(root) => Err(Error::Limit {
                 what: format!("tensor {:?}", root.label),
@@ -86,6 +87,33 @@ impl Plan {
                 hint: "lower `batch_size`, the size of the images (`crop_size`, `load_size`), or \
                        `ngf` and `ndf`"
                     .into(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The most pixels of a tensor: kernels divide indices by way of reciprocals, which are exact up to
+/// here (`shaders/lib/index.wgsl`).
+const PIXELS: u64 = 1 << 22;
+
+impl Plan {
+    /// Refuses images of more pixels than kernels count.
+    fn check_pixels(&self) -> Result<()> {
+        let tensors = self.nodes.iter().flat_map(|node| node.inputs.iter().chain(&node.outputs));
+        let pixels =
+            |shape: &Shape| [shape.n, shape.h, shape.w].map(u64::from).iter().product::<u64>();
+        // Vectors and pages of the store are one row, which is not divided.
+        let large = |tensor: &&Tensor| {
+            let shape = &self.shapes[tensor.index()];
+            shape.h > 1 && pixels(shape) > PIXELS
+        };
+        match { tensors }.find(large) {
+            Some(tensor) => Err(Error::Limit {
+                what: format!("tensor {:?}", self.label(*tensor)),
+                needed: format!("{} pixels", pixels(&self.shapes[tensor.index()])),
+                available: format!("{PIXELS} in a batch"),
+                hint: "lower `batch_size` or the size of the images".into(),
             }),
             None => Ok(()),
         }
