@@ -1,6 +1,6 @@
 //! Where values come from: defaults, a run's own options, files, a command line.
 
-use super::choice::{DatasetMode, ModelKind};
+use super::choice::{Choice, DatasetMode, ModelKind};
 use super::file::written;
 use super::flag::{Kept, Set};
 use super::table::{Flag, Options, flags};
@@ -63,10 +63,14 @@ impl Layer {
     /// what older runs meant, or the default.
     pub(in crate::run) fn of_json(options: &Value) -> Result<Layer, String> {
         let mut layer = Layer::default();
+        let model = options.get("model").and_then(Value::as_str).map(ModelKind::of_word);
+        let model = model.transpose()?.unwrap_or(ModelKind::Pix2Pix);
         for flag in flags().filter(|flag| flag.kept == Kept::Run) {
             let set = match (options.get(flag.name), flag.older) {
                 (Some(value), _) => flag.read(value),
-                (None, _) if flag.required => return Err(format!("{} is missing", flag.name)),
+                (None, _) if flag.required && flag.is_of(model) => {
+                    return Err(format!("{} is missing", flag.name));
+                }
                 (None, Some(word)) => flag.parse(word),
                 (None, None) => continue,
             };

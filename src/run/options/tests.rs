@@ -103,6 +103,19 @@ fn what_older_runs_do_not_say_is_what_they_meant() {
 }
 
 #[test]
+fn what_every_model_writes_down_it_reads() {
+    for model in ModelKind::ALL {
+        let options = Options::new(*model);
+        let written = options.to_json();
+        let read = read(&written).unwrap_or_else(|why| panic!("{model}: {why}"));
+        assert_eq!(read, options, "{model}");
+        for flag in flags().filter(|flag| !flag.is_of(*model) && *model == ModelKind::Pix2PixHd) {
+            assert!(written.get(flag.name).is_none(), "{model} has no {flag:?}");
+        }
+    }
+}
+
+#[test]
 fn what_can_be_read_of_broken_options_is_read() {
     let broken = json!({ "model": "cycle_gan", "gan_mode": "gan", "lambda_identity": 0, "lr": [] });
     let options = Options::readable(&broken);
