@@ -164,10 +164,19 @@ fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Re
     }
     let beside: Vec<&PathBuf> = instances.into_iter().chain(images).collect();
     let files: Vec<Vec<PathBuf>> = if args.input.is_dir() {
+        if let Some(other) = beside.iter().find(|path| path.is_file()) {
+            let why = "is one file, and --input is a folder; give a folder in the same order";
+            return Err(Error::file(other.as_path(), why));
+        }
         let folders: Vec<&PathBuf> = [&args.input].into_iter().chain(beside).collect();
         matched_by_order(&folders)?
     } else {
         let found = pictures(&args.input)?;
+        let folder = beside.iter().find(|path| path.is_dir());
+        if let (Some(other), [_]) = (folder, &found[..]) {
+            let why = "is a folder, and --input is one file; give the file that goes with it";
+            return Err(Error::file(other.as_path(), why));
+        }
         if let (Some(other), [_, _, ..]) = (beside.first(), &found[..]) {
             let why = format!("goes with {} label maps; give folders", found.len());
             return Err(Error::file(other.as_path(), why));
