@@ -309,6 +309,11 @@ def curves(steps=20, variants=16, curve=curve):
     return {"f64": exact, "spread": [[float(f"{v:.3g}") for v in row] for row in spread]}
 
 
+def lines(golden):
+    """JSON in lines that a difference can be read in."""
+    return json.dumps(golden, separators=(",", ":")).replace('},"', '},\n"').replace("],[", "],\n[") + "\n"
+
+
 def main():
     torch.set_num_threads(1)
     unet = lambda: Unet(5, 8)
@@ -332,15 +337,13 @@ def main():
         ],
         "curve": curves(),
     }
-    text = json.dumps(golden, separators=(",", ":")).replace('},"', '},\n"').replace("],[", "],\n[") + "\n"
-    pathlib.Path(__file__).with_name("nets.json").write_text(text)
+    pathlib.Path(__file__).with_name("nets.json").write_text(lines(golden))
     cycle_gan()
 
 
 def cycle_gan():
     golden = {"torch": torch.__version__, "regenerate": COMMAND, "losses": CYCLE_LOSSES, **curves(10, 8, cycle_curve)}
-    text = json.dumps(golden, separators=(",", ":")).replace("],[", "],\n[") + "\n"
-    pathlib.Path(__file__).with_name("cycle_gan.json").write_text(text)
+    pathlib.Path(__file__).with_name("cycle_gan.json").write_text(lines(golden))
 
 
 if __name__ == "__main__":
