@@ -9,7 +9,9 @@ pub mod aside;
 pub mod checkpoint;
 pub mod dataset;
 pub mod index_map;
+pub mod kmeans;
 pub mod lab;
+pub mod label_edit;
 pub mod limits;
 pub mod loader;
 pub mod matching;
@@ -25,7 +27,8 @@ pub use dataset::{
     Checked, Dataset, DatasetOptions, Direction, Frame, LabelSet, Mask, Misfit, PlaneData,
     Preprocess, Presence, Sample, Size, Task,
 };
-pub use index_map::{Connectivity, IndexHeader, IndexMap, instance_number};
+pub use index_map::{Connectivity, IndexHeader, IndexMap, Region, instance_number};
+pub use label_edit::LabelEdit;
 pub use loader::{Batch, Loader};
 pub use matching::matched_by_order;
 pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};

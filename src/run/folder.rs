@@ -1,7 +1,9 @@
 //! A run's folder: options, logs, checkpoints, and where the run stands.
 
 use super::logs::Log;
-use super::names::{CONFIG, FOLDER, FORMAT, INFO, LOCK, MOMENTS, OPTIONS, POOLS, STATE, TUNING};
+use super::names::{
+    CONFIG, FEATURES_FILE, FOLDER, FORMAT, INFO, LOCK, MOMENTS, OPTIONS, POOLS, STATE, TUNING,
+};
 use super::state::State;
 use super::{COMMIT, Options, Trainer};
 use crate::io::tuning::TuningFile;
@@ -275,7 +277,7 @@ pub fn write_json(path: &Path, value: &Value) -> Result<()> {
 
 /// Removes what a run wrote, and nothing else.
 fn remove_run(path: &Path) -> Result<()> {
-    const FILES: [&str; 14] = [
+    const FILES: [&str; 15] = [
         OPTIONS,
         CONFIG,
         TUNING,
@@ -283,6 +285,7 @@ fn remove_run(path: &Path) -> Result<()> {
         STATE,
         MOMENTS,
         POOLS,
+        FEATURES_FILE,
         "best.json",
         "report.html",
         "losses.jsonl",

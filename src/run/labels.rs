@@ -4,8 +4,9 @@ use super::Checkpoint;
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::Net as Known;
-use crate::nets::{Generator as Net, GeneratorConfig, Resnet, ResnetConfig};
-use crate::picture::{PictureFormat, Plane};
+use crate::nets::{Generator as Net, GeneratorConfig, Mode, Resnet, ResnetConfig};
+use crate::ops::NormMode;
+use crate::picture::{Encoding, PictureFormat, Plane};
 use crate::plan::{Plan, PlanOptions, Progress};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
@@ -77,6 +78,41 @@ impl Encoder {
     /// The features that it makes.
     pub fn features(&self, over: Over) -> Features {
         Features::Encoded { encoder: self.config, over }
+    }
+
+    /// The step that it was saved at, if its file says so.
+    pub fn step(&self) -> Option<u64> {
+        self.weights.about().and_then(|about| about["step"].as_u64())
+    }
+
+    /// Makes it ready for images of one size, in a format. It reads the planes `image` and one of
+    /// `map`, whose numbers say which pixels belong together; its output are the features of each
+    /// pixel, averaged over those.
+    ///
+    /// # Errors
+    /// Weights that are not those of the net, and what the device reports.
+    pub fn averaged(
+        &self,
+        gpu: &Gpu,
+        size: (u32, u32),
+        format: PictureFormat,
+        map: &'static str,
+        progress: Progress<'_>,
+    ) -> Result<Translator> {
+        let mut store = Store::new();
+        let net = Resnet::new(&mut store, "E", self.config)?;
+        self.weights.load_into(gpu, &store, net.weights())?;
+        let planes = [
+            Plane::image("image", self.config.input.logical(), format),
+            Plane::map(map, Encoding::Instances),
+        ];
+        let mode = Mode::run(NormMode::Instance, false);
+        let network = |tape: &mut Tape, values: &[Tensor]| {
+            let each = net.record(tape, &store, values[0], mode)?;
+            tape.instance_mean(each, values[1])
+        };
+        let (floats, options) = (PictureFormat::Floats, PlanOptions::default());
+        Translator::of_planes(gpu, &store, &planes, size, floats, &network, options, progress)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod description;
+mod features;
 mod folder;
 mod frozen;
 mod generator;
@@ -16,12 +17,14 @@ mod state;
 
 pub use checkpoints::{Found, newest, weights_name};
 pub use description::describe;
+pub use features::{FeatureBank, FeatureCentres, Look};
 pub use folder::{About, RunFolder, lock, refuse_held, write_json};
 pub use frozen::load_frozen;
 pub use generator::{Checkpoint, Generator};
 pub use initial::InitialWeights;
 pub use labels::{Encoder, LabelGenerator, LabelInput};
 pub use logs::Log;
+pub use names::FEATURES_FILE;
 pub use opening::Opening;
 pub use options::Options;
 pub use state::State;

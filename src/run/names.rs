@@ -18,6 +18,8 @@ pub(super) const STATE: &str = "latest_state.json";
 pub(super) const MOMENTS: &str = "latest_optimizer.safetensors";
 /// Images generated earlier, of models that keep some.
 pub(super) const POOLS: &str = "latest_pools.safetensors";
+/// Centres of features by label, as [`FeatureCentres`](super::FeatureCentres) writes them.
+pub const FEATURES_FILE: &str = "features.safetensors";
 /// The checkpoints, a folder each.
 pub(super) const FOLDER: &str = "checkpoints";
 /// What goes with a checkpoint but is not of its step: the best weights so far.

@@ -2,12 +2,14 @@
 
 mod file;
 mod instances;
+mod regions;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use file::IndexHeader;
 pub use instances::{Component, Connectivity, PER_CLASS, instance_number};
+pub use regions::Region;
 
 use crate::io::picture::{AnyPicture, Element, Picture, nearest};
 use crate::{Error, Result};
