@@ -4,7 +4,8 @@
 mod tests;
 
 use crate::commands::{
-    bench, demo, dev, devices, eval, export, import, info, prepare, report, train, translate, tune,
+    bench, demo, dev, devices, eval, export, features, import, info, prepare, report, train,
+    translate, tune,
 };
 use crate::messages;
 use crate::options::{normalise, refuse};
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Info(info::InfoArgs),
     /// Run a trained generator on images.
     Translate(translate::TranslateArgs),
+    /// Collect the looks of things by label, for translate (pix2pixHD).
+    Features(features::FeaturesArgs),
     /// Measure L1, PSNR and SSIM of a checkpoint on a split, or between two folders of images.
     Eval(eval::EvalArgs),
     /// Rewrite report.html, the page of a run, from the files in its folder.
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Command::Resume(args) => train::resume(*args),
         Command::Info(args) => info::run(&args),
         Command::Translate(args) => translate::run(&args),
+        Command::Features(args) => features::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Export(args) => export::run(&args),

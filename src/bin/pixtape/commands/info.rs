@@ -109,6 +109,12 @@ fn file(path: &Path) -> Result<Value> {
         });
     }
     match file.about() {
+        // Not weights but what a command collected: it says itself what that is.
+        Some(about) if about["what"].is_string() => {
+            if let Some(about) = about.as_object() {
+                about.iter().for_each(|(name, value)| shown[name] = value.clone());
+            }
+        }
         Some(about) => {
             for name in ["network", "step"] {
                 shown[name] = about[name].clone();

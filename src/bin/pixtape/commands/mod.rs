@@ -6,6 +6,7 @@ pub(crate) mod dev;
 pub(crate) mod devices;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod features;
 pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod loader_speed;

@@ -2,7 +2,7 @@
 
 use crate::options::{TUNE, choice};
 use clap::{Args, ValueEnum};
-use pixtape::io::Direction;
+use pixtape::io::{Direction, LabelEdit};
 use pixtape::ops::NormMode;
 use pixtape::run::options::{Bytes, OnOff, Tune};
 use std::path::PathBuf;
@@ -32,6 +32,21 @@ pub(crate) struct TranslateArgs {
     /// The encoder of these features, where --checkpoint is a file; a run has its own.
     #[arg(long, value_name = "FILE")]
     pub encoder: Option<PathBuf>,
+    /// Take the features of --images, as --images alone does.
+    #[arg(long, requires = "images")]
+    pub use_encoded_image: bool,
+    /// Features by label, as `pixtape features` writes them: each instance gets some of its label.
+    /// By default those of the run, where there are no --images.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["images", "encoder"])]
+    pub features: Option<PathBuf>,
+    /// Give all instances of a label the same of its features, by number: 0 is the most frequent
+    /// look. Without it each instance gets its own, by --seed.
+    #[arg(long, value_name = "N", conflicts_with_all = ["images", "encoder"])]
+    pub style: Option<u64>,
+    /// Give an instance of a label map another label, 26001=7, or remove it, 26001=; several with
+    /// commas between them. Without maps of instances the numbers are labels.
+    #[arg(long, value_name = "INSTANCE=LABEL", value_delimiter = ',')]
+    pub edit: Vec<LabelEdit>,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, alias = "which_epoch", default_value = "latest")]
     pub epoch: String,
@@ -45,7 +60,7 @@ pub(crate) struct TranslateArgs {
     /// Dropout: on (with --seed) or off.
     #[arg(long, default_value = "off", value_parser = choice::<OnOff>())]
     pub dropout: OnOff,
-    /// Seed of dropout.
+    /// Seed of dropout, and of the looks of instances.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Hold no more than this many rows of an image on the device at a time. By default whole

@@ -2,6 +2,7 @@
 
 use super::args::TranslateArgs;
 use super::inputs::{Job, STREAM, check_grid, jobs, pictures, progress, tell_of_padding};
+use super::looks::{Looks, Scene, over};
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
 use pixtape::io::{
@@ -13,7 +14,7 @@ use pixtape::picture::{Encoding, PictureFormat, PictureValues, PlaneValues, borr
 use pixtape::plan::PlanOptions;
 use pixtape::run::options::{ModelKind, Tune};
 use pixtape::run::{Checkpoint, Encoder, LabelGenerator, LabelInput, weights_name};
-use pixtape::train::{Features, Over, Translator};
+use pixtape::train::{Features, Over, Source, Translator};
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ pub(super) fn applies(args: &TranslateArgs, checkpoint: &Checkpoint) -> bool {
         None => {
             let resnet = !matches!(checkpoint.config, GeneratorConfig::Unet(_));
             let labels = checkpoint.config.input_nc() > IMAGE_CHANNELS;
-            args.instances.is_some() || args.encoder.is_some() || (resnet && labels)
+            let flags = [&args.instances, &args.encoder, &args.features];
+            flags.iter().any(|flag| flag.is_some()) || (resnet && labels)
         }
     }
 }
@@ -44,15 +46,20 @@ struct Row {
 /// Translates.
 pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
     refuse(args)?;
-    let encoder = encoder(args, checkpoint)?;
-    let features = encoder.as_ref().map(|encoder| encoder.features(over(checkpoint)));
+    let (encoder, looks) = (encoder(args, checkpoint)?, Looks::of(args, checkpoint)?);
+    let encoded = encoder.as_ref().map(|encoder| encoder.features(over(checkpoint)));
+    let features = encoded.or(looks.as_ref().map(Looks::features));
     let input = LabelInput::of(checkpoint, args.instances.is_some(), features)?;
     if input.features.is_some() && features.is_none() {
         return Err(Error::Usage(
-            "the generator takes features of images: give --images, and --encoder if the \
-             checkpoint is no run's folder"
+            "the generator takes features: of --images (with --encoder if the checkpoint is no \
+             run's folder), or by label, from --features, which `pixtape features` writes"
                 .into(),
         ));
+    }
+    if matches!(input.condition.source, Source::Image(_)) && looks.is_some() {
+        let why = "features by label need label maps, and the generator takes images; use --images";
+        return Err(Error::Usage(why.into()));
     }
     let rows = rows(args, checkpoint, &input)?;
     let is_file = rows.iter().all(|row| row.job.to == args.output);
@@ -80,7 +87,8 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         let tune = args.tune.clone().unwrap_or_default();
         let translator = bar.suspend(|| translator(&generator, size, format, limit, &tune))?;
         for row in rows {
-            grid.push(translate(args, checkpoint, &generator, &translator, &input, &row)?);
+            let looks = looks.as_ref();
+            grid.push(translate(args, checkpoint, &generator, &translator, &input, looks, &row)?);
             bar.inc(1);
         }
     }
@@ -88,6 +96,7 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         Picture::grid(&grid, 2)?.save_png(path)?;
     }
     bar.finish_and_clear();
+    looks.iter().for_each(Looks::tell_of_missing);
     let images = if count == 1 { "image" } else { "images" };
     let seconds = started.elapsed().as_secs_f64();
     println!(
@@ -114,14 +123,6 @@ fn refuse(args: &TranslateArgs) -> Result<()> {
     Ok(())
 }
 
-/// What the features of a run are averaged over.
-fn over(checkpoint: &Checkpoint) -> Over {
-    match checkpoint.options.as_ref().and_then(|options| options.features()) {
-        Some(Features::Encoded { over, .. }) => over,
-        _ => Over::Instances,
-    }
-}
-
 /// The encoder that is named, or that of the run, where images are given for it.
 fn encoder(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<Option<Encoder>> {
     let own = checkpoint.options.as_ref().and_then(|options| options.features());
@@ -144,8 +145,7 @@ fn encoder(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<Option<Encod
 
 /// The files of each result: label maps and what belongs to them.
 fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Result<Vec<Row>> {
-    let over_instances =
-        matches!(input.features, Some(Features::Encoded { over: Over::Instances, .. }));
+    let over_instances = input.features.is_some() && over(checkpoint) == Over::Instances;
     let reads_instances = input.condition.edges || over_instances;
     let (instances, images) = (args.instances.as_ref(), args.images.as_ref());
     match (reads_instances, instances) {
@@ -191,7 +191,11 @@ fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Re
     let depth = trained.map_or(Depth::U8, |[_, target]| target);
     let extension = depth.extension(checkpoint.config.output_nc());
     let jobs = jobs(&firsts, &args.output, checkpoint, Some(extension))?;
-    let format = if depth == Depth::U8 { PictureFormat::Bytes } else { PictureFormat::Floats };
+    let by_label = matches!(input.features, Some(Features::Given(_)));
+    let format = match depth == Depth::U8 && !by_label {
+        true => PictureFormat::Bytes,
+        false => PictureFormat::Floats,
+    };
     let rows = jobs.into_iter().zip(files).map(|(job, row)| {
         let frame = Frame::new(job.size, checkpoint.config.multiple());
         let mut beside = row.into_iter().skip(1);
@@ -237,14 +241,17 @@ fn translate(
     generator: &LabelGenerator,
     translator: &Translator,
     input: &LabelInput,
+    looks: Option<&Looks>,
     row: &Row,
 ) -> Result<Vec<Picture>> {
     let (job, mut planes, mut shown) = (&row.job, Vec::new(), Vec::new());
+    let scene = scene(args, input, row)?;
     for plane in generator.planes(job.format) {
-        let data = match (plane.name, plane.encoding) {
-            ("label", _) => PlaneData::Map(labels(&job.from, input.classes())?),
-            (_, Encoding::Instances) => PlaneData::Map(map(row.instances.as_deref(), job)?),
-            ("image", _) => PlaneData::Image(image(row.image.as_deref(), job, plane.channels)?),
+        let data = match (plane.name, plane.encoding, looks) {
+            (_, Encoding::Labels, _) => PlaneData::Map(scene.labels()?.clone()),
+            (_, Encoding::Instances, _) => PlaneData::Map(scene.instances()?.clone()),
+            ("features", _, Some(looks)) => PlaneData::Regions(looks.paint(args, &scene, job)?),
+            ("image", ..) => PlaneData::Image(image(row.image.as_deref(), job, plane.channels)?),
             _ => PlaneData::Image(image(Some(&job.from), job, plane.channels)?),
         };
         if shown.is_empty() {
@@ -295,9 +302,21 @@ fn labels(path: &Path, classes: u32) -> Result<IndexMap> {
     }
 }
 
+/// The maps of a result, with the edits that are asked for.
+fn scene(args: &TranslateArgs, input: &LabelInput, row: &Row) -> Result<Scene> {
+    let job = &row.job;
+    let labels = match input.condition.source {
+        Source::Labels(classes) => Some(labels(&job.from, classes)?),
+        Source::Image(_) => None,
+    };
+    let instances = row.instances.as_deref().map(|path| map(path, job)).transpose()?;
+    let mut scene = Scene { labels, instances };
+    scene.edit(&args.edit, input.classes(), job)?;
+    Ok(scene)
+}
+
 /// The map of instances of a label map.
-fn map(path: Option<&Path>, job: &Job) -> Result<IndexMap> {
-    let path = path.ok_or_else(|| Error::Internal("instances without a file".into()))?;
+fn map(path: &Path, job: &Job) -> Result<IndexMap> {
     let map = IndexMap::load(path)?;
     same_size(path, (map.width, map.height), job)?;
     Ok(map)

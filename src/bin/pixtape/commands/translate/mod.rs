@@ -4,6 +4,7 @@ mod args;
 mod heat;
 mod inputs;
 mod labels;
+mod looks;
 
 pub(crate) use args::TranslateArgs;
 pub(crate) use inputs::{pictures, progress};
@@ -214,6 +215,9 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         (args.instances.is_some(), "--instances"),
         (args.encoder.is_some(), "--encoder"),
         (args.images.is_some(), "--images"),
+        (args.features.is_some(), "--features"),
+        (args.style.is_some(), "--style"),
+        (!args.edit.is_empty(), "--edit"),
     ] {
         if given {
             let why = format!("{flag} goes with label maps; this is a {}", checkpoint.config);
