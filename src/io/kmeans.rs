@@ -24,7 +24,8 @@ pub fn k_means(rows: &[Vec<f32>], k: usize, seed: u64) -> Vec<Cluster> {
     let rows: Vec<Vec<f64>> =
         rows.iter().map(|row| row.iter().map(|v| f64::from(*v)).collect()).collect();
     let mut best: Option<(f64, Vec<Cluster>)> = None;
-    for attempt in 0..TRIES {
+    let tries = if k == 0 { 0 } else { TRIES };
+    for attempt in 0..tries {
         let mut number = 0;
         let mut share = || {
             let [a, b, ..] = random(number, attempt, 0, fold_seed(seed));

@@ -52,8 +52,9 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
     let input = LabelInput::of(checkpoint, args.instances.is_some(), features)?;
     if input.features.is_some() && features.is_none() {
         return Err(Error::Usage(
-            "the generator takes features: of --images (with --encoder if the checkpoint is no \
-             run's folder), or by label, from --features, which `pixtape features` writes"
+            "the generator takes features of images: give --images (and --encoder if the \
+             checkpoint is no run's folder), or features by label: --features, a file that \
+             `pixtape features` writes"
                 .into(),
         ));
     }
