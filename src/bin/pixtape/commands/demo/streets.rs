@@ -40,7 +40,8 @@ const LOOKS: u64 = 3;
 const LR: f64 = 4e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(200);
 
-/// See [`crate::commands::demo::facades::steps_for`]. For each of both stages.
+/// See [`crate::commands::demo::facades::steps_for`]. Of the first stage; the second has half as
+/// many.
 pub(super) fn steps_for(gpu: &Gpu) -> u64 {
     if gpu.is_software() { 900 } else { 3000 }
 }
@@ -48,7 +49,7 @@ pub(super) fn steps_for(gpu: &Gpu) -> u64 {
 /// What is trained on.
 pub(super) fn what() -> String {
     let [small, large] = HEIGHTS.map(|height| format!("{}x{height}", 2 * height));
-    format!("{PAIRS} drawn streets, {small}, and as many at {large}")
+    format!("{PAIRS} drawn streets, {small}, and half as many at {large}")
 }
 
 fn config(seed: u64, net: GeneratorKind, height: u32) -> Result<Pix2PixHdConfig> {
@@ -295,8 +296,9 @@ pub(super) fn demo(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let (first, small_shots) = small.train(&schedule, seed)?;
     let mut large = Stage::new(gpu, seed, GeneratorKind::Local, HEIGHTS[1])?;
     carry_over(&small.trainer, &large.trainer)?;
+    let steps = steps.div_ceil(2);
     println!("{steps} steps of the local enhancer, the global generator held for {}", steps / 4);
-    let (second, shots) = large.train(&Schedule { held: steps / 4, ..schedule }, seed)?;
+    let (second, shots) = large.train(&Schedule { steps, held: steps / 4, ..schedule }, seed)?;
 
     let looks = Looks::new(&large.trainer)?;
     let bank = looks.bank(&large.seen)?;
