@@ -9,7 +9,8 @@ mod support;
 use model::{Array, Model};
 use pixtape::io::weights::{Range, WeightsFile, onnx};
 use pixtape::nets::{
-    BlockPadding, Generator, GeneratorConfig, Mode, NormKind, ResnetConfig, UnetConfig, Upsample,
+    BlockPadding, EnhancerConfig, Generator, GeneratorConfig, Mode, NormKind, ResnetConfig,
+    UnetConfig, Upsample,
 };
 use pixtape::ops::NormMode;
 use pixtape::{Gpu, Plan, Shape, Store, Tape};
@@ -66,6 +67,16 @@ fn resnet(norm: NormKind, padding: BlockPadding) -> GeneratorConfig {
     ResnetConfig { output_nc: 2, ..config }.into()
 }
 
+/// pix2pixHD's: deeper, and with enhancers around it.
+fn global(halvings: u32) -> ResnetConfig {
+    ResnetConfig { ngf: 2, blocks: 2, halvings, input: 6.into(), ..ResnetConfig::default() }
+}
+
+fn local(enhancers: u32) -> GeneratorConfig {
+    let config = EnhancerConfig { ngf: 2, halvings: 2, global_blocks: 2, ..Default::default() };
+    EnhancerConfig { enhancers, blocks: 2, input: 5.into(), ..config }.into()
+}
+
 fn unet(norm: NormKind, upsample: Upsample) -> GeneratorConfig {
     UnetConfig { ngf: 2, downs: 5, norm, upsample, input_nc: 1, ..UnetConfig::default() }.into()
 }
@@ -78,6 +89,10 @@ fn graphs_compute_what_the_program_computes() {
         resnet(NormKind::InstanceAffine, BlockPadding::Replicate),
         resnet(NormKind::Batch, BlockPadding::Zero),
         resnet(NormKind::None, BlockPadding::Reflect),
+        global(4).into(),
+        global(0).into(),
+        local(1),
+        local(2),
         unet(NormKind::Batch, Upsample::Transpose),
         unet(NormKind::Batch, Upsample::Nearest),
         unet(NormKind::Instance, Upsample::Bilinear),

@@ -47,6 +47,7 @@ fn apply(node: &Node, inputs: &[&Array]) -> Array {
         }
         "Pad" => pad(x, &inputs[1].data, node.text("mode")),
         "Resize" => resize(x, &inputs[1].data, node),
+        "AveragePool" => average(node, x),
         "Conv" => convolution(node, inputs),
         "ConvTranspose" => transposed(node, inputs),
         "InstanceNormalization" => instance_norm(inputs, node.number("epsilon")),
@@ -160,6 +161,24 @@ fn geometry(node: &Node, weight: &Array) -> [i64; 3] {
     });
     assert_eq!(sides(weight)[2..], [k as usize; 2]);
     [k, s, p]
+}
+
+/// Means of what of a window lies inside.
+fn average(node: &Node, x: &Array) -> Array {
+    assert_eq!(node.wholes("count_include_pad"), [0]);
+    let [k, s, p] = ["kernel_shape", "strides", "pads"].map(|name| node.wholes(name)[0]);
+    let [n, c, h, w] = sides(x);
+    let out = |side: usize| ((side as i64 + 2 * p - k) / s + 1) as usize;
+    let window = |place: usize, side: usize| {
+        let first = place as i64 * s - p;
+        first.max(0) as usize..(first + k).min(side as i64) as usize
+    };
+    made([n, c, out(h), out(w)], |[n, c, i, j]| {
+        let (rows, columns) = (window(i, h), window(j, w));
+        let count = (rows.len() * columns.len()) as f64;
+        let line = |i| columns.clone().map(|j| at(x, [n, c, i, j])).sum::<f64>();
+        rows.map(line).sum::<f64>() / count
+    })
 }
 
 fn bias(inputs: &[&Array], channel: usize) -> f64 {

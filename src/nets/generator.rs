@@ -123,10 +123,15 @@ impl GeneratorConfig {
 
     /// Channels of the input.
     pub fn input_nc(&self) -> u32 {
+        self.input().logical()
+    }
+
+    /// Channels of the input, part by part.
+    pub fn input(&self) -> Channels {
         match self {
-            GeneratorConfig::Unet(c) => c.input_nc,
-            GeneratorConfig::Resnet(c) => c.input.logical(),
-            GeneratorConfig::Enhancer(c) => c.input.logical(),
+            GeneratorConfig::Unet(c) => c.input_nc.into(),
+            GeneratorConfig::Resnet(c) => c.input,
+            GeneratorConfig::Enhancer(c) => c.input,
         }
     }
 

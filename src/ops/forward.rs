@@ -3,8 +3,8 @@
 
 use super::batch_norm::BatchNormRunning;
 use super::{
-    Act, Add, BatchNormApply, BatchNormStats, Concat, Convolution, Fill, NormMode, Of, Op,
-    Resample2d,
+    Act, Add, AvgPool2d, BatchNormApply, BatchNormStats, Concat, Convolution, Fill, InstanceEdges,
+    InstanceMean, NormMode, Of, OneHot, Op, Pooling, Resample2d,
 };
 use crate::error::{Error, Result};
 use crate::shape::{Conv, Shape};
@@ -18,6 +18,8 @@ pub(crate) enum Forward {
     Convolution { conv: Conv, transposed: bool },
     /// Enlarges and pads.
     Resample(Resample2d),
+    /// Means of windows of pixels.
+    AvgPool(Pooling),
     /// `y = f(x)`.
     Act(Act),
     /// The sum of two.
@@ -32,6 +34,12 @@ pub(crate) enum Forward {
     Norm,
     /// One value everywhere.
     Fill(f32),
+    /// Planes of classes from a map of indices.
+    OneHot,
+    /// The boundaries in a map of instances.
+    InstanceEdges,
+    /// Means of `x` over the instances of a map.
+    InstanceMean,
 }
 
 impl Forward {
@@ -50,6 +58,9 @@ impl Forward {
         if let Some(act) = op.downcast_ref::<Act>() {
             return Some(Forward::Act(*act));
         }
+        if let Some(AvgPool2d(pooling)) = op.downcast_ref::<AvgPool2d>() {
+            return Some(Forward::AvgPool(*pooling));
+        }
         if let Some(running) = op.downcast_ref::<BatchNormRunning>() {
             return Some(Forward::Running(*running));
         }
@@ -61,12 +72,15 @@ impl Forward {
             (op.is::<Concat>(), Forward::Concat),
             (op.is::<BatchNormStats>(), Forward::Statistics),
             (op.is::<BatchNormApply>(), Forward::Norm),
+            (op.is::<OneHot>(), Forward::OneHot),
+            (op.is::<InstanceEdges>(), Forward::InstanceEdges),
+            (op.is::<InstanceMean>(), Forward::InstanceMean),
         ];
         known.into_iter().find_map(|(is, forward)| is.then_some(forward))
     }
 
     /// Records it on other operands: maps of another height, statistics from elsewhere. `shape`: of
-    /// the result where it was recorded first, which operations without operands keep.
+    /// the result where it was recorded first, of which some keep the channels.
     ///
     /// # Errors
     /// As recording it directly; statistics have to come from elsewhere.
@@ -81,6 +95,11 @@ impl Forward {
             (Forward::Resample(Resample2d { enlarge, padding, pad }), [x]) => {
                 tape.resample2d(*x, enlarge, padding, pad)
             }
+            (Forward::AvgPool(pooling), [x]) => {
+                let y = pooling.out(tape.shape(*x));
+                let y = y.ok_or_else(|| Error::Internal("no window fits".into()))?;
+                Ok(tape.push_one(AvgPool2d(pooling), inputs, y))
+            }
             (Forward::Act(act), [x]) => Ok(tape.act(*x, act)),
             (Forward::Add, [a, b]) => tape.add(*a, *b),
             (Forward::Concat, parts) => tape.concat(parts),
@@ -90,6 +109,9 @@ impl Forward {
                 Ok(tape.push_one(given, inputs, tape.shape(*x)))
             }
             (Forward::Fill(value), []) => Ok(tape.fill(shape, value)),
+            (Forward::OneHot, [ids]) => tape.one_hot(*ids, shape.c.logical()),
+            (Forward::InstanceEdges, [ids]) => tape.instance_edges(*ids),
+            (Forward::InstanceMean, [x, ids]) => tape.instance_mean(*x, *ids),
             _ => Err(Error::Internal(format!("{self:?} of {} operands", inputs.len()))),
         }
     }

@@ -4,7 +4,7 @@
 use super::graph::{Attribute, Graph};
 use crate::io::weights::{Values, WeightsFile};
 use crate::nets::{Generator, GeneratorConfig, Mode};
-use crate::ops::{Act, BatchNorm, Enlarge, Forward, NormMode, Padding, Resample2d};
+use crate::ops::{Act, BatchNorm, Enlarge, Forward, NormMode, Padding, Pooling, Resample2d};
 use crate::shape::{Conv, Shape};
 use crate::store::Store;
 use crate::tape::{Node, Tape, Tensor};
@@ -39,7 +39,7 @@ pub(super) fn add(
     let net = Generator::new(&mut store, "G", config).map_err(|e| e.to_string())?;
     // Nothing in the graph depends on the size.
     let side = 4 * config.multiple();
-    let x = tape.input("input", Shape::new(1, side, side, config.input_nc()));
+    let x = tape.input("input", Shape::new(1, side, side, config.input()));
     let y = net.record(&mut tape, &store, x, Mode::run(mode, false)).map_err(|e| e.to_string())?;
     let params = net.weights().params();
     let mut network = Network {
@@ -104,6 +104,19 @@ impl Network<'_> {
             Forward::Act(Act::Relu) => self.same("Relu", node, &[], output),
             Forward::Act(Act::Tanh) => self.same("Tanh", node, &[], output),
             Forward::Act(Act::Sigmoid) => self.same("Sigmoid", node, &[], output),
+            Forward::AvgPool(Pooling { kernel, stride, pad }) => {
+                let (kernel, stride) = ([i64::from(kernel); 2], [i64::from(stride); 2]);
+                let attributes = [
+                    Attribute::Ints("kernel_shape", &kernel),
+                    Attribute::Ints("strides", &stride),
+                    Attribute::Ints("pads", &[i64::from(pad); 4]),
+                    Attribute::Int("count_include_pad", 0),
+                ];
+                self.same("AveragePool", node, &attributes, output)
+            }
+            Forward::OneHot | Forward::InstanceEdges | Forward::InstanceMean => {
+                return Err(format!("{} has no counterpart in the graph", node.label));
+            }
             Forward::Add => self.same("Add", node, &[], output),
             Forward::Concat => self.same("Concat", node, &[Attribute::Int("axis", 1)], output),
         };
