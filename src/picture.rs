@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::Program;
 use crate::shape::Shape;
 use crate::tape::{Tape, Tensor};
+use std::borrow::Cow;
 
 /// A named part of a sample: an image, a map of labels, a caption.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +111,49 @@ impl Plane {
         }
     }
 
+    /// Values of this plane as they are on the device, where all of a batch are of a shape.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for another number or kind of values, or an index above [`MAX_INDEX`].
+    pub(crate) fn numbers<'a>(&self, values: &Values<'a>, shape: &Shape) -> Result<Cow<'a, [f32]>> {
+        self.check(values, shape)?;
+        let name = self.name;
+        Ok(match (self.encoding, *values) {
+            (Encoding::Image(PictureFormat::Bytes), Values::Bytes(bytes)) => {
+                // As `picture_to_tensor` does it.
+                bytes.iter().map(|v| (f32::from(*v) / 255.0 - 0.5) * 2.0).collect()
+            }
+            (Encoding::Image(PictureFormat::Floats) | Encoding::Vector, Values::Floats(values)) => {
+                values.into()
+            }
+            (Encoding::Labels | Encoding::Instances | Encoding::Mask, Values::Indices(values)) => {
+                let most = if self.encoding == Encoding::Mask { 1 } else { MAX_INDEX };
+                if let Some((at, value)) = values.iter().enumerate().find(|(_, v)| **v > most) {
+                    return Err(Error::Usage(format!(
+                        "{name}: {value} at place {at}, where {:?} go up to {most}; renumber them",
+                        self.encoding
+                    )));
+                }
+                values.iter().map(|v| *v as f32).collect()
+            }
+            (encoding, values) => {
+                return Err(Error::Usage(format!(
+                    "{name}: {} given, where {encoding:?} is expected",
+                    values.kind()
+                )));
+            }
+        })
+    }
+
+    /// Refuses another number of values than a shape has.
+    fn check(&self, values: &Values<'_>, shape: &Shape) -> Result<()> {
+        if values.len() as u64 == shape.elements() {
+            return Ok(());
+        }
+        let (name, given, taken) = (self.name, values.len(), shape.elements());
+        Err(Error::Usage(format!("{name}: {given} values, where {shape} take {taken}")))
+    }
+
     /// No values yet, in the form that its encoding has.
     pub fn empty(&self) -> PlaneValues {
         match self.encoding {
@@ -155,37 +199,12 @@ impl Input {
     /// # Errors
     /// [`Error::Usage`] for another number or kind of values, or an index above [`MAX_INDEX`].
     pub fn write(&self, program: &Program, values: Values<'_>) -> Result<()> {
-        let name = self.plane.name;
-        if values.len() != self.len() {
-            return Err(Error::Usage(format!(
-                "{name}: {} values, where {} take {}",
-                values.len(),
-                self.shape,
-                self.len()
-            )));
-        }
         match (self.plane.encoding, values) {
             (Encoding::Image(PictureFormat::Bytes), Values::Bytes(bytes)) => {
+                self.plane.check(&values, &self.shape)?;
                 program.write_bytes(self.tensor, bytes)
             }
-            (Encoding::Image(PictureFormat::Floats) | Encoding::Vector, Values::Floats(values)) => {
-                program.write(self.tensor, values)
-            }
-            (Encoding::Labels | Encoding::Instances | Encoding::Mask, Values::Indices(values)) => {
-                let most = if self.plane.encoding == Encoding::Mask { 1 } else { MAX_INDEX };
-                if let Some((at, value)) = values.iter().enumerate().find(|(_, v)| **v > most) {
-                    return Err(Error::Usage(format!(
-                        "{name}: {value} at place {at}, where {:?} go up to {most}; renumber them",
-                        self.plane.encoding
-                    )));
-                }
-                let values: Vec<f32> = values.iter().map(|v| *v as f32).collect();
-                program.write(self.tensor, &values)
-            }
-            (encoding, values) => Err(Error::Usage(format!(
-                "{name}: {} given, where {encoding:?} is expected",
-                values.kind()
-            ))),
+            _ => program.write(self.tensor, &self.plane.numbers(&values, &self.shape)?),
         }
     }
 }

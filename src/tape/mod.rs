@@ -211,6 +211,19 @@ impl Tape {
         tensor
     }
 
+    /// A stored tensor of another tape, as it is known there; `None` if it is not stored.
+    pub(crate) fn stored_of(&mut self, other: &Tape, tensor: Tensor) -> Option<Tensor> {
+        let Source::Stored(id) = other.info(tensor).source else { return None };
+        Some(match self.stored.get(&id) {
+            Some(&known) => known,
+            None => {
+                let here = self.add_info(other.info(tensor).clone());
+                self.stored.insert(id, here);
+                here
+            }
+        })
+    }
+
     /// Records an operation with fresh outputs of the given shapes.
     pub fn push(&mut self, op: impl Op, inputs: &[Tensor], shapes: &[Shape]) -> Vec<Tensor> {
         let label = self.label(op.name());

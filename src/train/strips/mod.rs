@@ -1,5 +1,5 @@
-//! A generator run in strips of rows, part by part, so that a picture of any size passes a device
-//! of any size.
+//! A network run in strips of rows, part by part, so that a picture of any size passes a device of
+//! any size.
 //!
 //! The network is cut into [stages](stage::Stage), of one convolution each at most; the maps
 //! between them lie on the host. A stage's strips take the rows that they need of what is around
@@ -18,35 +18,39 @@ mod window;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
 use crate::nets::{Generator, GeneratorConfig, Mode, ResnetConfig, UnetConfig};
+use crate::picture::{Encoding, PictureFormat, Plane, Values, named};
 use crate::plan::{Plan, PlanOptions, StepValues};
 use crate::shape::Shape;
-use crate::store::{Param, Store, StoreId};
+use crate::store::{Store, StoreId};
 use crate::tape::{Source, Tape, Tensor};
 use map::{Map, Moments};
 use stage::{Stage, Stages};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use window::Rows;
 
-/// The statistics of all norms of a generator that were taken of a picture, or kept from others.
+/// The statistics of all norms of a network that were taken of a picture, or kept from others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics(Vec<Moments>);
 
-/// A generator that runs in strips.
-#[derive(Debug)]
+/// A network on a tape, from the values of its planes to its output.
+type Network<'a> = dyn Fn(&mut Tape, &[Tensor]) -> Result<Tensor> + 'a;
+
+/// A network that runs in strips: planes in, an image out.
 pub struct Strips<'a> {
     gpu: &'a Gpu,
     store: &'a Store,
-    net: &'a Generator,
-    mode: Mode,
+    planes: Vec<Plane>,
+    network: Box<Network<'a>>,
     rows: u32,
     options: PlanOptions,
 }
 
-/// A generator recorded for a picture of one size, and cut.
+/// A network recorded for a sample of one size, and cut.
 struct Whole {
     tape: Tape,
-    x: Tensor,
-    y: Tensor,
+    inputs: Vec<Tensor>,
+    output: Tensor,
     stages: Stages,
 }
 
@@ -59,9 +63,16 @@ struct Recorded {
     output: Tensor,
 }
 
+impl fmt::Debug for Strips<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = f.debug_struct("Strips");
+        all.field("planes", &self.planes).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Strips<'a> {
-    /// A generator in strips of `rows` rows of the picture (of smaller maps: of as many of theirs),
-    /// on the weights in `store`.
+    /// A generator of one image in strips of `rows` rows of it (of smaller maps: of as many of
+    /// theirs), on the weights in `store`. Images are given as values from -1 to 1.
     ///
     /// # Errors
     /// [`Error::Config`] if `mode` has dropout: its masks belong to whole pictures.
@@ -84,8 +95,25 @@ impl<'a> Strips<'a> {
             return Err(Error::config("dropout", why));
         }
         let mode = Mode { update_running: false, ..mode };
-        let options = PlanOptions { memory_limit: None, ..options };
-        Ok(Strips { gpu, store, net, mode, rows: rows.max(1), options })
+        let plane = Plane::image("input", net.config().input_nc(), PictureFormat::Floats);
+        let network =
+            move |tape: &mut Tape, planes: &[Tensor]| net.record(tape, store, planes[0], mode);
+        Ok(Self::of_planes(gpu, store, vec![plane], network, rows, options))
+    }
+
+    /// A network that takes several planes: `network` records it on a tape, from their values in
+    /// the order given, without dropout and without updating anything.
+    pub fn of_planes(
+        gpu: &'a Gpu,
+        store: &'a Store,
+        planes: Vec<Plane>,
+        network: impl Fn(&mut Tape, &[Tensor]) -> Result<Tensor> + 'a,
+        rows: u32,
+        options: PlanOptions,
+    ) -> Strips<'a> {
+        let options = PlanOptions { memory_limit: None, ..options.on(gpu) };
+        let (network, rows) = (Box::new(network), rows.max(1));
+        Strips { gpu, store, planes, network, rows, options }
     }
 
     /// As many rows as `limit` bytes of device memory and the sizes of bindings allow, for pictures
@@ -120,6 +148,11 @@ impl<'a> Strips<'a> {
         self.rows
     }
 
+    /// The planes that it reads.
+    pub fn planes(&self) -> &[Plane] {
+        &self.planes
+    }
+
     /// Device memory that pictures of this size take, in bytes: all weights, and the largest
     /// stage's strip with what is read back of it.
     ///
@@ -131,61 +164,31 @@ impl<'a> Strips<'a> {
         let mut largest = 0;
         for stage in &whole.stages.all {
             let rows = rows_of(&whole, stage)?.strip(size.1, self.rows);
-            let Recorded { tape, output, .. } = self.record(&whole, stage, rows)?;
+            let Recorded { tape, output, .. } = record(&whole, stage, rows)?;
             let memory = *self.plan(&tape, output)?.memory();
             let made = tape.shape(output).bytes();
             largest = largest.max(memory.activations + memory.inputs + memory.uniforms + made);
         }
-        let params = self.net.weights().params();
-        Ok(largest + params.map(|p| p.layout.shape().bytes().next_multiple_of(256)).sum::<u64>())
+        let stored = whole.stored().into_iter().map(|id| self.store.shape(id).bytes());
+        Ok(largest + stored.map(|bytes| bytes.next_multiple_of(256)).sum::<u64>())
     }
 
-    /// The generator on a picture of a size.
+    /// The network on a sample of a size.
     fn whole(&self, (width, height): (u32, u32)) -> Result<Whole> {
+        if let Some(plane) = self.planes.iter().find(|plane| plane.encoding == Encoding::Vector) {
+            let why = format!("{}: no map, and strips are cut of maps", plane.name);
+            return Err(Error::Usage(why));
+        }
         let mut tape = Tape::new();
-        let shape = Shape::new(1, height, width, self.net.config().input_nc());
-        let x = tape.input("picture", shape);
-        let y = self.net.record(&mut tape, self.store, x, self.mode)?;
-        let stages = Stages::of(&tape, x, y)?;
-        Ok(Whole { tape, x, y, stages })
+        let shapes = self.planes.iter().map(|plane| (plane.name, plane.shape([1, height, width])));
+        let inputs: Vec<Tensor> = shapes.map(|(name, shape)| tape.input(name, shape)).collect();
+        let output = (self.network)(&mut tape, &inputs)?;
+        let stages = Stages::of(&tape, output)?;
+        Ok(Whole { tape, inputs, output, stages })
     }
 
     fn plan(&self, tape: &Tape, output: Tensor) -> Result<Plan> {
         Plan::new(tape, self.store, &[output], self.gpu.family(), self.options.clone())
-    }
-
-    /// A stage for strips of `rows` rows of its sources.
-    fn record(&self, whole: &Whole, stage: &Stage, rows: u32) -> Result<Recorded> {
-        let params: HashMap<StoreId, &Param> =
-            self.net.weights().params().map(|p| (p.value, p)).collect();
-        let mut tape = Tape::new();
-        let mut made: HashMap<Tensor, Tensor> = HashMap::new();
-        let inputs: Vec<Tensor> = stage
-            .sources
-            .iter()
-            .map(|map| tape.input("strip", Shape { h: rows, ..whole.tape.shape(*map) }))
-            .collect();
-        let statistics: Vec<Tensor> = stage
-            .statistics
-            .iter()
-            .map(|of| tape.input("statistics", whole.tape.shape(*of)))
-            .collect();
-        made.extend(stage.sources.iter().copied().zip(inputs.iter().copied()));
-        made.extend(stage.statistics.iter().copied().zip(statistics.iter().copied()));
-        for (at, kind) in &stage.nodes {
-            let node = &whole.tape.nodes()[*at];
-            let operand = |tensor: &Tensor| match whole.tape.info(*tensor).source {
-                Source::Stored(id) => params.get(&id).map(|param| tape.param(self.store, param)),
-                _ => made.get(tensor).copied(),
-            };
-            let operands: Option<Vec<Tensor>> = node.inputs.iter().map(operand).collect();
-            let lost = || Error::Internal(format!("{}: an operand is gone", node.label));
-            let result = *node.outputs.last().ok_or_else(lost)?;
-            tape.scope(node.label.rsplit_once('/').map_or("", |(scope, _)| scope));
-            let shape = whole.tape.shape(result);
-            made.insert(result, kind.record(&mut tape, &operands.ok_or_else(lost)?, shape)?);
-        }
-        Ok(Recorded { tape, inputs, statistics, output: made[&stage.output] })
     }
 
     /// Runs a picture: `[h, w, input_nc]` in [-1, 1] to `[h, w, output_nc]` in [-1, 1], and the
@@ -195,26 +198,36 @@ impl<'a> Strips<'a> {
     /// picture's own into them. Norms with running statistics use those alone.
     ///
     /// # Errors
-    /// [`Error::Usage`] for sizes that do not pass the net or the wrong number of values, and what
-    /// the device reports.
+    /// [`Error::Usage`] for sizes that do not pass the net, the wrong number of values, or a
+    /// network of several planes, and what the device reports.
     pub async fn run(
         &self,
         picture: &[f32],
         size: (u32, u32),
         before: Option<(&Statistics, f64)>,
     ) -> Result<(Vec<f32>, Statistics)> {
+        let planes: Vec<_> = self.planes.iter().map(|plane| (plane.name, picture.into())).collect();
+        self.run_planes(&planes[..1], size, before).await
+    }
+
+    /// Like [`run`](Self::run), on planes by name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a plane that is missing, or another number or kind of values, and as
+    /// [`run`](Self::run).
+    pub async fn run_planes(
+        &self,
+        planes: &[(&str, Values<'_>)],
+        size: (u32, u32),
+        before: Option<(&Statistics, f64)>,
+    ) -> Result<(Vec<f32>, Statistics)> {
         let whole = self.whole(size)?;
-        let shape = whole.tape.shape(whole.x);
-        if picture.len() as u64 != shape.elements() {
-            return Err(Error::Usage(format!(
-                "{} values for a picture of {}x{}x{}",
-                picture.len(),
-                size.0,
-                size.1,
-                shape.c.logical()
-            )));
+        let mut maps = HashMap::new();
+        for (plane, tensor) in self.planes.iter().zip(&whole.inputs) {
+            let shape = whole.tape.shape(*tensor);
+            let values = plane.numbers(&named(plane.name, planes)?, &shape)?;
+            maps.insert(*tensor, Map::of(&values, shape.h, shape.w, shape.c));
         }
-        let mut maps = HashMap::from([(whole.x, Map::of(picture, shape.h, shape.w, shape.c))]);
         let mut used: HashMap<Tensor, Moments> = HashMap::new();
         for (at, stage) in whole.stages.all.iter().enumerate() {
             let map = self.run_stage(&whole, stage, &maps, &used, size.1).await?;
@@ -227,10 +240,10 @@ impl<'a> Strips<'a> {
             // What no later stage reads is gone.
             let later = &whole.stages.all[at + 1..];
             maps.retain(|map, _| {
-                *map == whole.y || later.iter().any(|stage| stage.sources.contains(map))
+                *map == whole.output || later.iter().any(|stage| stage.sources.contains(map))
             });
         }
-        let last = maps.remove(&whole.y);
+        let last = maps.remove(&whole.output);
         let last = last.ok_or_else(|| Error::Internal("a network without a result".into()))?;
         let statistics = whole.stages.statistics.iter().filter_map(|(t, _)| used.remove(t));
         Ok((last.values(), Statistics(statistics.collect())))
@@ -246,7 +259,7 @@ impl<'a> Strips<'a> {
     ) -> Result<Map> {
         let cut = rows_of(whole, stage)?;
         let rows = cut.strip(picture, self.rows);
-        let Recorded { tape, inputs, statistics, output } = self.record(whole, stage, rows)?;
+        let Recorded { tape, inputs, statistics, output } = record(whole, stage, rows)?;
         let shape = tape.shape(output);
         let windows = cut.windows(rows, shape.h).ok_or_else(|| {
             Error::Internal(format!("{}: no strips of {rows} rows", label(whole, stage)))
@@ -271,6 +284,45 @@ impl<'a> Strips<'a> {
         }
         Ok(made)
     }
+}
+
+impl Whole {
+    /// The weights that it reads.
+    fn stored(&self) -> HashSet<StoreId> {
+        let read = self.tape.nodes().iter().flat_map(|node| &node.inputs);
+        read.filter_map(|tensor| match self.tape.info(*tensor).source {
+            Source::Stored(id) => Some(id),
+            _ => None,
+        })
+        .collect()
+    }
+}
+
+/// A stage for strips of `rows` rows of its sources.
+fn record(whole: &Whole, stage: &Stage, rows: u32) -> Result<Recorded> {
+    let mut tape = Tape::new();
+    let shape = |tensor: &Tensor| whole.tape.shape(*tensor);
+    let inputs: Vec<Tensor> = (stage.sources.iter())
+        .map(|map| tape.input("strip", Shape { h: rows, ..shape(map) }))
+        .collect();
+    let statistics: Vec<Tensor> =
+        stage.statistics.iter().map(|of| tape.input("statistics", shape(of))).collect();
+    let given = stage.sources.iter().chain(&stage.statistics).copied();
+    let mut made: HashMap<Tensor, Tensor> =
+        given.zip(inputs.iter().chain(&statistics).copied()).collect();
+    for (at, kind) in &stage.nodes {
+        let node = &whole.tape.nodes()[*at];
+        let lost = || Error::Internal(format!("{}: an operand is gone", node.label));
+        let operand = |tensor: &Tensor| {
+            made.get(tensor).copied().or_else(|| tape.stored_of(&whole.tape, *tensor))
+        };
+        let operands: Option<Vec<Tensor>> = node.inputs.iter().map(operand).collect();
+        let result = *node.outputs.last().ok_or_else(lost)?;
+        tape.scope(node.label.rsplit_once('/').map_or("", |(scope, _)| scope));
+        let y = kind.record(&mut tape, &operands.ok_or_else(lost)?, shape(&result))?;
+        made.insert(result, y);
+    }
+    Ok(Recorded { tape, inputs, statistics, output: made[&stage.output] })
 }
 
 fn rows_of(whole: &Whole, stage: &Stage) -> Result<Rows> {

@@ -1,9 +1,10 @@
 //! A recorded network cut into stages: from maps on the host to the next one.
 //!
-//! A map is kept of every convolution and every sum (behind its activation, if nothing else reads
-//! it), and of whatever a norm takes statistics of. What lies between costs little and is computed
-//! again by every stage that reads it: norms with statistics that are known by then, activations,
-//! padding, concatenations. So a stage has at most one convolution, at its end.
+//! A map is kept of every convolution, pooling and sum (behind its activation, if nothing else
+//! reads it), and of whatever a norm takes statistics of. What lies between costs little and is
+//! computed again by every stage that reads it: norms with statistics that are known by then,
+//! activations, padding, concatenations, planes of classes. So a stage has at most one convolution,
+//! at its end. Means over instances are a stage of their own, since they need the whole map.
 
 use crate::error::{Error, Result};
 use crate::ops::Forward;
@@ -32,11 +33,11 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    /// Cuts a network that makes `y` of `x`.
+    /// Cuts a network that makes `y` of what the host writes.
     ///
     /// # Errors
     /// [`Error::Internal`] for an operation that is not known here.
-    pub fn of(tape: &Tape, x: Tensor, y: Tensor) -> Result<Stages> {
+    pub fn of(tape: &Tape, y: Tensor) -> Result<Stages> {
         let known = |node: &Node| {
             Forward::of(&*node.op)
                 .ok_or_else(|| Error::Internal(format!("{}: cannot run in strips", node.label)))
@@ -50,18 +51,22 @@ impl Stages {
         let mut maps: HashSet<Tensor> = statistics.iter().map(|(_, of)| *of).collect();
         maps.insert(y);
         for (node, kind) in nodes() {
-            if matches!(kind, Forward::Convolution { .. } | Forward::Add) {
-                let made = result(node);
-                let mut readers = nodes().filter(|(reader, _)| reader.inputs.contains(&made));
-                maps.insert(match (readers.next(), readers.next()) {
-                    (Some((act, Forward::Act(_))), None) => result(act),
-                    _ => made,
-                });
+            let made = result(node);
+            match kind {
+                Forward::Convolution { .. } | Forward::AvgPool(_) | Forward::Add => {
+                    let mut readers = nodes().filter(|(reader, _)| reader.inputs.contains(&made));
+                    maps.insert(match (readers.next(), readers.next()) {
+                        (Some((act, Forward::Act(_))), None) => result(act),
+                        _ => made,
+                    });
+                }
+                Forward::InstanceMean => maps.extend([made, node.inputs[0]]),
+                _ => {}
             }
         }
         let makers: HashMap<Tensor, usize> =
             tape.nodes().iter().enumerate().map(|(at, node)| (result(node), at)).collect();
-        let cut = Cut { tape, kinds: &kinds, makers, maps: &maps, x };
+        let cut = Cut { tape, kinds: &kinds, makers, maps: &maps };
         let outputs = tape.nodes().iter().map(result).filter(|made| maps.contains(made));
         Ok(Stages { all: outputs.map(|output| cut.stage(output)).collect(), statistics })
     }
@@ -78,7 +83,6 @@ struct Cut<'a> {
     /// Places of the operations that make tensors.
     makers: HashMap<Tensor, usize>,
     maps: &'a HashSet<Tensor>,
-    x: Tensor,
 }
 
 impl Cut<'_> {
@@ -89,10 +93,11 @@ impl Cut<'_> {
         let mut seen = HashSet::new();
         let mut left = vec![output];
         while let Some(tensor) = left.pop() {
-            if !seen.insert(tensor) || matches!(self.tape.info(tensor).source, Source::Stored(_)) {
+            let source = self.tape.info(tensor).source;
+            if !seen.insert(tensor) || matches!(source, Source::Stored(_)) {
                 continue;
             }
-            if tensor == self.x || (tensor != output && self.maps.contains(&tensor)) {
+            if source == Source::Host || (tensor != output && self.maps.contains(&tensor)) {
                 stage.sources.push(tensor);
                 continue;
             }

@@ -15,7 +15,7 @@ struct Layer {
 }
 
 impl Layer {
-    fn record(&self, height: u32) -> (Tape, Tensor, Tensor) {
+    fn record(&self, height: u32) -> (Tape, Tensor) {
         let (mut store, mut tape) = (Store::new(), Tape::new());
         let (ci, co, kernel) = (4.into(), 4, self.conv.kernel);
         let layout = match self.transposed {
@@ -33,7 +33,7 @@ impl Layer {
             true => tape.conv_transpose2d(h, weight, None, self.conv),
             false => tape.conv2d(h, weight, None, self.conv),
         };
-        (tape, x, y.unwrap())
+        (tape, y.unwrap())
     }
 
     /// The rows that a row of the result is made of, tap by tap; `None` for zeros.
@@ -83,13 +83,13 @@ fn strips_make_every_row_once_from_all_that_it_needs() {
         padded(Enlarge::Bilinear, Padding::Reflect, 1, 3),
     ] {
         for height in [4, 6, 8, 10, 16, 30, 64, 100] {
-            let (tape, x, y) = layer.record(height);
-            let stages = Stages::of(&tape, x, y).unwrap();
+            let (tape, y) = layer.record(height);
+            let stages = Stages::of(&tape, y).unwrap();
             assert_eq!(stages.all.len(), 1);
             let cut = Rows::of(&tape, &stages.all[0]).unwrap();
             for wanted in [1, 8, 12, 31, 64, 200] {
                 let rows = cut.strip(height, wanted);
-                let (strip, _, made) = layer.record(rows);
+                let (strip, made) = layer.record(rows);
                 let mut next = 0;
                 for w in cut.windows(rows, strip.shape(made).h).unwrap() {
                     assert!(
@@ -119,7 +119,7 @@ fn stages(config: impl Into<GeneratorConfig>, norm: NormMode) -> Vec<(usize, usi
     let net = Generator::new(&mut store, "G", config).unwrap();
     let x = tape.input("x", Shape::new(1, 64, 32, 3));
     let y = net.record(&mut tape, &store, x, Mode::run(norm, false)).unwrap();
-    let stages = Stages::of(&tape, x, y).unwrap().all;
+    let stages = Stages::of(&tape, y).unwrap().all;
     stages.iter().map(|stage| (stage.nodes.len(), stage.sources.len())).collect()
 }
 

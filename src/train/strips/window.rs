@@ -2,7 +2,7 @@
 //! own, and the rows kept that are the same as those of the whole image.
 
 use super::stage::Stage;
-use crate::ops::{Enlarge, Forward, Padding, Resample2d};
+use crate::ops::{Enlarge, Forward, Padding, Pooling, Resample2d};
 use crate::shape::Conv;
 use crate::tape::{Tape, Tensor};
 use std::collections::HashMap;
@@ -83,6 +83,7 @@ fn rate(tape: &Tape, stage: &Stage) -> (u32, u32) {
         let rate = match kind {
             Forward::Convolution { conv, transposed: true } => (up * conv.stride, down),
             Forward::Convolution { conv, transposed: false } => (up, down * conv.stride),
+            Forward::AvgPool(pooling) => (up, down * pooling.stride),
             Forward::Resample(resample) => (up * resample.enlarge.scale(), down),
             _ => (up, down),
         };
@@ -101,7 +102,7 @@ fn needs(tape: &Tape, stage: &Stage, row: u32) -> Option<(u32, u32)> {
             continue;
         };
         let maps = match kind {
-            Forward::Add | Forward::Concat => &node.inputs[..],
+            Forward::Add | Forward::Concat | Forward::InstanceMean => &node.inputs[..],
             Forward::Fill(_) | Forward::Running(_) | Forward::Statistics => &[],
             _ => &node.inputs[..1],
         };
@@ -136,6 +137,12 @@ fn before(kind: Forward, (first, last): (i64, i64), height: i64) -> (i64, i64) {
                 (first * s - p, last * s - p + k - 1)
             })
         }
+        Forward::AvgPool(Pooling { kernel, stride, pad }) => {
+            let (k, s, p) = (i64::from(kernel), i64::from(stride), i64::from(pad));
+            inside((first * s - p, last * s - p + k - 1))
+        }
+        Forward::InstanceEdges => inside((first - 1, last + 1)),
+        Forward::InstanceMean => (0, height - 1),
         Forward::Resample(Resample2d { enlarge, padding, pad }) => {
             let (pad, end) = (i64::from(pad), height * i64::from(enlarge.scale()) - 1);
             let (first, last) = (first - pad, last - pad);
