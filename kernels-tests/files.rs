@@ -5,13 +5,13 @@ mod env;
 #[path = "support/program.rs"]
 mod program;
 
-use pixtape::io::Picture;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::weights::{ConcatOrder, Conversion, Precision, WeightsFile};
+use pixtape::io::{IndexMap, Picture};
 use pixtape::nets::{Mode, Unet};
 use pixtape::ops::NormMode;
 use pixtape::{Gpu, Plan, Shape, Store, Tape};
-use program::{ok, picture as photo, pixtape, program, refused, text};
+use program::{errors, ok, picture as photo, pixtape, program, refused, text};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -165,6 +165,60 @@ fn import_and_export_keep_every_bit() {
     assert!(!Path::new(&at("x")).exists());
     let bytes = original.to_safetensors(Precision::F32).unwrap();
     assert_eq!(bytes, std::fs::read(at("a.safetensors")).unwrap());
+}
+
+#[test]
+fn label_maps_are_translated_in_strips_and_as_films() {
+    if gpu().is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    for folder in ["train_label", "train_inst", "train_img"] {
+        std::fs::create_dir_all(at(&format!("data/{folder}"))).unwrap();
+    }
+    // No multiples of 8.
+    const SIZE: (u32, u32) = (60, 90);
+    for number in 0..3 {
+        let instances =
+            (0..SIZE.0 * SIZE.1).map(|i| (i % SIZE.0 / 9 + 10 * (i / SIZE.0 / 14)) + number);
+        let instances = IndexMap::new(SIZE.0, SIZE.1, instances.collect()).unwrap();
+        let labels = instances.data.iter().map(|i| i % 5).collect();
+        let labels = IndexMap::new(SIZE.0, SIZE.1, labels).unwrap();
+        let file = |folder| dir.path().join(format!("data/{folder}/{number}.png"));
+        labels.save(&file("train_label"), 8).unwrap();
+        instances.save(&file("train_inst"), 16).unwrap();
+        photo(SIZE.0, SIZE.1, number).save_png(&file("train_img")).unwrap();
+    }
+    let train = "train --model pix2pixHD --netG local --label_nc 5 --ngf 2 --ndf 4 --num_D 1 \
+                 --n_downsample_global 2 --n_blocks_global 2 --n_blocks_local 1 --no_vgg_loss \
+                 --load_size 64 --crop_size 64 --max_steps 2 --init_type kaiming --tune off --name a";
+    let train: Vec<&str> = train.split_whitespace().collect();
+    let (data, runs) = (at("data"), at("runs"));
+    ok(pixtape(&[&train[..], &["--dataroot", &data, "--checkpoints_dir", &runs]].concat()));
+    let (checkpoint, labels, instances) =
+        (at("runs/a"), at("data/train_label"), at("data/train_inst"));
+    let made = |more: &[&str]| {
+        let out = at("out");
+        let words = ["translate", "--tune", "off", "--checkpoint", &checkpoint, "--input", &labels];
+        let words = [&words[..], &["--instances", &instances, "--output", &out], more].concat();
+        let output = pixtape(&words);
+        let said = errors(&output);
+        ok(output);
+        let load = |n| Picture::load(&dir.path().join(format!("out/{n}.png")), 3).unwrap().data;
+        ([0, 1, 2].map(load), said)
+    };
+    let far = |a: &[u8], b: &[u8]| a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    let (whole, _) = made(&[]);
+    let (tiled, _) = made(&["--tile", "16"]);
+    let (limited, said) = made(&["--memory_limit", "300KiB"]);
+    assert!(said.contains("in strips of"), "{said}");
+    let (film, _) = made(&["--sequence", "first"]);
+    for (n, whole) in whole.iter().enumerate() {
+        assert_eq!(whole.len(), 60 * 90 * 3);
+        assert!(far(whole, &tiled[n]) <= 1 && far(whole, &limited[n]) <= 1, "{n}");
+        assert_eq!(far(whole, &film[n]) <= 1, n == 0, "frame {n} has the first one's statistics");
+    }
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn losses_and_files_that_cannot_be_used_are_refused() {
     let both = ["--input", text(&maps), "--instances", text(&ids)];
     let words = [&both[..], &["--images", text(&images)]].concat();
     translate(&words, &["train_img", "this one has none"]);
-    for flag in ["--heat", "--direction=AtoB", "--tile=8"] {
+    for flag in ["--heat", "--direction=AtoB"] {
         let name = flag.split('=').next().unwrap();
         translate(&[&both[..], &[flag]].concat(), &[name]);
     }

@@ -164,8 +164,9 @@ impl Generator {
     ///
     /// # Errors
     /// As [`Strips::new`].
-    pub fn strips(&self, mode: Mode, rows: u32) -> Result<Strips<'_>> {
-        Strips::new(&self.gpu, &self.store, &self.net, mode, rows, PlanOptions::default())
+    pub fn strips(&self, mode: Mode, format: PictureFormat, rows: u32) -> Result<Strips<'_>> {
+        let (gpu, store, net) = (&self.gpu, &self.store, &self.net);
+        Strips::new(gpu, store, net, mode, format, rows, PlanOptions::default())
     }
 
     /// What running it on images of one size takes.

@@ -11,7 +11,7 @@ use crate::plan::{Plan, PlanOptions, Progress};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use crate::train::{
-    Condition, Features, Model, Network, Over, Pix2PixHdConfig, Source, Translator,
+    Condition, Features, Model, Network, Over, Pix2PixHdConfig, Source, Strips, Translator,
 };
 use crate::{Error, Result};
 use std::path::Path;
@@ -202,6 +202,15 @@ impl LabelGenerator {
         let network = |tape: &mut Tape, values: &[Tensor]| self.record(&planes, tape, values);
         let (gpu, store) = (&self.gpu, &self.store);
         Translator::of_planes(gpu, store, &planes, size, format, &network, options, progress)
+    }
+
+    /// The same part by part, in strips of `rows` rows, with the built-in rule's kernels.
+    pub fn strips(&self, format: PictureFormat, rows: u32) -> Strips<'_> {
+        let planes = self.planes(format);
+        let named = planes.clone();
+        let network = move |tape: &mut Tape, values: &[Tensor]| self.record(&named, tape, values);
+        let options = PlanOptions::default();
+        Strips::of_planes(&self.gpu, &self.store, planes, network, rows, options)
     }
 
     fn record(&self, planes: &[Plane], tape: &mut Tape, values: &[Tensor]) -> Result<Tensor> {

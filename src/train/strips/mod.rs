@@ -72,7 +72,7 @@ impl fmt::Debug for Strips<'_> {
 
 impl<'a> Strips<'a> {
     /// A generator of one image in strips of `rows` rows of it (of smaller maps: of as many of
-    /// theirs), on the weights in `store`. Images are given as values from -1 to 1.
+    /// theirs), on the weights in `store`. Images are given in `format`.
     ///
     /// # Errors
     /// [`Error::Config`] if `mode` has dropout: its masks belong to whole pictures.
@@ -81,6 +81,7 @@ impl<'a> Strips<'a> {
         store: &'a Store,
         net: &'a Generator,
         mode: Mode,
+        format: PictureFormat,
         rows: u32,
         options: PlanOptions,
     ) -> Result<Strips<'a>> {
@@ -95,7 +96,7 @@ impl<'a> Strips<'a> {
             return Err(Error::config("dropout", why));
         }
         let mode = Mode { update_running: false, ..mode };
-        let plane = Plane::image("input", net.config().input_nc(), PictureFormat::Floats);
+        let plane = Plane::image("input", net.config().input_nc(), format);
         let network =
             move |tape: &mut Tape, planes: &[Tensor]| net.record(tape, store, planes[0], mode);
         Ok(Self::of_planes(gpu, store, vec![plane], network, rows, options))
@@ -191,7 +192,7 @@ impl<'a> Strips<'a> {
         Plan::new(tape, self.store, &[output], self.gpu.family(), self.options.clone())
     }
 
-    /// Runs a picture: `[h, w, input_nc]` in [-1, 1] to `[h, w, output_nc]` in [-1, 1], and the
+    /// Runs a picture: `[h, w, input_nc]` in its format to `[h, w, output_nc]` in [-1, 1], and the
     /// statistics that were used.
     ///
     /// `before` are statistics and their share: 1 uses them alone, 0.9 mixes a tenth of the
@@ -200,14 +201,14 @@ impl<'a> Strips<'a> {
     /// # Errors
     /// [`Error::Usage`] for sizes that do not pass the net, the wrong number of values, or a
     /// network of several planes, and what the device reports.
-    pub async fn run(
+    pub async fn run<'v>(
         &self,
-        picture: &[f32],
+        picture: impl Into<Values<'v>>,
         size: (u32, u32),
         before: Option<(&Statistics, f64)>,
     ) -> Result<(Vec<f32>, Statistics)> {
-        let planes: Vec<_> = self.planes.iter().map(|plane| (plane.name, picture.into())).collect();
-        self.run_planes(&planes[..1], size, before).await
+        let name = self.planes.first().map_or("", |plane| plane.name);
+        self.run_planes(&[(name, picture.into())], size, before).await
     }
 
     /// Like [`run`](Self::run), on planes by name.

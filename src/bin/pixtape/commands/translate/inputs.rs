@@ -142,9 +142,12 @@ pub(crate) fn jobs(
 }
 
 /// Frames in the order in which people number them: 2 before 10.
-pub(crate) fn by_number(jobs: &mut [Job]) {
-    jobs.sort_by_cached_key(|job| {
-        let text = job.from.to_string_lossy().into_owned();
+///
+/// # Errors
+/// [`Error::File`] for one that is not of the size and depth of the first.
+pub(crate) fn in_order<T>(frames: &mut [T], job: impl Fn(&T) -> &Job) -> Result<()> {
+    frames.sort_by_cached_key(|frame| {
+        let text = job(frame).from.to_string_lossy().into_owned();
         let mut pieces: Vec<(String, u128)> = Vec::new();
         let mut rest = text.as_str();
         while !rest.is_empty() {
@@ -157,6 +160,17 @@ pub(crate) fn by_number(jobs: &mut [Job]) {
         }
         (pieces, text)
     });
+    let mut jobs = frames.iter().map(job);
+    let Some(first) = jobs.next() else { return Ok(()) };
+    match jobs.find(|job| job.size != first.size || job.format != first.format) {
+        None => Ok(()),
+        Some(other) => {
+            let first = first.from.display();
+            let message =
+                format!("is not of the size and depth of {first}; the frames of a video have one");
+            Err(Error::file(&other.from, message))
+        }
+    }
 }
 
 /// A bar on the terminal; nothing where there is none.
@@ -275,7 +289,7 @@ mod tests {
         std::fs::write(dir.path().join("other.txt"), b"").unwrap();
         let found = pictures(&dir.path().join("frame*.png")).unwrap();
         let mut jobs = made(&found, Path::new("out")).unwrap();
-        by_number(&mut jobs);
+        in_order(&mut jobs, |job| job).unwrap();
         assert_eq!(
             jobs.iter().map(|j| j.to.clone()).collect::<Vec<_>>(),
             ["out/frame9.png", "out/frame10.png"].map(PathBuf::from)

@@ -1,7 +1,8 @@
 //! Translating label maps, with the maps of instances and the images that belong to them.
 
 use super::args::TranslateArgs;
-use super::inputs::{Job, STREAM, check_grid, jobs, pictures, progress, tell_of_padding};
+use super::engine::Engine;
+use super::inputs::{Job, STREAM, check_grid, in_order, jobs, pictures, progress, tell_of_padding};
 use super::looks::{Looks, Scene, over};
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
@@ -62,7 +63,10 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         let why = "features by label need label maps, and the generator takes images; use --images";
         return Err(Error::Usage(why.into()));
     }
-    let rows = rows(args, checkpoint, &input)?;
+    let mut rows = rows(args, checkpoint, &input)?;
+    if args.sequence.is_some() {
+        in_order(&mut rows, |row| &row.job)?;
+    }
     let is_file = rows.iter().all(|row| row.job.to == args.output);
     let folder = if is_file {
         args.output.parent().filter(|p| !p.as_os_str().is_empty())
@@ -86,10 +90,12 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
     for ((size, format), rows) in groups {
         let limit = args.memory_limit.map(|bytes| bytes.0);
         let tune = args.tune.clone().unwrap_or_default();
-        let translator = bar.suspend(|| translator(&generator, size, format, limit, &tune))?;
+        let whole = || translator(&generator, size, format, limit, &tune);
+        let strips = |rows| Ok(generator.strips(format, rows));
+        let mut engine = bar.suspend(|| Engine::new(args, size, format, whole, strips))?;
         for row in rows {
             let looks = looks.as_ref();
-            grid.push(translate(args, checkpoint, &generator, &translator, &input, looks, &row)?);
+            grid.push(translate(args, checkpoint, &generator, &mut engine, &input, looks, &row)?);
             bar.inc(1);
         }
     }
@@ -111,8 +117,6 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
 /// Refuses flags that label maps do not go with.
 fn refuse(args: &TranslateArgs) -> Result<()> {
     for (given, flag) in [
-        (args.tile.is_some(), "--tile"),
-        (args.sequence.is_some(), "--sequence"),
         (args.heat, "--heat"),
         (args.direction.is_some(), "--direction"),
         (args.input == Path::new(STREAM) || args.output == Path::new(STREAM), "-"),
@@ -240,7 +244,7 @@ fn translate(
     args: &TranslateArgs,
     checkpoint: &Checkpoint,
     generator: &LabelGenerator,
-    translator: &Translator,
+    engine: &mut Engine<'_>,
     input: &LabelInput,
     looks: Option<&Looks>,
     row: &Row,
@@ -264,7 +268,7 @@ fn translate(
         let values: PlaneValues = data.encode(&job.frame, job.format, None)?;
         planes.push((plane.name, values));
     }
-    let made = pollster::block_on(translator.run_planes(&borrowed(&planes), args.seed, 0))?;
+    let made = engine.run(&borrowed(&planes), args.seed)?;
     let output_nc = checkpoint.config.output_nc();
     let result = match made {
         PictureValues::Bytes(bytes) => AnyPicture::U8(job.frame.crop(bytes, output_nc)?),

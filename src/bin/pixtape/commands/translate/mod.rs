@@ -1,6 +1,7 @@
 //! `pixtape translate`.
 
 mod args;
+mod engine;
 mod heat;
 mod inputs;
 mod labels;
@@ -12,9 +13,9 @@ pub(crate) use labels::translator as label_translator;
 
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
-use args::Sequence;
+use engine::Engine;
 use heat::{Heat, Judge};
-use inputs::{Job, STREAM, by_number, check_grid, jobs, tell_of_padding};
+use inputs::{Job, STREAM, check_grid, in_order, jobs, tell_of_padding};
 use pixtape::gpu::Gpu;
 use pixtape::io::{AnyPicture, Picture, create_dir, lab, write_aside};
 use pixtape::nets::Mode;
@@ -22,7 +23,7 @@ use pixtape::picture::{PictureFormat, PictureValues};
 use pixtape::plan::{PlanOptions, Progress};
 use pixtape::run::options::Tune;
 use pixtape::run::{Checkpoint, Generator};
-use pixtape::train::{Statistics, Strips, Translator};
+use pixtape::train::Translator;
 use pixtape::{Error, Result};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,93 +31,23 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// A generator ready for pictures of one size.
-enum Engine<'a> {
-    Whole(Box<Translator>),
-    /// In strips; the statistics of the frames before, and how much of them is kept.
-    Strips(Strips<'a>, Option<Statistics>, Option<f64>),
-}
-
-impl<'a> Engine<'a> {
-    fn new(
-        args: &TranslateArgs,
-        gpu: &'a Gpu,
-        generator: &'a Generator,
-        size: (u32, u32),
-        format: PictureFormat,
-    ) -> Result<Engine<'a>> {
-        let mode = Mode::run(args.norm_mode, args.dropout.is_on());
-        let keep = args.sequence.map(|how| match how {
-            Sequence::First => 1.0,
-            Sequence::Smooth => args.smooth,
-        });
-        let memory_limit = args.memory_limit.map(|bytes| bytes.0);
-        let tune = args.tune.clone().unwrap_or_default();
-        let strips = |rows| generator.strips(mode, rows);
-        match args.tile {
-            Some(rows) => return Ok(Engine::Strips(strips(rows)?, None, keep)),
-            None if keep.is_some() => {
-                return Ok(Engine::Strips(strips(size.1)?.fit(size, memory_limit)?, None, keep));
-            }
-            None => {}
-        }
-        let mut starting = Starting::new(gpu);
-        match translator(generator, size, mode, format, memory_limit, &tune, &mut |done, total| {
+/// A generator ready for images of one size.
+fn engine<'a>(
+    args: &TranslateArgs,
+    gpu: &Gpu,
+    generator: &'a Generator,
+    size: (u32, u32),
+    format: PictureFormat,
+) -> Result<Engine<'a>> {
+    let mode = Mode::run(args.norm_mode, args.dropout.is_on());
+    let whole = || {
+        let (limit, tune) = (args.memory_limit.map(|bytes| bytes.0), args.tune.clone());
+        let (tune, mut starting) = (tune.unwrap_or_default(), Starting::new(gpu));
+        translator(generator, size, mode, format, limit, &tune, &mut |done, total| {
             starting.show(done, total)
-        }) {
-            Ok(whole) => Ok(Engine::Whole(Box::new(whole))),
-            // What is too large goes in strips, unless a mask of dropout forbids it.
-            Err(e @ (Error::MemoryLimit { .. } | Error::Limit { .. })) if !mode.dropout => {
-                let strips = strips(size.1)?.fit(size, memory_limit)?;
-                let (mib, rows) = (|bytes: u64| bytes.div_ceil(1 << 20), strips.rows());
-                let whole = if let Error::MemoryLimit { planned, .. } = e {
-                    format!(" instead of {} MiB", mib(planned))
-                } else {
-                    String::new()
-                };
-                eprintln!(
-                    "note: {}x{} is processed in strips of {rows} rows: {} MiB of device \
-                     memory{whole}",
-                    size.0,
-                    size.1,
-                    mib(strips.memory(size)?)
-                );
-                Ok(Engine::Strips(strips, None, None))
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    /// Runs a picture of the engine's size.
-    fn run(
-        &mut self,
-        picture: &PictureValues,
-        size: (u32, u32),
-        seed: u64,
-    ) -> Result<PictureValues> {
-        match self {
-            // One number for all: what dropout makes of a picture depends on --seed only, not on
-            // its neighbours in the folder.
-            Engine::Whole(translator) => {
-                pollster::block_on(translator.run_values(picture, seed, 0))
-            }
-            Engine::Strips(strips, before, keep) => {
-                let given = before.as_ref().zip(*keep);
-                let (values, used) = pollster::block_on(strips.run(&floats(picture), size, given))?;
-                *before = Some(used);
-                Ok(match picture {
-                    // As `tensor_to_picture` does it.
-                    PictureValues::Bytes(_) => PictureValues::Bytes(
-                        values
-                            .iter()
-                            .map(|v| ((v + 1.0) * 127.5 + 0.5).clamp(0.0, 255.0) as u8)
-                            .collect(),
-                    ),
-                    PictureValues::Floats(_) => PictureValues::Floats(values),
-                })
-            }
-        }
-    }
+        })
+    };
+    Engine::new(args, size, format, whole, |rows| generator.strips(mode, format, rows))
 }
 
 /// A generator ready for images of one size, with the kernels that `--tune` says.
@@ -232,16 +163,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     };
     let mut jobs = jobs(&inputs, &args.output, &checkpoint, args.side_by_side.then_some("png"))?;
     if args.sequence.is_some() {
-        by_number(&mut jobs);
-        if let Some(other) =
-            jobs.iter().find(|job| job.size != jobs[0].size || job.format != jobs[0].format)
-        {
-            let message = format!(
-                "is not of the size and depth of {}; the frames of a video have one",
-                jobs[0].from.display()
-            );
-            return Err(Error::file(&other.from, message));
-        }
+        in_order(&mut jobs, |job| job)?;
     }
     let is_file = jobs.iter().all(|job| job.to == args.output);
     let folder = if is_file {
@@ -257,7 +179,8 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     let generator = Generator::new(&gpu, &checkpoint)?;
     if args.tile.is_some() || args.sequence.is_some() {
         // What strips refuse is said before anything is made.
-        generator.strips(Mode::run(args.norm_mode, args.dropout.is_on()), 1)?;
+        let mode = Mode::run(args.norm_mode, args.dropout.is_on());
+        generator.strips(mode, PictureFormat::default(), 1)?;
     }
     let judge = if args.heat { Some(judge(args, &gpu, &checkpoint)?) } else { None };
     if !to_stream {
@@ -274,7 +197,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     }
     let mut rows = Vec::new();
     for ((padded, format), jobs) in groups {
-        let mut engine = bar.suspend(|| Engine::new(args, &gpu, &generator, padded, format))?;
+        let mut engine = bar.suspend(|| engine(args, &gpu, &generator, padded, format))?;
         let heat = judge.as_ref().map(|j| j.heat(padded)).transpose()?;
         for job in jobs {
             let row = translate(args, &checkpoint, &mut engine, heat.as_ref(), &job)?;
@@ -322,7 +245,7 @@ fn translate(
     let mut row = vec![shown(input.clone())];
     let (engine, seen) = (RefCell::new(engine), RefCell::new(None));
     let through = |values: &PictureValues| {
-        let made = engine.borrow_mut().run(values, job.frame.padded, args.seed)?;
+        let made = engine.borrow_mut().run(&[("input", values.into())], args.seed)?;
         if heat.is_some() {
             seen.replace(Some((floats(values), floats(&made))));
         }
