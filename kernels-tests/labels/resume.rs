@@ -77,7 +77,7 @@ fn a_run_resumes_to_the_bit_in_the_frozen_phase_at_its_end_and_after_it() {
 }
 
 #[test]
-fn what_diverged_is_searched_for_across_the_end_of_the_frozen_phase() {
+fn what_diverged_behind_the_frozen_phase_is_found() {
     if !adapter() {
         return;
     }
