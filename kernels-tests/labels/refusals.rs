@@ -14,6 +14,7 @@ fn options_that_do_not_go_together_are_refused() {
     refuse(&["--instance_feat", "--no_instance"], &["--instance_feat", "--no_instance"]);
     refuse(&["--load_features"], &["--load_features", "--instance_feat"]);
     refuse(&["--norm", "batch"], &["--norm", "instance"]);
+    refuse(&["--dropout"], &["--dropout", "have none"]);
     refuse(&["--num_D", "5"], &["--num_D", "from 1 to 4"]);
     refuse(&["--n_local_enhancers", "3"], &["--n_local_enhancers", "from 1 to 2"]);
     refuse(&["--dataset_mode", "aligned"], &["--dataset_mode aligned", "pix2pixHD"]);

@@ -265,6 +265,9 @@ impl Options {
         if self.nets.norm != NormKind::Instance {
             return refuse("norm", "pix2pixHD's networks have instance norm; leave it out");
         }
+        if !self.nets.no_dropout {
+            return refuse("dropout", "pix2pixHD's networks have none; leave it out");
+        }
         if hd.no_instance && hd.instance_feat {
             let why = "needs maps of instances; leave out `no_instance`, or use `label_feat`";
             return refuse("instance_feat", why);
