@@ -72,3 +72,40 @@ fn features_of_labels_take_no_instances() {
     let grid = cell(&run.join("samples/latest.png"), 32, 1, 0);
     assert_eq!(Picture::load(&scene.at("made/00.png"), 3).unwrap(), grid);
 }
+
+#[test]
+fn features_are_read_from_files_where_a_run_is_told_so() {
+    if !adapter() {
+        return;
+    }
+    let scene = scene(0);
+    // An encoder of three features: what files hold are images.
+    let encoder = ["--instance_feat", "--nef", "4", "--n_downsample_E", "1", "--no_vgg_loss"];
+    ok(scene.train("encoder", &[&encoder[..], &["--max_steps", "1"]].concat()));
+    let given = ["--load_features", "--niter", "1", "--niter_decay", "0"];
+    let flags = [&encoder[..], &given].concat();
+    refused(&scene.train("a", &flags), &["train_feat", "--load_features"]);
+    std::fs::create_dir(scene.data("train_feat")).unwrap();
+    for n in 0..4 {
+        let [from, to] = ["img", "feat"].map(|f| scene.data(&format!("train_{f}/{n:02}.png")));
+        std::fs::copy(from, to).unwrap();
+    }
+    let said = ok(scene.train("a", &flags));
+    assert!(said.contains("features of 3 channels"), "{said}");
+    let run = scene.run("a");
+    assert!(!run.join("latest_net_E.safetensors").exists());
+    ok(scene.train("b", &[&flags[..], &["--max_steps", "2"]].concat()));
+    ok(crate::scene::resume(&scene.run("b"), &[]));
+    assert_identical(&run, &scene.run("b"));
+    // Translated with the features of an encoder, in their place.
+    let [maps, ids, images] =
+        ["train_label", "train_inst", "train_img"].map(|name| scene.data(name));
+    let words = ["--checkpoint", text(&run), "--input", text(&maps), "--instances", text(&ids)];
+    let words = [&words[..], &["--images", text(&images)]].concat();
+    let out = scene.at("out");
+    let output = pixtape(&[&["translate", "--output", text(&out)], &words[..]].concat());
+    refused(&output, &["read its features from files", "--encoder"]);
+    let own = scene.run("encoder").join("latest_net_E.safetensors");
+    translated(&[&words[..], &["--encoder", text(&own)]].concat(), &out);
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 4);
+}

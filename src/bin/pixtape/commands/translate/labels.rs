@@ -133,6 +133,11 @@ fn encoder(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<Option<Encod
     let own = checkpoint.options.as_ref().and_then(|options| options.features());
     match (&args.encoder, &args.images) {
         (Some(file), Some(_)) => Encoder::read(file).map(Some),
+        (None, Some(_)) if matches!(own, Some(Features::Given(_))) => Err(Error::Usage(
+            "the run read its features from files and has no encoder: give --encoder, the one \
+             that made them"
+                .into(),
+        )),
         (Some(_), None) => {
             Err(Error::Usage("--encoder needs --images, the images whose features it takes".into()))
         }
