@@ -45,7 +45,7 @@ fn one_map_has_the_look_of_each_image_that_is_given_with_it() {
     refuse(&[&bare[..], &maps, &ids].concat(), &["--encoder needs --images"]);
     let other = ["--checkpoint", text(&net), "--encoder", text(&net), "--images", text(&images)];
     refuse(&[&other[..], &maps, &ids].concat(), &["expected a feature encoder"]);
-    refuse(&[&folder[..], &maps, &ids, &["--sequence", "first"]].concat(), &["--sequence"]);
+    refuse(&[&folder[..], &maps, &ids, &["--heat"]].concat(), &["--heat"]);
     // Results never take the place of what they are made of.
     let over = ["translate", "--output", text(&images), "--tune", "off"];
     let output = pixtape(&[&over, &folder[..], &all].concat());
