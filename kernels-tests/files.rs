@@ -192,7 +192,8 @@ fn label_maps_are_translated_in_strips_and_as_films() {
     }
     let train = "train --model pix2pixHD --netG local --label_nc 5 --ngf 2 --ndf 4 --num_D 1 \
                  --n_downsample_global 2 --n_blocks_global 2 --n_blocks_local 1 --no_vgg_loss \
-                 --load_size 64 --crop_size 64 --max_steps 2 --init_type kaiming --tune off --name a";
+                 --load_size 64 --crop_size 64 --max_steps 2 --init_type kaiming --tune off \
+                 --name a";
     let train: Vec<&str> = train.split_whitespace().collect();
     let (data, runs) = (at("data"), at("runs"));
     ok(pixtape(&[&train[..], &["--dataroot", &data, "--checkpoints_dir", &runs]].concat()));

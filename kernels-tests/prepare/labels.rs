@@ -1,5 +1,5 @@
-//! Label and instance maps: `prepare instances`, `coco`, `combine --labels`, `resize --indices`, and
-//! what `check` says of them.
+//! Label and instance maps: `prepare instances`, `coco`, `combine --labels`, `resize --indices`,
+//! and what `check` says of them.
 
 use super::program::*;
 use super::{gray, names, prepare, save};
@@ -97,7 +97,9 @@ const CATEGORIES: &str = r#"[
 fn annotations(categories: &str, last: &str) -> String {
     format!(
         r#"{{"info": {{"year": 2017}}, "licenses": [], "categories": {categories},
-        "images": [{{"id": 5, "file_name": "photo_five.jpg", "width": 6}}, {{"id": 9, "file_name": "b.jpg"}}],
+        "images": [
+            {{"id": 5, "file_name": "photo_five.jpg", "width": 6}},
+            {{"id": 9, "file_name": "b.jpg"}}],
         "annotations": [
             {{"image_id": 5, "file_name": "a.png", "segments_info": [
                 {{"id": 70000, "category_id": 3, "iscrowd": 0, "area": 2, "bbox": [0, 0, 2, 1]}},

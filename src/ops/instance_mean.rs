@@ -9,11 +9,11 @@
 //! times `x`, so the derivative is the same operation on `dy`.
 //!
 //! Numbers matter only by being equal, and there may be any number of them. They are found by a
-//! hash table per image, with room for as many instances as there are pixels. What is added up is
-//! whole numbers of 31 bits below an instance's largest value, in 64 bits, by integer atomics: exact
-//! in any order, and closer to the mean than a sum of f32. The quotient is rounded correctly. Work
-//! is proportional to pixels, however many instances there are. Scratch memory is three times that
-//! of `x`, dense, and 16 to 24 bytes per pixel.
+//! hash table per image, with room for as many instances as there are pixels. Values are added as
+//! integers: 31 bits relative to an instance's largest value, summed in 64 bits with atomics. That
+//! is exact in any order, and closer to the mean than a sum of f32. The quotient is rounded
+//! correctly. Work is proportional to pixels, however many instances there are. Scratch memory is
+//! three times that of `x`, dense, and 16 to 24 bytes per pixel.
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
@@ -169,8 +169,8 @@ impl Tape {
     /// none leads to `ids`.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] unless the map has one channel and the pixels of `x`, at most 2^24 per
-    /// image.
+    /// [`crate::Error::Shape`] unless the map has one channel and the pixels of `x`, at most 2^24
+    /// per image.
     pub fn instance_mean(&mut self, x: Tensor, ids: Tensor) -> Result<Tensor> {
         let (shape, map) = (self.shape(x), self.shape(ids));
         if map != shape.with_channels(1) {

@@ -50,10 +50,9 @@ impl Tape {
     pub fn one_hot(&mut self, ids: Tensor, classes: u32) -> Result<Tensor> {
         let shape = self.shape(ids);
         if shape.c != 1.into() || classes == 0 {
-            return Err(self.shape_error(
-                "one_hot",
-                format!("expected indices [n, h, w, 1] and at least one class, not {shape} and {classes}"),
-            ));
+            let expected = "expected indices [n, h, w, 1] and at least one class";
+            let why = format!("{expected}, not {shape} and {classes}");
+            return Err(self.shape_error("one_hot", why));
         }
         Ok(self.push_one(OneHot, &[ids], shape.with_channels(classes)))
     }

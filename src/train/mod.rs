@@ -10,6 +10,7 @@ mod pix2pix;
 mod pix2pix_hd;
 mod schedule;
 mod strips;
+mod terms;
 mod training;
 mod translator;
 

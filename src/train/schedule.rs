@@ -167,16 +167,17 @@ impl Schedule {
         }
     }
 
-    /// What the rates of an epoch, counted from 1, are multiplied by. Of `n` epochs at the full
-    /// rate, `d` of decay:
+    /// What the rates of epoch `e`, counted from 1, are multiplied by, for `n` epochs at the full
+    /// rate and `d` of decay:
     ///
-    /// ```text
-    /// linear   1 - max(0, e - n) / (d + 1)          late: 1 - max(0, e - n - 1) / d; compat: e + 1 for e, so it falls one epoch
-    /// early and the last has rate 0 step     0.1 ^ floor((e - 1) / iters)         compat: e for e
-    /// - 1 cosine   (1 + cos(pi (e - 1) / (n + d))) / 2  compat: (1 + cos(pi e / n)) / 2, which
-    /// rises again after n epochs plateau  0.2 ^ (times the metric stood still) compat: the metric
-    /// is always 0, so every six epochs
-    /// ```
+    /// | policy | factor | `compat` |
+    /// |---|---|---|
+    /// | linear | `1 - max(0, e - n) / (d + 1)` | `e + 1` for `e`: one epoch early, the last at 0 |
+    /// | linear, `late` | `1 - max(0, e - n - 1) / d` | the same |
+    /// | step | `0.1 ^ floor((e - 1) / iters)` | `e` for `e - 1` |
+    /// | cosine | `(1 + cos(pi (e - 1) / (n + d))) / 2` | `(1 + cos(pi e / n)) / 2`: rises after `n` |
+    /// | plateau | `0.2 ^ (times the metric stood still)` | a metric of 0: every six epochs |
+    /// | constant | `1` | the same |
     pub fn factor(&self, epoch: u64) -> f64 {
         let total = self.n_epochs + self.n_epochs_decay;
         let late = if self.compat { epoch } else { epoch.saturating_sub(1) };

@@ -148,6 +148,12 @@ impl ModelKind {
     pub fn unpaired(self) -> bool {
         self == ModelKind::CycleGan
     }
+
+    /// Whether its options.json also lists what only other models take. The older models' files
+    /// always did, and stay as they are.
+    pub(super) fn writes_all_options(self) -> bool {
+        self != ModelKind::Pix2PixHd
+    }
 }
 
 impl OnOff {

@@ -25,7 +25,7 @@ pub struct Row<All> {
     pub aliases: &'static [&'static str],
     /// Models that it belongs to; all where the list is empty.
     pub models: &'static [ModelKind],
-    /// Whether runs of other models write it down too.
+    /// Whether runs of other models write it down too: see [`ModelKind::writes_all_options`].
     pub(super) everywhere: bool,
     /// What it has to do with a single training step.
     pub step: Step,
@@ -209,7 +209,7 @@ impl<All> Row<All> {
 
     /// Whether a run of a model writes it down.
     pub(super) fn is_written_by(&self, model: ModelKind) -> bool {
-        self.is_of(model) || (self.everywhere && model != ModelKind::Pix2PixHd)
+        self.is_of(model) || (self.everywhere && model.writes_all_options())
     }
 
     /// Whether a model has it.

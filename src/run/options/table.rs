@@ -135,7 +135,8 @@ group! {
             incidental: true,
         };
         /// Write TensorBoard's event files too, into tensorboard/ of the run's folder.
-        "tensorboard" tensorboard: bool = false => { aliases: &["tf_log"], step: Step::Apart, incidental: true };
+        "tensorboard" tensorboard: bool = false
+            => { aliases: &["tf_log"], step: Step::Apart, incidental: true };
         /// Print the losses every so many images, where there is no progress bar.
         "print_freq" print_freq: u64 = 100 => { step: Step::Apart, incidental: true };
     }
@@ -187,7 +188,8 @@ group! {
         /// Whether the discriminator sees the input as well as the output: on, off.
         "condition_D" condition_d: OnOff = OnOff::On => { models: PIX2PIX };
         /// Norm: batch, instance (the default of --model cycle_gan), instance_affine, none.
-        "norm" norm: NormKind = NormKind::Batch, CycleGan = NormKind::Instance, Pix2PixHd = NormKind::Instance
+        "norm" norm: NormKind = NormKind::Batch,
+            CycleGan = NormKind::Instance, Pix2PixHd = NormKind::Instance
             => { required: true };
         /// Norm of the discriminator; --norm's by default.
         "norm_D" norm_d: Option<NormKind> = None
@@ -249,10 +251,12 @@ group! {
         /// cycle_gan), colorization (photos: lightness to colour), inpaint (photos: fill a hole),
         /// labels (train_label/, train_inst/ and train_img/, the default of --model pix2pixHD).
         "dataset_mode" dataset_mode: DatasetMode = DatasetMode::Aligned,
-            Colorization = DatasetMode::Colorization, CycleGan = DatasetMode::Unaligned, Pix2PixHd = DatasetMode::Labels
+            Colorization = DatasetMode::Colorization, CycleGan = DatasetMode::Unaligned,
+            Pix2PixHd = DatasetMode::Labels
             => { older: Some("aligned") };
         /// Holes of --dataset_mode inpaint: center, random, or a folder of masks (white is a hole).
-        "mask" mask: Mask = Mask::Center => { models: PLAIN, value_name: Some("center|random|FOLDER") };
+        "mask" mask: Mask = Mask::Center
+            => { models: PLAIN, value_name: Some("center|random|FOLDER") };
         /// What under --dataroot to train on: PHASE/ with A|B images or photos, PHASEA/ and
         /// PHASEB/, or PHASE.tsv.
         "phase" phase: String = "train".into();
@@ -273,7 +277,8 @@ group! {
         /// 500MiB and 2GiB are understood; 0 for none).
         "cache_memory" cache_memory: Bytes = Bytes(1 << 30) => { older: Some("0") };
         /// Images per step.
-        "batch_size" batch_size: u32 = 1 => { aliases: &["batchSize"], range: Range::Between(1.0, 4096.0) };
+        "batch_size" batch_size: u32 = 1
+            => { aliases: &["batchSize"], range: Range::Between(1.0, 4096.0) };
         /// Size that images are resized to before they are cropped: a side, or WIDTHxHEIGHT.
         "load_size" load_size: Size = Size::square(286), Pix2PixHd = Size::square(1024)
             => { aliases: &["loadSize"], step: Step::Size };
@@ -284,7 +289,8 @@ group! {
         "max_dataset_size" max_dataset_size: Option<usize> = None;
         /// resize_and_crop, crop, scale_width, scale_width_and_crop, scale_shortside_and_crop
         /// (keeps the aspect ratio), none.
-        "preprocess" preprocess: Preprocess = Preprocess::ResizeAndCrop, Pix2PixHd = Preprocess::ScaleWidth
+        "preprocess" preprocess: Preprocess = Preprocess::ResizeAndCrop,
+            Pix2PixHd = Preprocess::ScaleWidth
             => { aliases: &["resize_or_crop"], required: true };
         /// Do not mirror images at random.
         "no_flip" no_flip: bool = false;
@@ -299,7 +305,8 @@ group! {
         /// Epochs at the full learning rate.
         "n_epochs" n_epochs: u64 = 100 => { aliases: &["niter"], step: Step::Apart };
         /// Epochs of decay after them.
-        "n_epochs_decay" n_epochs_decay: u64 = 100 => { aliases: &["niter_decay"], step: Step::Apart };
+        "n_epochs_decay" n_epochs_decay: u64 = 100
+            => { aliases: &["niter_decay"], step: Step::Apart };
         /// Number of the first epoch: where a run that starts from the weights of another
         /// (--init_G) begins in the schedule.
         "epoch_count" epoch_count: u64 = 1 => { range: Range::AtLeast(1.0), step: Step::Apart };
@@ -325,7 +332,8 @@ group! {
         /// (cycle_gan: net_G_A_ema and net_G_B_ema); samples are made with it.
         "ema" ema: Option<f64> = None => { value_name: Some("DECAY") };
         /// vanilla, lsgan (the default of --model cycle_gan and pix2pixHD), hinge, wgangp.
-        "gan_mode" gan_mode: GanMode = GanMode::Vanilla, CycleGan = GanMode::Lsgan, Pix2PixHd = GanMode::Lsgan;
+        "gan_mode" gan_mode: GanMode = GanMode::Vanilla,
+            CycleGan = GanMode::Lsgan, Pix2PixHd = GanMode::Lsgan;
         /// Weight of the L1 term.
         "lambda_L1" lambda_l1: f32 = 100.0 => { models: PIX2PIX };
         /// Weight of the generator's adversarial term.

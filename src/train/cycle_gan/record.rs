@@ -8,10 +8,11 @@ use crate::error::Result;
 use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Mode};
 use crate::ops::PoolPages;
 use crate::picture::{Input, Plane};
-use crate::store::{Page, Store, StoreId};
+use crate::store::Store;
 use crate::tape::{Tape, Tensor};
-use crate::train::description::{Description, Loss};
+use crate::train::description::Description;
 use crate::train::model::{GROUP_D, GROUP_G, Model, Network, Pool, Recorded, Settings};
+use crate::train::terms::{Terms, adam, average, scaled};
 
 /// The first keeps fakes of B, which D_A judges.
 const POOLS: [&str; 2] = ["pool_A", "pool_B"];
@@ -64,13 +65,8 @@ struct Step<'a> {
     pools: [PoolPages; 2],
     /// What happens to the fakes of each batch, of each pool.
     decisions: [Vec<Tensor>; 2],
-    /// Pages of the generators and of the discriminators that Adam runs over.
-    pages: [Vec<Page>; 2],
-    /// Pages of the generators and of their moving averages.
-    averaged: Vec<(StoreId, StoreId)>,
     inputs: Vec<Vec<Input>>,
-    /// Terms of each loss, one for every batch, divided by their number.
-    terms: Vec<(&'static str, Tensor)>,
+    terms: Terms,
 }
 
 /// A batch, from the generators' part of the step to the discriminators': the images of A and B,
@@ -102,15 +98,10 @@ impl<'a> Step<'a> {
         let pools = [0, 1].map(|net| {
             PoolPages::new(&mut store, POOLS[net], pool_size, [h, w], channels[1 - net])
         });
-        let pages =
-            [GENERATORS, DISCRIMINATORS].map(|sets| sets.map(|set| store.pages(set)).concat());
-        let (mut averages, mut averaged) = (Vec::new(), Vec::new());
+        let mut averages = Vec::new();
         if config.ema.is_some() {
             for (net, average) in generators.iter().zip(AVERAGES) {
                 averages.push(Generator::new(&mut store, average, net.config())?);
-            }
-            for (net, average) in GENERATORS.into_iter().zip(AVERAGES) {
-                averaged.extend(store.all_pages(net).into_iter().zip(store.all_pages(average)));
             }
         }
         Ok(Step {
@@ -122,10 +113,8 @@ impl<'a> Step<'a> {
             averages,
             pools,
             decisions: Default::default(),
-            pages,
-            averaged,
             inputs: Vec::new(),
-            terms: Vec::new(),
+            terms: Terms::new(config.accumulate),
         })
     }
 
@@ -134,14 +123,18 @@ impl<'a> Step<'a> {
         for at in 0..self.config.accumulate {
             batches.push(self.generators_part(at == 0)?);
         }
-        self.adam("G", 0, GROUP_G);
-        for (from, to) in &self.averaged {
-            self.tape.ema(&self.store, *from, *to, self.config.ema.unwrap_or(0.0))?;
+        self.tape.scope("G");
+        adam(&mut self.tape, &mut self.store, GENERATORS, GROUP_G);
+        for (from, to) in self.generators.iter().zip(&self.averages) {
+            let (tape, store) = (&mut self.tape, &mut self.store);
+            let decay = self.config.ema.unwrap_or(0.0);
+            average(tape, store, from.weights(), to.weights(), decay)?;
         }
         for (at, batch) in batches.iter().enumerate() {
             self.discriminators_part(batch, at == 0)?;
         }
-        self.adam("D", 1, GROUP_D);
+        self.tape.scope("D");
+        adam(&mut self.tape, &mut self.store, DISCRIMINATORS, GROUP_D);
         self.finish()
     }
 
@@ -177,8 +170,9 @@ impl<'a> Step<'a> {
             losses.push((cycle, self.distance(rec[net], real[net], lambdas[net])?));
         }
         let Step { generators, tape, store, .. } = self;
-        let wrt = generators.iter().flat_map(|g| g.weights().trainable(tape, store)).collect();
-        self.backward(losses, wrt, first)?;
+        let wrt: Vec<Tensor> =
+            generators.iter().flat_map(|g| g.weights().trainable(tape, store)).collect();
+        self.terms.backward(tape, losses, &wrt, first)?;
         Ok(Batch { real, fake, decisions })
     }
 
@@ -204,20 +198,16 @@ impl<'a> Step<'a> {
             self.tape.scope("loss");
             let fake = mode.discriminator_loss(&mut self.tape, &[judged], false, 0.0)?;
             let sum = self.tape.add(real, fake)?;
-            let loss = self.tape.scale(sum, 0.5 * self.share());
+            let loss = self.tape.scale(sum, 0.5 * self.terms.share());
             let wrt = d.weights().trainable(&mut self.tape, &self.store);
-            self.backward(vec![(name, loss)], wrt, first)?;
+            self.terms.backward(&mut self.tape, vec![(name, loss)], &wrt, first)?;
         }
         Ok(())
     }
 
     /// The losses as they are logged, and everything that was recorded.
     fn finish(mut self) -> Result<Recorded> {
-        self.tape.scope("loss");
-        let mut losses = Vec::new();
-        for loss in self.config.describe().losses {
-            losses.push(self.total(loss)?);
-        }
+        let losses = self.terms.totals(&mut self.tape, self.config.describe().losses)?;
         let batches = u64::from(self.config.accumulate);
         let passes = batches * if self.config.has_identity() { 3 } else { 2 };
         let named = |names: [&'static str; 2]| names.into_iter();
@@ -236,15 +226,6 @@ impl<'a> Step<'a> {
             .collect();
         let (store, tape, batches) = (self.store, self.tape, self.inputs);
         Ok(Recorded { store, tape, batches, losses, networks, pools })
-    }
-
-    /// A loss with the sum of its terms over all batches.
-    fn total(&mut self, loss: Loss) -> Result<(Loss, Tensor)> {
-        let terms = self.terms.iter().filter(|(name, _)| *name == loss.name);
-        let terms: Vec<Tensor> = terms.map(|(_, term)| *term).collect();
-        let (first, rest) = terms.split_first().expect("at least one batch");
-        let total = rest.iter().try_fold(*first, |sum, term| self.tape.add(sum, *term))?;
-        Ok((loss, total))
     }
 
     fn image(&mut self, side: usize) -> Result<(Input, Tensor)> {
@@ -267,44 +248,13 @@ impl<'a> Step<'a> {
         let judged = d.record(&mut self.tape, &self.store, fake, Mode::TRAIN)?;
         self.tape.scope("loss");
         let loss = self.config.gan_mode.generator_loss(&mut self.tape, &[judged])?;
-        let share = self.share();
-        Ok(if share == 1.0 { loss } else { self.tape.scale(loss, share) })
+        Ok(scaled(&mut self.tape, loss, self.terms.share()))
     }
 
     /// Mean distance of two images, weighted.
     fn distance(&mut self, x: Tensor, from: Tensor, weight: f32) -> Result<Tensor> {
         self.tape.scope("loss");
         let l1 = self.tape.l1(x, from)?;
-        Ok(self.tape.scale(l1, weight * self.share()))
-    }
-
-    /// The part of the step's gradient that a batch has.
-    fn share(&self) -> f32 {
-        1.0 / self.config.accumulate as f32
-    }
-
-    /// Gradients of a batch: the first one's replace what is there, others are added. The losses
-    /// are noted.
-    fn backward(
-        &mut self,
-        losses: Vec<(&'static str, Tensor)>,
-        wrt: Vec<Tensor>,
-        first: bool,
-    ) -> Result<()> {
-        let terms: Vec<Tensor> = losses.iter().map(|(_, term)| *term).collect();
-        if first {
-            self.tape.backward(&terms, &wrt)?;
-        } else {
-            self.tape.backward_onto(&terms, &wrt)?;
-        }
-        self.terms.extend(losses);
-        Ok(())
-    }
-
-    fn adam(&mut self, scope: &str, nets: usize, group: usize) {
-        self.tape.scope(scope);
-        for page in &self.pages[nets] {
-            self.tape.adam(&self.store, page, group as u32);
-        }
+        Ok(self.tape.scale(l1, weight * self.terms.share()))
     }
 }

@@ -2,16 +2,17 @@
 //! own, D's Adam, D again on the fake with its new weights, L1, G's Adam.
 
 use super::Pix2PixConfig;
-use super::describe::{PLANES, describe};
+use super::describe::{D_FAKE, D_GP, D_REAL, G_GAN, G_L1, G_TV, PLANES, describe};
 use crate::error::Result;
 use crate::nets::{Discriminator, DiscriminatorConfig, Generator, Judgement, Mode};
 use crate::picture::{Input, Plane};
 use crate::shape::Channels;
-use crate::store::{Page, Store, StoreId};
+use crate::store::Store;
 use crate::tape::{Tape, Tensor};
-use crate::train::description::{Description, Loss, Role};
+use crate::train::description::Description;
 use crate::train::gan::gradient_penalty;
 use crate::train::model::{GROUP_D, GROUP_G, Model, Network, Recorded, Settings};
+use crate::train::terms::{Terms, adam, average, gradients, scaled};
 
 impl Model for Pix2PixConfig {
     fn record(&self) -> Result<Recorded> {
@@ -48,13 +49,8 @@ struct Step<'a> {
     generator: Generator,
     discriminator: Discriminator,
     average: Option<Generator>,
-    /// Pages of G and of D that Adam runs over.
-    pages: [Vec<Page>; 2],
-    /// Pages of G and of its moving average.
-    averaged: Vec<(StoreId, StoreId)>,
     inputs: Vec<Vec<Input>>,
-    /// Terms of each loss, one for every batch, divided by their number.
-    terms: Vec<(Role, Tensor)>,
+    terms: Terms,
 }
 
 /// A batch, from D's part of the step to G's.
@@ -81,11 +77,6 @@ impl<'a> Step<'a> {
         let discriminator =
             Discriminator::new(&mut store, "D", DiscriminatorConfig { input, ndf, kind, norm })?;
         let average = config.ema.map(|_| Generator::new(&mut store, "G_ema", g)).transpose()?;
-        let pages = [store.pages("G"), store.pages("D")];
-        let averaged = match average {
-            Some(_) => store.all_pages("G").into_iter().zip(store.all_pages("G_ema")).collect(),
-            None => Vec::new(),
-        };
         Ok(Step {
             config,
             store,
@@ -93,10 +84,8 @@ impl<'a> Step<'a> {
             generator,
             discriminator,
             average,
-            pages,
-            averaged,
             inputs: Vec::new(),
-            terms: Vec::new(),
+            terms: Terms::new(config.accumulate),
         })
     }
 
@@ -108,7 +97,8 @@ impl<'a> Step<'a> {
             self.discriminator_part(&batch, at == 0, &d_wrt)?;
             batches.push(batch);
         }
-        self.adam("D", 1, GROUP_D);
+        self.tape.scope("D");
+        adam(&mut self.tape, &mut self.store, ["D"], GROUP_D);
         let g_wrt = self.generator.weights().trainable(&mut self.tape, &self.store);
         for (at, mut batch) in batches.into_iter().enumerate() {
             if self.config.accumulate > 1 {
@@ -116,9 +106,11 @@ impl<'a> Step<'a> {
             }
             self.generator_part(&batch, at == 0, &g_wrt)?;
         }
-        self.adam("G", 0, GROUP_G);
-        for (from, to) in &self.averaged {
-            self.tape.ema(&self.store, *from, *to, self.config.ema.unwrap_or(0.0))?;
+        let (tape, store) = (&mut self.tape, &mut self.store);
+        tape.scope("G");
+        adam(tape, store, ["G"], GROUP_G);
+        if let (Some(to), Some(decay)) = (&self.average, self.config.ema) {
+            average(tape, store, self.generator.weights(), to.weights(), decay)?;
         }
         self.finish()
     }
@@ -172,16 +164,17 @@ impl<'a> Step<'a> {
         self.tape.scope("loss");
         let smoothing = config.label_smoothing;
         let real = mode.discriminator_loss(&mut self.tape, &[real], true, smoothing)?;
-        let [fake, real] = [fake, real].map(|loss| self.scaled(loss, self.share()));
+        let [fake, real] =
+            [fake, real].map(|loss| scaled(&mut self.tape, loss, self.terms.share()));
         let mut halves = vec![self.tape.scale(fake, 0.5), self.tape.scale(real, 0.5)];
-        self.terms.extend([(Role::Fake, fake), (Role::Real, real)]);
+        self.terms.note([(D_FAKE, fake), (D_REAL, real)]);
         if config.has_penalty() {
             let penalty = self.penalty(batch)?;
             // Halved like the rest of D's loss, or it would weigh twice as much as the paper's.
             halves.push(self.tape.scale(penalty, 0.5));
-            self.terms.push((Role::Penalty, penalty));
+            self.terms.note([(D_GP, penalty)]);
         }
-        self.backward(&halves, wrt, first)
+        gradients(&mut self.tape, &halves, wrt, first)
     }
 
     /// The gradient penalty on mixtures of real and fake, weighted.
@@ -192,35 +185,29 @@ impl<'a> Step<'a> {
         let judged = self.discriminate("mixed ", pair)?;
         self.tape.scope("penalty");
         let penalty = gradient_penalty(&mut self.tape, judged.logits, pair)?;
-        Ok(self.tape.scale(penalty, self.share() * self.config.lambda_gp))
+        Ok(self.tape.scale(penalty, self.terms.share() * self.config.lambda_gp))
     }
 
     /// G's losses on a batch, with D's new weights, and their gradients.
     fn generator_part(&mut self, batch: &Batch, first: bool, wrt: &[Tensor]) -> Result<()> {
-        let (config, share) = (self.config, self.share());
+        let (config, share) = (self.config, self.terms.share());
         let judged = self.discriminate("again ", batch.pair_fake)?;
         self.tape.scope("loss");
         let gan = config.gan_mode.generator_loss(&mut self.tape, &[judged])?;
-        let gan = self.scaled(gan, share * config.lambda_gan);
+        let gan = scaled(&mut self.tape, gan, share * config.lambda_gan);
         let l1 = self.tape.l1(batch.fake, batch.b)?;
         let l1 = self.tape.scale(l1, share * config.lambda_l1);
-        let mut terms = vec![(Role::Generator, gan), (Role::Distance, l1)];
+        let mut terms = vec![(G_GAN, gan), (G_L1, l1)];
         if config.lambda_tv > 0.0 {
             let tv = self.tape.total_variation(batch.fake);
-            terms.push((Role::Regulariser, self.tape.scale(tv, share * config.lambda_tv)));
+            terms.push((G_TV, self.tape.scale(tv, share * config.lambda_tv)));
         }
-        let losses: Vec<Tensor> = terms.iter().map(|(_, term)| *term).collect();
-        self.terms.extend(terms);
-        self.backward(&losses, wrt, first)
+        self.terms.backward(&mut self.tape, terms, wrt, first)
     }
 
     /// The losses as they are logged, and everything that was recorded.
     fn finish(mut self) -> Result<Recorded> {
-        self.tape.scope("loss");
-        let mut losses = Vec::new();
-        for loss in self.config.describe().losses {
-            losses.push(self.total(loss)?);
-        }
+        let losses = self.terms.totals(&mut self.tape, self.config.describe().losses)?;
         let passes = u64::from(self.config.accumulate);
         let mut networks = vec![
             Network::trained("G", self.generator, passes),
@@ -229,15 +216,6 @@ impl<'a> Step<'a> {
         networks.extend(self.average.map(|net| Network::average("G_ema", net, "G", passes)));
         let (store, tape, batches) = (self.store, self.tape, self.inputs);
         Ok(Recorded { store, tape, batches, losses, networks, pools: Vec::new() })
-    }
-
-    /// A loss with the sum of its terms over all batches.
-    fn total(&mut self, loss: Loss) -> Result<(Loss, Tensor)> {
-        let terms = self.terms.iter().filter(|(role, _)| *role == loss.role);
-        let terms: Vec<Tensor> = terms.map(|(_, term)| *term).collect();
-        let (first, rest) = terms.split_first().expect("at least one batch");
-        let total = rest.iter().try_fold(*first, |sum, term| self.tape.add(sum, *term))?;
-        Ok((loss, total))
     }
 
     fn image(&mut self, side: usize, channels: u32) -> Result<(Input, Tensor)> {
@@ -255,31 +233,5 @@ impl<'a> Step<'a> {
     fn discriminate(&mut self, scope: &str, pair: Tensor) -> Result<Judgement> {
         self.tape.scope(scope);
         self.discriminator.record(&mut self.tape, &self.store, pair, Mode::TRAIN)
-    }
-
-    /// The part of the step's gradient that a batch has.
-    fn share(&self) -> f32 {
-        1.0 / self.config.accumulate as f32
-    }
-
-    fn scaled(&mut self, x: Tensor, by: f32) -> Tensor {
-        if by == 1.0 { x } else { self.tape.scale(x, by) }
-    }
-
-    /// Gradients of a batch: the first one's replace what is there, others are added.
-    fn backward(&mut self, losses: &[Tensor], wrt: &[Tensor], first: bool) -> Result<()> {
-        if first {
-            self.tape.backward(losses, wrt)?;
-        } else {
-            self.tape.backward_onto(losses, wrt)?;
-        }
-        Ok(())
-    }
-
-    fn adam(&mut self, scope: &str, net: usize, group: usize) {
-        self.tape.scope(scope);
-        for page in &self.pages[net] {
-            self.tape.adam(&self.store, page, group as u32);
-        }
     }
 }

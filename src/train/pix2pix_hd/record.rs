@@ -11,13 +11,14 @@ use crate::nets::{
 };
 use crate::ops::{NormMode, PoolPages};
 use crate::picture::{Input, Plane};
-use crate::store::{Page, Store, StoreId};
+use crate::store::Store;
 use crate::tape::{Tape, Tensor};
-use crate::train::description::{Description, Loss};
+use crate::train::description::Description;
 use crate::train::gan::feature_matching;
 use crate::train::model::{
     GROUP_D, GROUP_G, GROUP_INNER, Model, Net, Network, Pool, Recorded, Settings,
 };
+use crate::train::terms::{Terms, adam, average, gradients, scaled};
 
 /// Weights of VGG's features, the first ones' first.
 const VGG_WEIGHTS: [f32; 5] = [1.0 / 32.0, 1.0 / 16.0, 1.0 / 8.0, 1.0 / 4.0, 1.0];
@@ -76,9 +77,9 @@ impl Model for Pix2PixHdConfig {
             _ => None,
         });
         let mode = Mode { norm: NormMode::Instance, update_running: false, dropout: false };
-        let mut input = self.condition_of(tape, planes)?;
-        input.extend(self.features_of(tape, store, encoder, planes, mode)?);
-        let x = tape.concat(&input)?;
+        let condition = self.condition_of(tape, planes)?;
+        let features = self.features_of(tape, store, encoder, planes, mode)?;
+        let x = joined(tape, "G/input", &condition, features)?;
         generator.record(tape, store, x, mode)
     }
 }
@@ -153,8 +154,7 @@ struct Step<'a> {
     pool: PoolPages,
     decisions: Vec<Tensor>,
     inputs: Vec<Vec<Input>>,
-    /// Terms of each loss, one for every batch, divided by their number.
-    terms: Vec<(&'static str, Tensor)>,
+    terms: Terms,
 }
 
 impl<'a> Step<'a> {
@@ -196,7 +196,7 @@ impl<'a> Step<'a> {
             pool,
             decisions: Vec::new(),
             inputs: Vec::new(),
-            terms: Vec::new(),
+            terms: Terms::new(config.accumulate),
         })
     }
 
@@ -206,12 +206,15 @@ impl<'a> Step<'a> {
         }
         self.tape.scope("G");
         let inner = LocalEnhancer::inner_set("G");
+        let (tape, store) = (&mut self.tape, &mut self.store);
         for (set, group) in [("G", GROUP_G), (&inner, GROUP_INNER), ("E", GROUP_G)] {
-            self.adam(set, group);
+            adam(tape, store, [set], group);
         }
-        self.averages()?;
-        self.tape.scope("D");
-        self.adam("D", GROUP_D);
+        if let (Some(to), Some(decay)) = (&self.average, self.config.ema) {
+            average(tape, store, self.generator.weights(), to.weights(), decay)?;
+        }
+        tape.scope("D");
+        adam(tape, store, ["D"], GROUP_D);
         self.finish()
     }
 
@@ -261,24 +264,26 @@ impl<'a> Step<'a> {
         images: [Tensor; 2],
         first: bool,
     ) -> Result<()> {
-        let (config, share) = (self.config, self.share());
+        let (config, share) = (self.config, self.terms.share());
         self.tape.scope("loss");
         let gan = config.gan_mode.generator_loss(&mut self.tape, fake)?;
-        let mut terms = vec![(G_GAN, self.scaled(gan, share))];
+        let mut terms = vec![(G_GAN, scaled(&mut self.tape, gan, share))];
         if config.feature_matching {
             let sum = feature_matching(&mut self.tape, fake, real)?;
             // The same weight for each scale and stage.
             let weight = 4.0 / (config.n_layers_d + 1) as f32 / config.num_d as f32;
-            terms.push((G_GAN_FEAT, self.scaled(sum, share * weight * config.lambda_feat)));
+            let weight = share * weight * config.lambda_feat;
+            terms.push((G_GAN_FEAT, scaled(&mut self.tape, sum, weight)));
         }
         if let Some(distance) = self.vgg_distance(images)? {
-            terms.push((G_VGG, self.scaled(distance, share * config.lambda_feat)));
+            let weight = share * config.lambda_feat;
+            terms.push((G_VGG, scaled(&mut self.tape, distance, weight)));
         }
         let encoder = self.encoder.as_ref().map(Resnet::weights);
         let trained = [self.generator.weights()].into_iter().chain(encoder);
         let (tape, store) = (&mut self.tape, &self.store);
         let wrt: Vec<Tensor> = trained.flat_map(|w| w.trainable(tape, store)).collect();
-        self.backward(terms, &wrt, first)
+        self.terms.backward(tape, terms, &wrt, first)
     }
 
     /// The distance of two images in VGG's features.
@@ -293,7 +298,7 @@ impl<'a> Step<'a> {
         let mut total = None;
         for ((fake, real), weight) in features[0].iter().zip(&features[1]).zip(VGG_WEIGHTS) {
             let distance = self.tape.l1(*fake, *real)?;
-            let distance = self.scaled(distance, weight);
+            let distance = scaled(&mut self.tape, distance, weight);
             total = Some(total.map_or(Ok(distance), |sum| self.tape.add(sum, distance))?);
         }
         Ok(total)
@@ -308,7 +313,7 @@ impl<'a> Step<'a> {
         pair_fake: Tensor,
         first: bool,
     ) -> Result<()> {
-        let (mode, share) = (self.config.gan_mode, self.share());
+        let (mode, share) = (self.config.gan_mode, self.terms.share());
         let fake = if self.config.pool_size > 0 {
             let decisions = self.tape.pool_decisions(POOL, self.config.batch_size);
             self.decisions.push(decisions);
@@ -321,59 +326,16 @@ impl<'a> Step<'a> {
         self.tape.scope("loss");
         let fake = mode.discriminator_loss(&mut self.tape, &fake, false, 0.0)?;
         let real = mode.discriminator_loss(&mut self.tape, real, true, 0.0)?;
-        let [fake, real] = [fake, real].map(|loss| self.scaled(loss, share));
-        self.terms.extend([(D_FAKE, fake), (D_REAL, real)]);
+        let [fake, real] = [fake, real].map(|loss| scaled(&mut self.tape, loss, share));
+        self.terms.note([(D_FAKE, fake), (D_REAL, real)]);
         let halves = [fake, real].map(|loss| self.tape.scale(loss, 0.5));
         let wrt = self.discriminator.weights().trainable(&mut self.tape, &self.store);
-        self.gradients(&halves, &wrt, first)
-    }
-
-    /// Notes terms of losses, and records their gradients.
-    fn backward(
-        &mut self,
-        terms: Vec<(&'static str, Tensor)>,
-        wrt: &[Tensor],
-        first: bool,
-    ) -> Result<()> {
-        let losses: Vec<Tensor> = terms.iter().map(|(_, term)| *term).collect();
-        self.terms.extend(terms);
-        self.gradients(&losses, wrt, first)
-    }
-
-    /// Gradients of a batch: the first one's replace what is there, others are added.
-    fn gradients(&mut self, losses: &[Tensor], wrt: &[Tensor], first: bool) -> Result<()> {
-        if first {
-            self.tape.backward(losses, wrt)?;
-        } else {
-            self.tape.backward_onto(losses, wrt)?;
-        }
-        Ok(())
-    }
-
-    fn adam(&mut self, set: &str, group: usize) {
-        let pages: Vec<Page> = self.store.pages(set);
-        pages.iter().for_each(|page| self.tape.adam(&self.store, page, group as u32));
-    }
-
-    /// The moving average of the generator, if there is one.
-    fn averages(&mut self) -> Result<()> {
-        let (Some(average), Some(decay)) = (&self.average, self.config.ema) else { return Ok(()) };
-        let sets = self.generator.weights().sets().iter().zip(average.weights().sets());
-        let mut pages: Vec<(StoreId, StoreId)> = Vec::new();
-        for (from, to) in sets {
-            let (from, to) = (self.store.all_pages(from), self.store.all_pages(to));
-            pages.extend(from.into_iter().zip(to));
-        }
-        pages.into_iter().try_for_each(|(from, to)| self.tape.ema(&self.store, from, to, decay))
+        gradients(&mut self.tape, &halves, &wrt, first)
     }
 
     /// The losses as they are logged, and everything that was recorded.
     fn finish(mut self) -> Result<Recorded> {
-        self.tape.scope("loss");
-        let mut losses = Vec::new();
-        for loss in self.config.describe().losses {
-            losses.push(self.total(loss)?);
-        }
+        let losses = self.terms.totals(&mut self.tape, self.config.describe().losses)?;
         let mut networks = vec![
             Network::trained("G", self.generator, 1),
             Network::trained("D", self.discriminator, 1),
@@ -385,24 +347,6 @@ impl<'a> Step<'a> {
         let pool = Pool { name: POOL, pages: self.pool, decisions: self.decisions };
         let pools = if self.config.pool_size > 0 { vec![pool] } else { Vec::new() };
         Ok(Recorded { store, tape, batches, losses, networks, pools })
-    }
-
-    /// A loss with the sum of its terms over all batches.
-    fn total(&mut self, loss: Loss) -> Result<(Loss, Tensor)> {
-        let terms = self.terms.iter().filter(|(name, _)| *name == loss.name);
-        let terms: Vec<Tensor> = terms.map(|(_, term)| *term).collect();
-        let (first, rest) = terms.split_first().expect("at least one batch");
-        let total = rest.iter().try_fold(*first, |sum, term| self.tape.add(sum, *term))?;
-        Ok((loss, total))
-    }
-
-    /// The part of the step's gradient that a batch has.
-    fn share(&self) -> f32 {
-        1.0 / self.config.accumulate as f32
-    }
-
-    fn scaled(&mut self, x: Tensor, by: f32) -> Tensor {
-        if by == 1.0 { x } else { self.tape.scale(x, by) }
     }
 }
 

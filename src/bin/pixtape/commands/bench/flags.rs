@@ -15,8 +15,8 @@ pub(crate) struct BenchArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 pub(crate) enum What {
-    /// Measure every operation at the layer sizes of pix2pix-256, pix2pix-128 and cycle_gan-256, and
-    /// those on maps at 1024x512.
+    /// Measure every operation at the layer sizes of pix2pix-256, pix2pix-128 and cycle_gan-256,
+    /// and those on maps at 1024x512.
     Kernels(KernelsArgs),
     /// A whole training step: its time, its parts, or two sets of options compared.
     #[command(disable_help_flag = true)]

@@ -33,8 +33,8 @@ pub(crate) struct StepWords {
              affect a step are ignored."
 )]
 pub(crate) struct StepArgs {
-    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32), cycle_gan-256;
-    /// other flags change it. Default: small, or train's defaults if a flag sets the size of a
+    /// Size of the step: pix2pix-256, pix2pix-128 (ngf 32), small (64x64, ngf 32), cycle_gan-256,
+    /// pix2pixHD-512, pix2pixHD-1024; other flags change it. Default: small, or train's defaults if a flag sets the size of a
     /// network or of images.
     #[arg(long, value_enum)]
     pub preset: Option<Preset>,

@@ -145,8 +145,8 @@ impl WhereTo {
         let table = |kind: &str, parts: &[Part]| -> Value {
             let row = |p: &Part| {
                 json!({
-                    kind: p.name, "ms": round(1e3 * p.seconds), "nodes": p.nodes, "flop": p.cost.flop,
-                    "bytes": p.cost.bytes,
+                    kind: p.name, "ms": round(1e3 * p.seconds), "nodes": p.nodes,
+                    "flop": p.cost.flop, "bytes": p.cost.bytes,
                 })
             };
             parts.iter().map(row).collect()

@@ -46,7 +46,8 @@ pub(crate) struct CombineArgs {
 struct LabelledArgs {
     /// Folder of label maps. Files of the folders belong together by sorted order; all get the name
     /// of the label map.
-    #[arg(long, conflicts_with_all = ["fold_a", "fold_b", "fold_ab"], requires_all = ["images", "output"])]
+    #[arg(long, conflicts_with_all = ["fold_a", "fold_b", "fold_ab"])]
+    #[arg(requires_all = ["images", "output"])]
     labels: Option<PathBuf>,
     /// Folder of instance maps.
     #[arg(long, requires = "labels")]
