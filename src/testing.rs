@@ -1,8 +1,10 @@
 //! What this crate's own tests need beyond the public interface. Not covered by any promise.
 
 use crate::Store;
+use crate::gpu::Gpu;
 use crate::store::StoreId;
 
+pub use crate::gpu::hook::Call;
 pub use crate::ops::sample_kernels::sample_kernels;
 
 /// Text of the kernels.
@@ -39,4 +41,11 @@ pub fn page_index(store: &Store, id: StoreId) -> usize {
 /// Bytes, role and label of a page.
 pub fn page_info(store: &Store, index: usize) -> (u64, crate::store::Role, &str) {
     store.buffer_info(index)
+}
+
+/// Has a function called before each submission of a device and before each of its buffers is made:
+/// to destroy the device then, to make it slow, or (`true`) to refuse a buffer for lack of memory.
+/// The first function that is set stays.
+pub fn hook(gpu: &Gpu, hook: impl FnMut(Call<'_>) -> bool + Send + 'static) {
+    gpu.set_hook(hook);
 }

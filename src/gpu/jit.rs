@@ -143,7 +143,7 @@ impl<'a> DryRun<'a> {
                 pass.set_bind_group(1, &self.uniforms, &[0]);
                 pass.dispatch_workgroups(0, 0, 0);
             }
-            gpu.queue().submit([encoder.finish()]);
+            gpu.submit(encoder);
         })?;
         gpu.wait(&label)?;
         pipeline.warm.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Buffers that give their memory back, and reading buffers outside of training steps.
 
 use super::Gpu;
+use super::hook::Call;
 use super::signal::Signal;
 use crate::error::{Error, Result};
 use std::ops::Deref;
@@ -22,6 +23,10 @@ impl OwnedBuffer {
         bytes: u64,
         usage: wgpu::BufferUsages,
     ) -> Result<OwnedBuffer> {
+        if gpu.calls(Call::Buffer(label)) {
+            let message = "refused by a test".into();
+            return Err(Error::OutOfMemory { label: label.into(), message });
+        }
         let buffer = gpu.scoped(label, || {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -54,14 +59,42 @@ impl Drop for OwnedBuffer {
     }
 }
 
+/// What is left of a piece when its memory is refused: below this nothing is worth a try.
+const LEAST_PIECE: u64 = 64 << 10;
+
 /// Reads `bytes` bytes of a buffer from `offset` (both multiples of 4). The buffer needs
 /// `COPY_SRC`.
 ///
-/// On native targets this polls the device itself, so it may be blocked on.
+/// What is read is copied to memory that the host can see, in one piece, or in smaller ones where
+/// there is no memory for that: a checkpoint can still be written when another program has taken
+/// the rest. On native targets this polls the device itself, so it may be blocked on.
 ///
 /// # Errors
 /// What the device reports, naming `label`.
 pub async fn read_buffer(
+    gpu: &Gpu,
+    buffer: &wgpu::Buffer,
+    offset: u64,
+    bytes: u64,
+    label: &str,
+) -> Result<Vec<u8>> {
+    let (mut read, mut piece) = (Vec::new(), bytes);
+    while (read.len() as u64) < bytes {
+        let done = read.len() as u64;
+        let next = piece.min(bytes - done);
+        match read_piece(gpu, buffer, offset + done, next, label).await {
+            Ok(part) if done == 0 => read = part,
+            Ok(part) => read.extend(part),
+            Err(Error::OutOfMemory { .. }) if piece > LEAST_PIECE => {
+                piece = (piece / 2).next_multiple_of(4);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(read)
+}
+
+async fn read_piece(
     gpu: &Gpu,
     buffer: &wgpu::Buffer,
     offset: u64,
@@ -73,7 +106,7 @@ pub async fn read_buffer(
     gpu.scoped(label, || {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
-        gpu.queue().submit([encoder.finish()]);
+        gpu.submit(encoder);
     })?;
     let mapping = Mapping::start(gpu, &staging, label)?;
     #[cfg(not(target_arch = "wasm32"))]

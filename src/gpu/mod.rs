@@ -2,6 +2,7 @@
 
 mod adapters;
 mod compile;
+pub(crate) mod hook;
 #[cfg(not(target_arch = "wasm32"))]
 mod jit;
 mod kernel;
@@ -17,6 +18,7 @@ pub use memory::read_buffer;
 pub(crate) use memory::{Mapping, OwnedBuffer};
 
 use crate::error::{Error, Result};
+use hook::{Call, Hook};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -94,6 +96,8 @@ struct Inner {
     pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
     cache: OnceLock<wgpu::PipelineCache>,
     reports: Arc<Reports>,
+    /// What a test does to this device.
+    hook: OnceLock<Hook>,
 }
 
 /// What the device reports outside of any call, kept for the next one.
@@ -184,6 +188,7 @@ impl Gpu {
                 pipelines,
                 cache,
                 reports,
+                hook: OnceLock::new(),
             }),
         };
         let family = match request.family {
@@ -255,6 +260,13 @@ impl Gpu {
     /// Whether one context serves all threads.
     fn is_gl(&self) -> bool {
         self.inner.info.backend == wgpu::Backend::Gl
+    }
+
+    /// Submits what was encoded. To be called within [`scoped`](Self::scoped), which returns what
+    /// the device reports of it.
+    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
+        self.calls(Call::Submission);
+        self.queue().submit([encoder.finish()])
     }
 
     /// Runs wgpu calls and turns what they report (validation, memory, internal) into an error that

@@ -401,7 +401,7 @@ impl Program {
                 .device()
                 .create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) });
             self.encode(&mut encoder, dispatches);
-            self.gpu.queue().submit([encoder.finish()]);
+            self.gpu.submit(encoder);
         })
     }
 

@@ -74,7 +74,7 @@ impl Scalars {
             for (at, (source, offset)) in (0..).zip(&self.sources) {
                 encoder.copy_buffer_to_buffer(source, *offset, &staging, BYTES * at, BYTES);
             }
-            self.gpu.queue().submit([encoder.finish()])
+            self.gpu.submit(encoder)
         })?;
         let mapping = Mapping::start(&self.gpu, &staging, "losses")?;
         #[cfg(target_arch = "wasm32")]

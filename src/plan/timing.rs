@@ -91,7 +91,7 @@ impl Program {
         self.gpu.scoped("timing", || {
             let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
             (0..repeats).for_each(|_| self.encode(&mut encoder, range.clone()));
-            self.gpu.queue().submit([encoder.finish()]);
+            self.gpu.submit(encoder);
         })?;
         self.gpu.wait("timing")?;
         Ok(start.elapsed().as_secs_f64())
@@ -134,11 +134,11 @@ impl Program {
                         &mut encoder,
                         device.create_command_encoder(&Default::default()),
                     );
-                    queue.submit([full.finish()]);
+                    self.gpu.submit(full);
                 }
             }
             encoder.resolve_query_set(&set, 0..count, &resolved, 0);
-            queue.submit([encoder.finish()]);
+            self.gpu.submit(encoder);
             resolved
         })?;
         let stamps = pollster::block_on(read_buffer(&self.gpu, &resolved, 0, bytes, "timing"))?;

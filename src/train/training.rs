@@ -93,6 +93,8 @@ pub struct Training<M> {
     pictures_seen: u64,
     /// Steps before the generators' optimiser began, or began anew.
     generators_since: u64,
+    /// Whether no step was broken off.
+    whole: bool,
 }
 
 impl<M: Model> Training<M> {
@@ -157,6 +159,7 @@ impl<M: Model> Training<M> {
             steps: 0,
             pictures_seen: 0,
             generators_since: 0,
+            whole: true,
         };
         trainer.init()?;
         trainer.restart_average()?;
@@ -318,7 +321,14 @@ impl<M: Model> Training<M> {
 
     /// The same where earlier steps had other numbers of samples.
     pub fn set_progress(&mut self, steps: u64, pictures_seen: u64) {
-        (self.steps, self.pictures_seen) = (steps, pictures_seen);
+        (self.steps, self.pictures_seen, self.whole) = (steps, pictures_seen, true);
+    }
+
+    /// Whether weights, moments and pools are those of [`steps`](Self::steps) whole steps. They
+    /// are not when a step failed on its way: a part of it may have been done, so nothing of them
+    /// is to be saved before a checkpoint has been loaded.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     /// Begins the generators' optimiser anew, with the coming step as its first: their moments, and
@@ -475,9 +485,11 @@ impl<M: Model> Training<M> {
     pub fn submit(&mut self, planes: &[(&str, Values<'_>)], lr: impl Into<Rates>) -> Result<()> {
         self.set_planes(planes)?;
         let step = self.steps + 1;
+        self.whole = false;
         self.program.step(&self.values(step, lr))?;
+        self.scalars.push(step)?;
         self.set_progress(step, self.pictures_seen + u64::from(self.settings.pictures));
-        self.scalars.push(step)
+        Ok(())
     }
 
     /// [`submit`](Self::submit) for a model that reads two planes: input and target of pairs, or

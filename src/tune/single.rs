@@ -76,7 +76,7 @@ impl Single {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             (0..repeats)
                 .for_each(|_| self.program.encode(&mut encoder, 0..self.program.dispatch_count()));
-            gpu.queue().submit([encoder.finish()]);
+            gpu.submit(encoder);
         })?;
         gpu.wait("tuning")?;
         Ok(start.elapsed().as_secs_f64() / repeats as f64)
