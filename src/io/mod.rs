@@ -31,4 +31,4 @@ pub use index_map::{Connectivity, IndexHeader, IndexMap, Region, instance_number
 pub use label_edit::LabelEdit;
 pub use loader::{Batch, Loader};
 pub use matching::matched_by_order;
-pub use picture::{AnyPicture, Depth, Header, Picture, list_pictures};
+pub use picture::{AnyPicture, Depth, Header, Kind, Picture, list_pictures};

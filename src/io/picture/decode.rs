@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use tiff::decoder::{Decoder, DecodingResult};
 use tiff::tags::{SampleFormat, Tag};
 
-use super::{AnyPicture, Depth, Picture, npy};
+use super::{AnyPicture, Depth, Kind, Picture, npy};
 use crate::io::limits;
 use crate::{Error, Result};
 
@@ -35,6 +35,8 @@ impl Header {
     pub fn read(path: &Path) -> Result<Header> {
         let mut file = BufReader::new(File::open(path).map_err(|e| unopened(path, &e))?);
         let start = file.fill_buf().map_err(|e| unopened(path, &e))?;
+        let kind = Kind::of(start, path);
+        kind.check(path)?;
         if start.starts_with(npy::MAGIC) {
             let mut bytes = Vec::new();
             file.take(npy::HEADER).read_to_end(&mut bytes).map_err(|e| unopened(path, &e))?;
@@ -48,8 +50,11 @@ impl Header {
             }
             file.rewind().map_err(|e| unopened(path, &e))?;
         }
-        let reader =
+        let mut reader =
             ImageReader::new(file).with_guessed_format().map_err(|e| unopened(path, &e))?;
+        if kind == Kind::Read("TGA") {
+            reader.set_format(ImageFormat::Tga);
+        }
         let decoder = reader.into_decoder().map_err(|e| broken(path, e))?;
         let (width, height) = decoder.dimensions();
         let color = decoder.color_type();
@@ -89,6 +94,8 @@ impl AnyPicture {
     /// # Errors
     /// [`Error::File`] when they cannot be decoded.
     pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<Self> {
+        let kind = Kind::of(&bytes, path);
+        kind.check(path)?;
         if is_cut_jpeg(&bytes) {
             return Err(broken(path, "the JPEG has no end marker, so it was probably cut off"));
         }
@@ -119,6 +126,9 @@ impl AnyPicture {
         let mut reader = ImageReader::new(Cursor::new(bytes))
             .with_guessed_format()
             .map_err(|e| unopened(path, &e))?;
+        if kind == Kind::Read("TGA") {
+            reader.set_format(ImageFormat::Tga);
+        }
         reader.limits(limits);
         let image = reader.decode().map_err(|e| broken(path, e))?;
         let (w, h, c) = (image.width(), image.height(), u32::from(image.color().channel_count()));
@@ -238,7 +248,12 @@ fn is_cut_jpeg(bytes: &[u8]) -> bool {
 }
 
 pub(in crate::io) fn unopened(path: &Path, e: &std::io::Error) -> Error {
-    Error::file(path, format!("cannot be opened: {e}; check the path and its permissions"))
+    match path.is_dir() {
+        true => Error::file(path, "is a folder, where an image is expected"),
+        false => {
+            Error::file(path, format!("cannot be opened: {e}; check the path and its permissions"))
+        }
+    }
 }
 
 pub(in crate::io) fn broken(path: &Path, reason: impl std::fmt::Display) -> Error {

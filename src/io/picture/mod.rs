@@ -4,6 +4,7 @@ mod any;
 mod decode;
 mod element;
 mod encode;
+mod kind;
 mod list;
 pub(in crate::io) mod npy;
 mod resize;
@@ -14,6 +15,7 @@ pub use any::AnyPicture;
 pub use decode::Header;
 pub(in crate::io) use decode::{broken, is_tiff, unopened};
 pub use element::{Depth, Element};
+pub use kind::{Kind, START};
 pub use list::{EXTENSIONS, is_picture, list_pictures};
 
 use std::path::Path;
