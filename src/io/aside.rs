@@ -1,8 +1,10 @@
 //! Atomic writing: a crash leaves the old file or the new one, never a mixture.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::{Error, Result};
 
@@ -27,7 +29,7 @@ pub fn write_aside_with(
 ) -> Result<()> {
     let folder = folder_of(path);
     let inner = || -> io::Result<()> {
-        let mut temp = builder(path).tempfile_in(folder)?;
+        let (mut temp, _unfinished) = Unfinished::begin(|| builder(path).tempfile_in(folder))?;
         write(temp.as_file_mut())?;
         temp.as_file().sync_all()?;
         // On failure the error owns the temporary file, and dropping it removes the file.
@@ -40,6 +42,45 @@ pub fn write_aside_with(
     #[cfg(unix)]
     let _ = File::open(folder).and_then(|f| f.sync_all());
     Ok(())
+}
+
+/// The temporary files that are being written.
+static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn unfinished() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    UNFINISHED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A temporary file's entry in the list, as long as it is being written.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    /// Nobody else sees the list between a file's creation and its entry.
+    fn begin(
+        create: impl FnOnce() -> io::Result<tempfile::NamedTempFile>,
+    ) -> io::Result<(tempfile::NamedTempFile, Unfinished)> {
+        let mut list = unfinished();
+        let temp = create()?;
+        list.insert(temp.path().into());
+        let entry = Unfinished(temp.path().into());
+        Ok((temp, entry))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        unfinished().remove(&self.0);
+    }
+}
+
+/// Removes the temporary files that are being written now, on any thread, for a program that is
+/// about to end on a signal. Nothing can be written aside after it: who tries waits for the end.
+pub fn abandon_unfinished() {
+    let list = unfinished();
+    for path in &*list {
+        let _ = std::fs::remove_file(path);
+    }
+    std::mem::forget(list);
 }
 
 /// Creates a folder with its parents, and makes sure that files can be created in it.

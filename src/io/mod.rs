@@ -5,6 +5,7 @@
 //! batch is the same with a leading batch axis (NHWC). 8-bit values become floats on the device,
 //! others here.
 
+pub mod append;
 pub mod aside;
 pub mod checkpoint;
 pub mod dataset;
@@ -22,7 +23,8 @@ pub mod picture;
 pub mod tuning;
 pub mod weights;
 
-pub use aside::{create_dir, write_aside, write_aside_with};
+pub use append::Append;
+pub use aside::{abandon_unfinished, create_dir, write_aside, write_aside_with};
 pub use dataset::{
     Checked, Dataset, DatasetOptions, Direction, Frame, LabelSet, Mask, Misfit, PlaneData,
     Preprocess, Presence, Sample, Size, Task,

@@ -1,70 +1,84 @@
 //! Logs of a run: files of JSON lines, each with the step it is about.
 
-use crate::io::write_aside;
+use crate::io::{Append, write_aside};
 use crate::{Error, Result};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 
 /// A log that is open for more lines.
 #[derive(Debug)]
 pub struct Log {
-    path: PathBuf,
-    file: BufWriter<File>,
+    file: Append,
 }
 
 impl Log {
     /// Opens a log, cut back to the lines up to `step`.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be read or written.
     pub fn open(path: &Path, step: u64) -> Result<Log> {
-        let cannot = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
         if path.exists() {
-            let mut kept = Vec::new();
-            for (text, row) in rows(path)? {
-                if row["step"].as_u64().is_some_and(|s| s <= step) {
-                    kept.extend_from_slice(text.as_bytes());
-                    kept.push(b'\n');
-                }
-            }
-            write_aside(path, &kept)?;
+            cut_back(path, step)?;
         }
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)
-            .map(BufWriter::new)
-            .map_err(cannot)?;
-        Ok(Log { path: path.into(), file })
+        Ok(Log { file: Append::open(path)? })
     }
 
     /// Appends a line.
+    ///
+    /// # Errors
+    /// As [`Append::push`]: the line waits, or is left out where too many wait.
     pub fn line(&mut self, value: &Value) -> Result<()> {
-        let done = writeln!(self.file, "{value}");
-        self.told(done)
+        self.file.push(format!("{value}\n").as_bytes())
     }
 
     /// Hands everything to the system, so that others can read it.
+    ///
+    /// # Errors
+    /// As [`Append::flush`].
     pub fn flush(&mut self) -> Result<()> {
-        let done = self.file.flush();
-        self.told(done)
+        self.file.flush()
     }
 
     /// Brings everything to the disk.
+    ///
+    /// # Errors
+    /// As [`Append::sync`].
     pub fn sync(&mut self) -> Result<()> {
-        self.flush()?;
-        let done = self.file.get_ref().sync_all();
-        self.told(done)
+        self.file.sync()
     }
 
     /// All rows of the log.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be written or read.
     pub fn read(&mut self) -> Result<Vec<Value>> {
         self.flush()?;
-        Ok(rows(&self.path)?.into_iter().map(|(_, row)| row).collect())
+        Ok(rows(self.file.path())?.into_iter().map(|(_, row)| row).collect())
     }
+}
 
-    fn told(&self, done: std::io::Result<()>) -> Result<()> {
-        done.map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
+/// Leaves the whole lines up to `step`. Where these are how the file begins it is cut, which a full
+/// disk allows too.
+fn cut_back(path: &Path, step: u64) -> Result<()> {
+    let cannot = |e: std::io::Error| Error::file(path, format!("cannot be written: {e}"));
+    let mut kept = Vec::new();
+    for (text, row) in rows(path)? {
+        if row["step"].as_u64().is_some_and(|s| s <= step) {
+            kept.extend_from_slice(text.as_bytes());
+            kept.push(b'\n');
+        }
     }
+    let before = std::fs::read(path).map_err(cannot)?;
+    if !before.starts_with(&kept) {
+        return write_aside(path, &kept);
+    }
+    if before.len() > kept.len() {
+        let file = OpenOptions::new().write(true).open(path).map_err(cannot)?;
+        file.set_len(kept.len() as u64).and_then(|()| file.sync_all()).map_err(cannot)?;
+    }
+    Ok(())
 }
 
 /// The whole lines of a log; one cut off in the middle is no line.
@@ -102,5 +116,9 @@ mod tests {
             std::fs::read_to_string(&path).unwrap(),
             "{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n"
         );
+        // Half a line in the middle, as a power cut may leave it.
+        std::fs::write(&path, b"{\"step\":1}\n{\"st\n\0\0\n{\"step\":2}\n").unwrap();
+        drop(Log::open(&path, 2).unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"step\":1}\n{\"step\":2}\n");
     }
 }

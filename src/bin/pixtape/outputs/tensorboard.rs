@@ -5,20 +5,17 @@
 //! little-endian, checksums are CRC-32C, rotated and offset. The messages are Event and Summary of
 //! tensorflow/core; the numbers below are their fields'.
 
-use pixtape::io::{Picture, create_dir};
+use pixtape::io::{Append, Picture, create_dir};
 use pixtape::session::{Event, Observer, Validated};
 use pixtape::train::Rates;
 use pixtape::{Error, Result};
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An event file that is written to.
 #[derive(Debug)]
 pub(crate) struct Board {
-    path: PathBuf,
-    file: BufWriter<File>,
+    file: Append,
     /// Learning rates of the last step.
     rates: Option<Rates>,
 }
@@ -32,9 +29,7 @@ impl Board {
             now() as u64,
             std::process::id()
         ));
-        let file = File::create(&path)
-            .map_err(|e| Error::file(&path, format!("cannot be written: {e}")))?;
-        let mut board = Board { path, file: BufWriter::new(file), rates: None };
+        let mut board = Board { file: Append::open(&path)?, rates: None };
         let mut version = Proto::event(now(), 0);
         version.bytes_field(3, b"brain.Event:2");
         board.write(version)?;
@@ -73,13 +68,11 @@ impl Board {
 
     /// Flushes the file, so that TensorBoard sees it.
     fn flush(&mut self) -> Result<()> {
-        self.file.flush().map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
+        self.file.flush()
     }
 
     fn write(&mut self, message: Proto) -> Result<()> {
-        self.file
-            .write_all(&record(&message.0))
-            .map_err(|e| Error::file(&self.path, format!("cannot be written: {e}")))
+        self.file.push(&record(&message.0))
     }
 }
 
@@ -105,7 +98,7 @@ impl Observer for Board {
                 *step,
                 &[("val/L1", mean.l1), ("val/PSNR", mean.psnr), ("val/SSIM", mean.ssim)],
             ),
-            Event::EpochEnded { .. } => self.flush(),
+            Event::EpochEnded { .. } | Event::Ended(_) => self.flush(),
             _ => Ok(()),
         }
     }
