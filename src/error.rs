@@ -1,6 +1,6 @@
 //! The crate's error type. A message is one line: what went wrong, where, the numbers, what to try.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shorthand used throughout the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -116,6 +116,20 @@ pub enum Error {
         /// NaN or an infinity.
         value: f32,
     },
+    /// A training ended on an error; the steps that were finished are saved, or most of them.
+    #[error("{error}; {}", kept(*step, *saved, unsaved.as_deref(), folder))]
+    Stopped {
+        /// Why it ended.
+        error: Box<Error>,
+        /// The run's folder.
+        folder: PathBuf,
+        /// Steps done.
+        step: u64,
+        /// The step of the run's last checkpoint, which a resumed run continues from.
+        saved: u64,
+        /// Why that is an earlier one, if saving was tried.
+        unsaved: Option<Box<Error>>,
+    },
     /// A file or folder could not be read or written.
     #[error("{path}: {message}")]
     File {
@@ -132,6 +146,19 @@ pub enum Error {
     Internal(String),
 }
 
+/// What a training that ended on an error has kept.
+fn kept(step: u64, saved: u64, unsaved: Option<&Error>, folder: &Path) -> String {
+    let folder = folder.display();
+    let lost = step.saturating_sub(saved);
+    match (lost, unsaved) {
+        (0, _) => format!("the steps up to {saved} are saved in {folder}"),
+        (_, None) => format!("the last checkpoint in {folder} is of step {saved}"),
+        (_, Some(why)) => format!(
+            "saving the {lost} steps since the last checkpoint, of step {saved}, failed too: {why}"
+        ),
+    }
+}
+
 impl Error {
     /// Exit code for a program: 1 if the caller can fix it, 2 if it is a bug in this crate.
     pub fn exit_code(&self) -> u8 {
@@ -140,6 +167,7 @@ impl Error {
             | Error::Uncaptured { .. }
             | Error::Internal(_)
             | Error::Check { .. } => 2,
+            Error::Stopped { error, .. } => error.exit_code(),
             _ => 1,
         }
     }

@@ -17,6 +17,7 @@ use crate::train::ScheduleState;
 use crate::{Error, Result};
 use serde_json::json;
 use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The file of a network's weights; `epoch`: `latest`, `best`, a number, or `iter_` and a number.
@@ -205,7 +206,9 @@ impl RunFolder {
     }
 
     /// Writes a checkpoint of the run as it stands, and its weights under the names of `also` (`5`,
-    /// `iter_4000`) too.
+    /// `iter_4000`) too. Where the disk is full older checkpoints make room, but never the newest
+    /// one; returns how many went, and from then on so many fewer are kept. Logs are not brought to
+    /// the disk: [`RunFolder::sync`] does that.
     ///
     /// # Errors
     /// [`Error::NotFinite`] if there is nothing worth keeping, [`Error::File`] if it cannot be
@@ -216,22 +219,47 @@ impl RunFolder {
         position: (u64, usize),
         also: &[String],
         schedule: ScheduleState,
-    ) -> Result<()> {
-        self.sync()?;
+    ) -> Result<usize> {
         let (step, folder) = (trainer.steps(), self.path.join(FOLDER));
         let part = folder.join(format!(".step_{step}"));
-        let done = self.write_checkpoint(trainer, position, also, schedule, &part).await;
-        if done.is_err() {
+        let mut gone = 0;
+        loop {
+            let done = self.write_checkpoint(trainer, position, also, schedule, &part).await;
+            let Err(e) = done else { break };
             let _ = fs::remove_dir_all(&part);
+            if matches!(e, Error::File { .. }) && self.make_room() {
+                gone += 1;
+                continue;
+            }
+            let earlier = self.path.join(STATE).exists();
+            return Err(match e {
+                Error::File { path, message } if earlier => Error::File {
+                    path,
+                    message: format!("{message}; the checkpoint before this one is whole"),
+                },
+                other => other,
+            });
         }
-        let earlier = self.path.join(STATE).exists();
-        done.map_err(|e| match e {
-            Error::File { path, message } if earlier => Error::File {
-                path,
-                message: format!("{message}; the checkpoint before this one is whole"),
-            },
-            other => other,
-        })
+        self.prune(step);
+        Ok(gone)
+    }
+
+    /// Removes the oldest checkpoint if there are others and the disk is too full for one more.
+    fn make_room(&mut self) -> bool {
+        let all = steps(&self.path);
+        let (Some(newest), Some(oldest)) = (all.first(), all.get(1..).and_then(<[u64]>::last))
+        else {
+            return false;
+        };
+        if !is_full(&self.path, bytes_of(&folder_of(&self.path, *newest))) {
+            return false;
+        }
+        let gone = fs::remove_dir_all(folder_of(&self.path, *oldest)).is_ok();
+        if gone {
+            // One more is written before the oldest is removed.
+            self.keep = all.len() - 1;
+        }
+        gone
     }
 
     async fn write_checkpoint(
@@ -302,7 +330,6 @@ impl RunFolder {
         state.files().try_for_each(|name| link(&whole.join(name), &self.path.join(name)))?;
         link(&whole.join(STATE), &self.path.join(STATE))?;
         sync(&self.path);
-        self.prune(step);
         Ok(())
     }
 
@@ -356,6 +383,33 @@ impl RunFolder {
             &json!({ "step": step, "epoch": epoch, "metric": metric, "value": value }),
         )
     }
+}
+
+/// Bytes of the files in a folder.
+fn bytes_of(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|meta| meta.len()).sum()
+}
+
+/// Whether a folder's disk, or its user's share of it, has no room for so many bytes: tried, since
+/// no figure of a system says it for quotas too.
+fn is_full(folder: &Path, bytes: u64) -> bool {
+    // As random as weights: some file systems keep zeros in no space at all.
+    let words = (0..1 << 16).flat_map(|i| crate::rng::random(i, 0, 0, 0));
+    let block: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+    let inner = || {
+        let mut file = tempfile::tempfile_in(folder)?;
+        let mut left = bytes;
+        while left > 0 {
+            let more = left.min(block.len() as u64);
+            file.write_all(&block[..more as usize])?;
+            left -= more;
+        }
+        file.sync_all()
+    };
+    inner().is_err_and(|e: std::io::Error| {
+        matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+    })
 }
 
 /// Removes what was being written or removed when the program ended.

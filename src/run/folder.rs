@@ -13,6 +13,7 @@ use crate::tune::Identity;
 use crate::{Error, Result};
 use serde_json::{Map, Value, json};
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What a folder records of its run.
@@ -117,6 +118,8 @@ impl RunFolder {
         }
         let whole = json!({
             "format_version": FORMAT, "version": env!("CARGO_PKG_VERSION"),
+            // What its relative paths are relative to.
+            "worked_in": std::env::current_dir().ok().as_deref().and_then(Path::to_str),
             "options": about.options,
         });
         write_json(&path.join(OPTIONS), &whole)?;
@@ -211,13 +214,20 @@ impl RunFolder {
     }
 
     /// Hands what was logged to the system, so that others can read it.
+    ///
+    /// # Errors
+    /// [`Error::File`] for the first log that cannot be written, after all were tried.
     pub fn flush(&mut self) -> Result<()> {
-        self.logs().try_for_each(Log::flush)
+        self.logs().map(Log::flush).fold(Ok(()), Result::and)
     }
 
-    /// Brings what was logged to the disk.
-    pub(super) fn sync(&mut self) -> Result<()> {
-        self.logs().try_for_each(Log::sync)
+    /// Brings what was logged to the disk: before a checkpoint, so that a resumed run finds its
+    /// lines.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub fn sync(&mut self) -> Result<()> {
+        self.logs().map(Log::sync).fold(Ok(()), Result::and)
     }
 
     fn logs(&mut self) -> impl Iterator<Item = &mut Log> {
@@ -244,8 +254,15 @@ pub fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
 /// program may be replacing.
 pub fn lock(path: &Path) -> Result<File> {
     let file = path.join(LOCK);
-    let lock =
-        File::create(&file).map_err(|e| Error::file(&file, format!("cannot be written: {e}")))?;
+    let lock = File::create(&file).map_err(|e| {
+        let hint = match e.kind() {
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+                "; a run goes on in its own folder: copy it to where you can write"
+            }
+            _ => "",
+        };
+        Error::file(&file, format!("cannot be written: {e}{hint}"))
+    })?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::file(
             path,

@@ -1,5 +1,6 @@
 //! Opening a run's folder: a new one, or one that is resumed.
 
+use super::names::OPTIONS;
 use super::{About, Found, RunFolder, Trainer, lock, newest, refuse_held};
 use crate::gpu::Gpu;
 use crate::io::tuning::TuningFile;
@@ -35,13 +36,17 @@ impl Opening {
         Ok(Opening { path: path.into(), resumes: false, overwrite, lock: None, found: None })
     }
 
-    /// The folder of a run that is resumed from its newest whole checkpoint; a run without any
-    /// begins anew.
+    /// The folder of a run that is resumed from its newest whole checkpoint; a run without any, or
+    /// without a folder, begins anew.
     ///
     /// # Errors
     /// [`Error::File`] if another program trains there, if all its checkpoints are damaged, or if
     /// there are weights without a checkpoint and these are not to be replaced.
     pub fn resume(path: &Path, overwrite: bool) -> Result<Opening> {
+        if !path.exists() {
+            let (lock, found) = (None, None);
+            return Ok(Opening { path: path.into(), resumes: true, overwrite, lock, found });
+        }
         let lock = Some(lock(path)?);
         let found = newest(path)?;
         if found.is_none() && !overwrite && has_weights(path) {
@@ -82,7 +87,12 @@ impl Opening {
                 .map(|e| format!("{e}; resuming from step {} instead", found.state.step))
                 .collect(),
             None if self.resumes => {
-                vec![format!("{}: no checkpoint yet, the run begins anew", self.path.display())]
+                let path = self.path.display();
+                vec![if self.path.join(OPTIONS).exists() {
+                    format!("{path}: no checkpoint yet, the run begins anew")
+                } else {
+                    format!("{path}: holds no run yet, a new one begins")
+                }]
             }
             None => Vec::new(),
         }

@@ -9,7 +9,6 @@ use crate::run::{newest, write_json};
 use crate::{Error, Result};
 use serde_json::json;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 /// Longer than this nobody waits for an explanation.
 const MOST_SECONDS: f64 = 900.0;
@@ -118,7 +117,7 @@ impl Session<'_> {
             self.options.threads,
         )?;
         while self.trainer.steps() < step {
-            if self.stop.load(Ordering::SeqCst) {
+            if self.stops() {
                 return Ok(None);
             }
             let batch = loader.next()?;

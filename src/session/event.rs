@@ -62,6 +62,8 @@ pub enum Event {
         step: u64,
         /// Further names of its weights: `5` for an epoch, `iter_4000` for a number of images.
         also: Vec<String>,
+        /// Time that it took.
+        seconds: Duration,
     },
     /// A loss or a weight is no longer finite; the steps since the last checkpoint run again to
     /// find where it begins.
@@ -144,6 +146,8 @@ pub struct Ended {
     pub steps: u64,
     /// Validations without improvement after which it was stopped early, if it was.
     pub stopped_early: Option<u64>,
+    /// Whether it was asked to end before all was done: steps, or what comes after the last one.
+    pub interrupted: bool,
     /// Time since the session began.
     pub elapsed: Duration,
     /// Speed of its steps.
@@ -155,7 +159,8 @@ pub trait Observer {
     /// Called for each event, in order, on the thread of the session.
     ///
     /// # Errors
-    /// An error ends the session, which returns it.
+    /// An error ends the session, which saves what is finished and returns it. An observer whose
+    /// failing should not end a training keeps its errors to itself.
     fn event(&mut self, event: &Event) -> Result<()>;
 }
 

@@ -30,6 +30,7 @@
 
 mod diverged;
 mod event;
+mod failed;
 mod info;
 mod open;
 mod options;
@@ -55,7 +56,8 @@ use crate::train::{Description, Schedule};
 use crate::{Error, Result};
 use samples::Samples;
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use validation::Validation;
@@ -70,6 +72,7 @@ pub struct Session<'a> {
     options: SessionOptions,
     observers: Vec<Box<dyn Observer + 'a>>,
     stop: Arc<AtomicBool>,
+    save_now: Arc<AtomicBool>,
     samples: Samples,
     validation: Option<Validation>,
     watch: Watch,
@@ -78,7 +81,8 @@ pub struct Session<'a> {
     /// Events of before the first step.
     early: Vec<Event>,
     pace: Pace,
-    /// The next batch: epoch, from 1, and its index there.
+    /// The next batch: epoch, from 1, and its index there. An index as large as there are batches:
+    /// the epoch's steps are done, and what comes at its end (samples, validation) is not.
     position: (u64, usize),
     /// Epoch of each step whose losses have not arrived.
     epochs: BTreeMap<u64, u64>,
@@ -86,9 +90,18 @@ pub struct Session<'a> {
     recent: VecDeque<(u64, Batch)>,
     /// The step whose losses are not finite, if there is one.
     bad: Option<u64>,
-    /// The step of the last checkpoint.
-    saved: Option<u64>,
+    /// Where the last checkpoint stands: its step, and `position` then.
+    saved: Option<Standing>,
+    /// The step of a checkpoint that could not be written, as the last that was tried.
+    unsaved: Option<u64>,
+    /// Folders in which something could not be written, which was said.
+    unwritten: BTreeSet<PathBuf>,
+    /// Whether the session is ending on an error, which observers do not keep it from.
+    failing: bool,
 }
+
+/// Steps done, and the position of the next batch.
+type Standing = (u64, (u64, usize));
 
 impl std::fmt::Debug for Session<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -149,7 +162,7 @@ impl<'a> Session<'a> {
             schedule.state = state.schedule;
         }
         let position = resumed.map_or((options.first_epoch, 0), |s| (s.epoch, s.batch));
-        let saved = resumed.map(|s| s.step);
+        let saved = resumed.map(|s| (s.step, (s.epoch, s.batch)));
         let watch = watch(model, &mut folder)?;
         Ok(Session {
             info: info::info(&trainer, &dataset),
@@ -161,6 +174,7 @@ impl<'a> Session<'a> {
             options,
             observers: Vec::new(),
             stop: Arc::default(),
+            save_now: Arc::default(),
             samples,
             validation,
             watch,
@@ -170,6 +184,9 @@ impl<'a> Session<'a> {
             recent: VecDeque::new(),
             bad: None,
             saved,
+            unsaved: None,
+            unwritten: BTreeSet::new(),
+            failing: false,
         })
     }
 
@@ -189,6 +206,12 @@ impl<'a> Session<'a> {
         self.stop.clone()
     }
 
+    /// Set to true, from another thread or a signal handler, it makes the session write a checkpoint
+    /// after the step at hand and go on; the session sets it to false when it does.
+    pub fn save_flag(&self) -> Arc<AtomicBool> {
+        self.save_now.clone()
+    }
+
     /// The trainer.
     pub fn trainer(&self) -> &Trainer {
         &self.trainer
@@ -202,23 +225,41 @@ impl<'a> Session<'a> {
     /// Trains to the end, or until [`Session::stop_flag`] is set, or until validation has not
     /// improved for as long as [`SessionOptions::early_stop`] says.
     ///
+    /// A log, a grid of samples or a page of figures that cannot be written ends nothing: it is
+    /// reported once, as [`Event::Warning`].
+    ///
     /// # Errors
-    /// [`Error::Usage`] if the training diverges, with what was found and kept; [`Error::File`] if
-    /// data cannot be read or files cannot be written; what the device and the observers report.
+    /// [`Error::Usage`] if the training diverges, with what was found and kept. Any other error
+    /// (data that cannot be read, checkpoints that cannot be written, what the device and the
+    /// observers report) comes as [`Error::Stopped`], after the finished steps were saved where
+    /// that can be done: a resumed run continues as if nothing had happened.
     pub fn run(mut self) -> Result<Ended> {
-        match self.train() {
-            Err(Error::NotFinite { name, value }) => {
-                let step = self.bad.unwrap_or(self.trainer.steps());
-                let message = self.diverged(step, &name, value)?;
-                self.emit(Event::Diverged { step, message: message.clone() })?;
-                Err(Error::Usage(message))
-            }
-            other => other,
-        }
+        self.train().map_err(|error| self.failed(error))
     }
 
     fn emit(&mut self, event: Event) -> Result<()> {
-        self.observers.iter_mut().try_for_each(|observer| observer.event(&event))
+        let mut told = Ok(());
+        for observer in &mut self.observers {
+            // The others hear of it too.
+            told = told.and(observer.event(&event));
+        }
+        if self.failing { Ok(()) } else { told }
+    }
+
+    /// Whether something was written that is no condition of the training; that it was not is
+    /// reported, once for each folder.
+    ///
+    /// # Errors
+    /// What is no fault of files.
+    fn written(&mut self, done: Result<()>) -> Result<bool> {
+        let Err(error) = done else { return Ok(true) };
+        let Error::File { path, .. } = &error else { return Err(error) };
+        let folder = path.parent().unwrap_or(path).to_path_buf();
+        if self.unwritten.insert(folder) {
+            let text = format!("{error}; the training goes on without it");
+            self.emit(Event::Warning(text))?;
+        }
+        Ok(false)
     }
 }
 

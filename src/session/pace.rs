@@ -35,8 +35,11 @@ impl Pace {
         self.busy.as_secs_f64() / self.steps.max(1) as f64
     }
 
-    /// Images of each side per second.
+    /// Images of each side per second; 0 before the first step.
     pub fn images_per_second(&self) -> f64 {
+        if self.steps == 0 {
+            return 0.0;
+        }
         self.images as f64 / self.seconds_per_step().max(1e-9)
     }
 
@@ -59,6 +62,7 @@ mod tests {
     #[test]
     fn rates_are_of_the_steps_alone() {
         let mut pace = Pace::new(4);
+        assert_eq!((pace.images_per_second(), pace.wait_share()), (0.0, 0.0));
         for _ in 0..4 {
             pace.add(Duration::from_millis(500), Duration::from_millis(50));
         }

@@ -7,7 +7,6 @@ use crate::plan::{PlanOptions, Progress};
 use crate::run::Trainer;
 use crate::train::{Content, Description, Mapping, Translator};
 use crate::{Error, Result};
-use std::path::Path;
 
 /// Rows of a grid.
 const ROWS: usize = 4;
@@ -58,21 +57,21 @@ impl Samples {
         translated(dataset, &self.translators[0], sample).await
     }
 
-    /// Translates the set and writes the grid: the columns that the model names. Returns for each
+    /// Translates the set. Returns the grid, of the columns that the model names, and for each
     /// generator input, output and target of each sample (another image of the target's kind where
     /// there are no pairs).
-    pub async fn write(&self, path: &Path) -> Result<Vec<Vec<[Picture; 3]>>> {
+    pub async fn draw(&self) -> Result<(Picture, Vec<Vec<[Picture; 3]>>)> {
         let mut grid = Vec::new();
         for sample in &self.pairs {
             grid.push(self.columns(sample).await?);
         }
-        Picture::grid(&grid, 4)?.save_png(path)?;
+        let picture = Picture::grid(&grid, 4)?;
         let generators = self.model.generators.iter();
         let places = generators.filter_map(|generator| self.places(generator));
         let triples = |places: [usize; 3]| {
             grid.iter().map(|row| places.map(|at| row[at].clone())).collect::<Vec<_>>()
         };
-        Ok(places.map(triples).collect())
+        Ok((picture, places.map(triples).collect()))
     }
 
     /// Columns of a generator's inputs, of what it makes of them, and of the images that it

@@ -3,7 +3,9 @@
 use super::choice::{Choice, DatasetMode, ModelKind};
 use super::file::written;
 use super::flag::{Kept, Set};
+use super::place::Place;
 use super::table::{Flag, Options, flags};
+use crate::run::names::OPTIONS;
 use crate::train::GanMode;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
@@ -111,7 +113,8 @@ impl Options {
         Ok(options)
     }
 
-    /// The options of a start: of a new run, or with `--continue_train` of the run of that name.
+    /// The options of a start: of a new run, or with `continue_train` of the run of that name, if
+    /// there is one.
     ///
     /// # Errors
     /// As [`from_layers`](Self::from_layers) and [`resumed`](Self::resumed).
@@ -121,7 +124,17 @@ impl Options {
             return Options::from_layers(None, given);
         }
         first.check_name()?;
-        Options::resumed(&first.folder(), given)
+        let folder = first.folder();
+        if !folder.join(OPTIONS).exists() {
+            // What is started again by a scheduler is started a first time too.
+            if first.dataroot.is_none() {
+                let why =
+                    "`continue_train`: holds no run yet, and for a new one `dataroot` is missing";
+                return Err(Error::file(folder, why));
+            }
+            return Options::from_layers(None, given);
+        }
+        Options::resumed(&folder, given)
     }
 
     /// The options of the run in a folder, with what is given at the start laid over them.
@@ -130,7 +143,15 @@ impl Options {
     /// [`Error::File`] if there is no run, or one of options that cannot be read; as
     /// [`from_layers`](Self::from_layers).
     pub fn resumed(folder: &Path, given: &[&Layer]) -> Result<Options> {
-        let mut options = Options::from_layers(Some(&Layer::of_run(folder)?), given)?;
+        let own = Layer::of_run(folder)?;
+        let mut options = Options::from_layers(Some(&own), given)?;
+        let anew = |name: &str| given.iter().any(|layer| layer.gives(name));
+        let place = Place::of(folder)?;
+        for (name, path) in [("dataroot", &mut options.dataroot), ("vgg", &mut options.hd.vgg)] {
+            if let Some(path) = path.as_mut().filter(|_| !anew(name)) {
+                *path = place.now(path);
+            }
+        }
         let (Some(parent), Some(name)) = (folder.parent(), folder.file_name()) else {
             return Err(Error::file(folder, "cannot be the folder of a run"));
         };

@@ -26,6 +26,7 @@ mod group;
 mod layers;
 mod model;
 mod models;
+mod place;
 mod table;
 #[cfg(test)]
 mod tests;
