@@ -222,7 +222,7 @@ fn ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_happened() {
         Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success()
     );
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
+    assert_eq!(output.status.code(), Some(130));
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("resume with: pixtape resume"), "{said}");
     ok(pixtape(&[
@@ -397,7 +397,7 @@ fn mistakes_get_one_line_that_says_what_where_and_what_to_try() {
     refused(&go(&["--batch_size", "8"]), &["8"]);
     refused(
         &pixtape(&["train", "--continue_train", "--checkpoints_dir", text(&runs), "--name", "x"]),
-        &["options.json"],
+        &["holds no run yet", "--dataroot"],
     );
     refused(
         &pixtape(&[

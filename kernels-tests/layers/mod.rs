@@ -15,12 +15,14 @@ const LAYERS: &[&[&str]] = &[&[], &["io"], &["run"], &["session"]];
 
 /// What each folder of the program may import of the others, beside the library.
 const PROGRAM: &[(&str, &[&str])] = &[
+    ("print", &[]),
     ("messages", &[]),
+    ("signals", &[]),
     ("device", &[]),
     ("options", &[]),
     ("outputs", &["messages", "options"]),
-    ("commands", &["device", "messages", "options", "outputs"]),
-    ("cli", &["commands", "device", "messages", "options", "outputs"]),
+    ("commands", &["device", "messages", "options", "outputs", "signals"]),
+    ("cli", &["commands", "device", "messages", "options", "outputs", "print", "signals"]),
     ("main", &["cli"]),
 ];
 

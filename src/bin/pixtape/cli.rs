@@ -9,6 +9,8 @@ use crate::commands::{
 };
 use crate::messages;
 use crate::options::{normalise, refuse};
+use crate::print;
+use crate::signals::{self, Listens};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -71,6 +73,18 @@ pub fn main() -> ExitCode {
     let (words, notes) = normalise(std::env::args());
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let cli = Cli::try_parse_from(words).unwrap_or_else(|e| refuse(&e));
+    match &cli.command {
+        // Hours of work are worth more than who listens to it.
+        Command::Train(_) | Command::Resume(_) => {
+            print::go_on();
+            signals::listen(Listens::WithWarnings);
+        }
+        // `pixtape devices | head` ends quietly.
+        _ => {
+            sigpipe::reset();
+            signals::listen(Listens::ToEnds);
+        }
+    }
     let done = match cli.command {
         Command::Train(args) => train::run(*args),
         Command::Resume(args) => train::resume(*args),
@@ -89,9 +103,13 @@ pub fn main() -> ExitCode {
         Command::Prepare(args) => prepare::run(&args),
         Command::Dev(args) => dev::run(&args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
+    match (done, print::failure()) {
+        (Ok(()), None) => signals::exit_code(),
+        (Ok(()), Some(e)) => {
+            eprintln!("error: stdout cannot be written: {e}; the output is not whole");
+            ExitCode::FAILURE
+        }
+        (Err(e), _) => {
             eprintln!("error: {}", messages::error(&e));
             ExitCode::from(e.exit_code())
         }

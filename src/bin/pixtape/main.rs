@@ -1,16 +1,19 @@
 //! The command line program: see `pixtape --help`.
 
+// First: its macros count in all modules below.
+#[macro_use]
+mod print;
+
 mod cli;
 mod commands;
 mod device;
 mod messages;
 mod options;
 mod outputs;
+mod signals;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // `pixtape devices | head` ends quietly rather than in a panic.
-    sigpipe::reset();
     cli::main()
 }

@@ -3,6 +3,7 @@
 
 use pixtape::Error;
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// Names of all flags, from [`know`].
@@ -23,7 +24,23 @@ pub(crate) fn with_flags(message: impl Display) -> String {
 pub(crate) fn error(error: &Error) -> String {
     match error {
         Error::DeviceLost { .. } => format!("{error} (--continue_train)"),
+        Error::Stopped { folder, .. } => {
+            format!("{}; resume with: {}", with_flags(error), resume(folder))
+        }
         _ => with_flags(error),
+    }
+}
+
+/// The command that resumes the run in a folder.
+pub(crate) fn resume(folder: &Path) -> String {
+    let path = folder.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/\\._-+:=@%,".contains(c);
+    if path.chars().all(plain) && !path.starts_with('-') {
+        format!("pixtape resume {path}")
+    } else if cfg!(windows) {
+        format!("pixtape resume \"{path}\"")
+    } else {
+        format!("pixtape resume '{}'", path.replace('\'', "'\\''"))
     }
 }
 
@@ -70,5 +87,25 @@ mod tests {
         assert_eq!(with_flags("`a `netG` b"), "`a --netG b");
         let lost = Error::DeviceLost { label: "step".into(), message: "gone".into() };
         assert!(super::error(&lost).ends_with("from the last checkpoint (--continue_train)"));
+        let stopped = |folder: &str, step, saved, unsaved: Option<Error>| {
+            super::error(&Error::Stopped {
+                error: Error::file("a.png", "cannot be decoded").into(),
+                folder: folder.into(),
+                step,
+                saved,
+                unsaved: unsaved.map(Box::new),
+            })
+        };
+        assert_eq!(
+            stopped("runs/it's", 7, 7, None),
+            "a.png: cannot be decoded; the steps up to 7 are saved in runs/it's; resume with: \
+             pixtape resume 'runs/it'\\''s'"
+        );
+        let full = stopped("r", 7, 4, Some(Error::file("r/x", "cannot be written: full")));
+        assert_eq!(
+            full,
+            "a.png: cannot be decoded; saving the 3 steps since the last checkpoint, of step 4, \
+             failed too: r/x: cannot be written: full; resume with: pixtape resume r"
+        );
     }
 }

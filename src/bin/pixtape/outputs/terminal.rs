@@ -1,12 +1,11 @@
 //! A training on the terminal: a bar where there is one, lines elsewhere.
 
-use crate::messages::with_flags;
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::messages::{resume, with_flags};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pixtape::Result;
 use pixtape::session::{Ended, Event, Observer, Remark, Started, Step, Validated};
 use pixtape::train::Losses;
 use std::io::IsTerminal;
-use std::path::Path;
 
 /// Prints how a training goes.
 #[derive(Debug)]
@@ -23,8 +22,14 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub fn new(opening: String, print_freq: u64) -> Terminal {
-        let bar = std::io::stderr().is_terminal().then(ProgressBar::hidden);
+        let hidden = || ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        let bar = std::io::stderr().is_terminal().then(hidden);
         Terminal { opening, print_freq, bar, started: None, latest: None }
+    }
+
+    /// The bar, for others that print beside it.
+    pub fn bar(&self) -> Option<ProgressBar> {
+        self.bar.clone()
     }
 
     /// Prints a line, above the bar where there is one.
@@ -41,10 +46,10 @@ impl Terminal {
         let left = clock(pace.seconds_for(started.steps.saturating_sub(*step)));
         let (rate, share) = (pace.images_per_second(), 100.0 * pace.wait_share());
         let losses = self.losses();
-        match &mut self.bar {
+        match &self.bar {
             Some(bar) => {
-                if bar.is_hidden() {
-                    *bar = step_bar(started.steps, started.step);
+                if bar.length().is_none() {
+                    show(bar, started.steps);
                 }
                 bar.set_position(*step);
                 bar.set_prefix(left);
@@ -76,21 +81,24 @@ impl Terminal {
 
     fn ended(&self, ended: &Ended) -> String {
         let pace = &ended.pace;
-        let mut text = format!(
-            "{} steps in {:.1} s: {:.3} s/step, {:.2} images/s, {:.1} % of it waiting for data; \
-             {}\n",
-            pace.steps(),
-            ended.elapsed.as_secs_f64(),
-            pace.seconds_per_step(),
-            pace.images_per_second(),
-            100.0 * pace.wait_share(),
-            self.losses()
-        );
+        let mut text = String::new();
+        if pace.steps() > 0 {
+            text += &format!(
+                "{} steps in {:.1} s: {:.3} s/step, {:.2} images/s, {:.1} % of it waiting for \
+                 data; {}\n",
+                pace.steps(),
+                ended.elapsed.as_secs_f64(),
+                pace.seconds_per_step(),
+                pace.images_per_second(),
+                100.0 * pace.wait_share(),
+                self.losses()
+            );
+        }
         if let Some(peak) = pixtape::session::peak_memory() {
             text += &format!("process memory peak {}\n", mib(peak));
         }
         text += &format!("saved in {}", ended.folder.display());
-        if ended.step < ended.steps {
+        if ended.step < ended.steps || ended.interrupted {
             let (why, more) = match ended.stopped_early {
                 Some(most) => (
                     format!(", since val/ has not improved for {most} validations"),
@@ -99,10 +107,10 @@ impl Terminal {
                 None => (String::new(), String::new()),
             };
             text += &format!(
-                "\nstopped at step {} of {}{why}; resume with: pixtape resume {}{more}",
+                "\nstopped at step {} of {}{why}; resume with: {}{more}",
                 ended.step,
                 ended.steps,
-                quoted(&ended.folder)
+                resume(&ended.folder)
             );
         }
         text
@@ -118,7 +126,8 @@ impl Observer for Terminal {
             }
             Event::Note(text) => self.say(&format!("note: {}", with_flags(text))),
             Event::NothingToDo { step, steps } => self.say(&format!(
-                "nothing to do: {step} of {steps} steps are done; raise --n_epochs or --max_steps"
+                "nothing to do: {step} steps are done, {steps} were asked for; raise --n_epochs or \
+                 --max_steps"
             )),
             Event::Losses { losses, .. } => self.latest = Some(losses.clone()),
             Event::Step(step) => self.step(step),
@@ -170,10 +179,13 @@ pub(super) fn due(step: u64, images: u64, print_freq: u64) -> bool {
     step * images % print_freq.max(1) < images
 }
 
-fn step_bar(steps: u64, at: u64) -> ProgressBar {
+/// Begins to draw a bar of so many steps.
+fn show(bar: &ProgressBar, steps: u64) {
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} {prefix} left\n{msg}")
         .expect("a valid template");
-    ProgressBar::new(steps).with_position(at).with_style(style)
+    bar.set_style(style);
+    bar.set_length(steps);
+    bar.set_draw_target(ProgressDrawTarget::stderr());
 }
 
 /// `1:02:03`.
@@ -184,12 +196,6 @@ fn clock(seconds: f64) -> String {
 
 fn mib(bytes: u64) -> String {
     format!("{:.0} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
-/// A path for a command line, in quotes where it has blanks.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    if text.contains(char::is_whitespace) { format!("\"{text}\"") } else { text }
 }
 
 /// A bar for the headers of a dataset's files; drawn on a terminal only.

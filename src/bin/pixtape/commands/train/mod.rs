@@ -1,17 +1,20 @@
 //! `pixtape train` and `pixtape resume`: from options to a session with its observers.
 
 mod args;
+mod asked;
 
 pub(crate) use args::{ResumeArgs, TrainCommand};
 
 use crate::commands::tune::{self, Tuned};
 use crate::device::starting::Starting;
 use crate::messages::with_flags;
+use crate::outputs::Lenient;
 use crate::outputs::json::JsonLines;
 use crate::outputs::report::Live;
 use crate::outputs::tensorboard::Board;
 use crate::outputs::terminal::{self, Terminal, Warnings};
 use args::TalkArgs;
+use indicatif::ProgressBar;
 use pixtape::Result;
 use pixtape::gpu::Gpu;
 use pixtape::io::{Dataset, DatasetOptions, Direction};
@@ -22,7 +25,10 @@ use pixtape::run::{About, InitialWeights, Opening, Options, Trainer, load_frozen
 use pixtape::session::{Session, SessionOptions};
 use pixtape::train::AnyModel;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+
+/// Flags of the weights that a new run starts from.
+const INITIAL: [&str; 8] =
+    ["init_G", "init_D", "init_G_A", "init_G_B", "init_D_A", "init_D_B", "init_E", "load_pretrain"];
 
 /// Trains.
 pub(crate) fn run(mut command: TrainCommand) -> Result<()> {
@@ -49,7 +55,13 @@ fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
     let args = &options;
     // A resumed run has its own weights.
     let initial = match opening.found() {
-        Some(_) => InitialWeights::default(),
+        Some(_) => {
+            let unused = |flag: &str| given.iter().any(|layer| layer.gives(flag));
+            INITIAL.into_iter().filter(|flag| unused(flag)).for_each(|flag| {
+                eprintln!("note: --{flag} is ignored: a resumed run has its own weights");
+            });
+            InitialWeights::default()
+        }
         None => InitialWeights::read(args)?,
     };
     let gpu = crate::device::gpu(args.device.adapter.as_deref())?;
@@ -74,15 +86,13 @@ fn start(mut options: Options, given: &[Layer], talk: &TalkArgs) -> Result<()> {
     )?;
     drop(starting);
     notes.into_iter().chain(args.notes()).for_each(|note| session.note(note));
-    observe(&mut session, args, talk, &dataset, &tuned)?;
-    // A second Ctrl-C, or a handler that cannot be set, ends the program at once.
-    let stop = session.stop_flag();
-    let _ = ctrlc::set_handler(move || {
-        if stop.swap(true, Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-    });
-    session.run().map(drop)
+    let bar = observe(&mut session, args, talk, &dataset, &tuned)?;
+    let answering = asked::listen(&mut session, bar);
+    let ended = session.run()?;
+    if ended.interrupted {
+        answering.ended();
+    }
+    Ok(())
 }
 
 /// The run's folder, before anything is written to it.
@@ -120,14 +130,14 @@ fn tuned(args: &Options, gpu: &Gpu, config: &AnyModel, opening: &Opening) -> Res
     }
 }
 
-/// Adds what shows the session to people and programs.
+/// Adds what shows the session to people and programs; returns the bar, where there is one.
 fn observe(
     session: &mut Session<'_>,
     args: &Options,
     talk: &TalkArgs,
     dataset: &Dataset,
     tuned: &Tuned,
-) -> Result<()> {
+) -> Result<Option<ProgressBar>> {
     if !session.trainer().description().paired && args.data.direction == Direction::BtoA {
         session.note(format!(
             "A in names of this run (G_A, real_A) is what comes from {}B/",
@@ -136,19 +146,23 @@ fn observe(
     }
     let folder = session.folder().path().to_path_buf();
     if args.run.tensorboard {
-        session.observe(Board::open(&folder.join("tensorboard"), session.trainer().steps())?);
+        let board = Board::open(&folder.join("tensorboard"), session.trainer().steps())?;
+        session.observe(Lenient::new(board));
     }
-    session.observe(Live::new(&folder));
+    session.observe(Lenient::new(Live::new(&folder)));
     session.observe(Warnings);
     match (talk.json, talk.quiet) {
         (true, _) => session.observe(JsonLines::new(args.run.print_freq)),
         (_, true) => {}
         _ => {
             let opening = opening_text(session, args.nets.net_g, dataset, tuned);
-            session.observe(Terminal::new(opening, args.run.print_freq));
+            let terminal = Terminal::new(opening, args.run.print_freq);
+            let bar = terminal.bar();
+            session.observe(terminal);
+            return Ok(bar);
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What is trained, on what, and what the losses mean.
