@@ -9,6 +9,7 @@ pub mod append;
 pub mod aside;
 pub mod checkpoint;
 pub mod dataset;
+pub mod file;
 pub mod index_map;
 pub mod kmeans;
 pub mod lab;

@@ -49,7 +49,7 @@ fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
 /// # Errors
 /// [`Error::File`] if it cannot be read, or a line is not a colour or repeats one.
 pub fn read(path: &Path) -> Result<Vec<Color>> {
-    let text = std::fs::read_to_string(path).map_err(|e| {
+    let text = super::file::read_text(path).map_err(|e| {
         Error::file(
             path,
             format!("cannot be read: {e}; expected a text file with one colour per line"),

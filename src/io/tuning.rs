@@ -158,7 +158,7 @@ impl TuningFile {
     /// # Errors
     /// [`Error::File`] if it is missing or damaged.
     pub fn read(path: &Path) -> Result<TuningFile> {
-        let bytes = std::fs::read(path).map_err(|e| {
+        let bytes = super::file::read(path).map_err(|e| {
             Error::file(path, format!("cannot be read: {e}; `pixtape tune` makes such files"))
         })?;
         let text = String::from_utf8(bytes).map_err(|_| "not text".to_string());

@@ -7,7 +7,7 @@ use super::names::{
 use super::state::State;
 use super::{COMMIT, Options, Trainer};
 use crate::io::tuning::TuningFile;
-use crate::io::{create_dir, write_aside};
+use crate::io::{create_dir, file::open, write_aside};
 use crate::train::{Losses, Rates};
 use crate::tune::Identity;
 use crate::{Error, Result};
@@ -254,7 +254,7 @@ pub fn refuse_held(path: &Path, overwrite: bool) -> Result<bool> {
 /// program may be replacing.
 pub fn lock(path: &Path) -> Result<File> {
     let file = path.join(LOCK);
-    let lock = File::create(&file).map_err(|e| {
+    let cannot = |e: std::io::Error| {
         let hint = match e.kind() {
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
                 "; a run goes on in its own folder: copy it to where you can write"
@@ -262,7 +262,13 @@ pub fn lock(path: &Path) -> Result<File> {
             _ => "",
         };
         Error::file(&file, format!("cannot be written: {e}{hint}"))
-    })?;
+    };
+    // A folder may come from others: what the name leads to is not emptied, nor waited for.
+    if file.exists() {
+        open(&file).map_err(cannot)?;
+    }
+    let mut options = File::options();
+    let lock = options.write(true).create(true).truncate(false).open(&file).map_err(cannot)?;
     match lock.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::file(
             path,

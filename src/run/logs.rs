@@ -1,9 +1,10 @@
 //! Logs of a run: files of JSON lines, each with the step it is about.
 
+use crate::io::file::{open, read};
 use crate::io::{Append, write_aside};
 use crate::{Error, Result};
 use serde_json::Value;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
@@ -21,6 +22,10 @@ impl Log {
     pub fn open(path: &Path, step: u64) -> Result<Log> {
         if path.exists() {
             cut_back(path, step)?;
+        } else if path.is_symlink() {
+            // It leads to a place where nothing is, and which is not for this run to fill.
+            let cannot = |e| Error::file(path, format!("cannot be written: {e}"));
+            std::fs::remove_file(path).map_err(cannot)?;
         }
         Ok(Log { file: Append::open(path)? })
     }
@@ -70,8 +75,9 @@ fn cut_back(path: &Path, step: u64) -> Result<()> {
             kept.push(b'\n');
         }
     }
-    let before = std::fs::read(path).map_err(cannot)?;
-    if !before.starts_with(&kept) {
+    let before = read(path).map_err(cannot)?;
+    // What a link leads to is not for this run to cut.
+    if path.is_symlink() || !before.starts_with(&kept) {
         return write_aside(path, &kept);
     }
     if before.len() > kept.len() {
@@ -85,7 +91,7 @@ fn cut_back(path: &Path, step: u64) -> Result<()> {
 fn rows(path: &Path) -> Result<Vec<(String, Value)>> {
     let cannot = |e: std::io::Error| Error::file(path, format!("cannot be read: {e}"));
     let mut rows = Vec::new();
-    let mut lines = BufReader::new(File::open(path).map_err(cannot)?).split(b'\n');
+    let mut lines = BufReader::new(open(path).map_err(cannot)?).split(b'\n');
     while let Some(bytes) = lines.next().transpose().map_err(cannot)? {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Ok(row) = serde_json::from_str(&text) {

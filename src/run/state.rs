@@ -114,7 +114,7 @@ impl State {
     /// # Errors
     /// [`Error::File`] for the first file that is missing, cut short or changed.
     pub fn read(file: &Path) -> Result<State> {
-        let text = std::fs::read_to_string(file)
+        let text = crate::io::file::read_text(file)
             .map_err(|e| Error::file(file, format!("cannot be read: {e}")))?;
         let state = State::parse(&text).map_err(|e| Error::file(file, e))?;
         let folder = file.parent().unwrap_or(Path::new("."));
@@ -127,7 +127,7 @@ impl State {
                 ));
             }
             let file = folder.join(name);
-            let bytes = std::fs::read(&file)
+            let bytes = crate::io::file::read(&file)
                 .map_err(|e| Error::file(&file, format!("cannot be read: {e}")))?;
             if digest(&bytes) != *wanted {
                 return Err(Error::file(

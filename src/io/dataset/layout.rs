@@ -278,7 +278,7 @@ fn is_inside(path: &Path) -> bool {
 /// Rows `input TAB target`, paths relative to the list. Empty rows, rows that begin with `#` and a
 /// first row `input TAB target` are left out.
 fn list_file(list: &Path) -> Result<Vec<Entry>> {
-    let text = std::fs::read_to_string(list).map_err(|e| {
+    let text = crate::io::file::read_text(list).map_err(|e| {
         Error::file(
             list,
             format!("cannot be read: {e}; a list is text, a row a pair: input TAB target"),

@@ -5,7 +5,6 @@ use super::IndexMap;
 use crate::io::limits;
 use crate::io::picture::{AnyPicture, Depth, Header, broken, is_tiff, npy, unopened};
 use crate::{Error, Result};
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use tiff::ColorType;
@@ -32,7 +31,7 @@ impl IndexHeader {
     /// [`Error::File`] when the file cannot be opened, its header is invalid, or its format does
     /// not keep whole numbers (JPEG, floats).
     pub fn read(path: &Path) -> Result<IndexHeader> {
-        let mut file = BufReader::new(File::open(path).map_err(|e| unopened(path, &e))?);
+        let mut file = BufReader::new(crate::io::file::open(path).map_err(|e| unopened(path, &e))?);
         let start = file.fill_buf().map_err(|e| unopened(path, &e))?;
         match Format::of(start) {
             Format::Png => {
@@ -72,7 +71,7 @@ impl IndexMap {
     /// [`Error::File`] when the file cannot be opened or decoded, or holds colours, floats, numbers
     /// below 0 or above 32 bits.
     pub fn load(path: &Path) -> Result<IndexMap> {
-        Self::decode(std::fs::read(path).map_err(|e| unopened(path, &e))?, path)
+        Self::decode(crate::io::file::read(path).map_err(|e| unopened(path, &e))?, path)
     }
 
     /// Decodes a file's bytes; `path` is for messages.

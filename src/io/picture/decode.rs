@@ -1,6 +1,5 @@
 //! Decoding files. The format is inferred from the content, not the name.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
@@ -33,7 +32,7 @@ impl Header {
     /// # Errors
     /// [`Error::File`] when the file cannot be opened or its header is invalid.
     pub fn read(path: &Path) -> Result<Header> {
-        let mut file = BufReader::new(File::open(path).map_err(|e| unopened(path, &e))?);
+        let mut file = BufReader::new(crate::io::file::open(path).map_err(|e| unopened(path, &e))?);
         let start = file.fill_buf().map_err(|e| unopened(path, &e))?;
         let kind = Kind::of(start, path);
         kind.check(path)?;
@@ -85,7 +84,7 @@ impl AnyPicture {
     /// # Errors
     /// [`Error::File`] when the file cannot be opened or decoded.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| unopened(path, &e))?;
+        let bytes = crate::io::file::read(path).map_err(|e| unopened(path, &e))?;
         Self::decode(bytes, path)
     }
 

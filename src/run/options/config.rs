@@ -86,7 +86,7 @@ impl Options {
 
 /// The table of a file.
 fn table(file: &Path) -> Result<toml::Table> {
-    let text = std::fs::read_to_string(file).map_err(|e| {
+    let text = crate::io::file::read_text(file).map_err(|e| {
         Error::file(file, format!("cannot be read: {e}; `config` names a TOML file of options"))
     })?;
     text.parse().map_err(|e: toml::de::Error| Error::file(file, one_line(&e, &text)))

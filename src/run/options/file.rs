@@ -11,7 +11,7 @@ use std::path::Path;
 /// [`Error::File`] if it cannot be read, is not JSON, or is of a later version.
 pub fn written(folder: &Path) -> Result<Value> {
     let file = folder.join(OPTIONS);
-    let text = std::fs::read_to_string(&file).map_err(|e| {
+    let text = crate::io::file::read_text(&file).map_err(|e| {
         Error::file(
             &file,
             format!("cannot be read: {e}; is {} the folder of a run?", folder.display()),
