@@ -104,8 +104,31 @@ fn run_folder(folder: &Path) {
     }
 }
 
+/// Looks for what a name could have become, and writes it into the document.
+const WITNESS: &str = r##"<script>
+"use strict";
+const said = [];
+addEventListener("error", event => said.push(`ERROR ${event.message}`));
+addEventListener("securitypolicyviolation", event => said.push(`ERROR refused ${event.blockedURI}`));
+addEventListener("load", () => setTimeout(() => {
+  const all = [...document.querySelectorAll("*")];
+  said.push(`owned=${window.owned}`);
+  said.push(`scripts=${document.scripts.length}`);
+  said.push(`handlers=${all.filter(e => [...e.attributes].some(a => a.name.startsWith("on"))).length}`);
+  said.push(`links=${all.filter(e => /^\s*javascript:/i.test(e.href ?? e.src ?? "")).length}`);
+  said.push(`pictures=${[...document.images].filter(i => !i.src.startsWith("data:")).length}`);
+  said.push(`curves=${document.querySelectorAll(".curve").length > 0}`);
+  for (const head of document.querySelectorAll("th button, .key")) head.click();
+  said.push(`owned=${window.owned}`);
+  const list = document.createElement("pre");
+  list.id = "said";
+  list.textContent = said.join("\n");
+  document.body.append(list);
+}, 300));
+</script>"##;
+
 /// What the driver said, line by line; none where there is no Chromium.
-fn drive(page: &Path, width: u32) -> Option<Vec<String>> {
+fn drive(page: &Path, width: u32, driver: &str) -> Option<Vec<String>> {
     let chromium = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
         .find(|name| Command::new(name).arg("--version").output().is_ok())?;
@@ -113,7 +136,7 @@ fn drive(page: &Path, width: u32) -> Option<Vec<String>> {
     let html = std::fs::read_to_string(page).unwrap();
     let driven = page.with_extension("driven.html");
     // Before the page's own scripts, so that their errors are heard.
-    std::fs::write(&driven, html.replacen("</head>", &format!("{DRIVER}</head>"), 1)).unwrap();
+    std::fs::write(&driven, html.replacen("</head>", &format!("{driver}</head>"), 1)).unwrap();
     let output = Command::new(chromium)
         .args([
             "--headless",
@@ -144,7 +167,7 @@ fn the_page_works_in_a_browser() {
     let output =
         Command::new(env!("CARGO_BIN_EXE_pixtape")).arg("report").arg(dir.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let Some(said) = drive(&dir.path().join("report.html"), 1200) else {
+    let Some(said) = drive(&dir.path().join("report.html"), 1200, DRIVER) else {
         println!("SKIPPED (no chromium)");
         return;
     };
@@ -163,6 +186,54 @@ fn the_page_works_in_a_browser() {
         "sorted=bac,cab",
         "hidden=true",
         "wide=true",
+    ];
+    assert_eq!(said, want);
+}
+
+#[test]
+fn nothing_that_is_a_name_in_a_run_runs_in_a_browser() {
+    let dir = tempfile::tempdir().unwrap();
+    run_folder(dir.path());
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let evil = "\\\"'><img src=x onerror=window.owned=1></script><script>window.owned=2</script>\
+                <svg onload=window.owned=3><!--\u{2028}\\n`${window.owned=4}` javascript:window.owned=5\u{202e}";
+    write(
+        "options.json",
+        &format!(
+            r#"{{"format_version":1,"options":{{"name":"{evil}","model":"pix2pix","gan_mode":"vanilla","netG":"{evil}","n_epochs":3}}}}"#
+        ),
+    );
+    let losses: String = (1..=50)
+        .map(|i| format!("{{\"step\":{i},\"epoch\":1,\"G_L1\":{i},\"{evil}\":{i}}}\n"))
+        .collect();
+    write("losses.jsonl", &losses);
+    write("events.jsonl", &format!("{{\"step\":3,\"message\":\"{evil}\"}}\n"));
+    write(
+        "validation/rows.json",
+        &format!(
+            r#"{{"step":50,"rows":[{{"name":"{evil}","l1":0.2}},{{"name":"{evil}2","l1":1}}]}}"#
+        ),
+    );
+    write(
+        "info.json",
+        &format!(r#"{{"adapter":"{evil}","parameters":{{"{evil}":3}},"memory":{{"{evil}":4}}}}"#),
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pixtape"));
+    let output = command.arg("report").arg(dir.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let Some(said) = drive(&dir.path().join("report.html"), 1200, WITNESS) else {
+        println!("SKIPPED (no chromium)");
+        return;
+    };
+    // The page's own three scripts and the witness.
+    let want = [
+        "owned=undefined",
+        "scripts=4",
+        "handlers=0",
+        "links=0",
+        "pictures=0",
+        "curves=true",
+        "owned=undefined",
     ];
     assert_eq!(said, want);
 }

@@ -1,5 +1,6 @@
 //! The crate's error type. A message is one line: what went wrong, where, the numbers, what to try.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Shorthand used throughout the crate.
@@ -13,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// An option has a value that cannot work, alone or together with others.
-    #[error("`{field}` {why}")]
+    #[error("`{field}` {}", printable(why))]
     Config {
         /// Public name of the option: `batch_size`, `netG`.
         field: &'static str,
@@ -131,7 +132,7 @@ pub enum Error {
         unsaved: Option<Box<Error>>,
     },
     /// A file or folder could not be read or written.
-    #[error("{path}: {message}")]
+    #[error("{}: {}", printable(&path.to_string_lossy()), printable(message))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -139,7 +140,7 @@ pub enum Error {
         message: String,
     },
     /// A call with arguments that cannot work: a wrong number of values, for example.
-    #[error("{0}")]
+    #[error("{}", printable(.0))]
     Usage(String),
     /// A bug in this crate.
     #[error("internal: {0}")]
@@ -148,7 +149,8 @@ pub enum Error {
 
 /// What a training that ended on an error has kept.
 fn kept(step: u64, saved: u64, unsaved: Option<&Error>, folder: &Path) -> String {
-    let folder = folder.display();
+    let folder = folder.to_string_lossy();
+    let folder = printable(&folder);
     let lost = step.saturating_sub(saved);
     match (lost, unsaved) {
         (0, _) => format!("the steps up to {saved} are saved in {folder}"),
@@ -180,5 +182,45 @@ impl Error {
     /// An error about an option: `why` continues a sentence that begins with its name.
     pub fn config(field: &'static str, why: impl Into<String>) -> Self {
         Error::Config { field, why: why.into() }
+    }
+}
+
+/// A text for a terminal, a log or a page: characters that move a cursor, ring a bell, turn the
+/// direction of writing or begin a line are shown as escapes (`\u{1b}`), since names of files may
+/// have any of them.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(acts) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if acts(letter) { shown.extend(letter.escape_default()) } else { shown.push(letter) }
+    }
+    shown.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_escape_sequences_reach_no_terminal() {
+        let evil = "a\x1b]0;owned\x07\nb\u{9b}31m\u{202e}gpj.exe\u{2028}";
+        let text = Error::file(evil, format!("is not {evil}")).to_string();
+        assert!(
+            !text.contains(['\x1b', '\x07', '\n', '\u{9b}', '\u{202e}', '\u{2028}']),
+            "{text:?}"
+        );
+        assert!(text.starts_with(r"a\u{1b}]0;owned\u{7}\nb\u{9b}31m\u{202e}gpj.exe"), "{text:?}");
+        for text in [Error::config("name", evil).to_string(), Error::Usage(evil.into()).to_string()]
+        {
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+        assert_eq!(printable("Grün 日本 🎨 'x' \"y\" \\"), "Grün 日本 🎨 'x' \"y\" \\");
     }
 }

@@ -64,9 +64,11 @@ impl Session<'_> {
         create_dir(&folder)?;
         let path = folder.join(format!("step_{step}.png"));
         Picture::grid(&self.images(batch)?, 4)?.save_png(&path)?;
+        // Names that are not UTF-8 as far as they go: JSON has no others.
+        let files: Vec<_> = batch.paths.iter().map(|path| path.to_string_lossy()).collect();
         write_json(
             &folder.join(format!("step_{step}.json")),
-            &json!({ "step": step, "epoch": batch.epoch, "files": batch.paths }),
+            &json!({ "step": step, "epoch": batch.epoch, "files": files }),
         )?;
         Ok(Some(path))
     }

@@ -1,7 +1,7 @@
 //! Messages of the library as the command line shows them. The library calls options by their
 //! public names in backticks, `` `batch_size` ``; here they are flags, `--batch_size`.
 
-use pixtape::Error;
+use pixtape::{Error, printable};
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -16,8 +16,38 @@ pub(crate) fn know(command: &clap::Command) {
 
 /// A message of the library with its options as flags.
 pub(crate) fn with_flags(message: impl Display) -> String {
-    let text = message.to_string();
+    let text = printable(&message.to_string()).into_owned();
     FLAGS.get().map_or_else(|| text.clone(), |flags| replace(&text, flags))
+}
+
+/// Lines with names in them as a terminal may have them.
+pub(crate) fn lines(text: &str) -> String {
+    text.split_inclusive(['\n', '\t'])
+        .map(|part| {
+            let (own, end) = part.split_at(part.trim_end_matches(['\n', '\t']).len());
+            format!("{}{end}", printable(own))
+        })
+        .collect()
+}
+
+/// A path as a terminal may have it.
+pub(crate) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}
+
+/// JSON without a character that a terminal acts on: such stand in texts only, where there are
+/// escapes for them. Line ends are between values.
+pub(crate) fn json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let own = printable(letter.encode_utf8(&mut [0; 4])).len() == letter.len_utf8();
+        if own || letter == '\n' {
+            safe.push(letter);
+        } else {
+            safe += &format!("\\u{:04x}", u32::from(letter));
+        }
+    }
+    safe
 }
 
 /// An error as the program's last line.
@@ -75,6 +105,19 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
     use clap::CommandFactory;
+
+    #[test]
+    fn what_a_terminal_acts_on_is_escaped_in_lines_and_in_json() {
+        let evil = "x\x1b[2J\u{9b}\u{7f}\u{202e}";
+        assert_eq!(lines(&format!("a\n{evil}")), "a\nx\\u{1b}[2J\\u{9b}\\u{7f}\\u{202e}");
+        assert_eq!(with_flags(evil), r"x\u{1b}[2J\u{9b}\u{7f}\u{202e}");
+        let value = serde_json::json!({ evil: [evil] });
+        for text in [value.to_string(), format!("{value:#}")] {
+            let safe = json(&text);
+            assert!(!safe.contains(['\x1b', '\u{9b}', '\u{7f}', '\u{202e}']), "{safe:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+        }
+    }
 
     #[test]
     fn options_are_shown_as_flags_and_other_backticks_stay() {

@@ -2,8 +2,10 @@
 //!
 //! std's `println!` panics where stdout or stderr cannot be written: a pipe whose reader has ended, a
 //! full disk, a terminal that is gone. The macros here take its place in the whole program: they
-//! never panic, and what could not be printed is remembered.
+//! never panic, and what could not be printed is remembered. Nor does a name of a file reach a
+//! terminal with anything that acts on it.
 
+use crate::messages::lines;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
 use std::sync::Mutex;
@@ -38,7 +40,7 @@ pub(crate) fn go_on() {
 /// Prints to stdout.
 pub(crate) fn out(text: String) {
     let mut stdout = io::stdout().lock();
-    let done = stdout.write_all(text.as_bytes());
+    let done = stdout.write_all(lines(&text).as_bytes());
     drop(stdout);
     if let Err(e) = done {
         lost(e);
@@ -47,7 +49,7 @@ pub(crate) fn out(text: String) {
 
 /// Prints a line to stderr; where that cannot be done there is nobody to tell.
 pub(crate) fn note(text: Arguments<'_>) {
-    let line = format!("{text}\n");
+    let line = lines(&format!("{text}\n"));
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 

@@ -2,7 +2,7 @@
 
 use crate::commands::translate::progress;
 use crate::device::starting::Starting;
-use crate::messages::with_flags;
+use crate::messages::{shown, with_flags};
 use clap::Args;
 use pixtape::gpu::Gpu;
 use pixtape::io::{Dataset, DatasetOptions, PlaneData, Sample};
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &FeaturesArgs) -> Result<()> {
     let centres = bank.cluster(args.n_clusters as usize, args.seed, about)?;
     let file = args.output.clone().unwrap_or_else(|| run.join(FEATURES_FILE));
     centres.write(&file)?;
-    println!("{}, written to {}", summary(&dataset, &bank, &centres), file.display());
+    println!("{}, written to {}", summary(&dataset, &bank, &centres), shown(&file));
     Ok(())
 }
 

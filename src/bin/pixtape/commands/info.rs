@@ -1,6 +1,6 @@
 //! `pixtape info`: shows what a checkpoint or a run's folder holds.
 
-use crate::messages::with_flags;
+use crate::messages::{self, with_flags};
 use clap::Args;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::run::options::written;
@@ -32,11 +32,11 @@ pub(crate) fn run(args: &InfoArgs) -> Result<()> {
         }
     };
     if args.json {
-        println!("{shown:#}");
+        println!("{}", messages::json(&format!("{shown:#}")));
     } else {
         let mut text = String::new();
         lines(&shown, 0, &mut text);
-        print!("{text}");
+        print!("{}", text);
     }
     Ok(())
 }
@@ -44,10 +44,10 @@ pub(crate) fn run(args: &InfoArgs) -> Result<()> {
 /// A run's folder, or that of one of its checkpoints.
 fn folder(path: &Path) -> Result<Value> {
     let options = written(path)?;
-    let mut shown = json!({ "what": "a run's folder", "path": path });
+    let mut shown = json!({ "what": "a run's folder", "path": path.to_string_lossy() });
     let newest = newest(path);
     let read = |name: &str| {
-        std::fs::read_to_string(path.join(name))
+        pixtape::io::file::read_text(&path.join(name))
             .ok()
             .and_then(|text| serde_json::from_str::<Value>(&text).ok())
     };
@@ -57,7 +57,7 @@ fn folder(path: &Path) -> Result<Value> {
             shown["step"] = state.step.into();
             shown["position"] =
                 format!("epoch {}, batch {} comes next", state.epoch, state.batch).into();
-            shown["checkpoint"] = json!(found.folder);
+            shown["checkpoint"] = found.folder.to_string_lossy().into();
             let refused: Vec<String> = found.refused.iter().map(Error::to_string).collect();
             if !refused.is_empty() {
                 shown["damaged"] = json!(refused);
@@ -95,7 +95,7 @@ fn file(path: &Path) -> Result<Value> {
     let parameters: usize =
         file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, (_, v))| v.len()).sum();
     let mut shown = json!({
-        "what": "weights", "path": path, "tensors": file.tensors().len(), "values": values,
+        "what": "weights", "path": path.to_string_lossy(), "tensors": file.tensors().len(), "values": values,
     });
     if moments && !file.tensors().is_empty() {
         shown["what"] = "an optimizer's moments".into();

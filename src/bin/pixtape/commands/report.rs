@@ -1,5 +1,6 @@
 //! `pixtape report` and `pixtape compare`: pages of runs.
 
+use crate::messages::shown;
 use crate::outputs::report;
 use clap::Args;
 use pixtape::{Error, Result};
@@ -27,7 +28,7 @@ pub(crate) struct CompareArgs {
 /// Rewrites a run's page.
 pub(crate) fn run(args: &ReportArgs) -> Result<()> {
     report::write(&args.run)?;
-    println!("wrote {}", args.run.join(report::NAME).display());
+    println!("wrote {}", shown(&args.run.join(report::NAME)));
     Ok(())
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn compare(args: &CompareArgs) -> Result<()> {
         return Err(Error::file(&args.out, "is a folder; --out names the page's file"));
     }
     report::write_comparison(&args.runs, &args.out)?;
-    println!("wrote {}", args.out.display());
+    println!("wrote {}", shown(&args.out));
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! A training for other programs: a JSON object per line.
 
-use crate::messages::with_flags;
+use crate::messages::{self, with_flags};
 use crate::outputs::terminal::due;
 use pixtape::Result;
 use pixtape::session::{Event, Observer, Remark, Started, Step, Validated, peak_memory};
@@ -95,7 +95,7 @@ impl Observer for JsonLines {
                     "seconds_per_step": ended.pace.seconds_per_step(),
                     "images_per_second": ended.pace.images_per_second(),
                     "data_wait_share": ended.pace.wait_share(),
-                    "folder": ended.folder,
+                    "folder": ended.folder.to_string_lossy(),
                     "stopped_early": ended.stopped_early.is_some(),
                     "process_peak_bytes": peak_memory(),
                 }),
@@ -111,5 +111,5 @@ fn line(kind: &str, fields: Value) {
     if let Value::Object(fields) = fields {
         row.extend(fields);
     }
-    println!("{}", Value::Object(row));
+    println!("{}", messages::json(&Value::Object(row).to_string()));
 }

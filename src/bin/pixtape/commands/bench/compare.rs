@@ -41,7 +41,7 @@ impl Old {
     /// # Errors
     /// [`Error::File`] if it cannot be read or has another format.
     pub fn read(path: &Path) -> Result<Old> {
-        let text = std::fs::read_to_string(path).map_err(|e| {
+        let text = pixtape::io::file::read_text(path).map_err(|e| {
             Error::file(
                 path,
                 format!("cannot be read: {e}; --compare takes the output of bench kernels --json"),

@@ -1,13 +1,13 @@
 //! `prepare check`: reports on a folder and its misfits.
 
 use crate::commands::prepare::work::{Common, each, key, pictures, relative, some};
-use crate::messages::with_flags;
+use crate::messages::{shown, with_flags};
 use clap::Args;
 use pixtape::io::{
     Checked, Dataset, DatasetOptions, Depth, Header, IndexHeader, LabelSet, Preprocess, Presence,
     Size, Task,
 };
-use pixtape::{Error, Result};
+use pixtape::{Error, Result, printable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -116,7 +116,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
         }
     }
     for (name, folder) in &folders {
-        println!("{}: {}", args.input.join(name).display(), folder.describe());
+        println!("{}: {}", shown(&args.input.join(name)), folder.describe());
         let kinds = folder.counts(|h| (h.channels, h.bits));
         for (path, head) in folder.files.iter().filter(|(_, h)| (h.channels, h.bits) != kinds[0].0)
         {
@@ -133,8 +133,8 @@ pub(crate) fn run(args: &CheckArgs) -> Result<()> {
     for (root, phase, set) in label_sets(&args.input, &folders) {
         layouts.extend(labelled(&root, &phase, set, &mut misfits));
     }
-    layouts.iter().for_each(|l| println!("layout: {l}"));
-    misfits.iter().for_each(|m| println!("misfit: {m}"));
+    layouts.iter().for_each(|l| println!("layout: {}", printable(l)));
+    misfits.iter().for_each(|m| println!("misfit: {}", printable(m)));
     if misfits.is_empty() {
         println!("no misfits");
         return Ok(());

@@ -3,6 +3,7 @@
 use crate::commands::prepare::instances::{Bits, save};
 use crate::commands::prepare::split::put;
 use crate::commands::prepare::work::{Common, Job, run_all, some};
+use crate::messages::shown;
 use clap::Args;
 use pixtape::io::{IndexMap, Picture, create_dir, instance_number, write_aside};
 use pixtape::{Error, Result};
@@ -147,12 +148,12 @@ pub(crate) fn run(args: &CocoArgs) -> Result<()> {
     create_dir(&args.output)?;
     write_aside(&names, classes.names().as_bytes())?;
     let classes = classes.0.len() + 1;
-    println!("{classes} classes in {} (--label_nc {classes}); 0 is unlabelled", names.display());
+    println!("{classes} classes in {} (--label_nc {classes}); 0 is unlabelled", shown(&names));
     Ok(())
 }
 
 fn read(json: &Path) -> Result<Panoptic> {
-    let text = std::fs::read_to_string(json).map_err(|e| {
+    let text = pixtape::io::file::read_text(json).map_err(|e| {
         Error::file(json, format!("cannot be read: {e}; expected COCO's panoptic annotations"))
     })?;
     let panoptic: Panoptic = serde_json::from_str(&text).map_err(|e| {

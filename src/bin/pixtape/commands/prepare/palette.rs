@@ -1,6 +1,7 @@
 //! `prepare palette`: converts label colours to label numbers and back.
 
 use crate::commands::prepare::work::{Common, each, one_to_one, run_all};
+use crate::messages::shown;
 use clap::{Args, ValueEnum};
 use pixtape::io::palette::{Color, MOST, read};
 use pixtape::io::{IndexMap, Picture, create_dir, write_aside};
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &PaletteArgs) -> Result<()> {
         let path = args.output.join("palette.txt");
         let text: String = palette.iter().map(|c| hex(*c) + "\n").collect();
         write_aside(&path, text.as_bytes())?;
-        println!("{} colours in {}", palette.len(), path.display());
+        println!("{} colours in {}", palette.len(), shown(&path));
     }
     Ok(())
 }

@@ -157,7 +157,7 @@ fn by_lists(
     }
     let mut places = vec![None; files.len()];
     for (place, list) in lists.iter().enumerate().filter_map(|(p, l)| l.as_ref().map(|l| (p, l))) {
-        let text = std::fs::read_to_string(list).map_err(|e| {
+        let text = pixtape::io::file::read_text(list).map_err(|e| {
             Error::file(
                 list,
                 format!("cannot be read: {e}; expected a text file with one name per line"),

@@ -104,7 +104,7 @@ pub(crate) fn beside(a: Picture, b: Picture) -> Result<Picture> {
 /// are reported later, by the work itself.
 pub(crate) fn tell_of_depth<'a>(files: impl Iterator<Item = &'a PathBuf>) {
     if let Some(note) = depth_note(files) {
-        eprintln!("note: {note}");
+        eprintln!("note: {}", pixtape::printable(&note));
     }
 }
 

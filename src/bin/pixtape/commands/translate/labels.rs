@@ -6,6 +6,7 @@ use super::inputs::{Job, STREAM, check_grid, in_order, jobs, pictures, progress,
 use super::looks::{Looks, Scene, over};
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
+use crate::messages::shown;
 use pixtape::io::{
     AnyPicture, Depth, Frame, IndexMap, Picture, PlaneData, create_dir, matched_by_order,
     write_aside,
@@ -109,7 +110,7 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
     println!(
         "{count} {images} in {seconds:.1} s on {}, written to {}",
         gpu.name(),
-        args.output.display()
+        shown(&args.output)
     );
     Ok(())
 }

@@ -5,9 +5,12 @@ use pixtape::run::{describe, options};
 use pixtape::train::Description;
 use pixtape::{Error, Result};
 use serde_json::{Map, Value};
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
+
+/// The most columns of a log: what a run logs has some twenty, and a row of a file made for it could
+/// ask for one more each.
+const MOST_COLUMNS: usize = 64;
 
 /// A log by columns; missing values are NaN.
 #[derive(Debug, Default, PartialEq)]
@@ -37,10 +40,14 @@ impl Columns {
             .iter()
             .filter(|(name, value)| *name != "step" && (value.is_number() || value.is_null()))
         {
-            let at = self.columns.iter().position(|(n, _)| n == name).unwrap_or_else(|| {
-                self.columns.push((name.clone(), vec![f64::NAN; before]));
-                self.columns.len() - 1
-            });
+            let at = match self.columns.iter().position(|(n, _)| n == name) {
+                Some(at) => at,
+                None if self.columns.len() == MOST_COLUMNS => continue,
+                None => {
+                    self.columns.push((name.clone(), vec![f64::NAN; before]));
+                    self.columns.len() - 1
+                }
+            };
             self.columns[at].1.resize(before, f64::NAN);
             self.columns[at].1.push(value.as_f64().unwrap_or(f64::NAN));
         }
@@ -149,9 +156,11 @@ impl Run {
         let known = self.info["data"]["batches_per_epoch"].as_u64();
         let seen = || {
             let second = self.losses.column("epoch")?.iter().position(|e| *e == 2.0)?;
-            Some(self.losses.steps[second] as u64 - 1)
+            Some((self.losses.steps[second] as u64).saturating_sub(1))
         };
-        let epochs = (count("n_epochs")? + count("n_epochs_decay").unwrap_or(0) + 1)
+        let epochs = count("n_epochs")?
+            .saturating_add(count("n_epochs_decay").unwrap_or(0))
+            .saturating_add(1)
             .saturating_sub(count("epoch_count").unwrap_or(1));
         let whole = known.or_else(seen).map(|batches| batches.saturating_mul(epochs));
         match (whole, count("max_steps")) {
@@ -182,7 +191,7 @@ impl Run {
 /// The lines of a log as objects, `None` for lines that are not; the last one may be cut off, since
 /// a run may be writing it.
 fn lines(path: &Path, mut each: impl FnMut(Option<Map<String, Value>>)) -> Result<()> {
-    let file = match File::open(path) {
+    let file = match pixtape::io::file::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(unread(path, &e)),
@@ -210,7 +219,7 @@ fn log(path: &Path) -> Result<Columns> {
 
 /// A JSON file; null if it is missing or not JSON (the page then leaves its contents out).
 fn json(path: &Path) -> Result<Value> {
-    match std::fs::read(path) {
+    match pixtape::io::file::read(path) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null)),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Value::Null),
         Err(e) => Err(unread(path, &e)),

@@ -59,7 +59,7 @@ pub(crate) fn last_frame(run: &Run) -> Result<Option<Frame>> {
 
 /// An image of the run's folder, if it exists.
 pub(crate) fn picture(path: &Path) -> Option<Embedded> {
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = pixtape::io::file::read(path).ok()?;
     embedded(path, bytes, BUDGET / 8)
 }
 
@@ -67,7 +67,7 @@ fn found(run: &Run) -> Vec<Found> {
     let starts = run.epoch_starts();
     // An epoch's last step is the one before the next epoch's first.
     let last_step_of = |epoch: u64| match starts.get(epoch as usize) {
-        Some(next) => Some(*next as u64 - 1),
+        Some(next) => Some((*next as u64).saturating_sub(1)),
         None => (starts.len() as u64 == epoch).then(|| run.step()),
     };
     let files = std::fs::read_dir(run.folder.join("samples"))
@@ -101,7 +101,7 @@ fn found(run: &Run) -> Vec<Found> {
     // At the end of an epoch `latest` is the same grid again.
     if let [.., before, last] = found.as_slice()
         && last.label == "latest"
-        && std::fs::read(&before.path).ok() == std::fs::read(&last.path).ok()
+        && pixtape::io::file::read(&before.path).ok() == pixtape::io::file::read(&last.path).ok()
     {
         found.pop();
     }
@@ -129,7 +129,7 @@ fn spread<T>(list: Vec<T>, count: usize) -> Vec<T> {
 fn embed(found: Vec<Found>, budget: usize) -> Result<Vec<Frame>> {
     let share = budget / found.len().max(1);
     let frame = |found: Found| {
-        let bytes = std::fs::read(&found.path).ok()?;
+        let bytes = pixtape::io::file::read(&found.path).ok()?;
         Some(Frame {
             picture: embedded(&found.path, bytes, share)?,
             label: found.label,

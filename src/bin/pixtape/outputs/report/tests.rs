@@ -280,3 +280,126 @@ fn runs_are_compared() {
             .contains(&html::escape(&a.path().display().to_string()))
     );
 }
+
+/// A run of which everything that is text is `text`, with a number where it has to differ.
+fn run_of(text: &str) -> TempDir {
+    let at = |n: usize| format!("{text}{n}");
+    let options = json!({ "netG": at(1), "gan_mode": at(2), "phase": at(3), "dataroot": at(4) });
+    let dir = named_folder(text, 40, 10, options);
+    let write = |name: &str, value: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, value).unwrap();
+    };
+    let rows = |fields: &[&str]| -> String {
+        let row = |step: usize| {
+            let mut row = json!({ "step": step, "epoch": step / 10 + 1 });
+            fields.iter().for_each(|name| row[*name] = (0.5 + step as f64 / 80.0).into());
+            format!("{row}\n")
+        };
+        (1..=40).map(row).collect()
+    };
+    write("losses.jsonl", &rows(&["G_GAN", "G_L1", &at(5), &at(6)]));
+    write("validation.jsonl", &rows(&["l1", &at(7)]));
+    let rows = [at(8), at(9)].map(|name| json!({ "name": name, "l1": 0.25, "psnr": 20.5 }));
+    write("validation/rows.json", &json!({ "step": 40, "rows": rows }).to_string());
+    write("validation/worst.json", &json!({ "names": [at(8), at(9)] }).to_string());
+    noise(48, 16, 1).save_png(&dir.path().join("validation/worst.png")).unwrap();
+    noise(48, 16, 1).save_png(&dir.path().join("samples/epoch001.png")).unwrap();
+    noise(48, 16, 2).save_png(&dir.path().join("samples/latest.png")).unwrap();
+    let events = [
+        json!({ "step": 3, "kind": text, "message": at(10) }),
+        json!({ "step": 4, "kind": at(11) }),
+    ];
+    write("events.jsonl", &events.map(|event| format!("{event}\n")).concat());
+    let memory = json!({ text: 1000, "total": 2000 });
+    let info = json!({
+        "adapter": at(12), "driver": at(13), "version": at(14), "commit": at(15), "kernels": at(16),
+        "backend": at(17), "memory": memory, "parameters": { text: 5, at(18): 6 },
+        "data": { "summary": at(19), "notes": [at(20)], "batch_size": at(21), "width": 8, "height": 8 },
+    });
+    write("info.json", &info.to_string());
+    let best = json!({ "step": 20, "epoch": 2, "metric": at(22), "value": 0.5 });
+    write("best.json", &best.to_string());
+    dir
+}
+
+/// Names of the tags of a page and of their attributes, in order.
+fn structure(html: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = html;
+    while let Some((_, after)) = rest.split_once('<') {
+        let (mut tag, mut quoted) = (String::new(), false);
+        let end = after.find(|c: char| {
+            quoted ^= c == '"';
+            if !quoted && c != '>' {
+                tag.push(c);
+            }
+            !quoted && c == '>'
+        });
+        rest = &after[end.expect("a tag that ends")..];
+        for raw in ["script", "style"] {
+            // Their text is no HTML up to the closing tag.
+            if tag.starts_with(raw) {
+                rest = &rest[rest.find(&format!("</{raw}")).expect("a closing tag")..];
+            }
+        }
+        found.push(tag);
+    }
+    found
+}
+
+#[test]
+fn whatever_names_a_run_has_its_pages_are_of_the_same_tags() {
+    let plain = run_of("plain");
+    let wanted = structure(&page_of(plain.path()));
+    assert!(wanted.len() > 100, "{wanted:?}");
+    let evil = [
+        r#""'><img src=x onerror=owned()>"#,
+        "</script><script>owned()</script>",
+        "</title></style></textarea><svg onload=owned()>",
+        "<!--<script>",
+        "-->",
+        "${owned()}`owned()`{{owned()}}",
+        "javascript:owned()",
+        "a\nb\r\nc\u{2028}d\u{2029}e\u{0}f",
+        "\u{202e}gnp.exe\u{2066}\u{200f}",
+        "&lt;script&gt; &#60;b&#62; &amp",
+        "\\u003cscript\\u003e \\\" \\'",
+    ];
+    for text in evil.iter().map(|t| t.to_string()).chain([evil.concat()]) {
+        let run = run_of(&text);
+        let html = page_of(run.path());
+        assert_eq!(structure(&html), wanted, "{text:?}");
+        assert_eq!(html.matches("<script").count(), 3, "{text:?}");
+        assert!(!html.contains("<img src=x") && !html.contains("<svg onload"), "{text:?}");
+        // What the charts read is what was written.
+        assert!(data_of(&html).to_string().contains(&serde_json::to_string(&text).unwrap()[1..]));
+        let out = run.path().join("both.html");
+        write_comparison(&[run.path().into(), plain.path().into()], &out).unwrap();
+        let both = std::fs::read_to_string(&out).unwrap();
+        assert!(!both.contains("<img src=x") && !both.contains("<svg onload"), "{text:?}");
+        assert_eq!(both.matches("<script").count(), 3, "{text:?}");
+    }
+}
+
+#[test]
+fn logs_made_to_fill_memory_do_not() {
+    let dir = run_folder(3, 3);
+    let rows: String =
+        (0..20_000).map(|i| format!("{{\"step\":{i},\"epoch\":1,\"x{i}\":1}}\n")).collect();
+    std::fs::write(dir.path().join("losses.jsonl"), rows).unwrap();
+    let run = Run::read(dir.path()).unwrap();
+    assert!(run.losses.columns.len() <= 64 && run.losses.steps.len() == 20_000);
+    page_of(dir.path());
+    let odd = r#"{"step":0,"epoch":1}
+{"step":0,"epoch":2}
+{"step":18446744073709551615,"epoch":1e300}
+"#;
+    std::fs::write(dir.path().join("losses.jsonl"), odd).unwrap();
+    let options = json!({ "format_version": 1, "options": {
+        "name": "x", "n_epochs": 1e300, "n_epochs_decay": 1e300, "batch_size": -5, "max_steps": "a",
+    } });
+    std::fs::write(dir.path().join("options.json"), options.to_string()).unwrap();
+    page_of(dir.path());
+}
