@@ -1,7 +1,7 @@
 //! Weights and moments of networks in files, with the names and layouts of the public PyTorch state
 //! dicts.
 
-use super::weights::{COUNTER, Net, Precision, Values, WeightsFile, short, sides};
+use super::weights::{COUNTER, Net, Pick, Precision, Values, WeightsFile, short, sides};
 use super::write_aside;
 use crate::error::{Error, Result};
 use crate::gpu::Gpu;
@@ -27,6 +27,14 @@ impl TensorFile {
     /// As [`WeightsFile::read`].
     pub fn read(path: &Path) -> Result<TensorFile> {
         Ok(TensorFile { path: path.into(), file: WeightsFile::read(path)? })
+    }
+
+    /// Reads one network of a file that may hold several.
+    ///
+    /// # Errors
+    /// As [`WeightsFile::read_net`].
+    pub fn read_net(path: &Path, pick: &Pick<'_>) -> Result<TensorFile> {
+        Ok(TensorFile { path: path.into(), file: WeightsFile::read_net(path, pick)? })
     }
 
     /// Tensors, counters and metadata of the file.

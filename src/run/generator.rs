@@ -4,7 +4,7 @@ use super::options::{DatasetMode, Options};
 use super::weights_name;
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
-use crate::io::weights::WeightsFile;
+use crate::io::weights::{Pick, Wanted, WeightsFile};
 use crate::io::{Depth, Direction};
 use crate::nets::{Generator as Net, GeneratorConfig, Mode};
 use crate::picture::PictureFormat;
@@ -33,10 +33,18 @@ impl Checkpoint {
     /// `direction`: of the two generators of a CycleGAN the one that goes this way, by the names of
     /// the folders it was trained on. The run's own by default.
     ///
+    /// `key`: of the networks in a single file the one that lies there; without it the only
+    /// generator in it.
+    ///
     /// # Errors
     /// [`Error::File`] for what cannot be read or is not there, [`Error::Config`] for a direction
-    /// that nothing goes in.
-    pub fn read(path: &Path, epoch: &str, direction: Option<Direction>) -> Result<Checkpoint> {
+    /// that nothing goes in, and a key of a folder.
+    pub fn read(
+        path: &Path,
+        epoch: &str,
+        direction: Option<Direction>,
+        key: Option<&str>,
+    ) -> Result<Checkpoint> {
         if !path.is_dir() {
             if direction.is_some() {
                 let why = format!(
@@ -45,9 +53,16 @@ impl Checkpoint {
                 );
                 return Err(Error::config("direction", why));
             }
-            let weights = TensorFile::read(path)?;
+            let weights = TensorFile::read_net(path, &Pick { key, wanted: Wanted::Generator })?;
             let config = weights.recognise_generator()?;
             return Ok(Checkpoint { net: "G", weights, config, options: None });
+        }
+        if key.is_some() {
+            let why = format!(
+                "does not apply: {} is a folder, whose networks lie in files of their own",
+                path.display()
+            );
+            return Err(Error::config("key", why));
         }
         let options = Options::of_run(path)?;
         let own = options.data.direction;

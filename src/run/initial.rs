@@ -2,6 +2,7 @@
 
 use super::{Options, Trainer, weights_name};
 use crate::io::checkpoint::TensorFile;
+use crate::io::weights::{Pick, Wanted};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -17,17 +18,27 @@ pub struct InitialWeights {
 /// Networks that `load_pretrain` looks for; a run need not have the last one.
 const PRETRAINED: [&str; 3] = ["G", "D", "E"];
 
+/// What of a file a network starts from: the only one of its purpose.
+fn read(net: &str, file: &Path) -> Result<TensorFile> {
+    let wanted = match net.as_bytes().first() {
+        Some(b'G') => Wanted::Generator,
+        Some(b'D') => Wanted::Discriminator,
+        _ => Wanted::Any,
+    };
+    TensorFile::read_net(file, &Pick::of(wanted))
+}
+
 /// The files of an earlier run's networks: ours, or PyTorch's.
 fn pretrained(path: &Path) -> Result<Vec<(&'static str, PathBuf, TensorFile)>> {
     if !path.is_dir() {
-        return Ok(vec![("G", path.into(), TensorFile::read(path)?)]);
+        return Ok(vec![("G", path.into(), read("G", path)?)]);
     }
     let names = |net: &str| [weights_name("latest", net), format!("latest_net_{net}.pth")];
     let mut found = Vec::new();
     for net in PRETRAINED {
         let files = names(net).map(|name| path.join(name));
         if let Some(file) = files.into_iter().find(|file| file.is_file()) {
-            let weights = TensorFile::read(&file)?;
+            let weights = read(net, &file)?;
             found.push((net, file, weights));
         }
     }
@@ -46,7 +57,7 @@ impl InitialWeights {
     /// [`Error::File`] for one that cannot be read.
     pub fn read(options: &Options) -> Result<InitialWeights> {
         let files = options.initial_weights();
-        let files = files.map(|(net, file)| Ok((net, TensorFile::read(file)?)));
+        let files = files.map(|(net, file)| Ok((net, read(net, file)?)));
         let whole = files.collect::<Result<_>>()?;
         let pretrained = options.hd.load_pretrain.as_deref().map_or(Ok(Vec::new()), pretrained)?;
         Ok(InitialWeights { whole, pretrained })

@@ -125,6 +125,30 @@ with torch.no_grad():
         target.copy_(torch.from_numpy(values.transpose(3, 2, 0, 1).copy() if part == "kernel" else values.copy()))
     tf_batch = tf(picture)
 
+# What Lightning saves: both networks in one state dict, and much beside it.
+def lightning(generator):
+    import argparse
+    import collections
+    import pathlib
+
+    conv = lambda i, o: nn.Conv2d(i, o, 4, 2, 1)
+    judge = nn.Sequential(conv(6, 1), nn.LeakyReLU(0.2), conv(1, 1), nn.BatchNorm2d(1), nn.LeakyReLU(0.2), conv(1, 1))
+    small = nn.Linear(2, 2)
+    adam = torch.optim.Adam(small.parameters())
+    small(torch.ones(1, 2)).sum().backward()
+    adam.step()
+    state = {f"generator._orig_mod.{n}": v for n, v in generator.state_dict().items()}
+    state |= {f"discriminator.module.model.{n}": v for n, v in judge.state_dict().items()}
+    return {
+        "epoch": 1, "pytorch-lightning_version": "2.0", "state_dict": collections.OrderedDict(state),
+        "optimizer_states": [adam.state_dict()], "callbacks": {"best": np.float64(0.5), "scores": np.arange(3)},
+        "hyper_parameters": argparse.Namespace(lr=1e-3, path=pathlib.PurePosixPath("/data"), dtype=torch.float16, many={1, 2}, big=1 << 80),
+        "loops": collections.defaultdict(list, {"fit": [b"abc", bytearray(b"abc"), frozenset([1]), 1 + 2j, True, None]}),
+    }
+
+
+torch.save(lightning(net()), "lightning.ckpt", pickle_protocol=5, _use_new_zipfile_serialization=False)
+
 # Every 41st value is enough to tell nets apart.
 with open("outputs.json", "w") as f:
     rows = {"batch": batch, "running": running, "pict": tf_batch}

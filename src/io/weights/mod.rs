@@ -2,24 +2,30 @@
 //! PyTorch's `.pth` in both its forms, and `.pict`.
 
 mod convert;
+mod kinds;
+mod machine;
 mod onnx;
 mod pickle;
 mod pict;
+mod places;
 mod protobuf;
 mod pth;
 mod pth_write;
 mod recognise;
 mod safetensors;
+mod wrapped;
 mod zip;
 
 pub use convert::{ChannelOrder, ConcatOrder, Conversion};
 pub use onnx::{Range, onnx};
 pub use recognise::Net;
 pub use safetensors::Precision;
+pub use wrapped::{Pick, Wanted};
 
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A tensor in a file: shape and values.
@@ -47,12 +53,26 @@ impl WeightsFile {
     /// Reads a file; its name does not matter. Nothing in it is executed, and memory is bounded by
     /// its size.
     ///
+    /// A `.pth` may wrap a network: in dictionaries, with prefixes, beside other things that are
+    /// skipped. Of other formats everything is read.
+    ///
     /// # Errors
-    /// [`Error::File`] if it cannot be read, has none of the formats, or is broken.
+    /// [`Error::File`] if it cannot be read, has none of the formats, or is broken, and for a
+    /// `.pth` of several networks.
     pub fn read(path: &Path) -> Result<WeightsFile> {
-        let bytes =
-            std::fs::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
+        let bytes = bytes(path)?;
         WeightsFile::parse(&bytes).map_err(|e| Error::file(path, e))
+    }
+
+    /// Reads one network of a file, which may hold it under a prefix or among others, in whatever
+    /// format.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and if there is nothing at the key, or no key and the choice is not
+    /// plain: then with the keys of the networks in it.
+    pub fn read_net(path: &Path, pick: &Pick<'_>) -> Result<WeightsFile> {
+        let bytes = bytes(path)?;
+        WeightsFile::parse_net(&bytes, pick).map_err(|e| Error::file(path, e))
     }
 
     /// The bytes of a `.pth` that PyTorch's `torch.load` reads, in any of its versions: a state
@@ -66,14 +86,34 @@ impl WeightsFile {
     /// # Errors
     /// A message if the bytes have none of the formats, or are broken.
     pub fn parse(bytes: &[u8]) -> Result<WeightsFile, String> {
-        let mut file = if pth::is_one(bytes) {
-            pth::read(bytes)?
-        } else if pict::is_one(bytes) {
-            pict::read(bytes)?
-        } else {
-            safetensors::read(bytes)?
-        };
+        WeightsFile::parse_with(bytes, &Pick::default(), false)
+    }
+
+    /// Like [`read_net`](Self::read_net) for bytes in memory; error messages name no file.
+    ///
+    /// # Errors
+    /// A message, as of [`read_net`](Self::read_net).
+    pub fn parse_net(bytes: &[u8], pick: &Pick<'_>) -> Result<WeightsFile, String> {
+        WeightsFile::parse_with(bytes, pick, true)
+    }
+
+    fn parse_with(bytes: &[u8], pick: &Pick<'_>, one: bool) -> Result<WeightsFile, String> {
+        if pth::is_one(bytes) {
+            let mut file = pth::read(bytes, pick)?;
+            file.tidy();
+            return Ok(file);
+        }
+        // Safetensors' length may begin like anything.
+        let ours = bytes.get(8) == Some(&b'{') || pict::is_one(bytes);
+        if let Some(kind) = kinds::unread(bytes).filter(|_| !ours) {
+            return Err(kind.into());
+        }
+        let mut file =
+            if pict::is_one(bytes) { pict::read(bytes)? } else { safetensors::read(bytes)? };
         file.tidy();
+        if one {
+            wrapped::keep(&mut file, pick)?;
+        }
         Ok(file)
     }
 
@@ -85,17 +125,11 @@ impl WeightsFile {
         }
     }
 
-    /// Drops what old files have and no network needs: the prefix of `DataParallel`, and running
-    /// statistics of instance norms (no weight beside them).
+    /// Drops what old files have and no network needs: the words of `DataParallel` and
+    /// `torch.compile` in names, and running statistics of instance norms (no weight beside them).
     fn tidy(&mut self) {
-        const PREFIX: &str = "module.";
-        if !self.tensors.is_empty() && self.tensors.keys().all(|n| n.starts_with(PREFIX)) {
-            let bare = |name: String| name.trim_start_matches(PREFIX).to_string();
-            self.tensors =
-                std::mem::take(&mut self.tensors).into_iter().map(|(n, v)| (bare(n), v)).collect();
-            self.counters =
-                std::mem::take(&mut self.counters).into_iter().map(|(n, v)| (bare(n), v)).collect();
-        }
+        unwrap(&mut self.tensors);
+        unwrap(&mut self.counters);
         let norm = |name: &str| name.rsplit_once('.').map(|(norm, _)| format!("{norm}.weight"));
         let statistics = self
             .tensors
@@ -112,6 +146,20 @@ impl WeightsFile {
             let tensors = &self.tensors;
             self.counters.retain(|n, _| norm(n).is_some_and(|w| tensors.contains_key(&w)));
         }
+    }
+}
+
+/// The bytes of a file.
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    crate::io::file::read(path).map_err(|e| Error::file(path, format!("cannot be read: {e}")))
+}
+
+/// Makes names bare, unless two would become one.
+fn unwrap<V>(map: &mut BTreeMap<String, V>) {
+    let names: BTreeSet<Cow<'_, str>> = map.keys().map(|name| wrapped::bare(name)).collect();
+    if names.len() == map.len() && names.iter().any(|name| !map.contains_key(&**name)) {
+        let all = std::mem::take(map).into_iter();
+        map.extend(all.map(|(name, value)| (wrapped::bare(&name).into_owned(), value)));
     }
 }
 
@@ -149,3 +197,5 @@ fn bf16(bytes: &[u8]) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrapped_tests;

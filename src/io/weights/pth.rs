@@ -1,7 +1,10 @@
 //! State dicts as `torch.save` writes them: the ZIP form of PyTorch 1.6 and later, and the legacy
 //! form before it.
 
-use super::pickle::{self, Kind, Pickle, Refusal, Storage, Value, View};
+use super::machine;
+use super::pickle::{Kind, Pickle, Refusal, Storage, Value, View};
+use super::places::places;
+use super::wrapped::{self, Pick, Shapes, bare};
 use super::{COUNTER, WeightsFile, bf16, f16, f32s, f64s, short, zip};
 use std::collections::HashMap;
 
@@ -10,26 +13,30 @@ pub(super) const MAGIC: [u8; 15] =
     [0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, b'.'];
 pub(super) const PROTOCOL: i64 = 1001;
 
+/// Whether a file begins with the magic number, pickled by whatever protocol.
+fn is_legacy(bytes: &[u8]) -> bool {
+    let number = &MAGIC[2..14];
+    bytes.first() == Some(&0x80)
+        && bytes[..bytes.len().min(26)].windows(number.len()).any(|part| part == number)
+}
+
 /// Whether a file is one of the two forms.
 pub(super) fn is_one(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(&MAGIC)
+    bytes.starts_with(b"PK\x03\x04") || is_legacy(bytes)
 }
 
 /// Parses either form.
-pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
-    if bytes.starts_with(&MAGIC) { legacy(bytes) } else { zipped(bytes) }
+pub(super) fn read(bytes: &[u8], pick: &Pick<'_>) -> Refusal<WeightsFile> {
+    if is_legacy(bytes) { legacy(bytes, pick) } else { zipped(bytes, pick) }
 }
 
-fn zipped(bytes: &[u8]) -> Refusal<WeightsFile> {
+fn zipped(bytes: &[u8], pick: &Pick<'_>) -> Refusal<WeightsFile> {
     let files = zip::files(bytes)?;
     let is_data = |name: &&str| {
         name.strip_suffix("data.pkl")
             .is_some_and(|folder| folder.ends_with('/') && folder.matches('/').count() == 1)
     };
-    let name = files
-        .keys()
-        .find(|n| is_data(n))
-        .ok_or("an archive without data.pkl, so not one of torch.save")?;
+    let name = files.keys().find(|n| is_data(n)).ok_or_else(|| not_ours(files.keys().copied()))?;
     let folder = name.trim_end_matches("data.pkl");
     if files
         .get(format!("{folder}byteorder").as_str())
@@ -37,24 +44,41 @@ fn zipped(bytes: &[u8]) -> Refusal<WeightsFile> {
     {
         return Err("written on a big-endian machine, which is not read".into());
     }
-    let (pickle, top, _) = pickle::read(&bytes[files[name].clone()])?;
-    state_dict(&pickle, top, bytes.len(), |storage| {
+    if files.contains_key(format!("{folder}constants.pkl").as_str()) {
+        return Err(
+            "a TorchScript program (torch.jit.save), and nothing but weights is read; in Python: \
+             torch.save(torch.jit.load(file).state_dict(), new)"
+                .into(),
+        );
+    }
+    let (pickle, top, _) = machine::read(&bytes[files[name].clone()])?;
+    network(&pickle, top, bytes.len(), pick, |storage| {
         files.get(format!("{folder}data/{}", storage.key).as_str()).map(|r| &bytes[r.clone()])
     })
 }
 
-fn legacy(bytes: &[u8]) -> Refusal<WeightsFile> {
-    let mut at = MAGIC.len();
-    let (_, protocol, length) = pickle::read(&bytes[at..])?;
+/// What an archive is that `torch.save` did not write.
+fn not_ours<'a>(mut names: impl Iterator<Item = &'a str>) -> String {
+    let npz = names.any(|name| name.ends_with(".npy"));
+    let what = if npz { "NumPy's archive of arrays (.npz)" } else { "a ZIP archive" };
+    format!(
+        "{what} without data.pkl, so not one of torch.save; save a state dict with it, or \
+         safetensors"
+    )
+}
+
+fn legacy(bytes: &[u8], pick: &Pick<'_>) -> Refusal<WeightsFile> {
+    let (_, _, mut at) = machine::read(bytes)?;
+    let (_, protocol, length) = machine::read(&bytes[at..])?;
     at += length;
     if protocol != Value::Int(PROTOCOL) {
         return Err(format!("not protocol {PROTOCOL} of PyTorch's old format"));
     }
-    let (_, _, length) = pickle::read(&bytes[at..])?;
+    let (_, _, length) = machine::read(&bytes[at..])?;
     at += length;
-    let (pickle, top, length) = pickle::read(&bytes[at..])?;
+    let (pickle, top, length) = machine::read(&bytes[at..])?;
     at += length;
-    let (list, keys, length) = pickle::read(&bytes[at..])?;
+    let (list, keys, length) = machine::read(&bytes[at..])?;
     at += length;
     let known: HashMap<&str, Storage<'_>> = pickle.storages.iter().map(|s| (s.key, *s)).collect();
     let mut data = HashMap::new();
@@ -73,34 +97,39 @@ fn legacy(bytes: &[u8]) -> Refusal<WeightsFile> {
         data.insert(key, bytes.get(at..end).ok_or_else(cut)?);
         at = end;
     }
-    state_dict(&pickle, top, bytes.len(), |storage| data.get(storage.key).copied())
+    network(&pickle, top, bytes.len(), pick, |storage| data.get(storage.key).copied())
 }
 
-/// The tensors of a state dict, or of one that a training script wrapped together with other
-/// things.
-fn state_dict<'a>(
+/// The tensors of one network of those that a file holds, in whatever wrapping.
+fn network<'a>(
     pickle: &Pickle<'a>,
     top: Value<'a>,
     file: usize,
+    pick: &Pick<'_>,
     data: impl Fn(&Storage<'a>) -> Option<&'a [u8]>,
 ) -> Refusal<WeightsFile> {
-    let mut entries = pickle.entries(top).ok_or(
-        "holds no state dict (a dictionary of tensors); \
-                                                 save net.state_dict() in Python and import that",
-    )?;
-    if let Some((_, inner)) = entries.iter().find(|(key, _)| *key == Value::Text("state_dict")) {
-        entries = pickle.entries(*inner).ok_or("its state_dict is not a dictionary")?;
-    }
-    let mut found = WeightsFile::default();
+    let found = places(pickle, top)?;
+    let paths: Vec<String> = found.iter().map(|(path, _)| path.clone()).collect();
+    let choice = wrapped::choose(&paths, &|set| shapes(pickle, found[set].1), pick)?;
+    let mut network = WeightsFile::default();
     // Tensors may share a storage; a file made to share one a thousand times is refused.
     let mut allowed = 4 * file;
-    for (key, value) in entries {
-        let (Value::Text(name), Value::Tensor(at)) = (*key, *value) else {
-            return Err(
-                "has an entry that is not a named tensor; save net.state_dict() in Python and \
-                        import that"
-                    .into(),
-            );
+    for (key, value) in pickle.entries(found[choice.set].1).unwrap_or_default() {
+        let Value::Text(full) = *key else { continue };
+        let name = bare(full);
+        let Some(name) = choice.name(&name) else { continue };
+        let at = match *value {
+            Value::Tensor(at) => at,
+            Value::Object(_) => {
+                let class = pickle.class(*value).unwrap_or_default();
+                return Err(format!(
+                    "{}: made by {class}, and nothing but plain tensors is read; save \
+                     net.state_dict() in Python and import that",
+                    short(full)
+                ));
+            }
+            // Numbers, texts, dictionaries beside the tensors.
+            _ => continue,
         };
         let view = &pickle.tensors[at];
         let storage = &pickle.storages[view.storage];
@@ -117,7 +146,7 @@ fn state_dict<'a>(
             Kind::BF16 => bf16(&bytes),
             Kind::F64 => f64s(&bytes),
             Kind::I64 if name.ends_with(COUNTER) && bytes.len() == 8 => {
-                found.counters.insert(
+                network.counters.insert(
                     name.into(),
                     i64::from_le_bytes(bytes[..8].try_into().unwrap_or_default()),
                 );
@@ -127,11 +156,22 @@ fn state_dict<'a>(
                 return Err(named("has integers; weights are floating-point numbers".into()));
             }
         };
-        if found.tensors.insert(name.into(), (shape, values)).is_some() {
+        if network.tensors.insert(name.into(), (shape, values)).is_some() {
             return Err(named("comes twice".into()));
         }
     }
-    Ok(found)
+    Ok(network)
+}
+
+/// Names and shapes of the tensors in a dictionary, as far as networks have such.
+fn shapes<'a>(pickle: &Pickle<'a>, dict: Value<'a>) -> Shapes {
+    let shape = |(key, value): &(Value<'a>, Value<'a>)| {
+        let (Value::Text(name), Value::Tensor(at)) = (*key, *value) else { return None };
+        let size = &pickle.tensors.get(at)?.size;
+        let shape = size.iter().map(|n| usize::try_from(*n).ok()).collect::<Option<Vec<_>>>()?;
+        (shape.len() <= 4).then(|| (bare(name).into_owned(), shape))
+    };
+    pickle.entries(dict).unwrap_or_default().iter().filter_map(shape).collect()
 }
 
 /// The bytes of a view's elements, in order.

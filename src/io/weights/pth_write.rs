@@ -9,29 +9,29 @@ use super::pth::MAGIC;
 use super::{Values, WeightsFile};
 
 /// A pickle of protocol 2 being written.
-struct Writer(Vec<u8>);
+pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
-    fn new() -> Writer {
+    pub fn new() -> Writer {
         Writer(vec![0x80, 2])
     }
 
-    fn put(&mut self, bytes: &[u8]) -> &mut Writer {
+    pub fn put(&mut self, bytes: &[u8]) -> &mut Writer {
         self.0.extend_from_slice(bytes);
         self
     }
 
     /// A global name: a function or a type.
-    fn global(&mut self, module: &str, name: &str) -> &mut Writer {
+    pub fn global(&mut self, module: &str, name: &str) -> &mut Writer {
         self.put(format!("c{module}\n{name}\n").as_bytes())
     }
 
-    fn text(&mut self, text: &str) -> &mut Writer {
+    pub fn text(&mut self, text: &str) -> &mut Writer {
         self.put(b"X").put(&(text.len() as u32).to_le_bytes()).put(text.as_bytes())
     }
 
     /// A number in eight bytes at most.
-    fn number(&mut self, value: usize) -> &mut Writer {
+    pub fn number(&mut self, value: usize) -> &mut Writer {
         match i32::try_from(value) {
             Ok(small) => self.put(b"J").put(&small.to_le_bytes()),
             // The ninth byte keeps the sign bit clear.
@@ -47,12 +47,12 @@ impl Writer {
         self.put(b"t")
     }
 
-    fn ordered_dict(&mut self) -> &mut Writer {
+    pub fn ordered_dict(&mut self) -> &mut Writer {
         self.global("collections", "OrderedDict").put(b")R")
     }
 
     /// A tensor of `count` values in the storage of a key.
-    fn tensor(&mut self, storage: &str, key: &str, shape: &[usize]) -> &mut Writer {
+    pub fn tensor(&mut self, storage: &str, key: &str, shape: &[usize]) -> &mut Writer {
         let count = shape.iter().product();
         let strides: Vec<usize> =
             (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
@@ -62,7 +62,7 @@ impl Writer {
         self.put(b"\x89").ordered_dict().put(b"tR")
     }
 
-    fn finish(&mut self) -> Vec<u8> {
+    pub fn finish(&mut self) -> Vec<u8> {
         self.put(b".");
         std::mem::take(&mut self.0)
     }
@@ -70,16 +70,6 @@ impl Writer {
 
 /// The file of a state dict.
 pub(super) fn write(file: &WeightsFile) -> Vec<u8> {
-    let mut out = MAGIC.to_vec();
-    out.extend(Writer::new().number(super::pth::PROTOCOL as usize).finish());
-    let mut facts = Writer::new();
-    facts.put(b"}(").text("protocol_version").number(super::pth::PROTOCOL as usize);
-    facts.text("little_endian").put(b"\x88").text("type_sizes").put(b"}(");
-    for (name, bytes) in [("short", 2), ("int", 4), ("long", 4)] {
-        facts.text(name).number(bytes);
-    }
-    out.extend(facts.put(b"uu").finish());
-
     let (mut dictionary, mut keys) = (Writer::new(), Writer::new());
     dictionary.ordered_dict().put(b"(");
     keys.put(b"](");
@@ -92,9 +82,24 @@ pub(super) fn write(file: &WeightsFile) -> Vec<u8> {
         keys.text(&key);
         storage.append(&mut values);
     }
-    out.extend(dictionary.put(b"u").finish());
-    out.extend(keys.put(b"e").finish());
-    out.extend(values);
+    assembled(&dictionary.put(b"u").finish(), &keys.put(b"e").finish(), &values)
+}
+
+/// The file of three parts: the pickle of the contents, that of the list of storages' keys, and the
+/// storages.
+pub(super) fn assembled(contents: &[u8], keys: &[u8], values: &[u8]) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    out.extend(Writer::new().number(super::pth::PROTOCOL as usize).finish());
+    let mut facts = Writer::new();
+    facts.put(b"}(").text("protocol_version").number(super::pth::PROTOCOL as usize);
+    facts.text("little_endian").put(b"\x88").text("type_sizes").put(b"}(");
+    for (name, bytes) in [("short", 2), ("int", 4), ("long", 4)] {
+        facts.text(name).number(bytes);
+    }
+    out.extend(facts.put(b"uu").finish());
+    out.extend_from_slice(contents);
+    out.extend_from_slice(keys);
+    out.extend_from_slice(values);
     out
 }
 
@@ -151,6 +156,6 @@ mod tests {
         ]);
         let counters = BTreeMap::from([("model.2.num_batches_tracked".to_string(), 1i64 << 40)]);
         let file = WeightsFile { tensors, counters, about: None };
-        assert_eq!(super::super::pth::read(&write(&file)), Ok(file));
+        assert_eq!(super::super::pth::read(&write(&file), &Default::default()), Ok(file));
     }
 }

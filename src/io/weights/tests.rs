@@ -54,19 +54,21 @@ fn a_pickled_model_is_refused_and_nothing_of_it_runs() {
     );
     // What a malicious file would do: os.system("…").
     let pickle = b"\x80\x02cposix\nsystem\nX\x04\x00\x00\x00echo\x85R.";
-    assert!(pickle::read(pickle).unwrap_err().contains("posix.system"));
+    assert!(super::machine::read(pickle).unwrap_err().contains("posix.system"));
 }
 
 #[test]
 fn pickles_made_to_fill_memory_or_to_go_round_in_circles_are_refused() {
     assert!(
-        pickle::read(&[vec![b']'; 3 << 20], b".".to_vec()].concat())
+        super::machine::read(&[vec![b']'; 3 << 20], b".".to_vec()].concat())
             .unwrap_err()
             .contains("operations")
     );
     // Tuples nested a million deep, and a list that holds itself: no stack is used for either.
-    assert!(pickle::read(&[b")".to_vec(), vec![0x85; 1 << 20], b".".to_vec()].concat()).is_ok());
-    assert!(pickle::read(b"]q\x00h\x00a.").is_ok());
+    assert!(
+        super::machine::read(&[b")".to_vec(), vec![0x85; 1 << 20], b".".to_vec()].concat()).is_ok()
+    );
+    assert!(super::machine::read(b"]q\x00h\x00a.").is_ok());
     for broken in [
         &b"t."[..],
         b"(0.",
@@ -75,10 +77,10 @@ fn pickles_made_to_fill_memory_or_to_go_round_in_circles_are_refused() {
         b".",
         b"(.",
         b"X\xff\xff\xff\xffab.",
-        b"\x8a\x09123456789.",
+        b"\x8a\x0912345678",
         b"cabc",
     ] {
-        assert!(pickle::read(broken).is_err(), "{broken:?}");
+        assert!(super::machine::read(broken).is_err(), "{broken:?}");
     }
 }
 
@@ -89,8 +91,8 @@ fn a_list_that_is_kept_and_copied_over_and_over_is_refused() {
     let list =
         [&b"]q\x00("[..], &b"))\x86".repeat(4096), b"eccollections\nOrderedDict\nq\x01"].concat();
     let bomb = [list.clone(), b"h\x01h\x00\x85R".repeat(1000), b".".to_vec()].concat();
-    assert!(pickle::read(&bomb).unwrap_err().contains("copies more values than it has"));
-    assert!(pickle::read(&[list, b"h\x01h\x00\x85R.".to_vec()].concat()).is_ok());
+    assert!(super::machine::read(&bomb).unwrap_err().contains("copies more values than it has"));
+    assert!(super::machine::read(&[list, b"h\x01h\x00\x85R.".to_vec()].concat()).is_ok());
 }
 
 #[test]

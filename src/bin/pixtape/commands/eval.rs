@@ -2,7 +2,7 @@
 
 use crate::commands::translate::{label_translator, progress, translator};
 use crate::device::starting::Starting;
-use crate::messages::with_flags;
+use crate::messages::{self, with_flags};
 use crate::options::{TUNE, choice};
 use clap::Args;
 use pixtape::gpu::Gpu;
@@ -46,6 +46,10 @@ pub(crate) struct EvalArgs {
     /// run's own by default.
     #[arg(long, value_parser = Preprocess::of_word)]
     pub preprocess: Option<Preprocess>,
+    /// Of several networks in a PyTorch checkpoint the one at this key (dots for nesting): netG,
+    /// state_dict.generator. Without it the only generator is taken.
+    #[arg(long)]
+    pub key: Option<String>,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
@@ -86,12 +90,10 @@ pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     };
     if args.json {
         let rows_json: Vec<_> = rows.iter().map(Scores::json).collect();
-        println!(
-            "{:#}",
-            json!({ "pictures": rows.len(), "mean": Scores::mean(&rows).json(), "rows": rows_json })
-        );
+        let report = json!({ "pictures": rows.len(), "mean": Scores::mean(&rows).json(), "rows": rows_json });
+        println!("{}", messages::json(&format!("{report:#}")));
     } else {
-        print!("{}", table(&rows, args.worst));
+        print!("{}", messages::lines(&table(&rows, args.worst)));
     }
     Ok(())
 }
@@ -101,7 +103,8 @@ fn dataset(args: &EvalArgs, checkpoint: &Path, root: &Path) -> Result<Vec<Scores
     // CycleGAN: the generator of the direction. pix2pix: as it was trained, unless the flag says
     // how to read the pairs.
     let cycle = checkpoint.is_dir() && Options::of_run(checkpoint)?.unpaired();
-    let checkpoint = Checkpoint::read(checkpoint, &args.epoch, args.direction.filter(|_| cycle))?;
+    let (direction, key) = (args.direction.filter(|_| cycle), args.key.as_deref());
+    let checkpoint = Checkpoint::read(checkpoint, &args.epoch, direction, key)?;
     let dataset =
         Dataset::open(data_options(args, root, checkpoint.options.as_ref(), &checkpoint.config)?)?;
     let gpu = crate::device::gpu(args.adapter.as_deref())?;

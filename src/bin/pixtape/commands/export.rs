@@ -1,6 +1,7 @@
 //! `pixtape export`: a generator for other programs, or in a smaller file.
 
 use crate::commands::translate::{pictures, translator};
+use crate::messages::shown;
 use crate::options::choice;
 use clap::{Args, ValueEnum};
 use pixtape::io::checkpoint::TensorFile;
@@ -25,6 +26,10 @@ pub(crate) struct ExportArgs {
     /// A run's folder, or a generator's file (safetensors, .pth, .pict).
     #[arg(long)]
     pub checkpoint: PathBuf,
+    /// Of several networks in a PyTorch checkpoint the one at this key (dots for nesting): netG,
+    /// state_dict.generator. Without it the only generator is taken.
+    #[arg(long)]
+    pub key: Option<String>,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
@@ -85,7 +90,8 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
     if let Some(net) = &args.net {
         return other(args, net);
     }
-    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction)?;
+    let (epoch, key) = (&args.epoch, args.key.as_deref());
+    let checkpoint = Checkpoint::read(&args.checkpoint, epoch, args.direction, key)?;
     let named = |e: String| Error::file(&args.checkpoint, e);
     let weights = checkpoint.weights();
     let bytes = match args.format {
@@ -108,7 +114,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<()> {
         args.format,
         checkpoint.config,
         bytes.len() as f64 / 1e6,
-        args.output.display()
+        shown(&args.output)
     );
     if let Some((pictures, mean, largest)) = error {
         println!(
@@ -139,7 +145,7 @@ fn other(args: &ExportArgs, net: &str) -> Result<()> {
     };
     let bytes = bytes.map_err(|e| Error::file(&args.checkpoint, e))?;
     write_aside(&args.output, &bytes)?;
-    let (size, to) = (bytes.len() as f64 / 1e6, args.output.display());
+    let (size, to) = (bytes.len() as f64 / 1e6, shown(&args.output));
     println!("{}: {net}, {size:.1} MB, written to {to}", args.format);
     Ok(())
 }

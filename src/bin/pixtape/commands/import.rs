@@ -1,8 +1,11 @@
 //! `pixtape import`: converts weights of other programs to safetensors.
 
+use crate::messages::shown;
 use crate::options::choice;
 use clap::Args;
-use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
+use pixtape::io::weights::{
+    ChannelOrder, ConcatOrder, Conversion, Net, Pick, Precision, Wanted, WeightsFile,
+};
 use pixtape::io::write_aside;
 use pixtape::{Error, Result};
 use std::path::PathBuf;
@@ -23,6 +26,10 @@ pub(crate) struct ImportArgs {
     /// Where to write them, as safetensors.
     #[arg(long)]
     pub output: PathBuf,
+    /// Of several networks in the file the one at this key (dots for nesting): netG,
+    /// state_dict.generator.
+    #[arg(long)]
+    pub key: Option<String>,
     /// Order of the channels that the decoder concatenates: skip_first (PyTorch) or up_first
     /// (Torch, TensorFlow: the upsampled channels before the skip's).
     #[arg(long, default_value = "skip_first", value_parser = choice::<ConcatOrder>())]
@@ -35,11 +42,12 @@ pub(crate) struct ImportArgs {
 /// Runs `import`.
 pub(crate) fn run(args: &ImportArgs) -> Result<()> {
     let named = |e: String| Error::file(&args.input, e);
-    let mut file = WeightsFile::read(&args.input)?;
+    let pick = Pick { key: args.key.as_deref(), wanted: Wanted::Any };
+    let mut file = WeightsFile::read_net(&args.input, &pick)?;
     let net = Net::recognise(&file).map_err(named)?;
     let conversion = Conversion { concat: args.concat_order, channels: args.channel_order };
     conversion.apply(&mut file).map_err(named)?;
     write_aside(&args.output, &file.to_safetensors(Precision::F32).map_err(named)?)?;
-    println!("{net}, written to {}", args.output.display());
+    println!("{net}, written to {}", shown(&args.output));
     Ok(())
 }

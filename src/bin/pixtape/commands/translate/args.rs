@@ -47,6 +47,10 @@ pub(crate) struct TranslateArgs {
     /// commas between them. Without maps of instances the numbers are labels.
     #[arg(long, value_name = "INSTANCE=LABEL", value_delimiter = ',')]
     pub edit: Vec<LabelEdit>,
+    /// Of several networks in a PyTorch checkpoint the one at this key (dots for nesting): netG,
+    /// state_dict.generator. Without it the only generator is taken.
+    #[arg(long)]
+    pub key: Option<String>,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, alias = "which_epoch", default_value = "latest")]
     pub epoch: String,

@@ -13,6 +13,7 @@ pub(crate) use labels::translator as label_translator;
 
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
+use crate::messages::shown;
 use engine::Engine;
 use heat::{Heat, Judge};
 use inputs::{Job, STREAM, check_grid, in_order, jobs, tell_of_padding};
@@ -138,7 +139,8 @@ impl Job {
 pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     let (from_stream, to_stream) =
         (args.input == Path::new(STREAM), args.output == Path::new(STREAM));
-    let checkpoint = Checkpoint::read(&args.checkpoint, &args.epoch, args.direction)?;
+    let (epoch, key) = (&args.epoch, args.key.as_deref());
+    let checkpoint = Checkpoint::read(&args.checkpoint, epoch, args.direction, key)?;
     if labels::applies(args, &checkpoint) {
         return labels::run(args, &checkpoint);
     }
@@ -217,7 +219,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     if to_stream {
         eprintln!("{said}")
     } else {
-        println!("{said}, written to {}", args.output.display())
+        println!("{said}, written to {}", shown(&args.output))
     }
     Ok(())
 }
