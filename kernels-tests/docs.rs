@@ -4,6 +4,9 @@
 #[path = "docs/flags.rs"]
 mod flags;
 mod layers;
+#[cfg(feature = "io")]
+#[path = "docs/licences.rs"]
+mod licences;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
