@@ -5,12 +5,14 @@ use super::seeds::{self, Seeds, texts};
 use pixtape::Result;
 use pixtape::io::checkpoint::TensorFile;
 use pixtape::io::limits;
-use pixtape::io::weights::{ChannelOrder, ConcatOrder, Conversion, Net, Precision, WeightsFile};
-use pixtape::io::{
-    AnyPicture, Checked, Dataset, DatasetOptions, Header, IndexHeader, IndexMap, Picture,
+use pixtape::io::weights::{
+    ChannelOrder, ConcatOrder, Conversion, Net, Pick, Precision, Wanted, WeightsFile,
 };
-use pixtape::run::options::Layer;
-use pixtape::run::{Log, Options, State};
+use pixtape::io::{
+    AnyPicture, Checked, Dataset, DatasetOptions, Header, IndexHeader, IndexMap, LabelEdit, Picture,
+};
+use pixtape::run::options::{Layer, written};
+use pixtape::run::{FeatureCentres, Log, Options, State, describe, newest};
 use std::path::Path;
 
 /// A reader.
@@ -121,93 +123,151 @@ fn folder(file: &Path) -> &Path {
     file.parent().unwrap_or(Path::new(""))
 }
 
+/// Names of the families: readers of one kind of file, which a target of cargo-fuzz tries together.
+pub const FAMILIES: [&str; 6] = ["pictures", "bands", "maps", "weights", "pth", "texts"];
+
+/// The readers of a family.
+pub fn family(name: &str) -> Vec<Reader> {
+    match name {
+        "pictures" => pictures(),
+        "bands" => bands(),
+        "maps" => maps(),
+        "weights" => weights(),
+        "pth" => pth(),
+        "texts" => texts_of_a_run(),
+        _ => panic!("no family {name}"),
+    }
+}
+
 /// All of them.
 pub fn all() -> Vec<Reader> {
+    FAMILIES.into_iter().flat_map(family).collect()
+}
+
+type Read = fn(&Path) -> Result<()>;
+
+fn of_picture(name: &'static str, kind: Kind, seeds: Seeds, read: Read) -> Reader {
+    let (file, bound, manner) = ("picture", of_pictures as fn(u64) -> u64, Manner::Strict);
+    Reader { name, file, kind, seeds, read, bound, manner }
+}
+
+fn of_weight(name: &'static str, seeds: Seeds, read: Read) -> Reader {
+    let (file, bound) = ("weights", of_weights as fn(u64) -> u64);
+    Reader { name, file, kind: Kind::Plain, seeds, read, bound, manner: Manner::Strict }
+}
+
+fn of_text(name: &'static str, file: &'static str, seeds: Seeds, read: Read) -> Reader {
+    let bound = of_texts as fn(u64) -> u64;
+    Reader { name, file, kind: Kind::Plain, seeds, read, bound, manner: Manner::Strict }
+}
+
+fn pictures() -> Vec<Reader> {
     use image::ImageFormat::{Bmp, Jpeg, OpenExr, Png, Pnm, Tiff, WebP};
-    let of = |name, kind, seeds, read| Reader {
-        name,
-        file: "picture",
-        kind,
-        seeds,
-        read,
-        bound: of_pictures,
-        manner: Manner::Strict,
-    };
-    let pictures = |name, kind, formats: &[_]| of(name, kind, seeds::pictures(formats), picture);
-    let weights = |name, seeds, read| Reader {
-        name,
-        file: "weights",
-        kind: Kind::Plain,
-        seeds,
-        read,
-        bound: of_weights,
-        manner: Manner::Strict,
-    };
-    let text = |name: &'static str, file, seeds, read| Reader {
-        name,
-        file,
-        kind: Kind::Plain,
-        seeds,
-        read,
-        bound: of_texts,
-        manner: Manner::Strict,
-    };
+    let of = |name, kind, formats: &[_]| of_picture(name, kind, seeds::pictures(formats), picture);
     let webp = [
         seeds::pictures(&[WebP]),
         seeds::golden(&["pictures/lossy.webp", "pictures/faded.webp", "pictures/moving.webp"]),
     ]
     .concat();
+    let all = seeds::pictures(&[Png, Jpeg, Bmp, Pnm, Tiff, WebP, OpenExr]);
     vec![
-        pictures("png", Kind::Png, &[Png]),
-        pictures("jpeg", Kind::Plain, &[Jpeg]),
-        pictures("bmp and pnm", Kind::Plain, &[Bmp, Pnm]),
-        pictures("tiff", Kind::Plain, &[Tiff]),
-        pictures("any picture", Kind::Png, &[Png, Jpeg, Bmp, Pnm, Tiff, WebP, OpenExr]),
-        of("webp", Kind::Plain, webp, picture),
-        of("exr", Kind::Plain, seeds::pictures(&[OpenExr]), any_picture),
-        of("npy", Kind::Plain, seeds::arrays(), any_picture),
-        of(
-            "tiff of bands",
-            Kind::Plain,
-            [seeds::bands(), seeds::pictures(&[Tiff])].concat(),
-            any_picture,
-        ),
-        of("map, png", Kind::Png, seeds::maps(&["png"]), map),
-        of("map, tiff and npy", Kind::Plain, seeds::maps(&["tiff", "npy"]), map),
-        weights("safetensors", seeds::safetensors(), unet),
-        weights("safetensors, few bits", seeds::precisions(), import),
-        weights("pth, zip", seeds::golden(&["weights/zip.pth"]), import),
-        weights("pth, legacy", seeds::golden(&["weights/legacy.pth"]), import),
-        weights("pth, other types", seeds::golden(&["weights/types.pth"]), |path| {
-            WeightsFile::read(path).map(drop)
+        of("png", Kind::Png, &[Png]),
+        of("jpeg", Kind::Plain, &[Jpeg]),
+        of("bmp and pnm", Kind::Plain, &[Bmp, Pnm]),
+        of("tiff", Kind::Plain, &[Tiff]),
+        of_picture("any picture", Kind::Png, all, any_picture),
+        of_picture("webp", Kind::Plain, webp, picture),
+    ]
+}
+
+fn bands() -> Vec<Reader> {
+    use image::ImageFormat::{OpenExr, Tiff};
+    let tiff = [seeds::bands(), seeds::pictures(&[Tiff])].concat();
+    vec![
+        of_picture("exr", Kind::Plain, seeds::pictures(&[OpenExr]), any_picture),
+        of_picture("npy", Kind::Plain, seeds::arrays(), any_picture),
+        of_picture("tiff of bands", Kind::Plain, tiff, any_picture),
+    ]
+}
+
+fn maps() -> Vec<Reader> {
+    vec![
+        of_picture("map, png", Kind::Png, seeds::maps(&["png"]), map),
+        of_picture("map, tiff and npy", Kind::Plain, seeds::maps(&["tiff", "npy"]), map),
+    ]
+}
+
+fn weights() -> Vec<Reader> {
+    vec![
+        of_weight("safetensors", seeds::safetensors(), unet),
+        of_weight("safetensors, few bits", seeds::precisions(), import),
+        of_weight("safetensors of two", seeds::prefixed(), |path| {
+            TensorFile::read_net(path, &Pick::of(Wanted::Generator))?
+                .recognise_generator()
+                .map(drop)
         }),
-        weights("pict", seeds::golden(&["weights/small.pict"]), import),
+        of_weight("features", seeds::features(), |path| FeatureCentres::read(path).map(drop)),
+        of_weight("pict", seeds::golden(&["weights/small.pict"]), import),
+    ]
+}
+
+fn pth() -> Vec<Reader> {
+    let any: Read = |path| WeightsFile::read(path).map(drop);
+    vec![
+        of_weight("pth, zip", seeds::golden(&["weights/zip.pth"]), import),
+        of_weight("pth, legacy", seeds::golden(&["weights/legacy.pth"]), import),
+        of_weight("pth, one of several", seeds::golden(&["weights/lightning.ckpt"]), |path| {
+            let pick = Pick { key: Some("state_dict.discriminator"), wanted: Wanted::Any };
+            let by_key = TensorFile::read_net(path, &pick);
+            TensorFile::read_net(path, &Pick::of(Wanted::Generator))?.recognise_generator()?;
+            by_key.map(drop)
+        }),
+        of_weight("pth, other types", seeds::golden(&["weights/types.pth"]), any),
+    ]
+}
+
+fn texts_of_a_run() -> Vec<Reader> {
+    let palette = ["#0000aa background\n255 0 0 facade\n 1,2,3\n"];
+    vec![
         Reader {
             manner: Manner::Guarded,
-            ..text("tuning file", "tuning.json", seeds::tuning(), |path| {
+            ..of_text("tuning file", "tuning.json", seeds::tuning(), |path| {
                 pixtape::io::tuning::TuningFile::read(path).map(drop)
             })
         },
-        text("list", "list.tsv", texts(&[seeds::LIST]), list),
-        text(
-            "palette",
-            "palette.txt",
-            texts(&["#0000aa background\n255 0 0 facade\n 1,2,3\n"]),
-            |file| pixtape::io::palette::read(file).map(drop),
-        ),
-        text("options", "options.json", texts(&[seeds::OPTIONS]), |file| {
-            Options::of_run(folder(file)).map(drop)
+        of_text("list", "list.tsv", texts(&[seeds::LIST]), list),
+        of_text("palette", "palette.txt", texts(&palette), |file| {
+            pixtape::io::palette::read(file).map(drop)
         }),
-        text("state", "latest_state.json", texts(&[seeds::STATE]), |file| {
+        of_text("options", "options.json", texts(&[seeds::OPTIONS]), |file| {
+            let options = Options::of_run(folder(file))?;
+            // What a page and `info` read of it, and what `translate` makes of it.
+            describe(&written(folder(file))?);
+            options.notes();
+            options.generator().map(drop)
+        }),
+        of_text("state", "latest_state.json", texts(&[seeds::STATE]), |file| {
             State::read(file).map(drop)
+        }),
+        of_text("checkpoints", "latest_state.json", texts(&[seeds::STATE]), |file| {
+            newest(folder(file)).map(drop)
+        }),
+        of_text("edits of labels", "edits.txt", texts(&["26001=7,24000=,3=none"]), |file| {
+            let text = pixtape::io::file::read_text(file);
+            let text = text.map_err(|e| pixtape::Error::file(file, e.to_string()))?;
+            let edits = text.split(',').map(str::parse::<LabelEdit>);
+            edits
+                .collect::<std::result::Result<Vec<_>, String>>()
+                .map_err(pixtape::Error::Usage)?;
+            Ok(())
         }),
         Reader {
             manner: Manner::Lenient,
-            ..text("losses", "losses.jsonl", texts(&[seeds::LOSSES]), |file| {
+            ..of_text("losses", "losses.jsonl", texts(&[seeds::LOSSES]), |file| {
                 Log::open(file, 1).map(drop)
             })
         },
-        text("config", "config.toml", texts(&[seeds::CONFIG]), |file| {
+        of_text("config", "config.toml", texts(&[seeds::CONFIG]), |file| {
             let layer = Layer::of_toml(file, &mut |_, _| Ok(false))?;
             Options::from_layers(None, &[&layer]).map(drop)
         }),

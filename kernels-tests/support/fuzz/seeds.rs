@@ -39,10 +39,11 @@ pub fn pictures(formats: &[image::ImageFormat]) -> Seeds {
 
 /// Files of the repository's `kernels-tests/golden`, each made by the script beside it.
 pub fn golden(names: &[&str]) -> Seeds {
-    let read = |name: &str| {
-        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/golden").join(name))
-            .unwrap()
-    };
+    // The targets of cargo-fuzz are a package one folder down.
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [own.join("kernels-tests/golden"), own.join("../kernels-tests/golden")];
+    let folder = folders.iter().find(|folder| folder.is_dir()).unwrap();
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     names.iter().map(|name| (name.to_string(), read(name))).collect()
 }
 
@@ -150,6 +151,26 @@ pub fn safetensors() -> Seeds {
         shapes
     };
     vec![("unet_32".into(), encode(&shapes(1)))]
+}
+
+/// Two networks in one file, as a converted checkpoint has them.
+pub fn prefixed() -> Seeds {
+    let net = WeightsFile::parse(&safetensors()[0].1).unwrap();
+    let mut both = WeightsFile::default();
+    for (name, values) in net.tensors {
+        both.tensors.insert(format!("netG._orig_mod.{name}"), values);
+    }
+    both.tensors.insert("netD.model.0.weight".into(), (vec![1, 6, 4, 4], vec![0.5; 96]));
+    vec![("two".into(), both.to_safetensors(Precision::F32).unwrap())]
+}
+
+/// Features by label.
+pub fn features() -> Seeds {
+    let centres = |n: usize| (vec![n, 3], vec![0.25; 3 * n]);
+    let tensors = [("label_3", centres(2)), ("label_26", centres(1))];
+    let tensors = tensors.map(|(name, values)| (name.to_string(), values)).into();
+    let file = WeightsFile { tensors, ..WeightsFile::default() };
+    vec![("features".into(), file.to_safetensors(Precision::F32).unwrap())]
 }
 
 /// A safetensors file of zeros.
