@@ -38,10 +38,10 @@ fn zipped(bytes: &[u8], pick: &Pick<'_>) -> Refusal<WeightsFile> {
     };
     let name = files.keys().find(|n| is_data(n)).ok_or_else(|| not_ours(files.keys().copied()))?;
     let folder = name.trim_end_matches("data.pkl");
-    if files
-        .get(format!("{folder}byteorder").as_str())
-        .is_some_and(|r| bytes[r.clone()] != *b"little")
-    {
+    let inside = |name: &str| {
+        files.get(format!("{folder}{name}").as_str()).cloned().flatten().map(|r| &bytes[r])
+    };
+    if inside("byteorder").is_some_and(|order| order != b"little") {
         return Err("written on a big-endian machine, which is not read".into());
     }
     if files.contains_key(format!("{folder}constants.pkl").as_str()) {
@@ -51,10 +51,11 @@ fn zipped(bytes: &[u8], pick: &Pick<'_>) -> Refusal<WeightsFile> {
                 .into(),
         );
     }
-    let (pickle, top, _) = machine::read(&bytes[files[name].clone()])?;
-    network(&pickle, top, bytes.len(), pick, |storage| {
-        files.get(format!("{folder}data/{}", storage.key).as_str()).map(|r| &bytes[r.clone()])
-    })
+    let data = inside("data.pkl").ok_or(
+        "the archive is compressed, which torch.save does not do; save it again in Python",
+    )?;
+    let (pickle, top, _) = machine::read(data)?;
+    network(&pickle, top, bytes.len(), pick, |storage| inside(&format!("data/{}", storage.key)))
 }
 
 /// What an archive is that `torch.save` did not write.

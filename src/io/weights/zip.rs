@@ -48,8 +48,8 @@ fn directory(bytes: &[u8]) -> Refusal<(u64, u64)> {
     Ok((at, count))
 }
 
-/// Names and byte ranges of the files in an archive.
-pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Range<usize>>> {
+/// Names and byte ranges of the files in an archive; those that are compressed have none.
+pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Option<Range<usize>>>> {
     let (mut at, count) = directory(bytes)?;
     let mut found = BTreeMap::new();
     for _ in 0..count {
@@ -82,19 +82,14 @@ pub(super) fn files(bytes: &[u8]) -> Refusal<BTreeMap<&str, Range<usize>>> {
             }
             extra = plus(extra, 4 + length)?;
         }
-        if method != 0 || size != packed {
-            return Err(
-                "the archive is compressed, which torch.save does not do; save it again in Python"
-                    .into(),
-            );
-        }
         if !signed(bytes, local, LOCAL)? {
             return Err("a file of the archive is not where its directory says".into());
         }
         let header =
             plus(number(bytes, plus(local, 26)?, 2)?, number(bytes, plus(local, 28)?, 2)?)?;
-        let data = range(bytes, plus(local, plus(30, header)?)?, size)?;
-        if found.insert(name, data).is_some() {
+        let data = range(bytes, plus(local, plus(30, header)?)?, packed)?;
+        let stored = method == 0 && size == packed;
+        if found.insert(name, stored.then_some(data)).is_some() {
             return Err("two files of the archive have the same name".into());
         }
         at = plus(extra_end, comment_length)?;

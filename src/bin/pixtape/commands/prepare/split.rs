@@ -92,7 +92,7 @@ pub(crate) fn run(args: &SplitArgs) -> Result<()> {
 /// Copies or hard-links a file, atomically.
 pub(crate) fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
     if !link {
-        let mut source = std::fs::File::open(from).map_err(|e| {
+        let mut source = pixtape::io::file::open(from).map_err(|e| {
             Error::file(from, format!("cannot be opened: {e}; check its permissions"))
         })?;
         return write_aside_with(to, |target| std::io::copy(&mut source, target).map(drop));
