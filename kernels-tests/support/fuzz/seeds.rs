@@ -167,7 +167,8 @@ pub fn prefixed() -> Seeds {
 /// Features by label.
 pub fn features() -> Seeds {
     let centres = |n: usize| (vec![n, 3], vec![0.25; 3 * n]);
-    let tensors = [("label_3", centres(2)), ("label_26", centres(1))];
+    // Enough values that not every mutation meets the header.
+    let tensors = [("label_3", centres(99)), ("label_26", centres(1))];
     let tensors = tensors.map(|(name, values)| (name.to_string(), values)).into();
     let file = WeightsFile { tensors, ..WeightsFile::default() };
     vec![("features".into(), file.to_safetensors(Precision::F32).unwrap())]
