@@ -99,6 +99,37 @@ fn the_other_order_of_concatenation_is_another_net() {
 }
 
 #[test]
+fn one_network_of_a_checkpoint_is_chosen_by_its_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
+    let file = golden("lightning.ckpt");
+    let file = file.to_str().unwrap();
+    let import = |key: &[&str], to: &str| {
+        let words = ["import", "--input", file, "--output", &at(to)];
+        pixtape(&[&words[..], key].concat())
+    };
+    let listed = ["state_dict.generator (U-Net", "state_dict.discriminator (", "--key"];
+    refused(&import(&[], "none"), &listed);
+    refused(&import(&["--key", "netG"], "none"), &["no tensors at --key netG", listed[0]]);
+    let said = ok(import(&["--key", "generator"], "g.safetensors"));
+    assert!(said.contains("unet_32, ngf 1, 3 to 3 channels, norm batch"), "{said}");
+    let said = ok(import(&["--key", "state_dict.discriminator"], "d.safetensors"));
+    assert!(said.contains("PatchGAN discriminator of 1 layers on 6 channels"), "{said}");
+    // Where a generator is wanted there is but one.
+    let export = |more: &[&str]| {
+        let words = ["export", "--checkpoint", file, "--format", "safetensors"];
+        pixtape(&[&words[..], &["--output", &at("e.safetensors")], more].concat())
+    };
+    ok(export(&[]));
+    let read = |name: &str| std::fs::read(at(name)).unwrap();
+    assert_eq!(read("e.safetensors"), read("g.safetensors"));
+    refused(&export(&["--key", "discriminator"]), &["the weights of a discriminator"]);
+    let folder = ["export", "--checkpoint", dir.path().to_str().unwrap(), "--key", "x"];
+    let more = ["--format", "pth", "--output", &at("f")];
+    refused(&pixtape(&[&folder[..], &more].concat()), &["--key does not apply", "a folder"]);
+}
+
+#[test]
 fn import_and_export_keep_every_bit() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name).to_str().unwrap().to_string();
@@ -155,7 +186,7 @@ fn import_and_export_keep_every_bit() {
             "--output",
             &at("x"),
         ]),
-        &["not a safetensors file"],
+        &["an ONNX model", "written here and not read"],
     );
     let model = golden("model.pth");
     refused(

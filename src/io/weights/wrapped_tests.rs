@@ -221,6 +221,20 @@ fn of_several_networks_the_purpose_or_the_key_chooses_and_a_message_lists_them()
     assert_eq!(read(&averages, Some("G_ema"), Wanted::Generator).unwrap().tensors, net);
 }
 
+/// Made by PyTorch itself, with all that Lightning and a training script save.
+#[test]
+fn a_checkpoint_that_pytorch_wrote_is_read() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("kernels-tests/golden/weights");
+    let bytes = std::fs::read(golden.join("lightning.ckpt")).unwrap();
+    let read_g = read(&bytes, None, Wanted::Generator).unwrap();
+    let whole = WeightsFile::read(&golden.join("zip.pth")).unwrap();
+    assert_eq!(read_g.tensors.keys().collect::<Vec<_>>(), whole.tensors.keys().collect::<Vec<_>>());
+    let judge = read(&bytes, Some("discriminator"), Wanted::Any).unwrap();
+    let patch = Net::recognise(&judge).unwrap();
+    assert!(matches!(patch, Net::Patch { n_layers: 1, input_nc: 6, .. }), "{patch}");
+    assert_eq!(judge.counters.len(), 1);
+}
+
 #[test]
 fn safetensors_of_several_networks_are_read_by_prefix() {
     let (net, other) = (unet(), patch());
