@@ -79,8 +79,7 @@ pub(super) fn fault(gpu: &Gpu, problem: &Problem, variant: Variant) -> Result<Op
         single.result()
     };
     let (want, got) = (run(plain(variant))?, run(variant)?);
-    let factor = if variant.method.is_exact() { 8.0 } else { 24.0 };
-    Ok(difference(factor, small.terms(), &got, &want))
+    Ok(difference(variant.method.rounding(), small.terms(), &got, &want))
 }
 
 /// What is wrong with `got`, if anything: the bound that the tests hold kernels to.

@@ -7,7 +7,7 @@
 use crate::device::environment;
 use crate::messages::with_flags;
 use pixtape::gpu::{Family, Gpu, Request};
-use pixtape::ops::{Act, BatchNorm, Convolution, Dropout, InitNormal, NormMode, Of, Pass};
+use pixtape::ops::{Act, BatchNorm, Convolution, Dropout, InitNormal, Method, NormMode, Of, Pass};
 use pixtape::plan::{GROUPS, Plan, PlanOptions, Rate, StepValues};
 use pixtape::store::{Layout, Store};
 use pixtape::{Conv, Shape};
@@ -128,6 +128,11 @@ pub(crate) fn run(index: usize) -> Vec<Outcome> {
 /// Compares sums of `terms` terms with a reference: errors of f32 sums grow like random walks. NaN
 /// is an infinite error.
 fn compare(terms: usize, got: &[f32], want: &[f64]) -> Deviation {
+    compare_by(Method::Direct, terms, got, want)
+}
+
+/// The same for sums that a method computes.
+fn compare_by(method: Method, terms: usize, got: &[f32], want: &[f64]) -> Deviation {
     let rms = (want.iter().map(|b| b * b).sum::<f64>() / want.len().max(1) as f64)
         .sqrt()
         .max(f64::MIN_POSITIVE);
@@ -141,7 +146,7 @@ fn compare(terms: usize, got: &[f32], want: &[f64]) -> Deviation {
     } else {
         f64::INFINITY
     };
-    Deviation { error, allowed: 8.0 * ULP * (terms as f64).sqrt() }
+    Deviation { error, allowed: method.rounding() * ULP * (terms as f64).sqrt() }
 }
 
 fn exact(got: &[f32], want: &[f64]) -> Deviation {
@@ -186,11 +191,13 @@ impl Case {
         (tensor, wide)
     }
 
+    fn plan(&self, gpu: &Gpu, keep: &[Tensor]) -> Result<Plan> {
+        Plan::new(&self.tape, &self.store, keep, gpu.family(), PlanOptions::default())
+    }
+
     /// Runs a step and reads some tensors.
     fn run(self, gpu: &Gpu, keep: &[Tensor]) -> Result<Vec<Vec<f32>>> {
-        let program =
-            Plan::new(&self.tape, &self.store, keep, gpu.family(), PlanOptions::default())?
-                .prepare(gpu, &self.store)?;
+        let program = self.plan(gpu, keep)?.prepare(gpu, &self.store)?;
         for (tensor, values) in &self.inputs {
             program.write(*tensor, values)?;
         }
@@ -283,7 +290,10 @@ fn convolution(
         Of::Weight => &[x, dy],
     };
     case.inputs.retain(|(t, _)| used.contains(t));
-    Ok(compare(terms as usize, &case.run(gpu, &[result])?[0], &want))
+    let plan = case.plan(gpu, &[result])?;
+    let variant = plan.nodes().iter().find_map(|node| node.variant());
+    let method = variant.map_or(Method::Direct, |variant| variant.method);
+    Ok(compare_by(method, terms as usize, &case.run(gpu, &[result])?[0], &want))
 }
 
 /// Calls `f(anchor pixel, gathered pixel, tap)` for every tap that lies inside the image.
