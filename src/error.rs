@@ -82,6 +82,17 @@ pub enum Error {
         /// The driver's message.
         message: String,
     },
+    /// A step was computed twice from the same state, and differently.
+    #[error(
+        "the device computes wrong now and then: {what}; the cause is its hardware (overclocking, \
+         heat, memory) or its driver (`pixtape devices` can check it)"
+    )]
+    Unsteady {
+        /// The step.
+        step: u64,
+        /// What was found in it.
+        what: String,
+    },
     /// wgpu refused a call: a bug in this crate.
     #[error("internal: the GPU interface refused {label:?}: {message}")]
     Validation {

@@ -398,6 +398,36 @@ impl Store {
         Ok((page.device.get_or_init(|| made).clone(), entry.offset))
     }
 
+    /// All that a step changes and the next one reads, page by page with their labels: weights that
+    /// are trained, moments, running statistics, pools. Pages that no plan uses are left out.
+    pub(crate) async fn snapshot(&self, gpu: &Gpu) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut pages = Vec::new();
+        for page in self.changing() {
+            let Some(buffer) = page.device.get() else { continue };
+            let bytes = crate::gpu::read_buffer(gpu, buffer, 0, page.bytes, &page.label).await?;
+            pages.push((page.label.clone(), bytes));
+        }
+        Ok(pages)
+    }
+
+    /// Writes back what [`snapshot`](Self::snapshot) read.
+    pub(crate) fn restore(&self, gpu: &Gpu, pages: &[(String, Vec<u8>)]) -> Result<()> {
+        let used = self.changing().filter_map(|page| page.device.get());
+        used.zip(pages).try_for_each(|(buffer, (label, bytes))| {
+            gpu.scoped(label, || gpu.queue().write_buffer(buffer, 0, bytes))
+        })
+    }
+
+    /// Pages whose contents pass from step to step.
+    fn changing(&self) -> impl Iterator<Item = &PageBuffer> {
+        let frozen = self.sets.iter().filter(|set| set.frozen).flat_map(|set| &set.weights);
+        let frozen: Vec<usize> = frozen.copied().collect();
+        let pages = self.buffers.iter().enumerate();
+        pages
+            .filter(move |(at, page)| page.role != Role::Gradient && !frozen.contains(at))
+            .map(|(_, page)| page)
+    }
+
     /// Writes a tensor's values, given in public order.
     ///
     /// # Errors

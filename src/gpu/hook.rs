@@ -8,8 +8,13 @@ use std::sync::{Mutex, PoisonError};
 pub enum Call<'a> {
     /// Work is submitted.
     Submission,
-    /// A buffer of this label is made.
-    Buffer(&'a str),
+    /// A buffer is made.
+    Buffer {
+        /// Its label.
+        label: &'a str,
+        /// Its size.
+        bytes: u64,
+    },
 }
 
 /// Hears of calls before they are made; `true` refuses a buffer, as a device without memory does.

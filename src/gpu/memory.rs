@@ -23,7 +23,7 @@ impl OwnedBuffer {
         bytes: u64,
         usage: wgpu::BufferUsages,
     ) -> Result<OwnedBuffer> {
-        if gpu.calls(Call::Buffer(label)) {
+        if gpu.calls(Call::Buffer { label, bytes }) {
             let message = "refused by a test".into();
             return Err(Error::OutOfMemory { label: label.into(), message });
         }

@@ -16,39 +16,25 @@ const MOST_SECONDS: f64 = 900.0;
 impl Session<'_> {
     /// Explains a divergence seen at `step`: `what` (a loss or a tensor) was `value`.
     pub(super) fn diverged(&mut self, step: u64, what: &str, value: f32) -> Result<String> {
-        let mut parts =
-            vec![format!("{what} is {value} at step {step}: training has diverged and stops here")];
-        let saved = newest(self.folder.path()).ok().flatten();
-        if let Some(found) = &saved {
-            parts.push(format!(
-                "the checkpoint of step {} is the last good one, and a resumed run \
-                 starts from it",
-                found.state.step
-            ));
-        }
-        match self.keep_batch(step) {
-            Ok(Some(path)) => {
-                parts.push(format!("the images of step {step} are in {}", path.display()))
-            }
-            Ok(None) => {}
-            Err(e) => parts.push(format!("the images of step {step} could not be kept ({e})")),
-        }
-        let node = match self.find_node(step) {
-            Ok(Some(node)) => node,
-            Ok(None) => "where it begins was not searched: the last checkpoint is too far back \
-                         (`save_latest_freq` sets how often there is one)"
-                .into(),
-            Err(e) => format!("where it begins could not be found ({e})"),
+        let saved = newest(self.folder.path()).ok().flatten().map(|found| found.state.step);
+        let images = self.keep_batch(step);
+        let cause = self.find_node(step);
+        let (kind, mut parts) = match cause {
+            Ok(Cause::None) => ("device", not_again(step, what, value)),
+            cause => ("nan", diverged(step, what, value, images, cause)),
         };
-        parts.push(node);
-        parts.push(
-            "a lower `lr` usually helps, or another `gan_mode`; if one image is to blame, remove \
-             it"
-            .into(),
-        );
+        if let Some(saved) = saved {
+            parts.insert(
+                1,
+                format!(
+                    "the checkpoint of step {saved} is the last good one, and a resumed run starts \
+                     from it"
+                ),
+            );
+        }
         let message = parts.join("; ");
         let logged =
-            self.folder.events.line(&json!({ "step": step, "kind": "nan", "message": message }));
+            self.folder.events.line(&json!({ "step": step, "kind": kind, "message": message }));
         if let Err(e) = logged.and_then(|()| self.folder.flush()) {
             self.emit(Event::Warning(e.to_string()))?;
         }
@@ -102,12 +88,12 @@ impl Session<'_> {
     }
 
     /// Runs the steps since the last checkpoint again, the one before `step` and `step` node by
-    /// node. `None` if that would take too long. The trainer is not to be used after this.
-    fn find_node(&mut self, step: u64) -> Result<Option<String>> {
-        let Some(found) = newest(self.folder.path())? else { return Ok(None) };
+    /// node. The trainer is not to be used after this.
+    fn find_node(&mut self, step: u64) -> Result<Cause> {
+        let Some(found) = newest(self.folder.path())? else { return Ok(Cause::Unknown) };
         let steps = step.saturating_sub(found.state.step);
         if steps as f64 * self.pace.seconds_per_step() > MOST_SECONDS || steps == 0 {
-            return Ok(None);
+            return Ok(Cause::Unknown);
         }
         self.emit(Event::Searching { step, steps })?;
         found.load(&mut self.trainer)?;
@@ -120,7 +106,7 @@ impl Session<'_> {
         )?;
         while self.trainer.steps() < step {
             if self.stops() {
-                return Ok(None);
+                return Ok(Cause::Unknown);
             }
             let batch = loader.next()?;
             if self.schedule.frees(batch.epoch, self.trainer.steps()) {
@@ -138,17 +124,66 @@ impl Session<'_> {
             ) {
                 Ok(()) => self.trainer.set_steps(next),
                 Err(Error::Check { node, label, message }) => {
-                    return Ok(Some(format!(
+                    return Ok(Cause::Node(format!(
                         "it begins in step {next} at node {node} {label:?}: {message}"
                     )));
                 }
                 Err(other) => return Err(other),
             }
         }
-        Ok(Some(
-            "the same steps give finite values when they run again: the device or its memory may be \
-             faulty (`pixtape devices` can check it)"
-                .into(),
-        ))
+        Ok(Cause::None)
     }
+}
+
+/// Where values that are not finite come from.
+enum Cause {
+    /// A node of the plan, in a sentence.
+    Node(String),
+    /// Nothing of the kind happened when the same steps ran again.
+    None,
+    /// It was not searched for.
+    Unknown,
+}
+
+/// What is said of a divergence that happens again. `kept`: where the images of the step are.
+fn diverged(
+    step: u64,
+    what: &str,
+    value: f32,
+    kept: Result<Option<PathBuf>>,
+    cause: Result<Cause>,
+) -> Vec<String> {
+    let mut parts =
+        vec![format!("{what} is {value} at step {step}: training has diverged and stops here")];
+    match kept {
+        Ok(Some(path)) => {
+            parts.push(format!("the images of step {step} are in {}", path.display()))
+        }
+        Ok(None) => {}
+        Err(e) => parts.push(format!("the images of step {step} could not be kept ({e})")),
+    }
+    parts.push(match cause {
+        Ok(Cause::Node(node)) => node,
+        Ok(_) => "where it begins was not searched: the last checkpoint is too far back \
+                  (`save_latest_freq` sets how often there is one)"
+            .into(),
+        Err(e) => format!("where it begins could not be found ({e})"),
+    });
+    parts.push(
+        "a lower `lr` usually helps, or another `gan_mode`; if one image is to blame, remove it"
+            .into(),
+    );
+    parts
+}
+
+/// What is said of one that does not: equal steps give equal bits on a device that works.
+fn not_again(step: u64, what: &str, value: f32) -> Vec<String> {
+    vec![
+        format!(
+            "{what} was {value} at step {step}, and did not happen again when the same steps ran \
+             again: the device gave a wrong result once (hardware, overclocking, heat or driver), \
+             and training stops here"
+        ),
+        "if it comes back, check the device (`pixtape devices` can)".into(),
+    ]
 }

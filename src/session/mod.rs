@@ -28,6 +28,7 @@
 //!
 //! `examples/07_train_session.rs` trains on images of its own and resumes.
 
+mod device;
 mod diverged;
 mod event;
 mod failed;
@@ -37,6 +38,7 @@ mod options;
 mod pace;
 mod samples;
 mod scores;
+mod speed;
 mod steps;
 mod validation;
 mod watch;
@@ -53,9 +55,11 @@ use crate::io::{Batch, Dataset};
 use crate::plan::{PlanOptions, Progress};
 use crate::run::{RunFolder, Trainer};
 use crate::train::{Description, Schedule};
+use crate::tune::Pulse;
 use crate::{Error, Result};
 use samples::Samples;
 use serde_json::Value;
+use speed::Speed;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,6 +85,9 @@ pub struct Session<'a> {
     /// Events of before the first step.
     early: Vec<Event>,
     pace: Pace,
+    speed: Speed,
+    /// A kernel of the run, timed near its start.
+    pulse: Option<Pulse>,
     /// The next batch: epoch, from 1, and its index there. An index as large as there are batches:
     /// the epoch's steps are done, and what comes at its end (samples, validation) is not.
     position: (u64, usize),
@@ -167,6 +174,8 @@ impl<'a> Session<'a> {
         Ok(Session {
             info: info::info(&trainer, &dataset),
             pace: Pace::new(trainer.settings().pictures.into()),
+            speed: Speed::default(),
+            pulse: None,
             trainer,
             dataset,
             folder,

@@ -44,9 +44,11 @@ impl Session<'_> {
         if self.saved != Some(self.standing()) {
             self.save(&[])?;
         }
-        let (grid, _) = pollster::block_on(self.samples.draw())?;
-        let shown = grid.save_png(&self.folder.path().join("samples/latest.png"));
-        self.written(shown)?;
+        let drawn = pollster::block_on(self.samples.draw());
+        if let Some((grid, _)) = self.if_there_is_memory("samples", drawn)? {
+            let shown = grid.save_png(&self.folder.path().join("samples/latest.png"));
+            self.written(shown)?;
+        }
         let logged = self.folder.flush();
         self.written(logged)?;
         let step = self.trainer.steps();
@@ -151,7 +153,7 @@ impl Session<'_> {
         }
         let rates = self.schedule.at(batch.epoch);
         let before = self.trainer.steps();
-        let losses = self.trainer.step(&batch.values(), rates);
+        let losses = self.compute(&batch, rates);
         let (step, epoch) = (self.trainer.steps(), batch.epoch);
         if step > before {
             // Also where an error comes with it: the step is done.
@@ -167,7 +169,8 @@ impl Session<'_> {
         let logged = self.folder.log_time(step, seconds.as_secs_f64(), waited.as_secs_f64(), rates);
         self.written(logged)?;
         self.pace.add(seconds, waited);
-        self.emit(Event::Step(Step { step, epoch, seconds, waited, rates, pace: self.pace }))
+        self.emit(Event::Step(Step { step, epoch, seconds, waited, rates, pace: self.pace }))?;
+        self.watch_speed(step, seconds.saturating_sub(waited).as_secs_f64())
     }
 
     /// Validations without improvement, if they are as many as [`SessionOptions::early_stop`] says.
@@ -182,14 +185,16 @@ impl Session<'_> {
         self.drain()?;
         let step = self.trainer.steps();
         let path = self.folder.path().join(format!("samples/epoch{epoch:03}.png"));
-        let (grid, judged) = pollster::block_on(self.samples.draw())?;
-        let shown = self.written(grid.save_png(&path))?;
-        for (generator, rows) in judged.iter().enumerate() {
-            let remark = self.watch.outputs(step, generator, spread(rows));
-            remark.into_iter().try_for_each(|r| self.remark(r))?;
-        }
-        if shown {
-            self.emit(Event::Samples { step, epoch, path })?;
+        let drawn = pollster::block_on(self.samples.draw());
+        if let Some((grid, judged)) = self.if_there_is_memory("samples", drawn)? {
+            let shown = self.written(grid.save_png(&path))?;
+            for (generator, rows) in judged.iter().enumerate() {
+                let remark = self.watch.outputs(step, generator, spread(rows));
+                remark.into_iter().try_for_each(|r| self.remark(r))?;
+            }
+            if shown {
+                self.emit(Event::Samples { step, epoch, path })?;
+            }
         }
         let mut validated = None;
         if self.options.val_freq > 0 && epoch.is_multiple_of(self.options.val_freq) {
@@ -233,7 +238,10 @@ impl Session<'_> {
             if self.save_now.swap(false, Ordering::SeqCst) {
                 self.save(&[])?;
             }
-            validation.measure(&self.samples, index, &mut measured)?;
+            let done = validation.measure(&self.samples, index, &mut measured);
+            if self.if_there_is_memory("validation", done)?.is_none() {
+                return Ok(None);
+            }
         }
         let (step, mean) = (self.trainer.steps(), Scores::mean(&measured.rows));
         let shown = measured.write(&self.folder.path().join("validation"), step, epoch);
@@ -252,7 +260,10 @@ impl Session<'_> {
     }
 
     fn correlations(&mut self) -> Result<()> {
-        let Some(found) = pollster::block_on(self.samples.correlations())? else { return Ok(()) };
+        let measured = pollster::block_on(self.samples.correlations());
+        let Some(found) = self.if_there_is_memory("correlations", measured)?.flatten() else {
+            return Ok(());
+        };
         let step = self.trainer.steps();
         let logged = self.folder.log_correlations(step, &found);
         self.written(logged)?;

@@ -13,6 +13,8 @@ mod strips;
 mod terms;
 mod training;
 mod translator;
+#[cfg(not(target_arch = "wasm32"))]
+mod twice;
 
 pub use chance::Chance;
 pub use cycle_gan::{CycleGan, CycleGanConfig};

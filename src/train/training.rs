@@ -95,6 +95,8 @@ pub struct Training<M> {
     generators_since: u64,
     /// Whether no step was broken off.
     whole: bool,
+    /// Digest of the state that the last step has left, if that was computed twice.
+    left: Option<u64>,
 }
 
 impl<M: Model> Training<M> {
@@ -160,6 +162,7 @@ impl<M: Model> Training<M> {
             pictures_seen: 0,
             generators_since: 0,
             whole: true,
+            left: None,
         };
         trainer.init()?;
         trainer.restart_average()?;
@@ -321,7 +324,24 @@ impl<M: Model> Training<M> {
 
     /// The same where earlier steps had other numbers of samples.
     pub fn set_progress(&mut self, steps: u64, pictures_seen: u64) {
-        (self.steps, self.pictures_seen, self.whole) = (steps, pictures_seen, true);
+        (self.steps, self.pictures_seen) = (steps, pictures_seen);
+        (self.whole, self.left) = (true, None);
+    }
+
+    /// Nothing of the state is to be saved.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn break_off(&mut self) {
+        self.whole = false;
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn left(&self) -> Option<u64> {
+        self.left
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn set_left(&mut self, digest: u64) {
+        self.left = Some(digest);
     }
 
     /// Whether weights, moments and pools are those of [`steps`](Self::steps) whole steps. They
@@ -345,7 +365,7 @@ impl<M: Model> Training<M> {
                 self.store.write_raw(gpu, id, &zeros)?;
             }
         }
-        self.generators_since = self.steps;
+        (self.generators_since, self.left) = (self.steps, None);
         Ok(())
     }
 

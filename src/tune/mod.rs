@@ -10,12 +10,16 @@ mod check;
 #[cfg(not(target_arch = "wasm32"))]
 mod measure;
 #[cfg(not(target_arch = "wasm32"))]
+mod pulse;
+#[cfg(not(target_arch = "wasm32"))]
 mod search;
 #[cfg(not(target_arch = "wasm32"))]
 mod single;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use measure::{Choice, Report, measure};
+#[cfg(not(target_arch = "wasm32"))]
+pub use pulse::Pulse;
 
 use crate::gpu::Gpu;
 use crate::ops::{Convolution, Cost, Op, Problem, Variant};
