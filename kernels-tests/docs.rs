@@ -217,6 +217,38 @@ fn the_library_reads_no_environment() {
 }
 
 #[test]
+fn every_unsafe_place_is_listed_with_its_reason() {
+    // Of code: `unsafe` before a block, a function, an implementation.
+    let count = |text: &str| {
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let words = code.flat_map(|line| line.split("unsafe ").skip(1));
+        words.filter(|w| ["{", "fn ", "impl", "extern"].iter().any(|n| w.starts_with(n))).count()
+    };
+    assert_eq!(count("unsafe { a }\nlet b = || unsafe {\nunsafe fn c() {}\n// unsafe { d }"), 3);
+    let mut found = Vec::new();
+    for path in
+        ["src", "benches", "examples", "kernels-tests"].iter().flat_map(|f| files(f, &["rs"]))
+    {
+        let places = count(&read(&path));
+        if places > 0 && !path.ends_with("kernels-tests/docs.rs") {
+            let name = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+            found.push((name, places));
+        }
+    }
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let section = text.split("## Unsafe code").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let rows = section.expect("the section").lines().filter_map(|line| {
+        let mut cells = line.trim_matches('|').split(" | ");
+        let name = cells.next()?.trim().strip_prefix('`')?.strip_suffix('`')?;
+        Some((name.to_string(), cells.next()?.trim().parse::<usize>().ok()?))
+    });
+    let mut listed: Vec<_> = rows.collect();
+    listed.sort();
+    found.sort();
+    assert_eq!(found, listed, "ARCHITECTURE.md lists the unsafe places of each file");
+}
+
+#[test]
 fn links_in_documents_lead_somewhere() {
     let papers = papers();
     assert!(papers.iter().any(|p| p.ends_with("README.md")), "{papers:?}");
