@@ -396,6 +396,25 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn a_device_that_does_not_answer_is_lost_and_nothing_waits_for_it() {
+    if support::gpu().is_none() {
+        return;
+    }
+    let gpu = pollster::block_on(Gpu::request(&support::request())).unwrap();
+    let r = ready(&gpu);
+    pixtape::testing::patience(&gpu, std::time::Duration::ZERO);
+    // More than can be done by the time of the first wait.
+    (1..=300).for_each(|step| r.program.step(&step_values(step)).unwrap());
+    for _ in 0..2 {
+        let error = gpu.wait("the steps").unwrap_err();
+        assert!(matches!(error, Error::DeviceLost { .. }), "{error:?}");
+        assert!(error.to_string().contains("has not answered for 0 seconds"), "{error}");
+    }
+    // The driver's threads are not to be at work when the process ends.
+    gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+}
+
+#[test]
 fn what_the_device_reports_outside_of_a_call_comes_back_from_the_next_one() {
     let Some(_) = support::gpu() else { return };
     let gpu = pollster::block_on(Gpu::request(&support::request())).unwrap();

@@ -49,3 +49,9 @@ pub fn page_info(store: &Store, index: usize) -> (u64, crate::store::Role, &str)
 pub fn hook(gpu: &Gpu, hook: impl FnMut(Call<'_>) -> bool + Send + 'static) {
     gpu.set_hook(hook);
 }
+
+/// Sets how long a wait for a device may last before it counts as lost, once.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn patience(gpu: &Gpu, patience: std::time::Duration) {
+    gpu.set_patience(patience);
+}

@@ -98,6 +98,9 @@ struct Inner {
     reports: Arc<Reports>,
     /// What a test does to this device.
     hook: OnceLock<Hook>,
+    /// How long a test waits for it.
+    #[cfg(not(target_arch = "wasm32"))]
+    patience: OnceLock<std::time::Duration>,
 }
 
 /// What the device reports outside of any call, kept for the next one.
@@ -189,6 +192,8 @@ impl Gpu {
                 cache,
                 reports,
                 hook: OnceLock::new(),
+                #[cfg(not(target_arch = "wasm32"))]
+                patience: OnceLock::new(),
             }),
         };
         let family = match request.family {
@@ -378,25 +383,56 @@ impl Gpu {
     /// What the device reports.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(&self, label: &str) -> Result<()> {
-        self.poll(wgpu::PollType::wait_indefinitely(), label)
+        self.wait_until(None, label)
     }
 
     /// Blocks until the device has done a submission and those before.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn wait_for(&self, submission: &wgpu::SubmissionIndex, label: &str) -> Result<()> {
-        let submission_index = Some(submission.clone());
-        self.poll(wgpu::PollType::Wait { submission_index, timeout: None }, label)
+        self.wait_until(Some(submission.clone()), label)
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    fn poll(&self, how: wgpu::PollType, label: &str) -> Result<()> {
+    fn wait_until(
+        &self,
+        submission_index: Option<wgpu::SubmissionIndex>,
+        label: &str,
+    ) -> Result<()> {
+        let timeout = self.patience();
+        let how = wgpu::PollType::Wait { submission_index, timeout };
         let polled = self.in_turn(|| self.device().poll(how));
         self.check(label)?;
-        polled
-            .map(|_| ())
-            .map_err(|e| Error::DeviceLost { label: label.into(), message: e.to_string() })
+        let Err(error) = polled else { return Ok(()) };
+        let message = match (error, timeout) {
+            (wgpu::PollError::Timeout, Some(timeout)) => {
+                // Dropping a queue waits for it, and this one would never come back.
+                std::mem::forget(self.clone());
+                format!("it has not answered for {} seconds", timeout.as_secs())
+            }
+            (error, _) => error.to_string(),
+        };
+        self.inner.reports.lost.lock().unwrap().get_or_insert(message.clone());
+        Err(Error::DeviceLost { label: label.into(), message })
+    }
+
+    /// How long a wait may last before the device counts as lost. A GPU has fractions of a second
+    /// to do between two answers; what computes on the CPU may need any time.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn patience(&self) -> Option<std::time::Duration> {
+        let set = self.inner.patience.get().copied();
+        set.or_else(|| (!self.is_software()).then_some(HUNG))
+    }
+
+    /// Sets how long a wait may last: for tests.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn set_patience(&self, patience: std::time::Duration) {
+        let _ = self.inner.patience.set(patience);
     }
 }
+
+/// A GPU that is silent for so long has hung; most drivers reset it within seconds.
+#[cfg(not(target_arch = "wasm32"))]
+const HUNG: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// wgpu's messages span several lines; errors here are one line.
 fn one_line(text: &str) -> String {
