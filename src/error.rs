@@ -143,7 +143,7 @@ pub enum Error {
         unsaved: Option<Box<Error>>,
     },
     /// A file or folder could not be read or written.
-    #[error("{}: {}", printable(&path.to_string_lossy()), printable(message))]
+    #[error("{}: {}", shown(path), printable_report(message))]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -215,6 +215,21 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
+/// The same for a message that may go on in indented lines, as a report on many files does: these
+/// line ends stay.
+pub fn printable_report(text: &str) -> Cow<'_, str> {
+    const INDENT: &str = "\n  ";
+    match text.contains(INDENT) {
+        false => printable(text),
+        true => text.split(INDENT).map(printable).collect::<Vec<_>>().join(INDENT).into(),
+    }
+}
+
+/// A path as [`printable`] text.
+pub(crate) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,6 +247,8 @@ mod tests {
         {
             assert!(!text.contains(char::is_control), "{text:?}");
         }
+        let report = Error::file("data", "2 do not fit:\n  a\nb: is empty\n  c: too").to_string();
+        assert_eq!(report, "data: 2 do not fit:\n  a\\nb: is empty\n  c: too");
         assert_eq!(printable("Grün 日本 🎨 'x' \"y\" \\"), "Grün 日本 🎨 'x' \"y\" \\");
     }
 }

@@ -107,7 +107,7 @@ pub mod testing;
 pub mod train;
 pub mod tune;
 
-pub use error::{Error, Result, printable};
+pub use error::{Error, Result, printable, printable_report};
 pub use gpu::Gpu;
 pub use plan::{Plan, PlanOptions, Program, StepValues};
 pub use shape::{Channels, Conv, MAX_PARTS, Shape};

@@ -1,6 +1,7 @@
 //! Atomic writing: a crash leaves the old file or the new one, never a mixture.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -105,8 +106,7 @@ fn folder_of(path: &Path) -> &Path {
 
 fn builder(path: &Path) -> tempfile::Builder<'_, 'static> {
     let mut builder = tempfile::Builder::new();
-    // The name identifies leftovers after a power cut.
-    builder.prefix(path.file_name().unwrap_or_default()).suffix(".part");
+    builder.prefix(prefix(path)).suffix(".part");
     #[cfg(unix)]
     {
         // The usual mode of a new file, minus the umask. The default, 0600, would hide results.
@@ -114,6 +114,18 @@ fn builder(path: &Path) -> tempfile::Builder<'_, 'static> {
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     builder
+}
+
+/// What temporary names begin with, which identifies leftovers after a power cut: the file's name,
+/// or its beginning, since a whole name may be as long as the file system allows.
+fn prefix(path: &Path) -> &OsStr {
+    const LONGEST: usize = 128;
+    let name = path.file_name().unwrap_or_default();
+    match name.to_str() {
+        _ if name.len() <= LONGEST => name,
+        Some(text) => OsStr::new(&text[..text.floor_char_boundary(LONGEST)]),
+        None => OsStr::new("file"),
+    }
 }
 
 fn cannot(verb: &str, path: &Path, e: &io::Error) -> Error {
@@ -146,6 +158,15 @@ mod tests {
         write_aside(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(names(dir.path()), ["a.json"]);
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_a_name_can_be() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["x".repeat(255), "é".repeat(127)] {
+            write_aside(&dir.path().join(&name), b"bytes").unwrap();
+            assert!(names(dir.path()).contains(&name));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Messages of the library as the command line shows them. The library calls options by their
 //! public names in backticks, `` `batch_size` ``; here they are flags, `--batch_size`.
 
-use pixtape::{Error, printable};
+use pixtape::{Error, printable, printable_report};
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ pub(crate) fn know(command: &clap::Command) {
 
 /// A message of the library with its options as flags.
 pub(crate) fn with_flags(message: impl Display) -> String {
-    let text = printable(&message.to_string()).into_owned();
+    let text = printable_report(&message.to_string()).into_owned();
     FLAGS.get().map_or_else(|| text.clone(), |flags| replace(&text, flags))
 }
 
