@@ -109,7 +109,7 @@ fn combine_pairs_by_name_and_names_what_is_alone() {
     save(&a.join("val/x.png"), &picture(16, 6, 1));
     refused(
         &run(&["--overwrite"]),
-        &["x.png is 16x6", "x.bmp is 8x6", "--resize", "were done before"],
+        &["x.png is 16x6", "x.bmp is 8x6", "--resize", "1 of 2 could not be done"],
     );
     ok(run(&["--overwrite", "--resize"]));
     assert_eq!(load(&ab.join("val/x.png")).width, 32);
@@ -440,18 +440,21 @@ fn check_tells_layouts_and_misfits() {
         "{report}"
     );
     for (name, width) in [("trainA/1", 8), ("trainA/2", 8), ("trainB/1", 8), ("trainB/3", 8)] {
-        save(&root.join(format!("{name}.png")), &picture(width, 8, 1));
+        save(&root.join(format!("two/{name}.png")), &picture(width, 8, 1));
     }
-    save(&root.join("trainA/3.png"), &picture(9, 8, 1));
+    save(&root.join("two/trainA/3.png"), &picture(9, 8, 1));
     save(&root.join("val/3.png"), &gray(80, 40, |_, _| 7));
     std::fs::write(root.join("val/broken.jpg"), b"no picture").unwrap();
     let output = pixtape(&["prepare", "check", "--input", text(root)]);
-    refused(&output, &["4 misfit(s)"]);
+    refused(&output, &["2 misfit(s)"]);
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What training takes is no misfit.
     for part in [
         "2 pairs by name",
-        "2.png: no partner",
+        "2.png: has no partner",
+        "1 of 2 pairs have files of different sizes",
         "3.png is 9x8",
+        "note: ",
         "3.png: 1 channel(s)",
         "broken.jpg",
     ] {
@@ -470,10 +473,10 @@ fn broken_pictures_and_wrong_folders_are_refused_and_nothing_is_half_written() {
     std::fs::write(path("in").join("2.png"), &whole[..whole.len() / 2]).unwrap();
     refused(
         &prepare("grayscale", &path("in"), &path("out"), &["--num_threads", "1"]),
-        &["2.png", "cannot be decoded", "2 of 4 were done before"],
+        &["2.png", "cannot be decoded", "1 of 4 could not be done"],
     );
-    assert_eq!(names(&path("out")), ["0.png", "1.png"]);
-    assert_eq!(std::fs::read_dir(path("out")).unwrap().count(), 2, "nothing half-written");
+    assert_eq!(names(&path("out")), ["0.png", "1.png", "3.png"]);
+    assert_eq!(std::fs::read_dir(path("out")).unwrap().count(), 3, "nothing half-written");
     refused(
         &prepare("grayscale", &path("nowhere"), &path("out"), &[]),
         &["nowhere", "no such folder"],

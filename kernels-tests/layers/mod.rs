@@ -17,11 +17,12 @@ const LAYERS: &[&[&str]] = &[&[], &["io"], &["run"], &["session"]];
 const PROGRAM: &[(&str, &[&str])] = &[
     ("print", &[]),
     ("messages", &[]),
+    ("many", &["messages"]),
     ("signals", &[]),
     ("device", &[]),
     ("options", &[]),
     ("outputs", &["messages", "options"]),
-    ("commands", &["device", "messages", "options", "outputs", "signals"]),
+    ("commands", &["device", "many", "messages", "options", "outputs", "signals"]),
     ("cli", &["commands", "device", "messages", "options", "outputs", "print", "signals"]),
     ("main", &["cli"]),
 ];

@@ -176,7 +176,7 @@ fn annotations_that_do_not_fit_their_images_are_refused() {
     };
     refused(
         &run(&annotations(CATEGORIES, r#"{"id": 1, "category_id": 3}"#)),
-        &["b.png", "segment 5 at (2, 0)", "segments_info", "1 of 2 were done before"],
+        &["b.png", "segment 5 at (2, 0)", "segments_info", "1 of 2 could not be done"],
     );
     std::fs::remove_dir_all(path("out")).unwrap();
     refused(

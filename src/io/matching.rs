@@ -1,7 +1,8 @@
 //! Files of several folders that belong together: by sorted order, as pix2pixHD's loaders take
 //! them, since names may differ (`x_gtFine_labelIds.png`, `x_leftImg8bit.png`).
 
-use crate::io::picture::list_pictures;
+use crate::error::shown;
+use crate::io::picture::{LeftOut, Listing, name_key};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,8 +19,15 @@ use std::path::{Path, PathBuf};
 /// with the counts and, where names tell, with files that have no partner; and for equal counts of
 /// which most, but not all, have partners of their names.
 pub fn matched_by_order(folders: &[impl AsRef<Path>]) -> Result<Vec<Vec<PathBuf>>> {
+    matched(folders).map(|(rows, _)| rows)
+}
+
+/// The same, with what the folders hold besides.
+pub(in crate::io) fn matched(folders: &[impl AsRef<Path>]) -> Result<(Vec<Vec<PathBuf>>, LeftOut)> {
     let lists = folders.iter().map(|f| Listed::read(f.as_ref())).collect::<Result<Vec<_>>>()?;
-    let Some((first, others)) = lists.split_first() else { return Ok(Vec::new()) };
+    let mut left_out = LeftOut::default();
+    lists.iter().for_each(|list| left_out.add(&list.left_out));
+    let Some((first, others)) = lists.split_first() else { return Ok(Default::default()) };
     let mut rows: Vec<Vec<PathBuf>> = first.files.iter().map(|file| vec![file.clone()]).collect();
     for other in others {
         let known: BTreeMap<&Vec<u8>, &PathBuf> = other.keys.iter().zip(&other.files).collect();
@@ -37,7 +45,7 @@ pub fn matched_by_order(folders: &[impl AsRef<Path>]) -> Result<Vec<Vec<PathBuf>
         };
         rows.iter_mut().zip(column).for_each(|(row, file)| row.push(file.clone()));
     }
-    Ok(rows)
+    Ok((rows, left_out))
 }
 
 /// The images of a folder, sorted.
@@ -47,17 +55,18 @@ struct Listed<'a> {
     /// What tells the files apart: their paths in the folder without extension and without the
     /// ending that all share.
     keys: Vec<Vec<u8>>,
+    left_out: LeftOut,
 }
 
 impl<'a> Listed<'a> {
     fn read(folder: &'a Path) -> Result<Listed<'a>> {
-        let files = list_pictures(folder)?;
+        let Listing { files, left_out } = Listing::of(folder)?;
         if files.is_empty() {
-            return Err(Error::file(folder, "no images in it"));
+            return Err(Error::file(folder, format!("no images in it{}", left_out.ending())));
         }
         let name = |file: &PathBuf| {
             let inner = file.strip_prefix(folder).unwrap_or(file);
-            inner.with_extension("").into_os_string().into_encoded_bytes()
+            name_key(inner).into_os_string().into_encoded_bytes()
         };
         let mut keys: Vec<Vec<u8>> = files.iter().map(name).collect();
         let alike = |key: &Vec<u8>| {
@@ -66,7 +75,7 @@ impl<'a> Listed<'a> {
         };
         let shared = keys.iter().map(alike).min().unwrap_or(0);
         keys.iter_mut().for_each(|key| key.truncate(key.len() - shared));
-        Ok(Listed { folder, files, keys })
+        Ok(Listed { folder, files, keys, left_out })
     }
 
     /// Whether no two files have the same key: extensions alone may differ.
@@ -79,12 +88,12 @@ impl<'a> Listed<'a> {
         let known: BTreeSet<&Vec<u8>> = other.keys.iter().collect();
         let mut files = self.files.iter().zip(&self.keys);
         let (file, _) = files.find(|(_, key)| !known.contains(key))?;
-        Some(format!("; {} has no partner in {}", file.display(), other.folder.display()))
+        Some(format!("; {} has no partner in {}", shown(file), shown(other.folder)))
     }
 }
 
 fn refusal(lists: &[Listed<'_>], alone: impl Iterator<Item = String>) -> Error {
-    let count = |list: &Listed<'_>| format!("{} in {}", list.files.len(), list.folder.display());
+    let count = |list: &Listed<'_>| format!("{} in {}", list.files.len(), shown(list.folder));
     let mut why = "belongs together with others by sorted order".to_string();
     why += &match lists.iter().all(|list| list.files.len() == lists[0].files.len()) {
         true => ", but names say otherwise".into(),

@@ -20,6 +20,7 @@ pub mod matching;
 pub mod metrics;
 pub mod palette;
 pub mod picture;
+pub mod text;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod tuning;
 pub mod weights;
@@ -34,4 +35,7 @@ pub use index_map::{Connectivity, IndexHeader, IndexMap, Region, instance_number
 pub use label_edit::LabelEdit;
 pub use loader::{Batch, Loader};
 pub use matching::matched_by_order;
-pub use picture::{AnyPicture, Depth, Header, Kind, Picture, list_pictures};
+pub use picture::{
+    AnyPicture, Depth, Header, Kind, LeftOut, Listing, Picture, list_pictures, name_key,
+};
+pub use text::read_text;

@@ -1,5 +1,6 @@
 //! Palettes: the colours of label maps, by label.
 
+use crate::io::text::read_text;
 use crate::{Error, Result};
 use std::path::Path;
 
@@ -49,12 +50,7 @@ fn parse(text: &str) -> std::result::Result<Vec<Color>, String> {
 /// # Errors
 /// [`Error::File`] if it cannot be read, or a line is not a colour or repeats one.
 pub fn read(path: &Path) -> Result<Vec<Color>> {
-    let text = super::file::read_text(path).map_err(|e| {
-        Error::file(
-            path,
-            format!("cannot be read: {e}; expected a text file with one colour per line"),
-        )
-    })?;
+    let text = read_text(path, "a text file with one colour per line")?;
     parse(&text).map_err(|e| Error::file(path, e))
 }
 

@@ -45,6 +45,11 @@ impl Checkpoint {
         direction: Option<Direction>,
         key: Option<&str>,
     ) -> Result<Checkpoint> {
+        if !path.exists() {
+            let why = "no such file or folder; give the folder of a run (checkpoints/NAME), or a \
+                       generator's weights: a .safetensors, .pth or .pict file";
+            return Err(Error::file(path, why));
+        }
         if !path.is_dir() {
             if direction.is_some() {
                 let why = format!(

@@ -7,6 +7,7 @@ mod print;
 mod cli;
 mod commands;
 mod device;
+mod many;
 mod messages;
 mod options;
 mod outputs;

@@ -4,11 +4,14 @@ use super::entry::Entry;
 use super::scan::Heads;
 use super::slot::{Head, Kind};
 use super::{Dataset, Frame, Task};
+use crate::error::shown;
+use crate::io::picture::LeftOut;
 
 impl Dataset {
     /// What a person should know before a training, one line each.
     pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = self.left_out.note().into_iter().collect();
+        notes.extend(self.list_notes.iter().cloned());
         let Frame { content: (w, h), padded } = self.frame;
         if self.frame.pads() {
             let m = self.options.multiple_of;
@@ -27,10 +30,31 @@ impl Dataset {
             ));
         }
         notes.extend(self.no_instances.iter().map(|folder| {
-            format!("no {}: trained without instances, as `no_instance`", folder.display())
+            format!("no {}: trained without instances, as `no_instance`", shown(folder))
         }));
+        notes.extend(self.sizes_note());
         notes.extend(self.narrow_note());
         notes
+    }
+
+    /// Pairs whose files are resized each on its own.
+    fn sizes_note(&self) -> Option<String> {
+        let differs = |heads: &Heads| heads.iter().position(|h| h.size() != heads[0].size());
+        let mut found = self.entries.iter().zip(&self.heads).filter_map(|(entry, heads)| {
+            let Entry::Files(files) = entry else { return None };
+            Some((files, heads, differs(heads)?))
+        });
+        let (files, heads, place) = found.next()?;
+        let [(w, h), (x, y)] = [heads[0].size(), heads[place].size()];
+        Some(format!(
+            "{} of {} {} have files of different sizes ({} is {w}x{h}, {} {x}x{y}); each file is \
+             resized on its own",
+            1 + found.count(),
+            self.entries.len(),
+            self.things(),
+            shown(&files[0][0]),
+            shown(&files[place][0])
+        ))
     }
 
     /// What instance maps of 8 bits cannot say.
@@ -45,7 +69,7 @@ impl Dataset {
              if some are cut off",
             1 + found.count(),
             self.entries.len(),
-            files[place][0].display()
+            shown(&files[place][0])
         ))
     }
 
@@ -56,6 +80,11 @@ impl Dataset {
             Task::Labels(_) => "samples",
             _ => "pairs",
         }
+    }
+
+    /// Files of its folders that are not used.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// What it holds, in a line: how many samples, their size and planes.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::error::shown;
+
 /// A file or folder that does not fit, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
@@ -49,9 +51,10 @@ impl Entry {
 /// The folders that there are, as the end of a message.
 pub(super) fn subfolder_hint(root: &Path) -> String {
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let folders = entries.filter(|e| e.path().is_dir());
+    let hidden = |name: &std::ffi::OsStr| name.as_encoded_bytes().starts_with(b".");
+    let folders = entries.filter(|e| e.path().is_dir() && !hidden(&e.file_name()));
     let seen: BTreeSet<String> =
-        folders.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        folders.map(|e| shown(Path::new(&e.file_name())).to_string()).collect();
     match seen.is_empty() {
         true => String::new(),
         false => format!("; ROOT has {}", Vec::from_iter(seen.into_iter().take(6)).join(", ")),

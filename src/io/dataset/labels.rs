@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::entry::{Entry, subfolder_hint};
 use super::options::{LabelSet, Presence};
 use super::slot::{Kind, Slot};
-use crate::io::matching::matched_by_order;
+use crate::io::matching::matched;
+use crate::io::picture::LeftOut;
 use crate::{Error, Result};
 
 impl LabelSet {
@@ -42,11 +43,12 @@ impl LabelSet {
         self.folders(root, phase).first().is_some_and(|(_, folder)| folder.is_dir())
     }
 
-    /// Finds the samples, sorted.
+    /// Finds the samples, sorted, and what the folders hold besides.
     ///
     /// # Errors
-    /// [`Error::File`] for folders that are missing or empty, and as [`matched_by_order`].
-    pub(super) fn find(&self, root: &Path, phase: &str) -> Result<Vec<Entry>> {
+    /// [`Error::File`] for folders that are missing or empty, and as
+    /// [`matched_by_order`](crate::io::matched_by_order).
+    pub(super) fn find(&self, root: &Path, phase: &str) -> Result<(Vec<Entry>, LeftOut)> {
         let folders = self.folders(root, phase);
         let layout = match self.classes {
             0 => format!("expected ROOT/{phase}_A and ROOT/{phase}_B"),
@@ -65,7 +67,8 @@ impl LabelSet {
             return Err(Error::file(folder, format!("no such folder; {layout}{option}{hint}")));
         }
         let folders: Vec<&PathBuf> = folders.iter().map(|(_, folder)| folder).collect();
-        let rows = matched_by_order(&folders)?.into_iter();
-        Ok(rows.map(|row| Entry::Files(row.into_iter().map(|file| vec![file]).collect())).collect())
+        let (rows, left_out) = matched(&folders)?;
+        let entry = |row: Vec<PathBuf>| Entry::Files(row.into_iter().map(|f| vec![f]).collect());
+        Ok((rows.into_iter().map(entry).collect(), left_out))
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::options::Mask;
 use super::random::Random;
-use crate::io::picture::{AnyPicture, Element, Picture, list_pictures};
+use crate::io::picture::{AnyPicture, Element, Listing, Picture};
 use crate::{Error, Result};
 
 /// Where holes come from, masks listed.
@@ -21,17 +21,31 @@ impl Holes {
             Mask::Center => Holes::Center,
             Mask::Random => Holes::Random,
             Mask::Folder(folder) => {
-                let masks = list_pictures(folder)?;
+                let Listing { files: masks, left_out } = Listing::of(folder)?;
                 if masks.is_empty() {
-                    return Err(Error::file(
-                        folder,
+                    let message = format!(
                         "no images in it; `mask` takes center, random, or a folder of masks \
-                         (white is a hole)",
-                    ));
+                         (white is a hole){}",
+                        left_out.ending()
+                    );
+                    return Err(Error::file(folder, message));
                 }
                 Holes::Masks(masks)
             }
         })
+    }
+
+    /// The files of masks.
+    pub(super) fn masks(&self) -> &[PathBuf] {
+        match self {
+            Holes::Masks(masks) => masks,
+            _ => &[],
+        }
+    }
+
+    /// Decodes a mask.
+    pub(super) fn read(&self, mask: usize) -> Result<Picture> {
+        Picture::load(&self.masks()[mask], 1)
     }
 
     /// The picture with a hole of the largest value that it can have.
@@ -46,8 +60,7 @@ impl Holes {
                 rectangle((w, h), corner, (side, side))
             }
             Holes::Masks(masks) => {
-                let path = &masks[random.below(masks.len() as u64) as usize];
-                let mask = Picture::load(path, 1)?;
+                let mask = self.read(random.below(masks.len() as u64) as usize)?;
                 // Nearest: between hole and no hole there is nothing.
                 let at = |i: u32, from: u32, to: u32| {
                     (u64::from(i) * u64::from(from) / u64::from(to)) as usize

@@ -14,13 +14,16 @@ mod labels;
 mod layout;
 mod mask;
 mod options;
+mod pairs;
 mod plane;
 mod prepare;
 mod random;
+mod rows;
 mod scan;
 mod slot;
 #[cfg(test)]
 pub(crate) mod tests;
+mod verify;
 
 pub use entry::Misfit;
 pub use frame::Frame;
@@ -32,13 +35,15 @@ use std::path::PathBuf;
 
 use cache::Cache;
 use entry::Entry;
+use layout::Found;
 use mask::Holes;
 use random::{CUT, ORDER, Random, TARGET};
 use scan::Heads;
 use slot::Slot;
 
+use crate::error::shown;
 use crate::io::lab;
-use crate::io::picture::{AnyPicture, Depth};
+use crate::io::picture::{AnyPicture, Depth, LeftOut};
 use crate::picture::Plane;
 use crate::{Error, Result};
 
@@ -55,6 +60,10 @@ pub struct Dataset {
     slots: Vec<Slot>,
     /// The folder of instances that was looked for and is not there.
     no_instances: Option<PathBuf>,
+    /// Files of its folders that are not used.
+    left_out: LeftOut,
+    /// What its list is worth noting for.
+    list_notes: Vec<String>,
     /// Numbers of inputs and targets where they share no pair: entries are first all of the one,
     /// then all of the other.
     unpaired_counts: Option<[usize; 2]>,
@@ -71,6 +80,8 @@ pub struct Checked {
     pub samples: usize,
     /// What does not fit.
     pub misfits: Vec<Misfit>,
+    /// What to try instead where nothing fits.
+    pub advice: Option<String>,
     /// The samples that fit; it may have none, or less than a batch.
     pub dataset: Dataset,
 }
@@ -91,18 +102,9 @@ impl Dataset {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_with(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<Self> {
-        let (dataset, all, misfits) = Self::examine(options, progress)?;
-        scan::report(&dataset.options, all, misfits)?;
-        if dataset.len() < dataset.options.batch_size {
-            let (what, batch) = (dataset.things(), dataset.options.batch_size);
-            let folder = dataset.options.folder();
-            let why = format!(
-                "{batch}: the {} {what} of {} do not fill one batch; lower it or add images",
-                dataset.len(),
-                folder.display()
-            );
-            return Err(Error::config("batch_size", why));
-        }
+        let Checked { samples, misfits, advice, dataset } = Self::check(options, progress)?;
+        scan::report(&dataset.options, samples, &misfits, advice.as_deref())?;
+        dataset.fills_a_batch()?;
         Ok(dataset)
     }
 
@@ -110,19 +112,12 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`open`](Self::open), but for what does not fit.
-    pub fn check(options: DatasetOptions, progress: ScanProgress<'_>) -> Result<Checked> {
-        let (dataset, samples, misfits) = Self::examine(options, progress)?;
-        Ok(Checked { samples, misfits, dataset })
-    }
-
-    /// The samples that fit, the number of all, and what does not fit.
-    fn examine(
-        mut options: DatasetOptions,
-        progress: ScanProgress<'_>,
-    ) -> Result<(Self, usize, Vec<Misfit>)> {
+    pub fn check(mut options: DatasetOptions, progress: ScanProgress<'_>) -> Result<Checked> {
         options.check()?;
         let no_instances = options.decide_instances();
-        let (mut entries, mut misfits) = layout::find(&options)?;
+        let Found { mut entries, mut misfits, advice, left_out, notes: list_notes } =
+            layout::find(&options)?;
+        let apart = misfits.len();
         if options.task != Task::Unaligned {
             entries.truncate(options.max_dataset_size.unwrap_or(usize::MAX));
         }
@@ -135,7 +130,7 @@ impl Dataset {
             Task::Inpaint(mask) => Some(Holes::open(mask)?),
             _ => None,
         };
-        let all = entries.len();
+        let samples = entries.len() + apart;
         let fitting = entries.into_iter().zip(heads);
         let (entries, heads): (Vec<_>, Vec<_>) =
             fitting.filter_map(|(entry, heads)| Some((entry, heads?))).unzip();
@@ -143,23 +138,39 @@ impl Dataset {
         let unpaired_counts = (options.task == Task::Unaligned)
             .then(|| [0, 1].map(|side| entries.iter().filter(|e| e.has(side)).count()));
         let cache = Cache::new(options.cache);
-        Ok((
-            Self {
-                options,
-                entries,
-                paths,
-                heads,
-                slots,
-                no_instances,
-                unpaired_counts,
-                frame,
-                enlarged,
-                holes,
-                cache,
-            },
-            all,
-            misfits,
-        ))
+        let dataset = Self {
+            options,
+            entries,
+            paths,
+            heads,
+            slots,
+            no_instances,
+            left_out,
+            list_notes,
+            unpaired_counts,
+            frame,
+            enlarged,
+            holes,
+            cache,
+        };
+        Ok(Checked { samples, misfits, advice, dataset })
+    }
+
+    /// Refuses a dataset that has no whole batch.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the numbers.
+    pub fn fills_a_batch(&self) -> Result<()> {
+        let (len, what, batch) = (self.len(), self.things(), self.options.batch_size);
+        if len >= batch {
+            return Ok(());
+        }
+        let folder = self.options.folder();
+        let why = format!(
+            "{batch}: the {len} {what} of {} do not fill one batch; lower it or add images",
+            shown(&folder)
+        );
+        Err(Error::config("batch_size", why))
     }
 
     /// The options it was opened with; of [`Presence::Found`] what was found.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::entry::{Entry, Misfit};
 use super::options::{DatasetOptions, Direction, Preprocess, Size, Task};
 use super::slot::{Head, Kind, Slot};
+use crate::error::shown;
 use crate::io::picture::{Depth, Header};
 use crate::io::{IndexHeader, IndexMap};
 use crate::{Error, Result};
@@ -57,7 +58,8 @@ pub(super) fn read(
     done.into_iter().map(|(_, heads)| heads.map_err(|misfit| misfits.push(misfit)).ok()).collect()
 }
 
-fn misfit(path: &Path, error: Error) -> Misfit {
+/// An error as a misfit; of a file that it does not name itself.
+pub(super) fn misfit(path: &Path, error: Error) -> Misfit {
     match error {
         Error::File { path, message } => Misfit { path, message },
         other => Misfit::new(path, other.to_string()),
@@ -101,7 +103,7 @@ fn heads(o: &DatasetOptions, slots: &[Slot], entry: &Entry) -> Result<Heads, Mis
                     let message = format!(
                         "is {w}x{h}, its partner {} {x}x{y}: they do not cover each other; make \
                          them one size, or use `preprocess` resize_and_crop",
-                        other[0].display()
+                        shown(&other[0])
                     );
                     return Err(Misfit::new(&files[0][0], message));
                 }
@@ -335,7 +337,7 @@ pub(super) fn common_size(
                      `preprocess` resize_and_crop",
                     size.0,
                     size.1,
-                    other.display(),
+                    shown(other),
                     one.0,
                     one.1
                 );
@@ -346,15 +348,21 @@ pub(super) fn common_size(
     (first.map_or(crop, |(_, size)| size), enlarged)
 }
 
-/// One error for all misfits.
-pub(super) fn report(o: &DatasetOptions, all: usize, misfits: Vec<Misfit>) -> Result<()> {
-    match &misfits[..] {
+/// One error for all misfits of so many samples, with advice if there is some.
+pub(super) fn report(
+    o: &DatasetOptions,
+    all: usize,
+    misfits: &[Misfit],
+    advice: Option<&str>,
+) -> Result<()> {
+    let advice = advice.map_or_else(String::new, |advice| format!("; {advice}"));
+    match misfits {
         [] => Ok(()),
-        [one] => Err(Error::file(&one.path, one.message.clone())),
+        [one] => Err(Error::file(&one.path, format!("{}{advice}", one.message))),
         many => {
-            let mut text = format!("{} of {all} files do not fit:", many.len());
+            let mut text = format!("{} of {all} files do not fit{advice}:", many.len());
             for misfit in many.iter().take(NAMED) {
-                text += &format!("\n  {}: {}", misfit.path.display(), misfit.message);
+                text += &format!("\n  {}: {}", shown(&misfit.path), misfit.message);
             }
             if many.len() > NAMED {
                 text += &format!("\n  and {} more", many.len() - NAMED);

@@ -16,7 +16,9 @@ pub use decode::Header;
 pub(in crate::io) use decode::{broken, is_tiff, unopened};
 pub use element::{Depth, Element};
 pub use kind::{Kind, START};
-pub use list::{EXTENSIONS, is_picture, list_pictures};
+pub use list::{
+    EXTENSIONS, LeftOut, Listing, is_picture, list_pictures, name_key, without_extension,
+};
 
 use std::path::Path;
 

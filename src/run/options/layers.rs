@@ -46,6 +46,17 @@ impl Layer {
         self.given.iter().any(|(flag, _)| flag.name == name)
     }
 
+    /// Whether it has no value for any option.
+    pub fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    /// What of it belongs to a model.
+    pub fn of_model(&self, model: ModelKind) -> Layer {
+        let given = self.given.iter().filter(|(flag, _)| flag.is_of(model));
+        Layer { given: given.cloned().collect() }
+    }
+
     /// Flags that it gives a value to.
     pub fn flags(&self) -> impl Iterator<Item = &'static Flag> + '_ {
         self.given.iter().map(|(flag, _)| *flag)

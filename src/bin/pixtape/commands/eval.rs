@@ -2,12 +2,13 @@
 
 use crate::commands::translate::{label_translator, progress, translator};
 use crate::device::starting::Starting;
-use crate::messages::{self, with_flags};
+use crate::many::tell_of_rest;
+use crate::messages::{self, shown, with_flags};
 use crate::options::{TUNE, choice};
 use clap::Args;
 use pixtape::gpu::Gpu;
 use pixtape::io::{
-    Dataset, DatasetOptions, Direction, Picture, Preprocess, Size, Task, list_pictures,
+    Dataset, DatasetOptions, Direction, Listing, Picture, Preprocess, Size, Task, name_key,
 };
 use pixtape::nets::{GeneratorConfig, Mode};
 use pixtape::ops::NormMode;
@@ -236,19 +237,25 @@ fn folders(results: &Path, targets: &Path) -> Result<Vec<Scores>> {
 
 fn by_name(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
-    for path in list_pictures(folder)? {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let Listing { files, left_out } = Listing::of(folder)?;
+    tell_of_rest(folder, &left_out);
+    for path in files {
+        let name = name_key(Path::new(path.file_name().unwrap_or_default()));
+        let name = name.to_string_lossy().into_owned();
         if let Some(other) = found.insert(name, path.clone()) {
             return Err(Error::file(
                 path,
                 format!(
                     "has the name of {}: results are matched by name; remove one",
-                    other.display()
+                    shown(&other)
                 ),
             ));
         }
     }
-    if found.is_empty() { Err(Error::file(folder, "no image in it")) } else { Ok(found) }
+    match found.is_empty() {
+        true => Err(Error::file(folder, format!("no image in it{}", left_out.ending()))),
+        false => Ok(found),
+    }
 }
 
 #[cfg(test)]

@@ -163,7 +163,7 @@ fn error(
     let coarse = Generator::of(&gpu, exact.config, &exact.with(coarse))?;
     let generator = Generator::new(&gpu, exact)?;
     let (mut count, mut values, mut sum, mut largest) = (0, 0usize, 0u64, 0);
-    for path in pictures(input)? {
+    for path in pictures(input)?.files {
         let picture = AnyPicture::from(Picture::load(&path, exact.config.input_nc())?);
         let frame = Frame::new(picture.size(), exact.config.multiple());
         let input = frame.encode(&picture, PictureFormat::Bytes, None)?;

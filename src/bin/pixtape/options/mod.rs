@@ -6,6 +6,6 @@ mod upstream;
 mod values;
 
 pub(crate) use preset::Preset;
-pub(crate) use training::{Training, hide_apart};
+pub(crate) use training::{Reading, Training, hide_apart};
 pub(crate) use upstream::{is_ignored, normalise};
 pub(crate) use values::{FamilyName, TUNE, choice, refuse};

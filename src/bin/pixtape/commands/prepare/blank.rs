@@ -1,8 +1,9 @@
 //! `prepare blank`: fills a square or a mask of each image with one colour, for inpainting.
 
 use crate::commands::prepare::work::{
-    Common, Job, beside, key, one_to_one, pictures, run_all, tell_of_depth,
+    Common, Job, beside, by_key, key, one_to_one, run_all, tell_of_depth,
 };
+use crate::messages::shown;
 use clap::{Args, ValueEnum};
 use pixtape::io::Picture;
 use pixtape::rng::{fold_seed, random};
@@ -89,9 +90,7 @@ pub(crate) fn run(args: &BlankArgs) -> Result<()> {
 /// Adds each image's mask to the files to read and to write.
 fn add_masks(args: &BlankArgs, jobs: &mut [Job]) -> Result<()> {
     let masks: HashMap<PathBuf, PathBuf> = match &args.masks {
-        Some(folder) => {
-            pictures(folder, &args.output)?.into_iter().map(|m| (key(&m, folder), m)).collect()
-        }
+        Some(folder) => by_key(folder, &args.output)?,
         None => HashMap::new(),
     };
     for job in jobs {
@@ -101,7 +100,7 @@ fn add_masks(args: &BlankArgs, jobs: &mut [Job]) -> Result<()> {
             let missing = || {
                 Error::file(
                     folder,
-                    format!("has no mask named {} (nor one named mask, for all)", name.display()),
+                    format!("has no mask named {} (nor one named mask, for all)", shown(&name)),
                 )
             };
             job.from.push(found.ok_or_else(missing)?.clone());

@@ -5,8 +5,10 @@ use crate::commands::prepare::split::{NAMES, Shares, by_shares, put};
 use crate::commands::prepare::work::{
     Common, Job, beside, key, pictures, run_all, some, tell_of_depth,
 };
+use crate::many::tell_of_rest;
+use crate::messages::shown;
 use clap::Args;
-use pixtape::io::{Picture, matched_by_order};
+use pixtape::io::{Listing, Picture, matched_by_order};
 use pixtape::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -90,6 +92,9 @@ fn labelled(args: &CombineArgs, labels: &Path, output: &Path) -> Result<()> {
         return Err(Error::file(*missing, "no such folder; check the path"));
     }
     let paths: Vec<&Path> = folders.iter().map(|(_, folder)| *folder).collect();
+    for folder in &paths {
+        tell_of_rest(folder, &Listing::of(folder)?.left_out);
+    }
     let mut rows = matched_by_order(&paths)?;
     rows.truncate(args.num_imgs.unwrap_or(usize::MAX));
     let firsts: Vec<PathBuf> = rows.iter().map(|row| row[0].clone()).collect();
@@ -121,7 +126,7 @@ fn pairs(args: &CombineArgs, fold_a: &Path, fold_ab: &Path) -> Result<()> {
         let [a, mut b] = [Picture::load(&job.from[0], 3)?, Picture::load(&job.from[1], 3)?];
         if (a.width, a.height) != (b.width, b.height) {
             if !args.resize {
-                let [from_a, from_b] = [&job.from[0], &job.from[1]].map(|p| p.display());
+                let [from_a, from_b] = [&job.from[0], &job.from[1]].map(|p| shown(p));
                 let (wa, ha, wb, hb) = (a.width, a.height, b.width, b.height);
                 return Err(Error::Usage(format!(
                     "{from_a} is {wa}x{ha}, {from_b} is {wb}x{hb}; a pair has one size: --resize \
@@ -140,14 +145,18 @@ fn by_name(folder: &Path, output: &Path, ending: &str) -> Result<BTreeMap<PathBu
     for file in pictures(folder, output)? {
         let name = key(&file, folder);
         // Others in the folder belong to the other side.
-        let Some(name) = name.to_string_lossy().strip_suffix(ending).map(PathBuf::from) else {
-            continue;
+        let name = match ending {
+            "" => name,
+            _ => match name.to_string_lossy().strip_suffix(ending) {
+                Some(name) => name.into(),
+                None => continue,
+            },
         };
         if let Some(other) = found.insert(name, file.clone()) {
             return Err(Error::Usage(format!(
                 "{} and {} have the same name; a pair uses one of them: move the other away",
-                other.display(),
-                file.display()
+                shown(&other),
+                shown(&file)
             )));
         }
     }
@@ -166,10 +175,10 @@ fn jobs(args: &CombineArgs, fold_a: &Path, fold_ab: &Path) -> Result<Vec<Job>> {
         let missing: Vec<String> = here
             .keys()
             .filter(|name| !there.contains_key(*name))
-            .map(|name| format!("{}{ending}", name.display()))
+            .map(|name| format!("{}{ending}", shown(name)))
             .collect();
         if !missing.is_empty() {
-            alone.push(format!("{} has no {}", folder.display(), some(&missing)));
+            alone.push(format!("{} has no {}", shown(folder), some(&missing)));
         }
     }
     if !alone.is_empty() {

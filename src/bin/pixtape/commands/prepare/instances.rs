@@ -1,6 +1,6 @@
 //! `prepare instances`: makes instance maps from label maps.
 
-use crate::commands::prepare::work::{Common, Job, pictures, relative, run_all};
+use crate::commands::prepare::work::{Common, Job, pictures, renamed, run_all};
 use clap::{Args, ValueEnum};
 use pixtape::io::{Connectivity, IndexMap};
 use pixtape::{Error, Result};
@@ -101,8 +101,7 @@ fn things(text: &str) -> std::result::Result<Things, String> {
 
 pub(crate) fn run(args: &InstancesArgs) -> Result<()> {
     let job = |file: &PathBuf| {
-        let name = relative(file, &args.input).with_extension(args.bits.extension());
-        Job::new(file, args.output.join(name))
+        Job::new(file, renamed(file, &args.input, &args.output, args.bits.extension()))
     };
     let jobs: Vec<Job> = pictures(&args.input, &args.output)?.iter().map(job).collect();
     let connectivity = match args.connectivity {

@@ -1,8 +1,9 @@
 //! `prepare split`: distributes files over train, val and test.
 
 use crate::commands::prepare::work::{Common, Job, key, pictures, relative, run_all, some};
+use crate::messages::shown;
 use clap::Args;
-use pixtape::io::write_aside_with;
+use pixtape::io::{read_text, write_aside_with};
 use pixtape::rng::{fold_seed, random};
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
@@ -103,7 +104,7 @@ pub(crate) fn put(from: &Path, to: &Path, link: bool) -> Result<()> {
             format!(
                 "cannot be linked to {}: {e}; hard links need the same disk: leave out --link to \
                  copy",
-                from.display()
+                shown(from)
             ),
         )
     };
@@ -157,19 +158,14 @@ fn by_lists(
     }
     let mut places = vec![None; files.len()];
     for (place, list) in lists.iter().enumerate().filter_map(|(p, l)| l.as_ref().map(|l| (p, l))) {
-        let text = pixtape::io::file::read_text(list).map_err(|e| {
-            Error::file(
-                list,
-                format!("cannot be read: {e}; expected a text file with one name per line"),
-            )
-        })?;
+        let text = read_text(list, "a text file with one name per line")?;
         let names = text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#'));
         let (known, unknown): (Vec<&str>, Vec<&str>) =
             names.partition(|n| named.contains_key(Path::new(n)));
         if !unknown.is_empty() {
             return Err(Error::file(
                 list,
-                format!("lists names that are not in {}: {}", input.display(), some(&unknown)),
+                format!("lists names that are not in {}: {}", shown(input), some(&unknown)),
             ));
         }
         for &at in known.iter().flat_map(|n| &named[Path::new(n)]) {
@@ -178,7 +174,7 @@ fn by_lists(
                     list,
                     format!(
                         "{} is in another list too; an image belongs to one split",
-                        files[at].display()
+                        shown(&files[at])
                     ),
                 ));
             }

@@ -1,8 +1,9 @@
 //! `prepare tile`: cuts large images into overlapping tiles of one size that cover everything.
 
 use crate::commands::prepare::work::{
-    Common, Job, beside, key, pictures, run_all, size, tell_of_depth,
+    Common, Job, beside, by_key, key, pictures, run_all, size, tell_of_depth,
 };
+use crate::messages::shown;
 use clap::Args;
 use pixtape::io::Picture;
 use pixtape::{Error, Result};
@@ -56,9 +57,7 @@ pub(crate) fn run(args: &TileArgs) -> Result<()> {
         )));
     }
     let second: HashMap<PathBuf, PathBuf> = match &args.input_b {
-        Some(folder) => {
-            pictures(folder, &args.output)?.into_iter().map(|p| (key(&p, folder), p)).collect()
-        }
+        Some(folder) => by_key(folder, &args.output)?,
         None => HashMap::new(),
     };
     let files = pictures(&args.input, &args.output)?;
@@ -108,7 +107,7 @@ fn plan(
     let name = key(file, &args.input);
     let mut from = vec![file.to_path_buf()];
     if let Some(folder) = &args.input_b {
-        let missing = || Error::file(folder, format!("has no image named {}", name.display()));
+        let missing = || Error::file(folder, format!("has no image named {}", shown(&name)));
         let b = second.get(&name).ok_or_else(missing)?;
         let size = Picture::dimensions(b)?;
         if size != (width, height) {
@@ -118,7 +117,7 @@ fn plan(
                     "is {}x{}, {} is {width}x{height}; a pair has one size",
                     size.0,
                     size.1,
-                    file.display()
+                    shown(file)
                 ),
             ));
         }

@@ -1,8 +1,11 @@
 //! Shared by the commands: listing files, checks before anything is written, threads, progress bar.
 
+use crate::many::{is_of_input, tell_of_rest};
+use crate::messages::{shown, with_flags};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use pixtape::io::{Depth, Header, Picture, create_dir, list_pictures};
+use pixtape::io::picture::without_extension;
+use pixtape::io::{Depth, Header, Listing, Picture, create_dir, name_key};
 use pixtape::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -22,7 +25,8 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    fn threads(&self) -> usize {
+    /// How many threads to use.
+    pub fn threads(&self) -> usize {
         self.num_threads
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
             .max(1)
@@ -43,6 +47,7 @@ impl Job {
 }
 
 /// Images below a folder (or a single file), except those below `output`, which may be inside.
+/// Says what the folder holds besides.
 pub(crate) fn pictures(input: &Path, output: &Path) -> Result<Vec<PathBuf>> {
     if input.is_file() {
         return Ok(vec![input.into()]);
@@ -51,16 +56,18 @@ pub(crate) fn pictures(input: &Path, output: &Path) -> Result<Vec<PathBuf>> {
         return Err(Error::file(input, "no such folder or file; check the path"));
     }
     let inside = output.starts_with(input) && output != input;
-    let mut found = list_pictures(input)?;
-    found.retain(|p| !(inside && p.starts_with(output)));
-    if found.is_empty() {
+    let Listing { mut files, left_out } = Listing::of(input)?;
+    files.retain(|p| !(inside && p.starts_with(output)));
+    if files.is_empty() {
         let known = pixtape::io::picture::EXTENSIONS.join(", ");
+        let ending = left_out.ending();
         return Err(Error::file(
             input,
-            format!("has no images; their names end in one of {known}"),
+            format!("has no images; their names end in one of {known}, or in nothing{ending}"),
         ));
     }
-    Ok(found)
+    tell_of_rest(input, &left_out);
+    Ok(files)
 }
 
 /// A file's path below its folder; only its name if the folder is the file itself.
@@ -73,13 +80,35 @@ pub(crate) fn relative<'a>(file: &'a Path, root: &Path) -> &'a Path {
 
 /// The same without the extension: the key of files of the same name.
 pub(crate) fn key(file: &Path, root: &Path) -> PathBuf {
-    relative(file, root).with_extension("")
+    name_key(relative(file, root))
+}
+
+/// The same with another extension, in a folder.
+pub(crate) fn renamed(file: &Path, root: &Path, folder: &Path, extension: &str) -> PathBuf {
+    let mut name = folder.join(without_extension(relative(file, root))).into_os_string();
+    name.push(".");
+    name.push(extension);
+    name.into()
+}
+
+/// Images of a folder by [`key`].
+///
+/// # Errors
+/// [`Error::File`] for two of one name.
+pub(crate) fn by_key(folder: &Path, output: &Path) -> Result<HashMap<PathBuf, PathBuf>> {
+    let mut found = HashMap::new();
+    for file in pictures(folder, output)? {
+        if let Some(other) = found.insert(key(&file, folder), file.clone()) {
+            let why = format!("has the name of {}; move one of them away", shown(&other));
+            return Err(Error::file(file, why));
+        }
+    }
+    Ok(found)
 }
 
 /// One job an image of `input`: to a PNG of the same name in `output`.
 pub(crate) fn one_to_one(input: &Path, output: &Path) -> Result<Vec<Job>> {
-    let job =
-        |file: &PathBuf| Job::new(file, output.join(relative(file, input)).with_extension("png"));
+    let job = |file: &PathBuf| Job::new(file, renamed(file, input, output, "png"));
     Ok(pictures(input, output)?.iter().map(job).collect())
 }
 
@@ -104,7 +133,7 @@ pub(crate) fn beside(a: Picture, b: Picture) -> Result<Picture> {
 /// are reported later, by the work itself.
 pub(crate) fn tell_of_depth<'a>(files: impl Iterator<Item = &'a PathBuf>) {
     if let Some(note) = depth_note(files) {
-        eprintln!("note: {}", pixtape::printable(&note));
+        eprintln!("note: {note}");
     }
 }
 
@@ -117,7 +146,7 @@ fn depth_note<'a>(files: impl Iterator<Item = &'a PathBuf>) -> Option<String> {
         .collect();
     let (first, depth) = deep.first()?;
     let (count, first, depth) =
-        (deep.len(), first.display(), if *depth == Depth::U16 { "16 bits" } else { "floats" });
+        (deep.len(), shown(first), if *depth == Depth::U16 { "16 bits" } else { "floats" });
     Some(format!(
         "{count} of {all} images have more than 8 bits ({first}: {depth}) and are written with \
          8; to keep their depth, train on them as they are (trainA/ and trainB/, or a list)"
@@ -142,10 +171,10 @@ fn check(common: &Common, jobs: &[Job]) -> Result<()> {
     for job in jobs {
         for to in &job.to {
             if let Some(other) = writers.insert(to, job) {
-                let [a, b] = [&other.from[0], &job.from[0]].map(|p| p.display());
+                let [a, b] = [&other.from[0], &job.from[0]].map(|p| shown(p));
                 return Err(Error::Usage(format!(
                     "{a} and {b} would both be written to {}; rename one of them",
-                    to.display()
+                    shown(to)
                 )));
             }
             if to.canonicalize().is_ok_and(|p| originals.contains(&p)) {
@@ -155,7 +184,7 @@ fn check(common: &Common, jobs: &[Job]) -> Result<()> {
                 ));
             }
             if to.exists() {
-                there.push(to.display());
+                there.push(shown(to));
             }
         }
     }
@@ -169,8 +198,11 @@ fn check(common: &Common, jobs: &[Job]) -> Result<()> {
     Ok(())
 }
 
-/// Runs all jobs on several threads. After an error no further job is started; the error says how
-/// many were done.
+/// Runs all jobs on several threads. A job that fails for its files is named, and the others are
+/// done; an error of the output or the device ends all, and says how many were done.
+///
+/// # Errors
+/// Such an error, or that of the only job; [`Error::Usage`] with the number of jobs that failed.
 pub(crate) fn run_all(
     common: &Common,
     jobs: &[Job],
@@ -182,10 +214,30 @@ pub(crate) fn run_all(
     for folder in folders {
         create_dir(folder)?;
     }
-    let files: usize = jobs.iter().map(|j| j.to.len()).sum();
-    let done = each(common, jobs.len(), |at| work(at, &jobs[at]))?;
-    println!("{files} files from {done} jobs");
-    Ok(())
+    let failed: Mutex<Vec<(usize, Error)>> = Mutex::default();
+    each(common, jobs.len(), |at| match work(at, &jobs[at]) {
+        Err(error) if jobs.len() > 1 && is_of_input(&error, &jobs[at].to) => {
+            failed.lock().unwrap_or_else(|e| e.into_inner()).push((at, error));
+            Ok(())
+        }
+        other => other,
+    })?;
+    let mut failed = failed.into_inner().unwrap_or_else(|e| e.into_inner());
+    failed.sort_by_key(|(at, _)| *at);
+    let lost: usize = failed.iter().map(|(at, _)| jobs[*at].to.len()).sum();
+    let files = jobs.iter().map(|j| j.to.len()).sum::<usize>() - lost;
+    println!("{files} files from {} jobs", jobs.len() - failed.len());
+    failed.iter().for_each(|(_, error)| eprintln!("not done: {}", with_flags(error)));
+    match failed.len() {
+        0 => Ok(()),
+        n => Err(Error::Usage(format!("{n} of {} could not be done, named above", jobs.len()))),
+    }
+}
+
+/// A bar on the terminal; nothing where there is none.
+pub(crate) fn bar(count: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta}");
+    ProgressBar::new(count as u64).with_style(style.expect("a valid template"))
 }
 
 /// Calls `work` for 0 to `count` on several threads, with a progress bar. Of several errors, the
@@ -195,10 +247,7 @@ pub(crate) fn each(
     count: usize,
     work: impl Fn(usize) -> Result<()> + Sync,
 ) -> Result<usize> {
-    let bar = ProgressBar::new(count as u64);
-    bar.set_style(
-        ProgressStyle::with_template("{bar:30} {pos}/{len} {eta}").expect("a valid template"),
-    );
+    let bar = bar(count);
     let (next, done, stop) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let errors: Mutex<Vec<(usize, Error)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -1,14 +1,16 @@
 //! Which pictures are translated, where the results go, and what is said of them.
 
+use crate::many::{Failures, tell_of_rest};
+use crate::messages::shown;
 use indicatif::{ProgressBar, ProgressStyle};
-use pixtape::io::picture::EXTENSIONS;
-use pixtape::io::{Depth, Frame, Header, list_pictures};
+use pixtape::io::picture::{EXTENSIONS, without_extension};
+use pixtape::io::{Depth, Frame, Header, Listing};
 use pixtape::picture::PictureFormat;
 use pixtape::run::Checkpoint;
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What stands for standard input and output.
 pub(crate) const STREAM: &str = "-";
@@ -28,22 +30,30 @@ pub(crate) struct Job {
     pub format: PictureFormat,
 }
 
-/// The images that `--input` names.
-pub(crate) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
+/// What `--input` names.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub files: Vec<PathBuf>,
+    /// Whether it is one file by its own name, not a folder or a pattern.
+    pub single: bool,
+}
+
+/// The images that `--input` names. Says what a folder holds besides.
+pub(crate) fn pictures(path: &Path) -> Result<Inputs> {
+    let many = |files| Ok(Inputs { files, single: false });
     if path.is_dir() {
-        let found = list_pictures(path)?;
-        return if found.is_empty() {
-            Err(Error::file(
-                path,
-                format!("no images in it; these extensions are read: {}", EXTENSIONS.join(", ")),
-            ))
-        } else {
-            Ok(found)
-        };
+        let Listing { files, left_out } = Listing::of(path)?;
+        if files.is_empty() {
+            let (known, ending) = (EXTENSIONS.join(", "), left_out.ending());
+            let why = format!("no images in it; these extensions are read: {known}{ending}");
+            return Err(Error::file(path, why));
+        }
+        tell_of_rest(path, &left_out);
+        return many(files);
     }
     // Whatever a single file is called, its content decides.
     if path.exists() || path == Path::new(STREAM) {
-        return Ok(vec![path.into()]);
+        return Ok(Inputs { files: vec![path.into()], single: true });
     }
     let pattern = path.to_str().filter(|p| p.contains(['*', '?', '[']));
     let Some(pattern) = pattern else {
@@ -57,8 +67,31 @@ pub(crate) fn pictures(path: &Path) -> Result<Vec<PathBuf>> {
     let mut found = found
         .collect::<std::result::Result<Vec<PathBuf>, _>>()
         .map_err(|e| Error::file(e.path(), format!("cannot be read: {e}")))?;
-    found.retain(|p| p.is_file());
-    if found.is_empty() { Err(Error::file(path, "no file has such a name")) } else { Ok(found) }
+    // As in a shell, * is no hidden file. Of a link to nowhere is said that it cannot be opened.
+    let dangles = |p: &Path| p.symlink_metadata().is_ok_and(|m| m.is_symlink()) && !p.exists();
+    found.retain(|p| (p.is_file() || dangles(p)) && !is_hidden(p, Path::new(pattern)));
+    if found.is_empty() { Err(Error::file(path, "no file has such a name")) } else { many(found) }
+}
+
+/// Whether a name in a path that a pattern found begins with a dot where the pattern does not.
+fn is_hidden(found: &Path, pattern: &Path) -> bool {
+    fn names(path: &Path) -> Vec<&OsStr> {
+        let normal = |c: Component<'_>| matches!(c, Component::Normal(_));
+        path.components().filter(|c| normal(*c)).map(|c| c.as_os_str()).collect()
+    }
+    let (names, parts) = (names(found), names(pattern));
+    // What ** stands for lies between the names that the pattern has before and behind it.
+    let front = parts.iter().take_while(|part| **part != "**").count();
+    let back = parts[front..].iter().rev().take_while(|part| **part != "**").count();
+    let dotted = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+    names.iter().enumerate().any(|(at, name)| {
+        let part = match names.len() - at {
+            _ if at < front => parts.get(at),
+            behind if behind <= back => parts.get(parts.len() - behind),
+            _ => None,
+        };
+        dotted(name) && !part.is_some_and(|part| dotted(part))
+    })
 }
 
 /// Extensions of what can be written.
@@ -67,12 +100,16 @@ const WRITTEN: [&str; 5] = ["png", "tif", "tiff", "exr", "npy"];
 /// Decides names: the input's, with the extension that holds the result; or the file that
 /// `--output` is, for one image. Two inputs of one name, or a result on top of an input, are
 /// refused. `extension` is what all results have, if that is settled.
+///
+/// Returns the jobs with the places of their inputs; an input whose header cannot be read has none
+/// and is among the failures.
 pub(crate) fn jobs(
     inputs: &[PathBuf],
     output: &Path,
     checkpoint: &Checkpoint,
     extension: Option<&str>,
-) -> Result<Vec<Job>> {
+    failures: &mut Failures,
+) -> Result<Vec<(usize, Job)>> {
     let (config, run) = (&checkpoint.config, checkpoint.options.as_ref());
     let colorizes = checkpoint.colorizes();
     let trained = run.and_then(|run| run.data.depths).map(|[_, target]| target);
@@ -90,8 +127,14 @@ pub(crate) fn jobs(
     }
     let mut taken: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     let mut jobs = Vec::with_capacity(inputs.len());
-    for from in inputs {
-        let header = Header::read(from)?;
+    for (place, from) in inputs.iter().enumerate() {
+        let header = match Header::read(from) {
+            Ok(header) => header,
+            Err(error) => {
+                failures.add(output, error)?;
+                continue;
+            }
+        };
         let size = (header.width, header.height);
         // A bare weights file does not know: as deep as the input.
         let depth = if colorizes { Depth::U8 } else { trained.unwrap_or(header.depth) };
@@ -100,7 +143,8 @@ pub(crate) fn jobs(
         } else {
             size
         };
-        let mut name = from.file_stem().unwrap_or_default().to_os_string();
+        let name = Path::new(from.file_name().unwrap_or_default());
+        let mut name = without_extension(name).into_os_string();
         name.push(".");
         name.push(extension.unwrap_or(depth.extension(if colorizes {
             3
@@ -114,25 +158,23 @@ pub(crate) fn jobs(
                 format!(
                     "would be written to {}, and so would {}; rename one of them, or translate \
                      the folders one by one",
-                    to.display(),
-                    other.display()
+                    shown(&to),
+                    shown(other)
                 ),
             ));
         }
         let bytes = !colorizes && depth == Depth::U8 && header.depth == Depth::U8;
         let format = if bytes { PictureFormat::Bytes } else { PictureFormat::Floats };
-        jobs.push(Job {
-            from: from.clone(),
-            to,
-            size,
-            frame: Frame::new(content, config.multiple()),
-            depth,
-            format,
-        });
+        let frame = Frame::new(content, config.multiple());
+        jobs.push((place, Job { from: from.clone(), to, size, frame, depth, format }));
     }
     let real = |path: &Path| path.canonicalize().ok();
     let sources: HashSet<PathBuf> = inputs.iter().filter_map(|p| real(p)).collect();
-    match jobs.iter().find(|job| real(&job.to).is_some_and(|to| sources.contains(&to))) {
+    match jobs
+        .iter()
+        .map(|(_, job)| job)
+        .find(|job| real(&job.to).is_some_and(|to| sources.contains(&to)))
+    {
         Some(job) => Err(Error::file(
             &job.to,
             "is an input and would be written over; choose another --output",
@@ -165,7 +207,7 @@ pub(crate) fn in_order<T>(frames: &mut [T], job: impl Fn(&T) -> &Job) -> Result<
     match jobs.find(|job| job.size != first.size || job.format != first.format) {
         None => Ok(()),
         Some(other) => {
-            let first = first.from.display();
+            let first = shown(&first.from);
             let message =
                 format!("is not of the size and depth of {first}; the frames of a video have one");
             Err(Error::file(&other.from, message))
@@ -214,7 +256,7 @@ pub(crate) fn tell_of_padding<'a>(jobs: impl Iterator<Item = &'a Job>, multiple:
     let mut padded = jobs.filter(|job| job.frame.pads());
     if let Some(Job { from, frame, .. }) = padded.next() {
         let (name, more, (before, after)) =
-            (from.display(), padded.count(), (frame.content, frame.padded));
+            (shown(from), padded.count(), (frame.content, frame.padded));
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         let sizes = format!("{}x{} becomes {}x{}", before.0, before.1, after.0, after.1);
         eprintln!(
@@ -233,7 +275,10 @@ mod tests {
 
     fn made(inputs: &[PathBuf], output: &Path) -> Result<Vec<Job>> {
         let config = UnetConfig { ngf: 4, downs: 5, ..UnetConfig::default() };
-        jobs(inputs, output, &Checkpoint::new(TensorFile::default(), config.into(), None), None)
+        let checkpoint = Checkpoint::new(TensorFile::default(), config.into(), None);
+        let mut failures = Failures::new(inputs.len(), false);
+        let jobs = jobs(inputs, output, &checkpoint, None, &mut failures)?;
+        Ok(jobs.into_iter().map(|(_, job)| job).collect())
     }
 
     fn picture(path: &Path, w: u32, h: u32) -> PathBuf {
@@ -287,8 +332,13 @@ mod tests {
             picture(&dir.path().join(name), 32, 32);
         }
         std::fs::write(dir.path().join("other.txt"), b"").unwrap();
-        let found = pictures(&dir.path().join("frame*.png")).unwrap();
-        let mut jobs = made(&found, Path::new("out")).unwrap();
+        std::fs::write(dir.path().join("._frame9.png"), b"").unwrap();
+        let found = |pattern: &str| pictures(&dir.path().join(pattern)).unwrap().files;
+        assert_eq!((found("*.png").len(), found("._*").len()), (2, 1));
+        std::fs::create_dir(dir.path().join(".cache")).unwrap();
+        picture(&dir.path().join(".cache/x.png"), 32, 32);
+        assert_eq!((found("**/*.png").len(), found(".cache/*").len()), (2, 1));
+        let mut jobs = made(&found("frame*.png"), Path::new("out")).unwrap();
         in_order(&mut jobs, |job| job).unwrap();
         assert_eq!(
             jobs.iter().map(|j| j.to.clone()).collect::<Vec<_>>(),

@@ -6,9 +6,10 @@ use super::inputs::{Job, STREAM, check_grid, in_order, jobs, pictures, progress,
 use super::looks::{Looks, Scene, over};
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
+use crate::many::{Failures, tell_of_rest};
 use crate::messages::shown;
 use pixtape::io::{
-    AnyPicture, Depth, Frame, IndexMap, Picture, PlaneData, create_dir, matched_by_order,
+    AnyPicture, Depth, Frame, IndexMap, Listing, Picture, PlaneData, create_dir, matched_by_order,
     write_aside,
 };
 use pixtape::nets::GeneratorConfig;
@@ -64,7 +65,10 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         let why = "features by label need label maps, and the generator takes images; use --images";
         return Err(Error::Usage(why.into()));
     }
-    let mut rows = rows(args, checkpoint, &input)?;
+    let (mut rows, mut failures) = rows(args, checkpoint, &input)?;
+    if rows.is_empty() {
+        return failures.end();
+    }
     if args.sequence.is_some() {
         in_order(&mut rows, |row| &row.job)?;
     }
@@ -93,17 +97,28 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         let tune = args.tune.clone().unwrap_or_default();
         let whole = || translator(&generator, size, format, limit, &tune);
         let strips = |rows| Ok(generator.strips(format, rows));
-        let mut engine = bar.suspend(|| Engine::new(args, size, format, whole, strips))?;
+        let mut engine = match bar.suspend(|| Engine::new(args, size, format, whole, strips)) {
+            Ok(engine) => engine,
+            Err(error) => {
+                let files = rows.iter().map(|row| row.job.from.as_path());
+                bar.suspend(|| failures.add_all(files, error))?;
+                continue;
+            }
+        };
         for row in rows {
             let looks = looks.as_ref();
-            grid.push(translate(args, checkpoint, &generator, &mut engine, &input, looks, &row)?);
+            match translate(args, checkpoint, &generator, &mut engine, &input, looks, &row) {
+                Ok(shown) => grid.push(shown),
+                Err(error) => bar.suspend(|| failures.add(&row.job.to, error))?,
+            }
             bar.inc(1);
         }
     }
-    if let Some(path) = &args.grid {
+    if let Some(path) = args.grid.as_ref().filter(|_| !grid.is_empty()) {
         Picture::grid(&grid, 2)?.save_png(path)?;
     }
     bar.finish_and_clear();
+    let count = failures.rest();
     looks.iter().for_each(Looks::tell_of_missing);
     let images = if count == 1 { "image" } else { "images" };
     let seconds = started.elapsed().as_secs_f64();
@@ -112,7 +127,7 @@ pub(super) fn run(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<()> {
         gpu.name(),
         shown(&args.output)
     );
-    Ok(())
+    failures.end()
 }
 
 /// Refuses flags that label maps do not go with.
@@ -155,7 +170,11 @@ fn encoder(args: &TranslateArgs, checkpoint: &Checkpoint) -> Result<Option<Encod
 }
 
 /// The files of each result: label maps and what belongs to them.
-fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Result<Vec<Row>> {
+fn rows(
+    args: &TranslateArgs,
+    checkpoint: &Checkpoint,
+    input: &LabelInput,
+) -> Result<(Vec<Row>, Failures)> {
     let over_instances = input.features.is_some() && over(checkpoint) == Over::Instances;
     let reads_instances = input.condition.edges || over_instances;
     let (instances, images) = (args.instances.as_ref(), args.images.as_ref());
@@ -180,9 +199,12 @@ fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Re
             return Err(Error::file(other.as_path(), why));
         }
         let folders: Vec<&PathBuf> = [&args.input].into_iter().chain(beside).collect();
+        for folder in &folders {
+            tell_of_rest(folder, &Listing::of(folder)?.left_out);
+        }
         matched_by_order(&folders)?
     } else {
-        let found = pictures(&args.input)?;
+        let found = pictures(&args.input)?.files;
         let folder = beside.iter().find(|path| path.is_dir());
         if let (Some(other), [_]) = (folder, &found[..]) {
             let why = "is a folder, and --input is one file; give the file that goes with it";
@@ -201,13 +223,16 @@ fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Re
     let trained = checkpoint.options.as_ref().and_then(|options| options.data.depths);
     let depth = trained.map_or(Depth::U8, |[_, target]| target);
     let extension = depth.extension(checkpoint.config.output_nc());
-    let jobs = jobs(&firsts, &args.output, checkpoint, Some(extension))?;
+    let single = args.input.is_file();
+    let mut failures = Failures::new(firsts.len(), single);
+    let jobs = jobs(&firsts, &args.output, checkpoint, Some(extension), &mut failures)?;
     let by_label = matches!(input.features, Some(Features::Given(_)));
     let format = match depth == Depth::U8 && !by_label {
         true => PictureFormat::Bytes,
         false => PictureFormat::Floats,
     };
-    let rows = jobs.into_iter().zip(files).map(|(job, row)| {
+    let rows = jobs.into_iter().map(|(place, job)| {
+        let row = files[place].clone();
         let frame = Frame::new(job.size, checkpoint.config.multiple());
         let mut beside = row.into_iter().skip(1);
         let instances = instances.and_then(|_| beside.next());
@@ -223,7 +248,7 @@ fn rows(args: &TranslateArgs, checkpoint: &Checkpoint, input: &LabelInput) -> Re
             &row.job.to,
             "goes with a label map and would be written over; choose another --output",
         )),
-        None => Ok(rows),
+        None => Ok((rows, failures)),
     }
 }
 
@@ -349,6 +374,6 @@ fn same_size(path: &Path, (w, h): (u32, u32), job: &Job) -> Result<()> {
     if (w, h) == (width, height) {
         return Ok(());
     }
-    let label = job.from.display();
+    let label = shown(&job.from);
     Err(Error::file(path, format!("is {w}x{h}, {label} {width}x{height}; make them one size")))
 }

@@ -13,10 +13,11 @@ pub(crate) use labels::translator as label_translator;
 
 use crate::commands::tune::resolve;
 use crate::device::starting::Starting;
+use crate::many::Failures;
 use crate::messages::shown;
 use engine::Engine;
 use heat::{Heat, Judge};
-use inputs::{Job, STREAM, check_grid, in_order, jobs, tell_of_padding};
+use inputs::{Inputs, Job, STREAM, check_grid, in_order, jobs, tell_of_padding};
 use pixtape::gpu::Gpu;
 use pixtape::io::{AnyPicture, Picture, create_dir, lab, write_aside};
 use pixtape::nets::Mode;
@@ -160,10 +161,16 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     // What comes in is spooled, so that it is read like any other picture.
     let spool = if from_stream { Some(spooled()?) } else { None };
     let inputs = match &spool {
-        Some((_, path)) => vec![path.clone()],
+        Some((_, path)) => Inputs { files: vec![path.clone()], single: true },
         None => pictures(&args.input)?,
     };
-    let mut jobs = jobs(&inputs, &args.output, &checkpoint, args.side_by_side.then_some("png"))?;
+    let mut failures = Failures::new(inputs.files.len(), inputs.single);
+    let extension = args.side_by_side.then_some("png");
+    let jobs = jobs(&inputs.files, &args.output, &checkpoint, extension, &mut failures)?;
+    let mut jobs: Vec<Job> = jobs.into_iter().map(|(_, job)| job).collect();
+    if jobs.is_empty() {
+        return failures.end();
+    }
     if args.sequence.is_some() {
         in_order(&mut jobs, |job| job)?;
     }
@@ -199,20 +206,32 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     }
     let mut rows = Vec::new();
     for ((padded, format), jobs) in groups {
-        let mut engine = bar.suspend(|| engine(args, &gpu, &generator, padded, format))?;
-        let heat = judge.as_ref().map(|j| j.heat(padded)).transpose()?;
+        let ready = bar.suspend(|| {
+            let heat = judge.as_ref().map(|j| j.heat(padded)).transpose()?;
+            Ok((engine(args, &gpu, &generator, padded, format)?, heat))
+        });
+        let (mut engine, heat) = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                let files = jobs.iter().map(|job| job.from.as_path());
+                bar.suspend(|| failures.add_all(files, error))?;
+                continue;
+            }
+        };
         for job in jobs {
-            let row = translate(args, &checkpoint, &mut engine, heat.as_ref(), &job)?;
-            if args.grid.is_some() {
-                rows.push(row);
+            match translate(args, &checkpoint, &mut engine, heat.as_ref(), &job) {
+                Ok(row) if args.grid.is_some() => rows.push(row),
+                Ok(_) => {}
+                Err(error) => bar.suspend(|| failures.add(&job.to, error))?,
             }
             bar.inc(1);
         }
     }
-    if let Some(path) = &args.grid {
+    if let Some(path) = args.grid.as_ref().filter(|_| !rows.is_empty()) {
         Picture::grid(&rows, 2)?.save_png(path)?;
     }
     bar.finish_and_clear();
+    let count = failures.rest();
     let images = if count == 1 { "image" } else { "images" };
     let said =
         format!("{count} {images} in {:.1} s on {}", started.elapsed().as_secs_f64(), gpu.name());
@@ -221,7 +240,7 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
     } else {
         println!("{said}, written to {}", shown(&args.output))
     }
-    Ok(())
+    failures.end()
 }
 
 /// Translates one picture and writes what was asked for. Gives what can be looked at: input,
