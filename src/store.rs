@@ -400,6 +400,7 @@ impl Store {
 
     /// All that a step changes and the next one reads, page by page with their labels: weights that
     /// are trained, moments, running statistics, pools. Pages that no plan uses are left out.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) async fn snapshot(&self, gpu: &Gpu) -> Result<Vec<(String, Vec<u8>)>> {
         let mut pages = Vec::new();
         for page in self.changing() {
@@ -411,6 +412,7 @@ impl Store {
     }
 
     /// Writes back what [`snapshot`](Self::snapshot) read.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn restore(&self, gpu: &Gpu, pages: &[(String, Vec<u8>)]) -> Result<()> {
         let used = self.changing().filter_map(|page| page.device.get());
         used.zip(pages).try_for_each(|(buffer, (label, bytes))| {
@@ -419,6 +421,7 @@ impl Store {
     }
 
     /// Pages whose contents pass from step to step.
+    #[cfg(not(target_arch = "wasm32"))]
     fn changing(&self) -> impl Iterator<Item = &PageBuffer> {
         let frozen = self.sets.iter().filter(|set| set.frozen).flat_map(|set| &set.weights);
         let frozen: Vec<usize> = frozen.copied().collect();
