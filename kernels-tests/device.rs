@@ -315,7 +315,8 @@ fn a_device_that_becomes_slow_is_noticed_measured_and_changes_no_result() {
         Session::open(&gpu, options).unwrap()
     };
     session("whole").run().unwrap();
-    // After twelve steps every submission waits, for more than twice the time of a step before.
+    // After twelve steps every submission of a step waits, for more than twice the time of a step
+    // before.
     let wait = Arc::new(AtomicU64::new(0));
     let pause = wait.clone();
     hook(&gpu, move |_| {
@@ -325,18 +326,24 @@ fn a_device_that_becomes_slow_is_noticed_measured_and_changes_no_result() {
     let mut session = session("slow");
     session.watch_speed_by(0.0);
     let said = warnings(&mut session);
-    let mut times = Vec::new();
+    let (mut times, mut slow) = (Vec::new(), 0);
     session.observe(move |event: &Event| {
         match event {
             Event::Step(step) => {
                 times.push(step.seconds.as_micros() as u64);
                 if step.step == 12 {
                     times.sort_unstable();
-                    wait.store((5 * times[6] / 2).max(50_000), SeqCst);
+                    slow = (5 * times[6] / 2).max(50_000);
                 }
+                // An epoch ends: samples come next.
+                wait.store(if step.step.is_multiple_of(3) { 0 } else { slow }, SeqCst);
             }
+            Event::EpochEnded { .. } => wait.store(slow, SeqCst),
             // It has been seen: there is no need to be slow any longer.
-            Event::Warning(_) => wait.store(0, SeqCst),
+            Event::Warning(_) => {
+                slow = 0;
+                wait.store(0, SeqCst);
+            }
             _ => {}
         }
         Ok(())
