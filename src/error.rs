@@ -196,6 +196,18 @@ impl Error {
     }
 }
 
+/// A path without its middle where it is longer than any file's: a list may name such.
+fn brief(path: &str) -> Cow<'_, str> {
+    const END: usize = 500;
+    let cut = |(at, _): (usize, char)| at;
+    match (path.char_indices().nth(END).map(cut), path.char_indices().rev().nth(END).map(cut)) {
+        (Some(from), Some(to)) if path.len() > 4096 => {
+            format!("{}…{}", &path[..from], &path[to..]).into()
+        }
+        _ => path.into(),
+    }
+}
+
 /// A text for a terminal, a log or a page: characters that move a cursor, ring a bell, turn the
 /// direction of writing or begin a line are shown as escapes (`\u{1b}`), since names of files may
 /// have any of them.
@@ -227,7 +239,7 @@ pub fn printable_report(text: &str) -> Cow<'_, str> {
 
 /// A path as [`printable`] text.
 pub(crate) fn shown(path: &Path) -> String {
-    printable(&path.to_string_lossy()).into_owned()
+    printable(&brief(&path.to_string_lossy())).into_owned()
 }
 
 #[cfg(test)]
@@ -249,6 +261,8 @@ mod tests {
         }
         let report = Error::file("data", "2 do not fit:\n  a\nb: is empty\n  c: too").to_string();
         assert_eq!(report, "data: 2 do not fit:\n  a\\nb: is empty\n  c: too");
+        let long = Error::file("é/".repeat(1 << 20), "no").to_string();
+        assert!(long.len() < 2000 && long.contains('…') && long.ends_with("/: no"), "{long}");
         assert_eq!(printable("Grün 日本 🎨 'x' \"y\" \\"), "Grün 日本 🎨 'x' \"y\" \\");
     }
 }
