@@ -256,6 +256,11 @@ pub(in crate::io) fn unopened(path: &Path, e: &std::io::Error) -> Error {
 }
 
 pub(in crate::io) fn broken(path: &Path, reason: impl std::fmt::Display) -> Error {
-    let reason = reason.to_string().replace('\n', " ");
+    let mut reason = reason.to_string().replace('\n', " ");
+    // A decoder may list all that a file claims.
+    if let Some((end, _)) = reason.char_indices().nth(300) {
+        reason.truncate(end);
+        reason.push('…');
+    }
     Error::file(path, format!("cannot be decoded: {reason}; remove it or repair it"))
 }

@@ -127,6 +127,14 @@ fn list_is_recursive_sorted_and_ignores_other_files() {
 }
 
 #[test]
+fn what_a_decoder_lists_is_shortened() {
+    let all = "Unknown(18761), ".repeat(200);
+    let message = super::decode::broken(Path::new("a.tiff"), &all).to_string();
+    assert!(message.len() < 400 && message.contains("Unknown(18761), ") && message.contains('…'));
+    assert!(message.ends_with("; remove it or repair it"), "{message}");
+}
+
+#[test]
 fn broken_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cut.png");
