@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[&[], &["io"], &["run"], &["session"]];
 
 /// What each folder of the program may import of the others, beside the library.
 const PROGRAM: &[(&str, &[&str])] = &[
-    ("print", &[]),
+    ("print", &["messages"]),
     ("messages", &[]),
     ("many", &["messages"]),
     ("signals", &[]),
