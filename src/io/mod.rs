@@ -36,6 +36,7 @@ pub use label_edit::LabelEdit;
 pub use loader::{Batch, Loader};
 pub use matching::matched_by_order;
 pub use picture::{
-    AnyPicture, Depth, Header, Kind, LeftOut, Listing, Picture, list_pictures, name_key,
+    AnyPicture, Depth, Header, Kind, LeftOut, Listing, Loaded, NoData, Picture, Reading,
+    list_pictures, name_key,
 };
 pub use text::read_text;

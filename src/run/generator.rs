@@ -5,7 +5,7 @@ use super::weights_name;
 use crate::gpu::Gpu;
 use crate::io::checkpoint::TensorFile;
 use crate::io::weights::{Pick, Wanted, WeightsFile};
-use crate::io::{Depth, Direction};
+use crate::io::{Depth, Direction, Reading};
 use crate::nets::{Generator as Net, GeneratorConfig, Mode};
 use crate::picture::PictureFormat;
 use crate::plan::{Plan, PlanOptions, Progress};
@@ -108,6 +108,11 @@ impl Checkpoint {
     pub fn colorizes(&self) -> bool {
         let mode = self.options.as_ref().map(|options| options.data.dataset_mode);
         mode == Some(DatasetMode::Colorization)
+    }
+
+    /// How the run read its images.
+    pub fn reading(&self) -> Reading {
+        self.options.as_ref().map(Options::reading).unwrap_or_default()
     }
 
     /// The values mapped to black and white, of images of this depth.

@@ -181,18 +181,24 @@ fn pictures() -> Vec<Reader> {
 }
 
 fn bands() -> Vec<Reader> {
-    use image::ImageFormat::{OpenExr, Tiff};
+    use image::ImageFormat::{Farbfeld, Gif, Hdr, OpenExr, Qoi, Tga, Tiff};
+    let (plain, light) = (seeds::pictures(&[Gif, Tga, Qoi]), seeds::pictures(&[Hdr, Farbfeld]));
     let tiff = [seeds::bands(), seeds::pictures(&[Tiff])].concat();
     vec![
         of_picture("exr", Kind::Plain, seeds::pictures(&[OpenExr]), any_picture),
         of_picture("npy", Kind::Plain, seeds::arrays(), any_picture),
         of_picture("tiff of bands", Kind::Plain, tiff, any_picture),
+        of_picture("tiff of all kinds", Kind::Plain, seeds::tiffs(), any_picture),
+        of_picture("gif, tga and qoi", Kind::Plain, plain, any_picture),
+        of_picture("hdr and farbfeld", Kind::Plain, light, any_picture),
+        of_picture("turned", Kind::Png, seeds::turned(), any_picture),
     ]
 }
 
 fn maps() -> Vec<Reader> {
     vec![
         of_picture("map, png", Kind::Png, seeds::maps(&["png"]), map),
+        of_picture("map, turned", Kind::Png, seeds::turned_maps(), map),
         of_picture("map, tiff and npy", Kind::Plain, seeds::maps(&["tiff", "npy"]), map),
     ]
 }

@@ -5,6 +5,10 @@ use pixtape::io::{AnyPicture, IndexMap, Picture};
 use std::io::Cursor;
 use std::path::Path;
 
+#[path = "../tif.rs"]
+mod tif;
+use tif::{Tif, jpeg_with_exif, png_with_exif, webp_with_exif};
+
 /// A name for messages, and the bytes.
 pub type Seeds = Vec<(String, Vec<u8>)>;
 
@@ -106,6 +110,46 @@ pub fn bands() -> Seeds {
     }
     bytes.extend([0; 4]);
     vec![("bands".into(), bytes)]
+}
+
+/// TIFFs of each kind that is read: bands, palettes, few bits, inks, orders of bytes and bands.
+pub fn tiffs() -> Seeds {
+    let of = |samples, bits| Tif::formula(7, 5, samples, bits);
+    let palette: Vec<u16> = (0..48).map(|i| i * 999).collect();
+    let floats = vec![0.5f64.to_bits(); 7 * 5 * 2];
+    let all = [
+        ("infrared", Tif { photometric: 2, extra: vec![0], ..of(4, 8) }),
+        ("alpha first", Tif { photometric: 2, extra: vec![2, 0], motorola: true, ..of(5, 16) }),
+        ("planar", Tif { photometric: 2, planar: true, big: true, ..of(3, 8) }),
+        ("palette", Tif { photometric: 3, palette, ..of(1, 4) }),
+        ("bits", Tif { photometric: 0, orientation: Some(6), ..of(1, 1) }),
+        ("inks", Tif { photometric: 5, ..of(4, 8) }),
+        ("doubles", Tif { format: 3, nodata: Some("-9999"), ..Tif::new(7, 5, 2, 64, floats) }),
+    ];
+    all.iter().map(|(name, file)| (name.to_string(), file.bytes())).collect()
+}
+
+/// Images whose files say how they are turned.
+pub fn turned() -> Seeds {
+    use image::ImageFormat::{Jpeg, Png, WebP};
+    let first = |format| pictures(&[format]).swap_remove(0).1;
+    let (png, jpeg, webp) = (first(Png), first(Jpeg), first(WebP));
+    vec![
+        ("png".into(), png_with_exif(&png, 6, false)),
+        ("png, behind".into(), png_with_exif(&png, 5, true)),
+        ("jpeg".into(), jpeg_with_exif(&jpeg, 8)),
+        ("webp".into(), webp_with_exif(&webp, (13, 9), 7, true)),
+    ]
+}
+
+/// The same with maps of indices.
+pub fn turned_maps() -> Seeds {
+    let (png, map) = (maps(&["png"]).swap_remove(0).1, Tif::formula(7, 5, 1, 32));
+    vec![
+        ("png".into(), png_with_exif(&png, 6, true)),
+        ("tiff".into(), Tif { orientation: Some(8), ..map }.bytes()),
+        ("bits".into(), Tif { photometric: 0, ..Tif::formula(7, 5, 1, 2) }.bytes()),
+    ]
 }
 
 /// The weights of a `.pth` in each precision.

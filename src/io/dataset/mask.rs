@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::options::Mask;
 use super::random::Random;
-use crate::io::picture::{AnyPicture, Element, Listing, Picture};
+use crate::io::picture::{AnyPicture, Element, Listing, Picture, Reading};
 use crate::{Error, Result};
 
 /// Where holes come from, masks listed.
@@ -44,12 +44,17 @@ impl Holes {
     }
 
     /// Decodes a mask.
-    pub(super) fn read(&self, mask: usize) -> Result<Picture> {
-        Picture::load(&self.masks()[mask], 1)
+    pub(super) fn read(&self, mask: usize, reading: Reading) -> Result<Picture> {
+        Picture::load_as(&self.masks()[mask], 1, reading)
     }
 
     /// The picture with a hole of the largest value that it can have.
-    pub(super) fn cut(&self, picture: &AnyPicture, random: &mut Random) -> Result<AnyPicture> {
+    pub(super) fn cut(
+        &self,
+        picture: &AnyPicture,
+        reading: Reading,
+        random: &mut Random,
+    ) -> Result<AnyPicture> {
         let (w, h) = picture.size();
         let side = (w.min(h) / 2).max(1);
         let hole: Vec<bool> = match self {
@@ -60,7 +65,7 @@ impl Holes {
                 rectangle((w, h), corner, (side, side))
             }
             Holes::Masks(masks) => {
-                let mask = self.read(random.below(masks.len() as u64) as usize)?;
+                let mask = self.read(random.below(masks.len() as u64) as usize, reading)?;
                 // Nearest: between hole and no hole there is nothing.
                 let at = |i: u32, from: u32, to: u32| {
                     (u64::from(i) * u64::from(from) / u64::from(to)) as usize

@@ -298,7 +298,7 @@ impl Dataset {
             (Task::Inpaint(_), [photo]) => {
                 let (photo, holes) = (photo.as_image()?, self.holes.as_ref());
                 let holes = holes.expect("opened with the task");
-                (holes.cut(photo, &mut random)?, photo.clone())
+                (holes.cut(photo, self.options.reading, &mut random)?, photo.clone())
             }
             _ => return Err(Error::Internal(format!("{} planes of pair {index}", cuts.len()))),
         };

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::io::picture::Reading;
 use crate::{Error, Result};
 
 /// Width and height in pixels. Written `286` where they are the same, else `512x256`.
@@ -200,6 +201,8 @@ pub struct DatasetOptions {
     /// What becomes -1 and 1: the full range of the files' values where there is none. For the
     /// deeper of the two sides if one is of 8 bits and the other is not.
     pub value_range: Option<[f32; 2]>,
+    /// Whether images are turned as their files say, and what becomes of pixels without data.
+    pub reading: Reading,
     /// Both sides are padded to multiples of this: 2^depth of a U-Net, 1 for no rule.
     pub multiple_of: u32,
     /// Bytes of decoded and resized pictures that may be kept.
@@ -227,6 +230,7 @@ impl Default for DatasetOptions {
             output_nc: None,
             bands: [Vec::new(), Vec::new()],
             value_range: None,
+            reading: Reading::default(),
             multiple_of: 1,
             cache: 0,
         }

@@ -7,7 +7,7 @@ use super::scan::scaled;
 use super::slot::Kind;
 use super::{Dataset, Direction, Preprocess, Task};
 use crate::io::IndexMap;
-use crate::io::picture::AnyPicture;
+use crate::io::picture::{AnyPicture, Loaded};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -53,13 +53,14 @@ impl Dataset {
     fn prepare(&self, index: usize) -> Result<Vec<PlaneData>> {
         let heads = &self.heads[index];
         let size = heads[0].size();
-        let ready = |picture: AnyPicture, side: usize, path: &Path| {
-            self.ready(picture, side, path, size).map(PlaneData::Image)
+        let ready = |image: Loaded, side: usize, path: &Path| {
+            self.ready(image, side, path, size).map(PlaneData::Image)
         };
         Ok(match &self.entries[index] {
             Entry::Halves(path) => {
-                let whole = self.load(path, (2 * size.0, size.1))?;
-                let (a, b) = whole.split_pair()?;
+                let Loaded { picture, alpha, .. } = self.load(path, (2 * size.0, size.1))?;
+                let (a, b) = picture.split_pair()?;
+                let [a, b] = [a, b].map(|picture| Loaded { picture, alpha, missing: None });
                 let (input, target) = if self.swapped() { (b, a) } else { (a, b) };
                 vec![ready(input, 0, path)?, ready(target, 1, path)?]
             }
@@ -69,12 +70,10 @@ impl Dataset {
             }
             Entry::Alone(side, path) => vec![ready(self.load(path, size)?, *side, path)?],
             Entry::Photo(path) => {
-                let photo = self.load(path, size)?;
-                let photo = if self.options.task == Task::Colorization {
-                    photo.to_8bit(None).into()
-                } else {
-                    photo
-                };
+                let mut photo = self.load(path, size)?;
+                if self.options.task == Task::Colorization {
+                    photo.picture = photo.picture.to_8bit(None).into();
+                }
                 vec![ready(photo, 0, path)?]
             }
         })
@@ -90,17 +89,21 @@ impl Dataset {
         let files = &files[if self.swapped() { 1 - place } else { place }];
         let path = &files[0];
         if !slot.kind.is_image() {
-            let map = IndexMap::load(path)?;
+            let map = IndexMap::load_as(path, self.options.reading)?;
             self.unchanged(path, (map.width, map.height), size)?;
             let (width, height) = scaled(&self.options, self.heads[index][0].size());
             let same = (map.width, map.height) == (width, height);
             return Ok(PlaneData::Map(if same { map } else { map.resize(width, height)? }));
         }
         let bands = files.iter().map(|path| self.load(path, size)).collect::<Result<Vec<_>>>()?;
-        let joint = match <[AnyPicture; 1]>::try_from(bands) {
+        let joint = match <[Loaded; 1]>::try_from(bands) {
             Ok([one]) => one,
-            Err(bands) => AnyPicture::stack(&bands)
-                .ok_or_else(|| Error::file(path, "its bands are of different kinds"))?,
+            Err(bands) => {
+                let bands: Vec<AnyPicture> = bands.into_iter().map(|band| band.picture).collect();
+                let picture = AnyPicture::stack(&bands)
+                    .ok_or_else(|| Error::file(path, "its bands are of different kinds"))?;
+                Loaded { picture, alpha: false, missing: None }
+            }
         };
         let image = self.ready(joint, place, path, self.heads[index][0].size())?;
         Ok(match slot.kind {
@@ -113,18 +116,15 @@ impl Dataset {
     /// its pair in the files.
     fn ready(
         &self,
-        picture: AnyPicture,
+        image: Loaded,
         side: usize,
         path: &Path,
         size: (u32, u32),
     ) -> Result<AnyPicture> {
-        if picture.has_nan() {
-            return Err(Error::file(path, "has values that are not numbers; replace them"));
-        }
         let channels =
             if self.options.task == Task::Colorization { 3 } else { self.slots[side].channels };
-        let described = picture.describe();
-        let picture = picture.converted(channels).ok_or_else(|| {
+        let described = image.picture.describe();
+        let picture = image.converted(channels).ok_or_else(|| {
             Error::file(path, format!("{described} cannot be converted to {channels} channels"))
         })?;
         let (preprocess, scaled) = (self.options.preprocess, scaled(&self.options, size));
@@ -139,11 +139,16 @@ impl Dataset {
         }
     }
 
-    /// Decodes a file that had this size when the run began (an A|B file may be a pixel wider).
-    fn load(&self, path: &Path, size: (u32, u32)) -> Result<AnyPicture> {
-        let picture = AnyPicture::load(path)?;
-        self.unchanged(path, picture.size(), size)?;
-        Ok(picture)
+    /// Decodes a file that had this size when the run began (an A|B file may be a pixel wider), its
+    /// pixels without data filled where that is allowed.
+    fn load(&self, path: &Path, size: (u32, u32)) -> Result<Loaded> {
+        let image = Loaded::read(path, self.options.reading)?;
+        self.unchanged(path, image.picture.size(), size)?;
+        let range = match self.options.task {
+            Task::Colorization => None,
+            _ => self.range(image.picture.depth()),
+        };
+        Ok(image.filled(range))
     }
 
     fn unchanged(

@@ -67,8 +67,11 @@ impl List {
                         let look = found.misfits.len() < LOOKED_FOR;
                         let hint = if look { other_case(&missing) } else { String::new() };
                         let list = shown(list);
-                        let message = format!("no such file, in line {number} of {list}{hint}");
-                        found.misfits.push(Misfit::new(&missing, message));
+                        let what = match missing.is_dir() {
+                            true => format!("is a folder, in line {number} of {list}"),
+                            false => format!("no such file, in line {number} of {list}{hint}"),
+                        };
+                        found.misfits.push(Misfit::new(&missing, what));
                     }
                 }
             }

@@ -66,16 +66,16 @@ pub(super) fn misfit(path: &Path, error: Error) -> Misfit {
     }
 }
 
-fn header(path: &Path) -> Result<Header, Misfit> {
-    Header::read(path).map_err(|e| misfit(path, e))
+fn header(o: &DatasetOptions, path: &Path) -> Result<Header, Misfit> {
+    Header::read_as(path, o.reading).map_err(|e| misfit(path, e))
 }
 
 fn heads(o: &DatasetOptions, slots: &[Slot], entry: &Entry) -> Result<Heads, Misfit> {
     let mut heads = match entry {
         // The one picture's header for both.
-        Entry::Photo(path) | Entry::Alone(_, path) => vec![Head::Image(header(path)?); 2],
+        Entry::Photo(path) | Entry::Alone(_, path) => vec![Head::Image(header(o, path)?); 2],
         Entry::Halves(path) => {
-            let whole = header(path)?;
+            let whole = header(o, path)?;
             let (width, height) = (whole.width, whole.height);
             if width < 2 || height == 0 {
                 return Err(Misfit::new(
@@ -121,7 +121,7 @@ fn heads(o: &DatasetOptions, slots: &[Slot], entry: &Entry) -> Result<Heads, Mis
 fn head(o: &DatasetOptions, kind: Kind, files: &[PathBuf]) -> Result<Head, Misfit> {
     let file = &files[0];
     let advice = match kind {
-        Kind::Image | Kind::Regions => return bands(files).map(Head::Image),
+        Kind::Image | Kind::Regions => return bands(o, files).map(Head::Image),
         Kind::Labels => {
             "`pixtape prepare palette` converts colours to labels, and `label_nc` 0 trains on \
              colours as they are"
@@ -131,7 +131,7 @@ fn head(o: &DatasetOptions, kind: Kind, files: &[PathBuf]) -> Result<Head, Misfi
              `no_instance` does without"
         }
     };
-    let header = IndexHeader::read(file).map_err(|e| misfit(file, e))?;
+    let header = IndexHeader::read_as(file, o.reading).map_err(|e| misfit(file, e))?;
     if header.channels != 1 {
         let message = format!(
             "has {} channels, where a map has one, an index per pixel; {advice}",
@@ -142,7 +142,7 @@ fn head(o: &DatasetOptions, kind: Kind, files: &[PathBuf]) -> Result<Head, Misfi
     match o.labels().filter(|_| kind == Kind::Labels) {
         None => Ok(Head::Instances(header)),
         Some(labels) => {
-            let map = IndexMap::load(file).map_err(|e| misfit(file, e))?;
+            let map = IndexMap::load_as(file, o.reading).map_err(|e| misfit(file, e))?;
             let largest = map.data.iter().copied().max().unwrap_or(0);
             match largest < labels.classes {
                 true => Ok(Head::Labels { header, largest }),
@@ -171,10 +171,10 @@ fn no_class(map: &IndexMap, classes: u32, largest: u32) -> String {
 }
 
 /// One header for the bands of a side.
-fn bands(paths: &[PathBuf]) -> Result<Header, Misfit> {
-    let mut joint = header(&paths[0])?;
+fn bands(o: &DatasetOptions, paths: &[PathBuf]) -> Result<Header, Misfit> {
+    let mut joint = header(o, &paths[0])?;
     for path in &paths[1..] {
-        let band = header(path)?;
+        let band = header(o, path)?;
         if (band.width, band.height, band.depth) != (joint.width, joint.height, joint.depth) {
             let message = format!(
                 "is {}x{} of {}, the first band {}x{} of {}",
@@ -245,7 +245,7 @@ fn channels(
         let colors = h.colors() == 1 || h.colors() == 3;
         let fits = h.channels == wanted
             || (colors && matches!(wanted, 1 | 3 | 4))
-            || (h.alpha && h.channels == 4 && wanted == 4);
+            || (h.alpha && h.colors() == wanted);
         if !fits {
             let message = format!(
                 "has {} channels as {name} where {wanted} are expected{}",

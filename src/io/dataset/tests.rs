@@ -196,7 +196,7 @@ fn broken_and_changed_files_are_named() {
     let changed = data.sample(1, 1).unwrap_err().to_string();
     assert!(changed.contains("01.png: is 20x8 now but was 16x8"), "{changed}");
     std::fs::write(&path, b"not a picture").unwrap();
-    assert!(refusal(options(dir.path())).contains("01.png: cannot be decoded"));
+    assert!(refusal(options(dir.path())).contains("01.png: is text; images are read of"));
 }
 
 fn save(path: &Path, picture: impl Into<AnyPicture>) {

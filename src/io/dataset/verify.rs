@@ -60,6 +60,6 @@ impl Dataset {
     }
 
     fn read_mask(&self, mask: usize) -> Result<()> {
-        self.holes.as_ref().map_or(Ok(()), |holes| holes.read(mask).map(drop))
+        self.holes.as_ref().map_or(Ok(()), |holes| holes.read(mask, self.options.reading).map(drop))
     }
 }

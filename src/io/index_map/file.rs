@@ -3,13 +3,15 @@
 
 use super::IndexMap;
 use crate::io::limits;
-use crate::io::picture::{AnyPicture, Depth, Header, broken, is_tiff, npy, unopened};
+use crate::io::picture::orient::{self, turned, turned_size};
+use crate::io::picture::tif::{self, Tags};
+use crate::io::picture::{Depth, Fault, Header, Kind, Loaded, Reading, npy, unopened};
 use crate::{Error, Result};
+use image::metadata::Orientation;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
-use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult};
-use tiff::tags::{SampleFormat, Tag};
 
 /// What a file's header says about a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,53 +27,90 @@ pub struct IndexHeader {
 }
 
 impl IndexHeader {
-    /// Reads a file's header, not its pixels.
+    /// Reads a file's header, not its pixels; width and height are those of the map turned as the
+    /// file says.
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be opened, its header is invalid, or its format does
     /// not keep whole numbers (JPEG, floats).
     pub fn read(path: &Path) -> Result<IndexHeader> {
+        Self::read_as(path, Reading::default())
+    }
+
+    /// The same, read as `how` says.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_as(path: &Path, how: Reading) -> Result<IndexHeader> {
         let mut file = BufReader::new(crate::io::file::open(path).map_err(|e| unopened(path, &e))?);
         let start = file.fill_buf().map_err(|e| unopened(path, &e))?;
-        match Format::of(start) {
-            Format::Png => {
-                let mut decoder = png::Decoder::new(file);
-                let info = decoder.read_header_info().map_err(|e| broken(path, e))?;
-                Ok(of_png(info))
-            }
-            Format::Npy => {
-                let mut bytes = Vec::new();
-                file.take(npy::HEADER).read_to_end(&mut bytes).map_err(|e| unopened(path, &e))?;
-                of_npy(&bytes).map_err(|e| broken(path, e))
-            }
-            Format::Tiff => {
-                let mut decoder = Decoder::new(&mut file).map_err(|e| broken(path, e))?;
-                of_tiff(&mut decoder).map_err(|e| broken(path, e))
-            }
-            Format::Jpeg => Err(lossy(path)),
-            Format::Other => {
-                let header = Header::read(path)?;
+        let kind = Kind::of(start, path);
+        kind.check(path)?;
+        match kind {
+            Kind::Read("JPEG") => return Err(lossy(path)),
+            Kind::Read("PNG" | "npy" | "TIFF") => {}
+            _ => {
+                let header = Header::read_as(path, how)?;
                 let bits = match header.depth {
                     Depth::U8 => 8,
                     Depth::U16 => 16,
                     Depth::F32 => return Err(Error::file(path, FLOATS)),
                 };
                 let Header { width, height, channels, .. } = header;
-                Ok(IndexHeader { width, height, channels, bits })
+                return Ok(IndexHeader { width, height, channels, bits });
             }
         }
+        let (mut header, orientation) =
+            Self::of_file(file, kind).map_err(|fault| fault.at(path))?;
+        if !how.ignore_orientation {
+            let size = (header.width, header.height);
+            (header.width, header.height) = turned_size(size, orientation);
+        }
+        Ok(header)
+    }
+
+    /// As it is stored, and how it is to be turned.
+    fn of_file(mut file: BufReader<File>, kind: Kind) -> Result<(IndexHeader, Orientation), Fault> {
+        let unread = |e: std::io::Error| Fault::Broken(e.to_string());
+        Ok(match kind {
+            Kind::Read("PNG") => {
+                let orientation = orient::of_png(&mut file);
+                file.rewind().map_err(unread)?;
+                let mut decoder = png::Decoder::new(file);
+                let info = decoder.read_header_info().map_err(|e| Fault::Broken(e.to_string()))?;
+                (of_png(info), orientation)
+            }
+            Kind::Read("npy") => {
+                let mut bytes = Vec::new();
+                file.take(npy::HEADER).read_to_end(&mut bytes).map_err(unread)?;
+                (of_npy(&bytes)?, Orientation::NoTransforms)
+            }
+            _ => {
+                let tags = Tags::of(&mut Decoder::new(&mut file)?, None)?;
+                (of_tiff(&tags)?, tags.orientation)
+            }
+        })
     }
 }
 
 impl IndexMap {
     /// Decodes a file: PNG of one channel (gray or palette, 1 to 16 bits), TIFF and npy of whole
-    /// numbers up to 32 bits (wider ones if the values fit), BMP, PNM and WebP of one channel.
+    /// numbers up to 32 bits (wider ones if the values fit), BMP, PNM and WebP of one channel. It
+    /// is turned as the file says.
     ///
     /// # Errors
     /// [`Error::File`] when the file cannot be opened or decoded, or holds colours, floats, numbers
     /// below 0 or above 32 bits.
     pub fn load(path: &Path) -> Result<IndexMap> {
-        Self::decode(crate::io::file::read(path).map_err(|e| unopened(path, &e))?, path)
+        Self::load_as(path, Reading::default())
+    }
+
+    /// The same, read as `how` says.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_as(path: &Path, how: Reading) -> Result<IndexMap> {
+        Self::decode_as(crate::io::file::read(path).map_err(|e| unopened(path, &e))?, path, how)
     }
 
     /// Decodes a file's bytes; `path` is for messages.
@@ -79,17 +118,24 @@ impl IndexMap {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<IndexMap> {
+        Self::decode_as(bytes, path, Reading::default())
+    }
+
+    fn decode_as(bytes: Vec<u8>, path: &Path, how: Reading) -> Result<IndexMap> {
         let most = limits::decoded(bytes.len() as u64);
-        let (header, data) = match Format::of(&bytes) {
-            Format::Png => decode_png(&bytes, most).map_err(|e| broken(path, e))?,
-            Format::Tiff => decode_tiff(&bytes, most).map_err(|e| broken(path, e))?,
-            Format::Npy => decode_npy(&bytes).map_err(|e| broken(path, e))?,
-            Format::Jpeg => return Err(lossy(path)),
-            Format::Other => {
-                let image = AnyPicture::decode(bytes, path)?;
+        let kind = Kind::of(&bytes, path);
+        kind.check(path)?;
+        let decoded = match kind {
+            Kind::Read("PNG") => decode_png(&bytes, most),
+            Kind::Read("TIFF") => decode_tiff(bytes, most),
+            Kind::Read("npy") => decode_npy(&bytes),
+            Kind::Read("JPEG") => return Err(lossy(path)),
+            _ => {
+                let image = Loaded::decode(bytes, path, how)?.picture;
                 return IndexMap::of(&image).map_err(|e| Error::file(path, e.to_string()));
             }
         };
+        let Decoded { header, data, orientation } = decoded.map_err(|fault| fault.at(path))?;
         if header.channels != 1 {
             let message = format!(
                 "has {} channels; a map has one, an index per pixel (`pixtape prepare palette` \
@@ -102,8 +148,18 @@ impl IndexMap {
             let why = "holds numbers below 0 or above 4294967295; an index is neither";
             Error::file(path, why)
         })?;
-        IndexMap::new(header.width, header.height, data)
-            .map_err(|e| Error::file(path, e.to_string()))
+        let stored = IndexMap::new(header.width, header.height, data)
+            .map_err(|e| Error::file(path, e.to_string()))?;
+        Ok(if how.ignore_orientation { stored } else { stored.turned(orientation) })
+    }
+
+    fn turned(self, orientation: Orientation) -> IndexMap {
+        if orientation == Orientation::NoTransforms {
+            return self;
+        }
+        let size = (self.width, self.height);
+        let (width, height) = turned_size(size, orientation);
+        IndexMap { width, height, data: turned(&self.data, size, 1, orientation) }
     }
 }
 
@@ -115,29 +171,13 @@ fn lossy(path: &Path) -> Error {
     Error::file(path, why)
 }
 
-/// What a file is, by its first bytes.
-enum Format {
-    Png,
-    Tiff,
-    Npy,
-    Jpeg,
-    Other,
+/// What a file holds.
+struct Decoded {
+    header: IndexHeader,
+    /// The indices; none where there are several channels' values, or some are no `u32`.
+    data: Option<Vec<u32>>,
+    orientation: Orientation,
 }
-
-impl Format {
-    fn of(start: &[u8]) -> Format {
-        match start {
-            _ if start.starts_with(b"\x89PNG\r\n\x1a\n") => Format::Png,
-            _ if start.starts_with(npy::MAGIC) => Format::Npy,
-            _ if start.starts_with(&[0xFF, 0xD8, 0xFF]) => Format::Jpeg,
-            _ if is_tiff(start) => Format::Tiff,
-            _ => Format::Other,
-        }
-    }
-}
-
-/// A header, and the indices: none where there are several channels' values, or some are no `u32`.
-type Decoded = (IndexHeader, Option<Vec<u32>>);
 
 fn of_png(info: &png::Info<'_>) -> IndexHeader {
     let png::Info { width, height, bit_depth, color_type, .. } = *info;
@@ -146,7 +186,13 @@ fn of_png(info: &png::Info<'_>) -> IndexHeader {
     IndexHeader { width, height, channels: color_type.samples() as u32, bits }
 }
 
-fn decode_png(bytes: &[u8], most: u64) -> Result<Decoded, String> {
+fn decode_png(bytes: &[u8], most: u64) -> Result<Decoded, Fault> {
+    let orientation = orient::of_png(Cursor::new(bytes));
+    let (header, data) = png_values(bytes, most)?;
+    Ok(Decoded { header, data, orientation })
+}
+
+fn png_values(bytes: &[u8], most: u64) -> Result<(IndexHeader, Option<Vec<u32>>), String> {
     let limit = usize::try_from(most).unwrap_or(usize::MAX);
     let limits = png::Limits { bytes: limit };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -180,52 +226,54 @@ fn decode_png(bytes: &[u8], most: u64) -> Result<Decoded, String> {
     Ok((header, Some(data)))
 }
 
-fn of_npy(bytes: &[u8]) -> Result<IndexHeader, String> {
+fn of_npy(bytes: &[u8]) -> Result<IndexHeader, Fault> {
     let ([height, width, channels], size) = npy::integers(bytes)?;
     Ok(IndexHeader { width, height, channels, bits: 8 * size })
 }
 
-fn decode_npy(bytes: &[u8]) -> Result<Decoded, String> {
-    Ok((of_npy(bytes)?, npy::decode_integers(bytes)?))
+fn decode_npy(bytes: &[u8]) -> Result<Decoded, Fault> {
+    let (header, data) = (of_npy(bytes)?, npy::decode_integers(bytes)?);
+    Ok(Decoded { header, data, orientation: Orientation::NoTransforms })
 }
 
-fn of_tiff<R: Read + Seek>(decoder: &mut Decoder<R>) -> Result<IndexHeader, String> {
-    let color = decoder.colortype().map_err(|e| e.to_string())?;
-    let (width, height) = decoder.dimensions().map_err(|e| e.to_string())?;
-    let (channels, bits) = (u32::from(color.num_samples()), u32::from(color.bit_depth()));
-    let format =
-        decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(|e| e.to_string())?;
-    if format.and_then(|f| f.first().copied()) == Some(SampleFormat::IEEEFP.to_u16()) {
-        return Err(FLOATS.into());
+fn of_tiff(tags: &Tags) -> Result<IndexHeader, Fault> {
+    let Tags { width, height, samples, bits, .. } = *tags;
+    if tags.format == 3 {
+        return Err(Fault::Unread(FLOATS.into()));
     }
-    if matches!(color, ColorType::Gray(_)) && !matches!(bits, 8 | 16 | 32 | 64) {
-        return Err(format!("values of {bits} bits; maps have 8, 16 or 32"));
+    if !matches!(bits, 1 | 2 | 4 | 8 | 16 | 32 | 64) {
+        let what = format!("its values have {bits} bits; save the map with 8, 16 or 32");
+        return Err(Fault::Unread(what));
     }
-    Ok(IndexHeader { width, height, channels, bits })
+    Ok(IndexHeader { width, height, channels: samples, bits: bits.max(8) })
 }
 
-fn decode_tiff(bytes: &[u8], most: u64) -> Result<Decoded, String> {
-    fn whole<T: TryInto<u32>>(values: Vec<T>) -> Option<Vec<u32>> {
-        values.into_iter().map(|value| value.try_into().ok()).collect()
+fn decode_tiff(bytes: Vec<u8>, most: u64) -> Result<Decoded, Fault> {
+    fn whole<T: TryInto<u64>>(values: Vec<T>, white: Option<u64>) -> Option<Vec<u32>> {
+        // Where white is stored as 0, indices are counted from it.
+        let index = |value: T| -> Option<u32> {
+            let value = value.try_into().ok()?;
+            white.map_or(Some(value), |white| white.checked_sub(value))?.try_into().ok()
+        };
+        values.into_iter().map(index).collect()
     }
-    let mut limits = tiff::decoder::Limits::default();
-    limits.decoding_buffer_size = usize::try_from(most).unwrap_or(usize::MAX);
-    let decoder = Decoder::new(Cursor::new(bytes)).map_err(|e| e.to_string())?;
-    let mut decoder = decoder.with_limits(limits);
-    let header = of_tiff(&mut decoder)?;
+    // What is refused by its header is not decoded.
+    let tags = Tags::of(&mut Decoder::new(Cursor::new(bytes.as_slice()))?, None)?;
+    let (header, orientation) = (of_tiff(&tags)?, tags.orientation);
     if header.channels != 1 {
-        return Ok((header, None));
+        return Ok(Decoded { header, data: None, orientation });
     }
-    let data = match decoder.read_image().map_err(|e| e.to_string())? {
-        DecodingResult::U8(values) => whole(values),
-        DecodingResult::U16(values) => whole(values),
-        DecodingResult::U32(values) => whole(values),
-        DecodingResult::U64(values) => whole(values),
-        DecodingResult::I8(values) => whole(values),
-        DecodingResult::I16(values) => whole(values),
-        DecodingResult::I32(values) => whole(values),
-        DecodingResult::I64(values) => whole(values),
-        _ => return Err(FLOATS.into()),
+    let white = tags.inverted().then(|| u64::MAX >> (64 - tags.bits));
+    let data = match tif::samples(bytes, most)?.values {
+        DecodingResult::U8(values) => whole(values, white),
+        DecodingResult::U16(values) => whole(values, white),
+        DecodingResult::U32(values) => whole(values, white),
+        DecodingResult::U64(values) => whole(values, white),
+        DecodingResult::I8(values) => whole(values, white),
+        DecodingResult::I16(values) => whole(values, white),
+        DecodingResult::I32(values) => whole(values, white),
+        DecodingResult::I64(values) => whole(values, white),
+        _ => return Err(Fault::Unread(FLOATS.into())),
     };
-    Ok((header, data))
+    Ok(Decoded { header, data, orientation })
 }

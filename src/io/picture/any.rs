@@ -77,6 +77,14 @@ impl AnyPicture {
         Some(map!(self, p => p.converted(channels)?))
     }
 
+    /// See [`Picture::first`].
+    ///
+    /// # Panics
+    /// As there.
+    pub fn first(&self, channels: u32) -> Self {
+        map!(self, p => p.first(channels))
+    }
+
     /// See [`Picture::stack`]; also `None` when their depths differ.
     pub fn stack(all: &[AnyPicture]) -> Option<Self> {
         fn same<T: Element>(

@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
+use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
-use tiff::decoder::{Decoder, DecodingResult};
-use tiff::tags::{SampleFormat, Tag};
+use tiff::decoder::Decoder;
 
-use super::{AnyPicture, Depth, Kind, Picture, npy};
+use super::fault::{Fault, unopened};
+use super::{AnyPicture, Depth, Kind, Loaded, Picture, Reading, npy, orient, tif};
 use crate::io::limits;
 use crate::{Error, Result};
 
@@ -27,34 +28,50 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads a file's header, not its pixels.
+    /// Reads a file's header, not its pixels; width and height are those of the image as it is to
+    /// be looked at, turned as the file says.
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be opened or its header is invalid.
+    /// [`Error::File`] when the file cannot be opened, its header is invalid or its kind is not
+    /// read.
     pub fn read(path: &Path) -> Result<Header> {
+        Self::read_as(path, Reading::default())
+    }
+
+    /// The same, read as `how` says.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_as(path: &Path, how: Reading) -> Result<Header> {
         let mut file = BufReader::new(crate::io::file::open(path).map_err(|e| unopened(path, &e))?);
         let start = file.fill_buf().map_err(|e| unopened(path, &e))?;
         let kind = Kind::of(start, path);
         kind.check(path)?;
-        if start.starts_with(npy::MAGIC) {
+        let (mut header, orientation) =
+            Self::of_file(file, kind).map_err(|fault| fault.at(path))?;
+        if !how.ignore_orientation {
+            let size = (header.width, header.height);
+            (header.width, header.height) = orient::turned_size(size, orientation);
+        }
+        Ok(header)
+    }
+
+    /// As it is stored, and how it is to be turned.
+    fn of_file(mut file: impl BufRead + Seek, kind: Kind) -> Result<(Header, Orientation), Fault> {
+        let unread = |e: std::io::Error| Fault::Broken(e.to_string());
+        if kind == Kind::Read("npy") {
             let mut bytes = Vec::new();
-            file.take(npy::HEADER).read_to_end(&mut bytes).map_err(|e| unopened(path, &e))?;
-            return npy::header(&bytes).map_err(|e| broken(path, e));
+            file.take(npy::HEADER).read_to_end(&mut bytes).map_err(unread)?;
+            return Ok((npy::header(&bytes)?, Orientation::NoTransforms));
         }
-        if is_tiff(start) {
-            let own = Bands::of(&mut Decoder::new(&mut file).map_err(|e| broken(path, e))?)
-                .map_err(|e| broken(path, e))?;
-            if let Some(header) = own {
-                return Ok(header);
-            }
-            file.rewind().map_err(|e| unopened(path, &e))?;
+        if kind == Kind::Read("TIFF") {
+            let tags = tif::Tags::of(&mut Decoder::new(&mut file)?, None)?;
+            return Ok((tags.header()?, tags.orientation));
         }
-        let mut reader =
-            ImageReader::new(file).with_guessed_format().map_err(|e| unopened(path, &e))?;
-        if kind == Kind::Read("TGA") {
-            reader.set_format(ImageFormat::Tga);
-        }
-        let decoder = reader.into_decoder().map_err(|e| broken(path, e))?;
+        let known = own_orientation(&mut file, kind);
+        file.rewind().map_err(unread)?;
+        let mut decoder = reader(file, kind)?.into_decoder()?;
+        let orientation = known.unwrap_or_else(|| orient::of_decoder(&mut decoder));
         let (width, height) = decoder.dimensions();
         let color = decoder.color_type();
         let depth = match color {
@@ -62,13 +79,8 @@ impl Header {
             ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => Depth::U16,
             _ => Depth::F32,
         };
-        Ok(Header {
-            width,
-            height,
-            channels: u32::from(color.channel_count()),
-            alpha: color.has_alpha(),
-            depth,
-        })
+        let (channels, alpha) = (u32::from(color.channel_count()), color.has_alpha());
+        Ok((Header { width, height, channels, alpha, depth }, orientation))
     }
 
     /// Channels without alpha.
@@ -77,138 +89,138 @@ impl Header {
     }
 }
 
+/// How a file is to be turned, where its decoder does not say that well.
+fn own_orientation(file: impl Read + Seek, kind: Kind) -> Option<Orientation> {
+    match kind {
+        Kind::Read("PNG") => Some(orient::of_png(file)),
+        Kind::Read("WebP") => Some(orient::of_webp(file)),
+        _ => None,
+    }
+}
+
+/// The image library's reader of a file of this kind.
+fn reader<R: BufRead + Seek>(file: R, kind: Kind) -> Result<ImageReader<R>, Fault> {
+    let reader = ImageReader::new(file).with_guessed_format();
+    let mut reader = reader.map_err(|e| Fault::Broken(e.to_string()))?;
+    if kind == Kind::Read("TGA") {
+        // Nothing at its start names it.
+        reader.set_format(ImageFormat::Tga);
+    }
+    Ok(reader)
+}
+
 impl AnyPicture {
-    /// Decodes a file, its depth and channels as they are. EXIF orientation is not applied (the
-    /// reference implementation does not either).
+    /// Decodes a file, its depth and channels as they are, turned as the file says (EXIF).
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be opened or decoded.
+    /// [`Error::File`] when the file cannot be opened or decoded, its kind is not read, or it has
+    /// pixels without data.
     pub fn load(path: &Path) -> Result<Self> {
-        let bytes = crate::io::file::read(path).map_err(|e| unopened(path, &e))?;
-        Self::decode(bytes, path)
+        Ok(Loaded::read(path, Reading::default())?.picture)
     }
 
     /// Decodes a file's bytes; `path` is for messages.
     ///
     /// # Errors
-    /// [`Error::File`] when they cannot be decoded.
+    /// As [`load`](Self::load).
     pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<Self> {
+        Ok(Loaded::decode(bytes, path, Reading::default())?.picture)
+    }
+}
+
+impl Loaded {
+    /// Decodes a file.
+    ///
+    /// # Errors
+    /// [`Error::File`] when the file cannot be opened or decoded, its kind is not read, or it has
+    /// pixels without data and `how` refuses them.
+    pub fn read(path: &Path, how: Reading) -> Result<Loaded> {
+        let bytes = crate::io::file::read(path).map_err(|e| unopened(path, &e))?;
+        Self::decode(bytes, path, how)
+    }
+
+    /// Decodes a file's bytes; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn decode(bytes: Vec<u8>, path: &Path, how: Reading) -> Result<Loaded> {
         let kind = Kind::of(&bytes, path);
         kind.check(path)?;
-        if is_cut_jpeg(&bytes) {
-            return Err(broken(path, "the JPEG has no end marker, so it was probably cut off"));
-        }
-        if bytes.starts_with(npy::MAGIC) {
-            return npy::decode(&bytes).map_err(|e| broken(path, e));
-        }
-        let most = limits::decoded(bytes.len() as u64);
-        if is_tiff(&bytes) {
-            let mut own = tiff::decoder::Limits::default();
-            own.decoding_buffer_size = usize::try_from(most).unwrap_or(usize::MAX);
-            let mut decoder = Decoder::new(Cursor::new(bytes.as_slice()))
-                .map_err(|e| broken(path, e))?
-                .with_limits(own);
-            if let Some(header) = Bands::of(&mut decoder).map_err(|e| broken(path, e))? {
-                return Bands::decode(&mut decoder, header).map_err(|e| broken(path, e));
-            }
-        }
-        // The format is guessed from memory here, so no file can be missing.
-        let limits = limits::of_image(bytes.len() as u64);
-        if let Some((w, h)) =
-            webp_frames(&bytes).find(|(w, h)| 3 * u64::from(*w) * u64::from(*h) > most)
-        {
-            return Err(broken(
-                path,
-                format!("a frame of {w}x{h}, more than a file of this size can hold"),
-            ));
-        }
-        let mut reader = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|e| unopened(path, &e))?;
-        if kind == Kind::Read("TGA") {
-            reader.set_format(ImageFormat::Tga);
-        }
-        reader.limits(limits);
-        let image = reader.decode().map_err(|e| broken(path, e))?;
-        let (w, h, c) = (image.width(), image.height(), u32::from(image.color().channel_count()));
-        Ok(match image {
-            DynamicImage::ImageLuma8(i) => AnyPicture::U8(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageLumaA8(i) => AnyPicture::U8(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageRgb8(i) => AnyPicture::U8(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageRgba8(i) => AnyPicture::U8(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageLuma16(i) => AnyPicture::U16(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageLumaA16(i) => AnyPicture::U16(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageRgb16(i) => AnyPicture::U16(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageRgba16(i) => AnyPicture::U16(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageRgb32F(i) => AnyPicture::F32(Picture::new(w, h, c, i.into_raw())?),
-            DynamicImage::ImageRgba32F(i) => AnyPicture::F32(Picture::new(w, h, c, i.into_raw())?),
-            other => return Err(broken(path, format!("pixels of kind {:?}", other.color()))),
-        })
-    }
-}
-
-/// TIFFs that the image library does not read: floats, and bands that are not colours.
-struct Bands;
-
-impl Bands {
-    /// The header of such a file; `None` for files that the image library reads.
-    fn of<R: Read + Seek>(decoder: &mut Decoder<R>) -> Result<Option<Header>, String> {
-        let color = decoder.colortype().map_err(|e| e.to_string())?;
-        let format =
-            decoder.find_tag_unsigned_vec::<u16>(Tag::SampleFormat).map_err(|e| e.to_string())?;
-        let float = format.and_then(|f| f.first().copied()) == Some(SampleFormat::IEEEFP.to_u16());
-        if !float && !matches!(color, tiff::ColorType::Multiband { .. }) {
-            return Ok(None);
-        }
-        let depth = match (color.bit_depth(), float) {
-            (8, false) => Depth::U8,
-            (16, false) => Depth::U16,
-            (16 | 32 | 64, true) => Depth::F32,
-            (bits, _) => {
-                return Err(format!("values of {bits} bits; 8 and 16 bits and floats are read"));
-            }
+        let Stored { picture, alpha, orientation, nodata } =
+            stored(bytes, kind).map_err(|fault| fault.at(path))?;
+        let turned = match how.ignore_orientation {
+            true => picture,
+            false => picture.turned(orientation),
         };
-        let (width, height) = decoder.dimensions().map_err(|e| e.to_string())?;
-        let alpha = matches!(color, tiff::ColorType::GrayA(_) | tiff::ColorType::RGBA(_));
-        Ok(Some(Header { width, height, channels: u32::from(color.num_samples()), alpha, depth }))
-    }
-
-    fn decode<R: Read + Seek>(decoder: &mut Decoder<R>, h: Header) -> Result<AnyPicture, String> {
-        fn of<T: super::Element>(h: Header, data: Vec<T>) -> Result<Picture<T>, String> {
-            if (data.len() as u64)
-                < u64::from(h.width) * u64::from(h.height) * u64::from(h.channels)
-            {
-                return Err(
-                    "its bands are stored one after another (planar); save it with interleaved \
-                            samples, or as npy"
-                        .into(),
-                );
-            }
-            Picture::new(h.width, h.height, h.channels, data).map_err(|e| e.to_string())
-        }
-        Ok(match decoder.read_image().map_err(|e| e.to_string())? {
-            DecodingResult::U8(data) => AnyPicture::U8(of(h, data)?),
-            DecodingResult::U16(data) => AnyPicture::U16(of(h, data)?),
-            DecodingResult::F16(data) => {
-                AnyPicture::F32(of(h, data.into_iter().map(|v| v.to_f32()).collect())?)
-            }
-            DecodingResult::F32(data) => AnyPicture::F32(of(h, data)?),
-            DecodingResult::F64(data) => {
-                AnyPicture::F32(of(h, data.into_iter().map(|v| v as f32).collect())?)
-            }
-            _ => {
-                return Err(
-                    "signed or wide integers; unsigned 8 and 16 bits and floats are read".into()
-                );
-            }
-        })
+        Loaded::new(turned, alpha, nodata, how.nodata, path)
     }
 }
 
-pub(in crate::io) fn is_tiff(bytes: &[u8]) -> bool {
-    [b"II\x2a\0", b"MM\0\x2a", b"II\x2b\0", b"MM\0\x2b"]
-        .iter()
-        .any(|magic| bytes.starts_with(*magic))
+/// An image as a file stores it.
+struct Stored {
+    picture: AnyPicture,
+    /// Whether its last channel is alpha.
+    alpha: bool,
+    /// How it is to be turned.
+    orientation: Orientation,
+    /// The value of pixels without data.
+    nodata: Option<f64>,
+}
+
+fn stored(bytes: Vec<u8>, kind: Kind) -> Result<Stored, Fault> {
+    let most = limits::decoded(bytes.len() as u64);
+    let upright = |picture, alpha| Stored {
+        picture,
+        alpha,
+        orientation: Orientation::NoTransforms,
+        nodata: None,
+    };
+    match kind {
+        Kind::Read("npy") => return Ok(upright(npy::decode(&bytes)?, false)),
+        Kind::Read("TIFF") => {
+            let (picture, header, tags) = tif::decode(bytes, most)?;
+            let (alpha, orientation, nodata) = (header.alpha, tags.orientation, tags.nodata);
+            return Ok(Stored { picture, alpha, orientation, nodata });
+        }
+        _ if is_cut_jpeg(&bytes) => {
+            return Err("the JPEG has no end marker, so it was probably cut off".into());
+        }
+        _ => {}
+    }
+    if let Some((w, h)) =
+        webp_frames(&bytes).find(|(w, h)| 3 * u64::from(*w) * u64::from(*h) > most)
+    {
+        return Err(format!("a frame of {w}x{h}, more than a file of this size can hold").into());
+    }
+    let known = own_orientation(Cursor::new(&bytes), kind);
+    let mut limits = limits::of_image(bytes.len() as u64);
+    let mut reader = reader(Cursor::new(bytes), kind)?;
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder()?;
+    limits.reserve(decoder.total_bytes())?;
+    decoder.set_limits(limits)?;
+    let orientation = known.unwrap_or_else(|| orient::of_decoder(&mut decoder));
+    let alpha = decoder.color_type().has_alpha();
+    let picture = of_image(DynamicImage::from_decoder(decoder)?)?;
+    Ok(Stored { orientation, ..upright(picture, alpha) })
+}
+
+fn of_image(image: DynamicImage) -> Result<AnyPicture, Fault> {
+    let (w, h, c) = (image.width(), image.height(), u32::from(image.color().channel_count()));
+    let made = match image {
+        DynamicImage::ImageLuma8(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U8),
+        DynamicImage::ImageLumaA8(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U8),
+        DynamicImage::ImageRgb8(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U8),
+        DynamicImage::ImageRgba8(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U8),
+        DynamicImage::ImageLuma16(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U16),
+        DynamicImage::ImageLumaA16(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U16),
+        DynamicImage::ImageRgb16(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U16),
+        DynamicImage::ImageRgba16(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::U16),
+        DynamicImage::ImageRgb32F(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::F32),
+        DynamicImage::ImageRgba32F(i) => Picture::new(w, h, c, i.into_raw()).map(AnyPicture::F32),
+        other => return Err(Fault::Broken(format!("pixels of kind {:?}", other.color()))),
+    };
+    made.map_err(|e: Error| Fault::Broken(e.to_string()))
 }
 
 /// Sizes of the lossy frames in a WebP. The decoder allocates a frame before it checks its size
@@ -244,23 +256,4 @@ fn is_cut_jpeg(bytes: &[u8]) -> bool {
     }
     // No scan found: the decoder reports that.
     false
-}
-
-pub(in crate::io) fn unopened(path: &Path, e: &std::io::Error) -> Error {
-    match path.is_dir() {
-        true => Error::file(path, "is a folder, where an image is expected"),
-        false => {
-            Error::file(path, format!("cannot be opened: {e}; check the path and its permissions"))
-        }
-    }
-}
-
-pub(in crate::io) fn broken(path: &Path, reason: impl std::fmt::Display) -> Error {
-    let mut reason = reason.to_string().replace('\n', " ");
-    // A decoder may list all that a file claims.
-    if let Some((end, _)) = reason.char_indices().nth(300) {
-        reason.truncate(end);
-        reason.push('…');
-    }
-    Error::file(path, format!("cannot be decoded: {reason}; remove it or repair it"))
 }

@@ -1,11 +1,10 @@
 //! What a file is, by its first bytes. Names lie: photographs are called `.jfif`, failed downloads
 //! `.jpg`.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use super::decode::unopened;
+use super::fault::unopened;
 use super::npy;
 use crate::{Error, Result};
 
@@ -153,7 +152,7 @@ impl Kind {
     /// [`Error::File`] when it cannot be opened, or is a folder.
     pub fn of_file(path: &Path) -> Result<Kind> {
         let mut start = Vec::with_capacity(START);
-        let file = File::open(path).map_err(|e| unopened(path, &e))?;
+        let file = crate::io::file::open(path).map_err(|e| unopened(path, &e))?;
         file.take(START as u64).read_to_end(&mut start).map_err(|e| unopened(path, &e))?;
         Ok(Kind::of(&start, path))
     }

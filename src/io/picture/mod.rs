@@ -4,21 +4,28 @@ mod any;
 mod decode;
 mod element;
 mod encode;
+mod fault;
 mod kind;
 mod list;
+mod loaded;
 pub(in crate::io) mod npy;
+pub(in crate::io) mod orient;
 mod resize;
 #[cfg(test)]
+mod strange_tests;
+#[cfg(test)]
 pub(crate) mod tests;
+pub(in crate::io) mod tif;
 
 pub use any::AnyPicture;
 pub use decode::Header;
-pub(in crate::io) use decode::{broken, is_tiff, unopened};
 pub use element::{Depth, Element};
+pub(in crate::io) use fault::{Fault, unopened};
 pub use kind::{Kind, START};
 pub use list::{
     EXTENSIONS, LeftOut, Listing, is_picture, list_pictures, name_key, without_extension,
 };
+pub use loaded::{Loaded, NoData, Reading};
 
 use std::path::Path;
 
@@ -101,6 +108,17 @@ impl<T: Element> Picture<T> {
             .copied()
             .collect();
         Self { channels: 1, data, ..*self }
+    }
+
+    /// The first channels.
+    ///
+    /// # Panics
+    /// If there are fewer, or none is asked for.
+    pub fn first(&self, channels: u32) -> Self {
+        assert!((1..=self.channels).contains(&channels), "{channels} of {}", self.describe());
+        let pixels = self.data.chunks_exact(self.channels as usize);
+        let data = pixels.flat_map(|p| &p[..channels as usize]).copied().collect();
+        Self { channels, data, ..*self }
     }
 
     /// Concatenates the channels of several images; `None` when their sizes differ or there are
@@ -240,17 +258,26 @@ impl Picture {
     /// Decodes a file into `channels` channels: 3 for RGB, 1 for gray, 4 with alpha.
     ///
     /// The format is inferred from the content, not the name. 16-bit values and floats (0 to 1) are
-    /// scaled to 8 bits, alpha is dropped unless asked for, EXIF orientation is not applied (the
-    /// reference implementation does not either).
+    /// scaled to 8 bits, alpha is dropped unless asked for, the image is turned as the file says
+    /// (EXIF).
     ///
     /// # Errors
-    /// [`Error::File`] when the file cannot be opened or decoded, or has bands that are not
-    /// colours.
+    /// [`Error::File`] when the file cannot be opened or decoded, has pixels without data, or bands
+    /// that are not colours.
     pub fn load(path: &Path, channels: u32) -> Result<Self> {
+        Self::load_as(path, channels, Reading::default())
+    }
+
+    /// The same, read as `how` says.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_as(path: &Path, channels: u32, how: Reading) -> Result<Self> {
         // To 8 bits first, so that there is one conversion to gray.
-        let whole = AnyPicture::load(path)?.to_8bit(None);
-        let had = whole.channels;
-        whole.converted(channels).ok_or_else(|| {
+        let Loaded { picture, alpha, .. } = Loaded::read(path, how)?.filled(None);
+        let (had, picture) = (picture.channels(), picture.to_8bit(None).into());
+        let converted = Loaded { picture, alpha, missing: None }.converted(channels);
+        converted.map(|picture| picture.to_8bit(None)).ok_or_else(|| {
             Error::file(
                 path,
                 format!(

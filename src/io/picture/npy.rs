@@ -2,6 +2,7 @@
 //! since every reader on crates.io brings a grammar of Python literals and a C compiler for a
 //! header of three fields.
 
+use super::fault::Fault;
 use super::{AnyPicture, Depth, Header, Picture};
 
 pub(in crate::io) const MAGIC: &[u8] = b"\x93NUMPY";
@@ -13,28 +14,35 @@ struct Npy {
     descr: String,
     /// Height, width, channels.
     shape: [u64; 3],
+    /// Whether rows come fastest and channels slowest (Fortran's order).
+    fortran: bool,
     /// Byte offset of the values.
     data: usize,
 }
 
+/// A sound file of a kind that is not read.
+fn unread(what: &str, advice: &str) -> Fault {
+    Fault::Unread(format!("{what}; {advice}"))
+}
+
 impl Npy {
-    fn parse(bytes: &[u8]) -> Result<Npy, String> {
-        let short = || "the header is cut off".to_string();
+    fn parse(bytes: &[u8]) -> Result<Npy, Fault> {
+        let short = || Fault::from("the header is cut off");
         let (length, start) = match bytes.get(6).ok_or_else(short)? {
             1 => (bytes.get(8..10).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]]))), 10),
             2 | 3 => (
                 bytes.get(8..12).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize),
                 12,
             ),
-            v => return Err(format!("npy version {v} is unknown")),
+            v => return Err(format!("npy version {v} is unknown").into()),
         };
         let length = length.ok_or_else(short)?;
         if length > MOST {
-            return Err(format!("a header of {length} bytes"));
+            return Err(format!("a header of {length} bytes").into());
         }
         let text = std::str::from_utf8(bytes.get(start..start + length).ok_or_else(short)?)
             .map_err(|_| "the header is not text")?;
-        let field = |name: &str| -> Result<&str, String> {
+        let field = |name: &str| -> Result<&str, Fault> {
             let quoted = [format!("'{name}'"), format!("\"{name}\"")];
             let at = quoted
                 .iter()
@@ -51,11 +59,9 @@ impl Npy {
             .chars()
             .next()
             .filter(|c| matches!(c, '\'' | '"'))
-            .ok_or("records are not images")?;
+            .ok_or_else(|| unread("its values are records", "save an array of numbers"))?;
         let descr = descr[1..].split(quote).next().unwrap_or_default().to_string();
-        if !field("fortran_order")?.starts_with("False") {
-            return Err("the array is in Fortran order; save numpy.ascontiguousarray of it".into());
-        }
+        let fortran = field("fortran_order")?.starts_with("True");
         let inside = field("shape")?
             .strip_prefix('(')
             .and_then(|s| s.split(')').next())
@@ -69,21 +75,29 @@ impl Npy {
             [h, w] => [h, w, 1],
             [h, w, c] => [h, w, c],
             ref other => {
-                return Err(format!(
-                    "an array of {} dimensions; an image is (height, width) or (height, width, \
-                     channels)",
-                    other.len()
+                let what = format!("it is an array of {} dimensions", other.len());
+                return Err(unread(
+                    &what,
+                    "an image is (height, width) or (height, width, channels)",
                 ));
             }
         };
         if shape.iter().any(|side| *side == 0 || *side > u64::from(u32::MAX)) {
-            return Err(format!("an image of {}x{}x{}", shape[1], shape[0], shape[2]));
+            return Err(format!("an image of {}x{}x{}", shape[1], shape[0], shape[2]).into());
         }
-        Ok(Npy { descr, shape, data: start + length })
+        if shape[0] <= 8 && shape[1] > 16 && shape[2] > 16 {
+            let [c, h, w] = shape;
+            let what = format!("an array of ({c}, {h}, {w}) has its channels first");
+            return Err(unread(
+                &what,
+                "an image is (height, width, channels): numpy.moveaxis(a, 0, 2)",
+            ));
+        }
+        Ok(Npy { descr, shape, fortran, data: start + length })
     }
 
     /// Of whole numbers: whether the high byte comes first, whether there is a sign, bytes of one.
-    fn integer(&self) -> Result<(bool, bool, usize), String> {
+    fn integer(&self) -> Result<(bool, bool, usize), Fault> {
         let (order, kind) = self.descr.split_at_checked(1).unwrap_or_default();
         let (signed, size) = match kind {
             "b1" | "u1" => (false, 1),
@@ -95,14 +109,15 @@ impl Npy {
             "u8" => (false, 8),
             "i8" => (true, 8),
             _ => {
-                return Err(format!("values of type {:?}; a map holds whole numbers", self.descr));
+                let what = format!("its values are of type {:?}", self.descr);
+                return Err(unread(&what, "a map holds whole numbers"));
             }
         };
         Ok((order == ">", signed, size))
     }
 
     /// The values of a whole file, `size` bytes each.
-    fn values<'a>(&self, bytes: &'a [u8], size: u64) -> Result<&'a [u8], String> {
+    fn values<'a>(&self, bytes: &'a [u8], size: u64) -> Result<&'a [u8], Fault> {
         let data = &bytes[self.data..];
         let wanted = self
             .shape
@@ -110,25 +125,38 @@ impl Npy {
             .try_fold(size, |all, side| all.checked_mul(*side))
             .ok_or("the shape is too large")?;
         if data.len() as u64 != wanted {
-            return Err(format!("{} bytes of values where its header says {wanted}", data.len()));
+            let (found, cut) = (data.len(), "bytes of values where its header says");
+            return Err(format!("{found} {cut} {wanted}").into());
         }
         Ok(data)
     }
 
-    fn depth(&self) -> Result<Depth, String> {
+    /// Values in the order of rows, columns and channels.
+    fn ordered<T: Copy>(&self, values: impl Iterator<Item = T>) -> Vec<T> {
+        let values: Vec<T> = values.collect();
+        if !self.fortran {
+            return values;
+        }
+        let [h, w, c] = self.shape.map(|side| side as usize);
+        let place = |i: usize| (i / (w * c)) + h * (i / c % w) + h * w * (i % c);
+        (0..values.len()).map(|i| values[place(i)]).collect()
+    }
+
+    fn depth(&self) -> Result<Depth, Fault> {
         match self.descr.as_str() {
             "|u1" | "|b1" => Ok(Depth::U8),
             "<u2" | ">u2" => Ok(Depth::U16),
-            "<f4" | ">f4" | "<f8" | ">f8" => Ok(Depth::F32),
-            other => Err(format!(
-                "values of type {other:?}; uint8, uint16, float32 and float64 are read"
-            )),
+            "<f2" | ">f2" | "<f4" | ">f4" | "<f8" | ">f8" => Ok(Depth::F32),
+            other => {
+                let what = format!("its values are of type {other:?}");
+                Err(unread(&what, "convert it to uint8, uint16 or float32"))
+            }
         }
     }
 }
 
 /// The image's properties from the start of a file (at least its header).
-pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, Fault> {
     let npy = Npy::parse(bytes)?;
     let [height, width, channels] = npy.shape.map(|side| side as u32);
     Ok(Header { width, height, channels, alpha: false, depth: npy.depth()? })
@@ -137,7 +165,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, String> {
 /// The most bytes that [`header`] needs.
 pub(in crate::io) const HEADER: u64 = MOST as u64 + 12;
 
-pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, String> {
+pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, Fault> {
     let npy = Npy::parse(bytes)?;
     let depth = npy.depth()?;
     let size = npy.descr[2..].parse::<u64>().unwrap_or(1);
@@ -152,35 +180,35 @@ pub(super) fn decode(bytes: &[u8]) -> Result<AnyPicture, String> {
             })
         };
     }
-    let refused = |e: crate::Error| e.to_string();
-    Ok(match (depth, size) {
-        (Depth::U8, _) if npy.descr == "|b1" => AnyPicture::U8(
-            Picture::new(w, h, c, data.iter().map(|b| if *b == 0 { 0 } else { 255 }).collect())
-                .map_err(refused)?,
-        ),
-        (Depth::U8, _) => AnyPicture::U8(Picture::new(w, h, c, data.to_vec()).map_err(refused)?),
-        (Depth::U16, _) => {
-            AnyPicture::U16(Picture::new(w, h, c, numbers!(u16).collect()).map_err(refused)?)
+    let made = match (depth, size) {
+        (Depth::U8, _) => {
+            let bits = npy.descr == "|b1";
+            let value = |b: &u8| if bits && *b != 0 { 255 } else { *b };
+            Picture::new(w, h, c, npy.ordered(data.iter().map(value))).map(AnyPicture::U8)
         }
-        (Depth::F32, 8) => AnyPicture::F32(
-            Picture::new(w, h, c, numbers!(f64).map(|v| v as f32).collect()).map_err(refused)?,
-        ),
-        (Depth::F32, _) => {
-            AnyPicture::F32(Picture::new(w, h, c, numbers!(f32).collect()).map_err(refused)?)
+        (Depth::U16, _) => Picture::new(w, h, c, npy.ordered(numbers!(u16))).map(AnyPicture::U16),
+        (Depth::F32, size) => {
+            let values = match size {
+                2 => npy.ordered(numbers!(u16).map(|v| half::f16::from_bits(v).to_f32())),
+                4 => npy.ordered(numbers!(f32)),
+                _ => npy.ordered(numbers!(f64).map(|v| v as f32)),
+            };
+            Picture::new(w, h, c, values).map(AnyPicture::F32)
         }
-    })
+    };
+    made.map_err(|e| Fault::Broken(e.to_string()))
 }
 
 /// Height, width and channels of an array of whole numbers, and the bytes of one, from the start of
 /// a file (at least its header).
-pub(in crate::io) fn integers(bytes: &[u8]) -> Result<([u32; 3], u32), String> {
+pub(in crate::io) fn integers(bytes: &[u8]) -> Result<([u32; 3], u32), Fault> {
     let npy = Npy::parse(bytes)?;
     let (_, _, size) = npy.integer()?;
     Ok((npy.shape.map(|side| side as u32), size as u32))
 }
 
 /// The values of an array of whole numbers; `None` if one is no `u32`.
-pub(in crate::io) fn decode_integers(bytes: &[u8]) -> Result<Option<Vec<u32>>, String> {
+pub(in crate::io) fn decode_integers(bytes: &[u8]) -> Result<Option<Vec<u32>>, Fault> {
     let npy = Npy::parse(bytes)?;
     let (big, signed, size) = npy.integer()?;
     let data = npy.values(bytes, size as u64)?;
@@ -193,7 +221,7 @@ pub(in crate::io) fn decode_integers(bytes: &[u8]) -> Result<Option<Vec<u32>>, S
         let negative = signed && wide[size - 1] & 0x80 != 0;
         u32::try_from(u64::from_le_bytes(wide)).ok().filter(|_| !negative)
     };
-    Ok(data.chunks_exact(size).map(value).collect())
+    Ok(npy.ordered(data.chunks_exact(size)).into_iter().map(value).collect())
 }
 
 pub(super) fn encode(picture: &AnyPicture) -> Vec<u8> {

@@ -129,7 +129,7 @@ fn list_is_recursive_sorted_and_ignores_other_files() {
 #[test]
 fn what_a_decoder_lists_is_shortened() {
     let all = "Unknown(18761), ".repeat(200);
-    let message = super::decode::broken(Path::new("a.tiff"), &all).to_string();
+    let message = super::fault::broken(Path::new("a.tiff"), &all).to_string();
     assert!(message.len() < 400 && message.contains("Unknown(18761), ") && message.contains('…'));
     assert!(message.ends_with("; remove it or repair it"), "{message}");
 }
@@ -252,7 +252,7 @@ fn every_depth_survives_the_formats_that_hold_it() {
     assert!(bad.contains("png, tiff, exr or npy"), "{bad}");
 }
 
-/// numpy.save of float64, big-endian uint16, bool and a Fortran array.
+/// numpy.save of float64, float16, big-endian uint16, bool and arrays in Fortran's order.
 #[test]
 fn arrays_of_numpy_are_read_or_refused_with_a_reason() {
     let file = |descr: &str, order: &str, shape: &str, data: &[u8]| {
@@ -276,8 +276,20 @@ fn arrays_of_numpy_are_read_or_refused_with_a_reason() {
         read(file("|b1", "False", "(2, 1)", &[1, 0])).unwrap(),
         AnyPicture::U8(Picture::new(1, 2, 1, vec![255, 0]).unwrap())
     );
+    assert_eq!(
+        read(file("<f2", "False", "(1, 2)", &[0, 0x3c, 0, 0xc0])).unwrap(),
+        AnyPicture::F32(Picture::new(2, 1, 1, vec![1.0, -2.0]).unwrap())
+    );
+    // Two rows of three pixels of two channels: rows come fastest, channels slowest.
+    let fortran: Vec<u8> = vec![0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11];
+    assert_eq!(
+        read(file("|u1", "True", "(2, 3, 2)", &fortran)).unwrap(),
+        AnyPicture::U8(Picture::new(3, 2, 2, (0..12).collect()).unwrap())
+    );
+    let first = file("|u1", "False", "(3, 20, 30)", &[0; 1800]);
+    let message = read(first).unwrap_err().to_string();
+    assert!(message.contains("channels first") && !message.contains("repair"), "{message}");
     let refused = [
-        (file("<f4", "True", "(1, 1)", &[0; 4]), "Fortran"),
         (file("<i4", "False", "(1, 1)", &[0; 4]), "uint8"),
         (file("<f4", "False", "(4,)", &[0; 16]), "1 dimensions"),
         (file("<f4", "False", "(4294967295, 4294967295, 4294967295)", &[0; 16]), "too large"),

@@ -2,7 +2,9 @@
 
 use super::choice::{DatasetMode, ModelKind};
 use super::table::Options;
-use crate::io::{Dataset, DatasetOptions, Depth, LabelSet, Preprocess, Presence, Size, Task};
+use crate::io::{
+    Dataset, DatasetOptions, Depth, LabelSet, Preprocess, Presence, Reading, Size, Task,
+};
 use crate::nets::{GeneratorConfig, GeneratorKind, NormKind, UnetConfig};
 use crate::picture::PictureFormat;
 use crate::plan::PlanOptions;
@@ -143,10 +145,17 @@ impl Options {
             output_nc: nets.output_nc,
             bands: [data.bands_a.clone(), data.bands_b.clone()],
             value_range: data.value_range,
+            reading: self.reading(),
             multiple_of: self.generator()?.multiple(),
             cache: data.cache_memory.0,
             ..DatasetOptions::default()
         })
+    }
+
+    /// How files of images are read.
+    pub fn reading(&self) -> Reading {
+        let data = &self.data;
+        Reading { ignore_orientation: data.ignore_orientation, nodata: data.nodata }
     }
 
     /// The schedule of learning rates, as it begins.

@@ -6,6 +6,7 @@ use super::choice::{DatasetMode, ModelKind, NetD, OnOff};
 use super::flag::{Kept, Opposite, Range, Row, Set, Step};
 use super::group::{Place, group, places};
 use super::values::{Bytes, OptionValue, Tune};
+use crate::io::picture::NoData;
 use crate::io::{Depth, Direction, Mask, Preprocess, Size};
 use crate::nets::{BlockPadding, GeneratorKind, InitType, NormKind, Upsample};
 use crate::train::{GanMode, LrPolicy};
@@ -269,6 +270,14 @@ group! {
         /// Values mapped to black and white, of 16-bit and float images [default: 0,65535 and 0,1].
         "value_range" value_range: Option<[f32; 2]> = None
             => { value_name: Some("LO,HI"), negative: true };
+        /// Pixels without data (NaN, infinities, the no-data value of a GeoTIFF): refuse files that
+        /// have any; keep (the value is one like others); nan, or a value that marks further ones:
+        /// read them as the middle of the range.
+        "nodata" nodata: NoData = NoData::Refuse
+            => { value_name: Some("refuse|keep|nan|VALUE"), negative: true };
+        /// Take images as they are stored. By default they are turned as their files say (EXIF and
+        /// TIFF's tag).
+        "ignore_orientation" ignore_orientation: bool = false => { older: Some("true") };
         /// Take images in order, without shuffling.
         "serial_batches" serial_batches: bool = false;
         /// Threads that decode images in advance.

@@ -1,5 +1,6 @@
 //! Values of options: how each type is written on the command line and in options.json.
 
+use crate::io::picture::NoData;
 use crate::io::{Depth, Mask, Size};
 use crate::nets::GeneratorKind;
 use serde_json::{Value, json};
@@ -190,6 +191,7 @@ texts! {
     String: |word| Ok(word.into()), |text| text.clone();
     PathBuf: |word| Ok(word.into()), |path| path.to_string_lossy().into();
     GeneratorKind: |word| GeneratorKind::of_name(&word.replace('-', "_")), |kind| kind.to_string();
+    NoData: |word| word.parse(), |nodata| nodata.to_string();
     Mask: |word| Ok(match word {
         "center" => Mask::Center,
         "random" => Mask::Random,

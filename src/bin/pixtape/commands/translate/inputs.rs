@@ -4,7 +4,7 @@ use crate::many::{Failures, tell_of_rest};
 use crate::messages::shown;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::io::picture::{EXTENSIONS, without_extension};
-use pixtape::io::{Depth, Frame, Header, Listing};
+use pixtape::io::{Depth, Frame, Header, Listing, Reading};
 use pixtape::picture::PictureFormat;
 use pixtape::run::Checkpoint;
 use pixtape::{Error, Result};
@@ -16,7 +16,7 @@ use std::path::{Component, Path, PathBuf};
 pub(crate) const STREAM: &str = "-";
 
 /// A picture to translate and where the result goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Job {
     pub from: PathBuf,
     pub to: PathBuf,
@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub frame: Frame,
     /// Kind of the result's values.
     pub depth: Depth,
+    /// How its file is read, and what belongs to it.
+    pub reading: Reading,
     /// How it goes to the device.
     pub format: PictureFormat,
 }
@@ -108,6 +110,7 @@ pub(crate) fn jobs(
     output: &Path,
     checkpoint: &Checkpoint,
     extension: Option<&str>,
+    reading: Reading,
     failures: &mut Failures,
 ) -> Result<Vec<(usize, Job)>> {
     let (config, run) = (&checkpoint.config, checkpoint.options.as_ref());
@@ -128,7 +131,7 @@ pub(crate) fn jobs(
     let mut taken: BTreeMap<PathBuf, &Path> = BTreeMap::new();
     let mut jobs = Vec::with_capacity(inputs.len());
     for (place, from) in inputs.iter().enumerate() {
-        let header = match Header::read(from) {
+        let header = match Header::read_as(from, reading) {
             Ok(header) => header,
             Err(error) => {
                 failures.add(output, error)?;
@@ -166,7 +169,7 @@ pub(crate) fn jobs(
         let bytes = !colorizes && depth == Depth::U8 && header.depth == Depth::U8;
         let format = if bytes { PictureFormat::Bytes } else { PictureFormat::Floats };
         let frame = Frame::new(content, config.multiple());
-        jobs.push((place, Job { from: from.clone(), to, size, frame, depth, format }));
+        jobs.push((place, Job { from: from.clone(), to, size, frame, depth, reading, format }));
     }
     let real = |path: &Path| path.canonicalize().ok();
     let sources: HashSet<PathBuf> = inputs.iter().filter_map(|p| real(p)).collect();
@@ -277,7 +280,7 @@ mod tests {
         let config = UnetConfig { ngf: 4, downs: 5, ..UnetConfig::default() };
         let checkpoint = Checkpoint::new(TensorFile::default(), config.into(), None);
         let mut failures = Failures::new(inputs.len(), false);
-        let jobs = jobs(inputs, output, &checkpoint, None, &mut failures)?;
+        let jobs = jobs(inputs, output, &checkpoint, None, Reading::default(), &mut failures)?;
         Ok(jobs.into_iter().map(|(_, job)| job).collect())
     }
 

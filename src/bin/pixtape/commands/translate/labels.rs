@@ -9,8 +9,8 @@ use crate::device::starting::Starting;
 use crate::many::{Failures, tell_of_rest};
 use crate::messages::shown;
 use pixtape::io::{
-    AnyPicture, Depth, Frame, IndexMap, Listing, Picture, PlaneData, create_dir, matched_by_order,
-    write_aside,
+    AnyPicture, Depth, Frame, IndexMap, Listing, Loaded, Picture, PlaneData, create_dir,
+    matched_by_order, write_aside,
 };
 use pixtape::nets::GeneratorConfig;
 use pixtape::picture::{Encoding, PictureFormat, PictureValues, PlaneValues, borrowed};
@@ -225,7 +225,8 @@ fn rows(
     let extension = depth.extension(checkpoint.config.output_nc());
     let single = args.input.is_file();
     let mut failures = Failures::new(firsts.len(), single);
-    let jobs = jobs(&firsts, &args.output, checkpoint, Some(extension), &mut failures)?;
+    let reading = args.reading(checkpoint);
+    let jobs = jobs(&firsts, &args.output, checkpoint, Some(extension), reading, &mut failures)?;
     let by_label = matches!(input.features, Some(Features::Given(_)));
     let format = match depth == Depth::U8 && !by_label {
         true => PictureFormat::Bytes,
@@ -321,8 +322,8 @@ fn translate(
 }
 
 /// A label map, whose labels are all below `classes`.
-fn labels(path: &Path, classes: u32) -> Result<IndexMap> {
-    let map = IndexMap::load(path)?;
+fn labels(job: &Job, classes: u32) -> Result<IndexMap> {
+    let map = IndexMap::load_as(&job.from, job.reading)?;
     match map.data.iter().position(|label| *label >= classes) {
         None => Ok(map),
         Some(at) => {
@@ -333,7 +334,7 @@ fn labels(path: &Path, classes: u32) -> Result<IndexMap> {
                  it with `pixtape prepare palette`",
                 classes - 1
             );
-            Err(Error::file(path, why))
+            Err(Error::file(&job.from, why))
         }
     }
 }
@@ -342,7 +343,7 @@ fn labels(path: &Path, classes: u32) -> Result<IndexMap> {
 fn scene(args: &TranslateArgs, input: &LabelInput, row: &Row) -> Result<Scene> {
     let job = &row.job;
     let labels = match input.condition.source {
-        Source::Labels(classes) => Some(labels(&job.from, classes)?),
+        Source::Labels(classes) => Some(labels(job, classes)?),
         Source::Image(_) => None,
     };
     let instances = row.instances.as_deref().map(|path| map(path, job)).transpose()?;
@@ -353,7 +354,7 @@ fn scene(args: &TranslateArgs, input: &LabelInput, row: &Row) -> Result<Scene> {
 
 /// The map of instances of a label map.
 fn map(path: &Path, job: &Job) -> Result<IndexMap> {
-    let map = IndexMap::load(path)?;
+    let map = IndexMap::load_as(path, job.reading)?;
     same_size(path, (map.width, map.height), job)?;
     Ok(map)
 }
@@ -361,9 +362,9 @@ fn map(path: &Path, job: &Job) -> Result<IndexMap> {
 /// An image of so many channels that belongs to a label map, or is translated itself.
 fn image(path: Option<&Path>, job: &Job, channels: u32) -> Result<AnyPicture> {
     let path = path.ok_or_else(|| Error::Internal("features without an image".into()))?;
-    let image = AnyPicture::load(path)?;
-    same_size(path, image.size(), job)?;
-    let described = image.describe();
+    let image = Loaded::read(path, job.reading)?.filled(None);
+    same_size(path, image.picture.size(), job)?;
+    let described = image.picture.describe();
     image.converted(channels).ok_or_else(|| {
         Error::file(path, format!("is {described}; the network takes {channels} channels"))
     })

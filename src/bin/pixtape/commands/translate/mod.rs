@@ -19,7 +19,7 @@ use engine::Engine;
 use heat::{Heat, Judge};
 use inputs::{Inputs, Job, STREAM, check_grid, in_order, jobs, tell_of_padding};
 use pixtape::gpu::Gpu;
-use pixtape::io::{AnyPicture, Picture, create_dir, lab, write_aside};
+use pixtape::io::{AnyPicture, Loaded, Picture, create_dir, lab, write_aside};
 use pixtape::nets::Mode;
 use pixtape::picture::{PictureFormat, PictureValues};
 use pixtape::plan::{PlanOptions, Progress};
@@ -87,10 +87,10 @@ impl Job {
     fn translated(
         &self,
         checkpoint: &Checkpoint,
-        input: AnyPicture,
+        input: Loaded,
         through: Through<'_>,
     ) -> Result<AnyPicture> {
-        let (config, described) = (&checkpoint.config, input.describe());
+        let (config, described) = (&checkpoint.config, input.picture.describe());
         let input = input.converted(config.input_nc()).ok_or_else(|| {
             Error::file(
                 &self.from,
@@ -120,10 +120,12 @@ impl Job {
 
     /// Lightness through the net at the size it was trained on; the colours it gives are enlarged
     /// onto the lightness as it was.
-    fn colorized(&self, input: AnyPicture, through: Through<'_>) -> Result<AnyPicture> {
-        let rgb = input.to_8bit(None).converted(3).ok_or_else(|| {
+    fn colorized(&self, mut input: Loaded, through: Through<'_>) -> Result<AnyPicture> {
+        input.picture = input.picture.to_8bit(None).into();
+        let rgb = input.converted(3).ok_or_else(|| {
             Error::file(&self.from, "is no photo; colorization takes gray or RGB")
         })?;
+        let rgb = rgb.to_8bit(None);
         let (light, _) = lab::split(&rgb);
         let small =
             AnyPicture::F32(lab::split(&rgb.resize(self.frame.content.0, self.frame.content.1)?).0);
@@ -165,8 +167,8 @@ pub(crate) fn run(args: &TranslateArgs) -> Result<()> {
         None => pictures(&args.input)?,
     };
     let mut failures = Failures::new(inputs.files.len(), inputs.single);
-    let extension = args.side_by_side.then_some("png");
-    let jobs = jobs(&inputs.files, &args.output, &checkpoint, extension, &mut failures)?;
+    let (reading, extension) = (args.reading(&checkpoint), args.side_by_side.then_some("png"));
+    let jobs = jobs(&inputs.files, &args.output, &checkpoint, extension, reading, &mut failures)?;
     let mut jobs: Vec<Job> = jobs.into_iter().map(|(_, job)| job).collect();
     if jobs.is_empty() {
         return failures.end();
@@ -252,8 +254,11 @@ fn translate(
     heat: Option<&Heat>,
     job: &Job,
 ) -> Result<Vec<Picture>> {
-    let input = AnyPicture::load(&job.from)?;
-    if input.size() != job.size {
+    let input = Loaded::read(&job.from, job.reading)?;
+    let missing = input.missing.clone();
+    let range = checkpoint.range(input.picture.depth()).filter(|_| !checkpoint.colorizes());
+    let input = input.filled(range);
+    if input.picture.size() != job.size {
         return Err(Error::file(
             &job.from,
             "has changed its size since the start; leave the folder alone meanwhile",
@@ -263,7 +268,7 @@ fn translate(
         let range = checkpoint.range(picture.depth());
         picture.to_8bit(range).visible()
     };
-    let mut row = vec![shown(input.clone())];
+    let mut row = vec![shown(input.picture.clone())];
     let (engine, seen) = (RefCell::new(engine), RefCell::new(None));
     let through = |values: &PictureValues| {
         let made = engine.borrow_mut().run(&[("input", values.into())], args.seed)?;
@@ -278,6 +283,7 @@ fn translate(
         job.translated(checkpoint, input, &through)?
     };
     row.push(shown(result.clone()));
+    let result = without_data(result, missing.as_deref());
     let result =
         if args.side_by_side { AnyPicture::U8(Picture::grid(&[row.clone()], 0)?) } else { result };
     if job.to == Path::new(STREAM) {
@@ -301,6 +307,18 @@ fn translate(
         row.push(map);
     }
     Ok(row)
+}
+
+/// NaN where the input has no data, if the result can hold it.
+fn without_data(result: AnyPicture, missing: Option<&[bool]>) -> AnyPicture {
+    match (result, missing) {
+        (AnyPicture::F32(mut made), Some(missing)) => {
+            let pixels = made.data.chunks_exact_mut(made.channels as usize).zip(missing);
+            pixels.filter(|(_, missing)| **missing).for_each(|(pixel, _)| pixel.fill(f32::NAN));
+            AnyPicture::F32(made)
+        }
+        (result, _) => result,
+    }
 }
 
 fn judge(args: &TranslateArgs, gpu: &Gpu, checkpoint: &Checkpoint) -> Result<Judge> {
