@@ -18,7 +18,9 @@ pub enum Call<'a> {
 }
 
 /// Hears of calls before they are made; `true` refuses a buffer, as a device without memory does.
-pub(crate) struct Hook(Mutex<Box<dyn FnMut(Call<'_>) -> bool + Send>>);
+type Hears = dyn FnMut(Call<'_>) -> bool + Send;
+
+pub(crate) struct Hook(Mutex<Box<Hears>>);
 
 impl Gpu {
     /// Has a function called before each call. The first one that is set stays.

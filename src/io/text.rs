@@ -55,7 +55,7 @@ fn utf16(bytes: &[u8], of: fn([u8; 2]) -> u16) -> Result<String, String> {
     for unit in char::decode_utf16(units) {
         text.push(unit.map_err(|_| format!("line {}: {}", line(text.as_bytes()), cut()))?);
     }
-    if bytes.len() % 2 == 0 { Ok(text) } else { Err(cut()) }
+    if bytes.len().is_multiple_of(2) { Ok(text) } else { Err(cut()) }
 }
 
 /// Number of the line that the text ends in, from 1, for all ways of ending lines.

@@ -131,7 +131,7 @@ fn only_what_a_tiff_calls_alpha_is_alpha() {
 fn palettes_few_bits_and_inks_become_colours() {
     let palette: Vec<u16> = (0..3 * 16).map(|i| i * 1000).collect();
     let file = Tif { photometric: 3, palette, ..Tif::new(3, 1, 1, 4, vec![0, 5, 15]) };
-    let want = [0u16, 5, 15].map(|v| [v, v + 16, v + 32].map(|i| (i * 1000 >> 8) as u8)).concat();
+    let want = [0u16, 5, 15].map(|v| [v, v + 16, v + 32].map(|i| ((i * 1000) >> 8) as u8)).concat();
     assert_eq!(*bytes_of(&loaded(&file.bytes())), want);
     for (bits, values, want) in [
         (1, vec![0, 1, 1], [0, 255, 255]),
