@@ -199,9 +199,11 @@ fn a_log_that_cannot_be_written_is_said_once_and_ends_no_training() {
     std::fs::write(&log, &whole).unwrap();
     let disk = scene.root.join("../disk");
     std::fs::create_dir(&disk).unwrap();
+    // Mounted, since a link would be replaced by a file.
     let script = format!(
-        "log='{}'; mv \"$log\" \"$d/log\"; ln -s \"$d/log\" \"$log\"; cat /dev/zero > \"$d/zeros\" \
-         2>/dev/null; \"$@\"; code=$?; rm \"$log\"; cp \"$d/log\" \"$log\"; exit $code",
+        "log='{}'; mv \"$log\" \"$d/log\"; : > \"$log\"; mount --bind \"$d/log\" \"$log\" || exit 99; \
+         cat /dev/zero > \"$d/zeros\" 2>/dev/null; \"$@\"; code=$?; umount \"$log\"; \
+         cp \"$d/log\" \"$log\"; exit $code",
         text(&log)
     );
     let words = ["resume", text(&run), "--max_steps", "12"];

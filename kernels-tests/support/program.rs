@@ -128,6 +128,10 @@ pub fn assert_identical(a: &Path, b: &Path) {
         b.iter().map(|f| &f.0).collect::<Vec<_>>()
     );
     for (left, right) in a.iter().zip(&b) {
-        assert!(left.1 == right.1, "{} differs", left.0);
+        let rows = |bytes: &[u8]| match left.0.ends_with(".jsonl") {
+            true => String::from_utf8_lossy(bytes).into_owned(),
+            false => format!("{} bytes", bytes.len()),
+        };
+        assert!(left.1 == right.1, "{} differs:\n{}\n{}", left.0, rows(&left.1), rows(&right.1));
     }
 }
