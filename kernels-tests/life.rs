@@ -172,6 +172,41 @@ fn a_session_that_is_asked_to_save_does_and_goes_on() {
     }
 }
 
+#[test]
+fn a_validation_after_the_checkpoint_that_a_run_goes_back_to_is_logged_once() {
+    let gpu = match pollster::block_on(pixtape::Gpu::request(&Request::default())) {
+        Ok(gpu) => gpu,
+        Err(_) if !adapter() => return,
+        Err(e) => panic!("{e}"),
+    };
+    let scene = Scene::new(5);
+    Session::open(&gpu, options(&scene, "whole")).unwrap().run().unwrap();
+    // Stopped in the middle of the first validation, which the checkpoint therefore does not have.
+    let mut session = Session::open(&gpu, options(&scene, "back")).unwrap();
+    let stop = session.stop_flag();
+    session.observe(move |event: &Event| {
+        let stops = matches!(event, Event::Samples { .. });
+        stop.fetch_or(stops, std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    });
+    assert_eq!(session.run().unwrap().step, 5);
+    // It goes on, and is killed before the next checkpoint: the logs know more than that one.
+    let log = |name: &str| scene.runs.join(name).join("validation.jsonl");
+    assert!(json_lines(log("back")).is_empty());
+    std::fs::copy(log("whole"), log("back")).unwrap();
+    let mut validations = 0;
+    let mut session = Session::open(&gpu, options(&scene, "back")).unwrap();
+    let counted = &mut validations;
+    session.observe(move |event: &Event| {
+        *counted += u64::from(matches!(event, Event::Validated(v) if v.best || v.step > 5));
+        Ok(())
+    });
+    session.run().unwrap();
+    // The one that is done again is as new: the first is the best so far.
+    assert_eq!(validations, 3);
+    assert_same_result(&scene.runs.join("whole"), &scene.runs.join("back"));
+}
+
 /// A shell that runs the program's words, which are its arguments.
 fn shell(script: &str, words: &[&str]) -> Output {
     let binary = env!("CARGO_BIN_EXE_pixtape");

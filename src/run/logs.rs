@@ -30,6 +30,18 @@ impl Log {
         Ok(Log { file: Append::open(path)? })
     }
 
+    /// Cuts the log back to the lines up to `step`.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn cut(&mut self, step: u64) -> Result<()> {
+        self.flush()?;
+        cut_back(self.file.path(), step)?;
+        // It may be another file now.
+        self.file = Append::open(self.file.path())?;
+        Ok(())
+    }
+
     /// Appends a line.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ pub use watch::Remark;
 
 use crate::io::{Batch, Dataset};
 use crate::plan::{PlanOptions, Progress};
-use crate::run::{RunFolder, Trainer};
+use crate::run::{RunFolder, State, Trainer};
 use crate::train::{Description, Schedule};
 use crate::tune::Pulse;
 use crate::{Error, Result};
@@ -154,6 +154,12 @@ impl<'a> Session<'a> {
         let model = trainer.description().clone();
         let samples = Samples::new(&trainer, &dataset, sample_options, progress)?;
         let mut early: Vec<_> = dataset.notes().iter().cloned().map(Event::Note).collect();
+        let at_end = |state: &&State| state.batch == dataset.batches_per_epoch();
+        if let Some(step) = folder.resumed().filter(at_end).map(|state| state.step) {
+            // What comes at the end of this epoch is done once more, whatever a run that went on
+            // from here and was killed has logged of it.
+            folder.validation.cut(step.saturating_sub(1))?;
+        }
         let mut validation = None;
         // Without pairs there is nothing to measure against.
         if options.val_freq > 0 && model.paired {

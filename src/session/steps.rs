@@ -251,15 +251,11 @@ impl Session<'_> {
             pollster::block_on(self.folder.save_best(&self.trainer, epoch, "l1", mean.l1))?;
         }
         validation.count(mean.l1);
-        // One row a step: an end of an epoch that is done once more measures the same.
-        let of_step = |row: &Value| row["step"].as_u64() == Some(step);
-        if !self.folder.validation.read().is_ok_and(|rows| rows.iter().any(of_step)) {
-            let logged = self.folder.validation.line(&json!({
-                "step": step, "epoch": epoch, "pictures": measured.rows.len(), "l1": mean.l1,
-                "psnr": mean.psnr, "ssim": mean.ssim,
-            }));
-            self.written(logged)?;
-        }
+        let logged = self.folder.validation.line(&json!({
+            "step": step, "epoch": epoch, "pictures": measured.rows.len(), "l1": mean.l1,
+            "psnr": mean.psnr, "ssim": mean.ssim,
+        }));
+        self.written(logged)?;
         Ok(Some(Validated { step, epoch, mean, best }))
     }
 
