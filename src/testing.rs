@@ -55,3 +55,8 @@ pub fn hook(gpu: &Gpu, hook: impl FnMut(Call<'_>) -> bool + Send + 'static) {
 pub fn patience(gpu: &Gpu, patience: std::time::Duration) {
     gpu.set_patience(patience);
 }
+
+/// Every dispatch of a plan, in order, under the label of its node.
+pub fn plan_dispatches(plan: &crate::Plan) -> impl Iterator<Item = (&str, &crate::ops::Dispatch)> {
+    plan.nodes().iter().flat_map(|node| node.dispatches.iter().map(|d| (node.label.as_str(), d)))
+}
