@@ -438,3 +438,30 @@ fn commands_that_prepare_images_pass_over_what_systems_leave() {
     assert_eq!(copied.concat(), ["sub"]);
     ok(pixtape(&["eval", "--results", text(&a), "--targets", text(&b)]));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn arguments_that_are_no_unicode_name_files_or_are_refused_in_one_line() {
+    let dir = TempDir::new().unwrap();
+    let odd = |name: &[u8]| dir.path().join(OsStr::from_bytes(name));
+    save(&odd(b"photos \xff").join("a.png"), picture(8, 8, 1));
+    let output = program(Path::new(""))
+        .args(["prepare", "grayscale", "--input"])
+        .arg(odd(b"photos \xff"))
+        .arg("--output")
+        .arg(odd(b"gray \xfe"))
+        .output()
+        .unwrap();
+    ok(output);
+    Picture::load(&odd(b"gray \xfe").join("a.png"), 1).unwrap();
+    for words in [
+        &[OsStr::from_bytes(b"train"), OsStr::from_bytes(b"--name"), OsStr::from_bytes(b"\xff")][..],
+        &[OsStr::from_bytes(b"train"), OsStr::from_bytes(b"--name=\xff")],
+        &[OsStr::from_bytes(b"train"), OsStr::from_bytes(b"--\xff")],
+        &[OsStr::from_bytes(b"\xff")],
+    ] {
+        let output = program(Path::new("")).args(words).output().unwrap();
+        refused(&output, &[]);
+        assert!(!errors(&output).contains("panicked"), "{}", errors(&output));
+    }
+}

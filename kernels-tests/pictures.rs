@@ -174,6 +174,36 @@ fn pixels_without_data_are_refused_in_every_command_and_marked_where_asked() {
     let (run, data) = (scene.run("sound"), scene.at("holes"));
     let eval = ["eval", "--checkpoint", text(&run), "--dataroot", text(&data), "--phase", "train"];
     refused(&pixtape(&eval), &said);
+    ok(pixtape(&[&eval[..], &["--nodata", "nan"]].concat()));
+    let folders = [scene.at("holes/trainA"), scene.at("holes/trainB")];
+    let compare = ["eval", "--results", text(&folders[0]), "--targets", text(&folders[1])];
+    refused(&pixtape(&compare), &said);
+    ok(pixtape(&[&compare[..], &["--nodata", "nan"]].concat()));
+    let to = scene.at("gray");
+    let gray = ["prepare", "grayscale", "--input", text(&folders[0]), "--output", text(&to)];
+    refused(&pixtape(&gray), &said);
+    ok(pixtape(&[&gray[..], &["--nodata", "nan", "--overwrite"]].concat()));
+    // Without pairs a hole in either set is found.
+    for (a, b) in [("holes/trainA", "data/trainB"), ("data/trainA", "holes/trainA")] {
+        let name = format!("sets_{}", a.replace('/', "_"));
+        for (from, to) in [(a, "trainA"), (b, "trainB")] {
+            for i in 0..2 {
+                let bytes = std::fs::read(scene.at(&format!("{from}/{i}.tif"))).unwrap();
+                scene.put(&format!("{name}/{to}/{i}.tif"), &bytes);
+            }
+        }
+        let cycle = [
+            "--preprocess",
+            "none",
+            "--serial_batches",
+            "--model",
+            "cycle_gan",
+            "--netG",
+            "unet_32",
+        ];
+        refused(&scene.train(&name, &name, &cycle), &said);
+        ok(scene.train(&name, &name, &[&cycle[..], &["--nodata", "nan", "--overwrite"]].concat()));
+    }
     // A run that was trained with holes translates them.
     ok(scene.train("holes", "filled", &[&plain[..], &["--nodata", "nan"]].concat()));
     ok(scene.translate("filled", &input, &scene.at("f.tif"), &[]));
@@ -240,6 +270,16 @@ fn images_are_turned_in_every_command_unless_the_run_ignores_it() {
         "--size",
         "48x32",
     ]));
+    let tiles = scene.at("tiles");
+    let tile = ["prepare", "tile", "--input", text(&from), "--output", text(&tiles), "--size"];
+    ok(pixtape(&[&tile[..], &["16x48", "--ignore_orientation"]].concat()));
+    assert!(tiles.join("0_16_0.png").exists() && !tiles.join("0_32_0.png").exists());
+    // eval measures a run on images as it was trained, or as they are stored.
+    let (folders, lying) = (scene.at("tagged/trainA"), scene.at("lying/trainA"));
+    let compare = ["eval", "--results", text(&folders), "--targets", text(&lying)];
+    refused(&pixtape(&compare), &["48x32", "32x48"]);
+    let said = ok(pixtape(&[&compare[..], &["--ignore_orientation"]].concat()));
+    assert!(said.contains("0.00000"), "{said}");
     let how = Reading { ignore_orientation: true, ..Reading::default() };
     let resized = Picture::load_as(&to.join("0.png"), 3, how).unwrap();
     assert_eq!(resized, picture(48, 32, 0));

@@ -70,7 +70,7 @@ pub(crate) enum Command {
 /// our fault.
 pub fn main() -> ExitCode {
     messages::know(&Cli::command());
-    let (words, notes) = normalise(std::env::args());
+    let (words, notes) = normalise(std::env::args_os());
     notes.iter().for_each(|note| eprintln!("note: {note}"));
     let cli = Cli::try_parse_from(words).unwrap_or_else(|e| refuse(&e));
     match &cli.command {

@@ -26,7 +26,7 @@ fn dashes_and_underscores_are_the_same_and_upstreams_extras_are_dropped() {
         "--name",
         "a-b",
     ];
-    let (kept, notes) = normalise(words.iter().map(|w| w.to_string()));
+    let (kept, notes) = normalise(words.iter().map(|w| w.into()));
     assert_eq!(kept, ["pixtape", "train", "--no_flip", "--batch_size=4", "--name", "a-b"]);
     assert_eq!(notes.len(), 2);
     let cli =

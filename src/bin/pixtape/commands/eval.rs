@@ -4,11 +4,11 @@ use crate::commands::translate::{label_translator, progress, translator};
 use crate::device::starting::Starting;
 use crate::many::tell_of_rest;
 use crate::messages::{self, shown, with_flags};
-use crate::options::{TUNE, choice};
+use crate::options::{ReadingArgs, TUNE, choice};
 use clap::Args;
 use pixtape::gpu::Gpu;
 use pixtape::io::{
-    Dataset, DatasetOptions, Direction, Listing, Picture, Preprocess, Size, Task, name_key,
+    Dataset, DatasetOptions, Direction, Listing, Picture, Preprocess, Reading, Size, Task, name_key,
 };
 use pixtape::nets::{GeneratorConfig, Mode};
 use pixtape::ops::NormMode;
@@ -51,6 +51,8 @@ pub(crate) struct EvalArgs {
     /// state_dict.generator. Without it the only generator is taken.
     #[arg(long)]
     pub key: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, default_value = "latest")]
     pub epoch: String,
@@ -81,7 +83,7 @@ pub(crate) struct EvalArgs {
 /// Runs `eval`.
 pub(crate) fn run(args: &EvalArgs) -> Result<()> {
     let rows = match (&args.results, &args.targets, &args.checkpoint, &args.dataroot) {
-        (Some(results), Some(targets), ..) => folders(results, targets)?,
+        (Some(results), Some(targets), ..) => folders(results, targets, args.reading.reading())?,
         (_, _, Some(checkpoint), Some(root)) => dataset(args, checkpoint, root)?,
         _ => {
             return Err(Error::Usage(
@@ -176,6 +178,7 @@ fn data_options(
     // Where holes are does not hang on the run.
     options.run.seed = 0;
     let mut all = DatasetOptions { multiple_of: net.multiple(), ..options.dataset()? };
+    all.reading = args.reading.over(all.reading);
     if options.unpaired() {
         // Without pairs there is nothing to measure.
         all.task = Task::Aligned;
@@ -207,7 +210,7 @@ fn table(rows: &[Scores], worst: usize) -> String {
 }
 
 /// Compares two folders, image by image of the same name.
-fn folders(results: &Path, targets: &Path) -> Result<Vec<Scores>> {
+fn folders(results: &Path, targets: &Path, reading: Reading) -> Result<Vec<Scores>> {
     let (left, right) = (by_name(results)?, by_name(targets)?);
     for (here, there, folder) in [(&left, &right, targets), (&right, &left, results)] {
         let missing: Vec<&str> =
@@ -230,7 +233,8 @@ fn folders(results: &Path, targets: &Path) -> Result<Vec<Scores>> {
     }
     // Gray counts as RGB of equal values, which changes no metric.
     let row = |(name, path): (&String, &PathBuf)| {
-        Scores::new(path, &Picture::load(path, 3)?, &Picture::load(&right[name], 3)?)
+        let load = |path: &Path| Picture::load_as(path, 3, reading);
+        Scores::new(path, &load(path)?, &load(&right[name])?)
     };
     left.iter().map(row).collect()
 }
@@ -290,13 +294,14 @@ mod tests {
     fn folders_are_matched_by_name_and_what_is_missing_is_named() {
         let (a, b) =
             (folder(&[("x.png", 0), ("y.png", 51)]), folder(&[("y.png", 0), ("x.png", 0)]));
-        let rows = folders(a.path(), b.path()).unwrap();
+        let rows = folders(a.path(), b.path(), Reading::default()).unwrap();
         assert_eq!((rows[0].name.as_str(), rows[0].l1, rows[0].psnr), ("x", 0.0, f64::INFINITY));
         assert_abs_diff_eq!(rows[1].l1, 0.2, epsilon = 1e-12);
         assert_abs_diff_eq!(Scores::mean(&rows).l1, 0.1, epsilon = 1e-12);
         let less = folder(&[("x.png", 0)]);
         for (left, right) in [(&a, &less), (&less, &a)] {
-            let message = folders(left.path(), right.path()).unwrap_err().to_string();
+            let message =
+                folders(left.path(), right.path(), Reading::default()).unwrap_err().to_string();
             assert!(
                 message.contains("named y") && message.contains(&less.path().display().to_string()),
                 "{message}"

@@ -1,5 +1,7 @@
 //! Flags of the reference implementation that have no meaning here.
 
+use std::ffi::OsString;
+
 /// Upstream's flags that have no meaning here, and whether a value follows.
 const IGNORED: &[(&str, bool)] = &[
     ("gpu_ids", true),
@@ -29,12 +31,13 @@ pub(crate) fn is_ignored(name: &str) -> bool {
 
 /// Takes `-` and `_` alike in flag names (a word with blanks is no flag: `bench step --against`
 /// takes such), and drops upstream's flags that have no meaning here, with a note for each.
-pub(crate) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
+pub(crate) fn normalise(words: impl Iterator<Item = OsString>) -> (Vec<OsString>, Vec<String>) {
     let (mut kept, mut notes) = (Vec::new(), Vec::new());
     let mut words = words.peekable();
     while let Some(word) = words.next() {
-        let Some(flag) = word.strip_prefix("--").filter(|f| !f.is_empty() && !f.contains(' '))
-        else {
+        // What is no Unicode is the name of a file.
+        let flag = word.to_str().and_then(|word| word.strip_prefix("--"));
+        let Some(flag) = flag.filter(|f| !f.is_empty() && !f.contains(' ')) else {
             kept.push(word);
             continue;
         };
@@ -43,12 +46,13 @@ pub(crate) fn normalise(words: impl Iterator<Item = String>) -> (Vec<String>, Ve
         match IGNORED.iter().find(|(n, _)| *n == name) {
             Some((_, takes_value)) => {
                 if *takes_value && value.is_none() {
-                    words.next_if(|w| !w.starts_with("--"));
+                    words.next_if(|w| !w.as_encoded_bytes().starts_with(b"--"));
                 }
                 notes.push(format!("--{name} has no meaning here and is ignored"));
             }
             None => {
-                kept.push(value.map_or_else(|| format!("--{name}"), |v| format!("--{name}={v}")))
+                let given = value.map_or_else(|| format!("--{name}"), |v| format!("--{name}={v}"));
+                kept.push(given.into());
             }
         }
     }

@@ -12,6 +12,7 @@ use pixtape::plan::PlanOptions;
 use pixtape::run::options::{Layer, Step, Tune};
 use pixtape::run::{Options, Trainer};
 use pixtape::train::AnyModel;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The words after `bench step`. They are parsed separately ([`StepArgs`]), since a preset stands
@@ -106,7 +107,8 @@ impl StepOptions {
 
     /// The same with further flags behind.
     pub fn with(&self, flags: &str) -> Result<StepOptions> {
-        let (more, _) = normalise(flags.split_whitespace().map(String::from));
+        let (more, _) = normalise(flags.split_whitespace().map(OsString::from));
+        let more = more.iter().map(|word| word.to_string_lossy().into_owned());
         let words: Vec<String> = self.words.iter().cloned().chain(more).collect();
         StepOptions::read(&words)
     }

@@ -4,6 +4,7 @@ use crate::commands::prepare::work::{
     Common, Job, beside, by_key, key, one_to_one, run_all, tell_of_depth,
 };
 use crate::messages::shown;
+use crate::options::ReadingArgs;
 use clap::{Args, ValueEnum};
 use pixtape::io::Picture;
 use pixtape::rng::{fold_seed, random};
@@ -46,6 +47,8 @@ pub(crate) struct BlankArgs {
     #[arg(long, value_name = "DIR")]
     masks_output: Option<PathBuf>,
     #[command(flatten)]
+    reading: ReadingArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -57,6 +60,7 @@ enum Place {
 }
 
 pub(crate) fn run(args: &BlankArgs) -> Result<()> {
+    let reading = args.reading.reading();
     if !(args.share > 0.0 && args.share <= 1.0) {
         return Err(Error::Usage(format!(
             "--share {}: expected more than 0 and at most 1",
@@ -67,9 +71,11 @@ pub(crate) fn run(args: &BlankArgs) -> Result<()> {
     add_masks(args, &mut jobs)?;
     tell_of_depth(jobs.iter().map(|j| &j.from[0]));
     run_all(&args.common, &jobs, |at, job| {
-        let picture = Picture::load(&job.from[0], 3)?;
+        let picture = Picture::load_as(&job.from[0], 3, reading)?;
         let mask = match job.from.get(1) {
-            Some(path) => Picture::load(path, 1)?.resize(picture.width, picture.height)?,
+            Some(path) => {
+                Picture::load_as(path, 1, reading)?.resize(picture.width, picture.height)?
+            }
             None => square(args, &picture, at as u32)?,
         };
         let mut blanked = picture.clone();

@@ -7,6 +7,7 @@ use crate::commands::prepare::work::{
 };
 use crate::many::tell_of_rest;
 use crate::messages::shown;
+use crate::options::ReadingArgs;
 use clap::Args;
 use pixtape::io::{Listing, Picture, matched_by_order};
 use pixtape::{Error, Result};
@@ -38,6 +39,8 @@ pub(crate) struct CombineArgs {
     num_imgs: Option<usize>,
     #[command(flatten)]
     labelled: LabelledArgs,
+    #[command(flatten)]
+    reading: ReadingArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -119,11 +122,15 @@ fn labelled(args: &CombineArgs, labels: &Path, output: &Path) -> Result<()> {
 }
 
 fn pairs(args: &CombineArgs, fold_a: &Path, fold_ab: &Path) -> Result<()> {
+    let reading = args.reading.reading();
     let mut jobs = jobs(args, fold_a, fold_ab)?;
     jobs.truncate(args.num_imgs.unwrap_or(usize::MAX));
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
-        let [a, mut b] = [Picture::load(&job.from[0], 3)?, Picture::load(&job.from[1], 3)?];
+        let [a, mut b] = [
+            Picture::load_as(&job.from[0], 3, reading)?,
+            Picture::load_as(&job.from[1], 3, reading)?,
+        ];
         if (a.width, a.height) != (b.width, b.height) {
             if !args.resize {
                 let [from_a, from_b] = [&job.from[0], &job.from[1]].map(|p| shown(p));

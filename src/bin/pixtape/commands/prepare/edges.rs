@@ -1,6 +1,7 @@
 //! `prepare edges`: edge maps of photographs, on the device.
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, tell_of_depth};
+use crate::options::ReadingArgs;
 use clap::Args;
 use pixtape::Result;
 use pixtape::filters::{EdgeFilter, EdgeOptions};
@@ -45,10 +46,13 @@ pub(crate) struct EdgesArgs {
     #[arg(long)]
     adapter: Option<String>,
     #[command(flatten)]
+    reading: ReadingArgs,
+    #[command(flatten)]
     common: Common,
 }
 
 pub(crate) fn run(args: &EdgesArgs) -> Result<()> {
+    let reading = args.reading.reading();
     let options = EdgeOptions {
         sigma: args.sigma,
         low: args.low,
@@ -61,7 +65,7 @@ pub(crate) fn run(args: &EdgesArgs) -> Result<()> {
     let filters: Mutex<HashMap<(u32, u32), EdgeFilter>> = Mutex::default();
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
-        let picture = Picture::load(&job.from[0], 3)?;
+        let picture = Picture::load_as(&job.from[0], 3, reading)?;
         let size = (picture.width, picture.height);
         let drawing = args.drawings.then(|| picture.clone().into_channels(1).data);
         let bytes = {

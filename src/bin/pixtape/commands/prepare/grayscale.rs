@@ -1,6 +1,7 @@
 //! `prepare grayscale`: converts images to gray.
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, tell_of_depth};
+use crate::options::ReadingArgs;
 use clap::Args;
 use pixtape::Result;
 use pixtape::io::Picture;
@@ -20,14 +21,17 @@ pub(crate) struct GrayscaleArgs {
     #[arg(long)]
     pairs: bool,
     #[command(flatten)]
+    reading: ReadingArgs,
+    #[command(flatten)]
     common: Common,
 }
 
 pub(crate) fn run(args: &GrayscaleArgs) -> Result<()> {
+    let reading = args.reading.reading();
     let jobs = one_to_one(&args.input, &args.output)?;
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
-        let picture = Picture::load(&job.from[0], 3)?;
+        let picture = Picture::load_as(&job.from[0], 3, reading)?;
         let gray = picture.clone().into_channels(1);
         let result = if args.pairs { beside(gray, picture)? } else { gray };
         result.save_png(&job.to[0])

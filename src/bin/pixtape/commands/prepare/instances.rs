@@ -1,6 +1,7 @@
 //! `prepare instances`: makes instance maps from label maps.
 
 use crate::commands::prepare::work::{Common, Job, pictures, renamed, run_all};
+use crate::options::ReadingArgs;
 use clap::{Args, ValueEnum};
 use pixtape::io::{Connectivity, IndexMap};
 use pixtape::{Error, Result};
@@ -33,6 +34,8 @@ pub(crate) struct InstancesArgs {
     /// Bits of a number: 16 (PNG) for classes up to 65, 32 (TIFF) for more.
     #[arg(long, value_enum, default_value = "16")]
     bits: Bits,
+    #[command(flatten)]
+    reading: ReadingArgs,
     #[command(flatten)]
     common: Common,
 }
@@ -100,6 +103,7 @@ fn things(text: &str) -> std::result::Result<Things, String> {
 }
 
 pub(crate) fn run(args: &InstancesArgs) -> Result<()> {
+    let reading = args.reading.reading();
     let job = |file: &PathBuf| {
         Job::new(file, renamed(file, &args.input, &args.output, args.bits.extension()))
     };
@@ -111,7 +115,7 @@ pub(crate) fn run(args: &InstancesArgs) -> Result<()> {
     let total = AtomicUsize::new(0);
     run_all(&args.common, &jobs, |_, job| {
         let from = &job.from[0];
-        let labels = IndexMap::load(from)?;
+        let labels = IndexMap::load_as(from, reading)?;
         let (map, count) = labels
             .instances(|class| args.things.has(class), args.min_area, connectivity)
             .map_err(|e| {

@@ -2,9 +2,10 @@
 
 use crate::commands::prepare::work::{Common, each, one_to_one, run_all};
 use crate::messages::shown;
+use crate::options::ReadingArgs;
 use clap::{Args, ValueEnum};
 use pixtape::io::palette::{Color, MOST, read};
-use pixtape::io::{IndexMap, Picture, create_dir, write_aside};
+use pixtape::io::{IndexMap, Picture, Reading, create_dir, write_aside};
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ pub(crate) struct PaletteArgs {
     #[arg(long, value_name = "N")]
     colors: Option<usize>,
     #[command(flatten)]
+    reading: ReadingArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -50,6 +53,7 @@ fn hex(color: Color) -> String {
 }
 
 pub(crate) fn run(args: &PaletteArgs) -> Result<()> {
+    let reading = args.reading.reading();
     let jobs = one_to_one(&args.input, &args.output)?;
     let find = args.palette == "find";
     if find && args.to == To::Color {
@@ -70,9 +74,9 @@ pub(crate) fn run(args: &PaletteArgs) -> Result<()> {
     run_all(&args.common, &jobs, |_, job| {
         let from = &job.from[0];
         let result = if args.to == To::Index {
-            indices(from, &palette, &labels, args.nearest || args.colors.is_some())
+            indices(from, &palette, &labels, args.nearest || args.colors.is_some(), reading)
         } else {
-            colors(from, &palette)
+            colors(from, &palette, reading)
         };
         result?.save_png(&job.to[0])
     })?;
@@ -88,6 +92,7 @@ pub(crate) fn run(args: &PaletteArgs) -> Result<()> {
 
 /// All colours of the images, by value; with --colors the most frequent, the more frequent first.
 fn found(args: &PaletteArgs, files: &[&Path]) -> Result<Vec<Color>> {
+    let reading = args.reading.reading();
     let target = args.output.join("palette.txt");
     if target.exists() && !args.common.overwrite {
         return Err(Error::file(
@@ -98,7 +103,7 @@ fn found(args: &PaletteArgs, files: &[&Path]) -> Result<Vec<Color>> {
     let counts: Mutex<BTreeMap<Color, u64>> = Mutex::default();
     each(&args.common, files.len(), |at| {
         let mut own: HashMap<Color, u64> = HashMap::new();
-        for pixel in Picture::load(files[at], 3)?.data.chunks_exact(3) {
+        for pixel in Picture::load_as(files[at], 3, reading)?.data.chunks_exact(3) {
             *own.entry([pixel[0], pixel[1], pixel[2]]).or_default() += 1;
         }
         let mut all = counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,8 +137,9 @@ fn indices(
     palette: &[Color],
     labels: &HashMap<Color, u8>,
     nearest: bool,
+    reading: Reading,
 ) -> Result<Picture> {
-    let picture = Picture::load(from, 3)?;
+    let picture = Picture::load_as(from, 3, reading)?;
     let mut known = labels.clone();
     let mut data = Vec::with_capacity(picture.data.len() / 3);
     for (at, pixel) in (0u32..).zip(picture.data.chunks_exact(3)) {
@@ -165,8 +171,8 @@ fn indices(
 }
 
 /// Numbers to colours.
-fn colors(from: &Path, palette: &[Color]) -> Result<Picture> {
-    let map = IndexMap::load(from)?;
+fn colors(from: &Path, palette: &[Color], reading: Reading) -> Result<Picture> {
+    let map = IndexMap::load_as(from, reading)?;
     let mut data = Vec::with_capacity(map.data.len() * 3);
     for (at, label) in (0u32..).zip(&map.data) {
         let Some(color) = palette.get(*label as usize) else {

@@ -1,6 +1,7 @@
 //! `prepare resize`: resizes images or A|B pairs to one size.
 
 use crate::commands::prepare::work::{Common, beside, one_to_one, run_all, size, tell_of_depth};
+use crate::options::ReadingArgs;
 use clap::{Args, ValueEnum};
 use pixtape::io::{IndexHeader, IndexMap, Picture};
 use pixtape::{Error, Result};
@@ -34,6 +35,8 @@ pub(crate) struct ResizeArgs {
     #[arg(long)]
     pairs: bool,
     #[command(flatten)]
+    reading: ReadingArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -47,13 +50,14 @@ enum Mode {
 }
 
 pub(crate) fn run(args: &ResizeArgs) -> Result<()> {
+    let reading = args.reading.reading();
     if args.indices {
         return indices(args);
     }
     let jobs = one_to_one(&args.input, &args.output)?;
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |_, job| {
-        let picture = Picture::load(&job.from[0], 3)?;
+        let picture = Picture::load_as(&job.from[0], 3, reading)?;
         let result = if args.pairs {
             let (a, b) = picture.split_pair()?;
             // An odd width makes B one pixel wider; the sizes of both must stay equal.
@@ -67,19 +71,22 @@ pub(crate) fn run(args: &ResizeArgs) -> Result<()> {
 }
 
 fn indices(args: &ResizeArgs) -> Result<()> {
+    let reading = args.reading.reading();
     if args.mode == Mode::Pad {
         let why = "--mode pad is for images: no index is white; use crop, fit or stretch";
         return Err(Error::Usage(why.into()));
     }
     let mut jobs = one_to_one(&args.input, &args.output)?;
-    let headers =
-        jobs.iter().map(|job| IndexHeader::read(&job.from[0])).collect::<Result<Vec<_>>>()?;
+    let headers = jobs
+        .iter()
+        .map(|job| IndexHeader::read_as(&job.from[0], reading))
+        .collect::<Result<Vec<_>>>()?;
     for (job, _) in jobs.iter_mut().zip(&headers).filter(|(_, header)| header.bits > 16) {
         job.to[0].set_extension("tiff");
     }
     let (width, height) = args.size;
     run_all(&args.common, &jobs, |at, job| {
-        let map = IndexMap::load(&job.from[0])?;
+        let map = IndexMap::load_as(&job.from[0], reading)?;
         let (w, h) = inner(args, (map.width, map.height));
         let map = map.resize(w, h)?;
         let map = match args.mode {

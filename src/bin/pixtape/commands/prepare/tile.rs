@@ -4,8 +4,9 @@ use crate::commands::prepare::work::{
     Common, Job, beside, by_key, key, pictures, run_all, size, tell_of_depth,
 };
 use crate::messages::shown;
+use crate::options::ReadingArgs;
 use clap::Args;
-use pixtape::io::Picture;
+use pixtape::io::{Header, Picture};
 use pixtape::{Error, Result};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub(crate) struct TileArgs {
     #[arg(long, conflicts_with = "input_b")]
     pairs: bool,
     #[command(flatten)]
+    reading: ReadingArgs,
+    #[command(flatten)]
     common: Common,
 }
 
@@ -49,6 +52,7 @@ fn places(side: u32, tile: u32, overlap: u32) -> Vec<u32> {
 }
 
 pub(crate) fn run(args: &TileArgs) -> Result<()> {
+    let reading = args.reading.reading();
     let (w, h) = args.size;
     if args.overlap >= w.min(h) {
         return Err(Error::Usage(format!(
@@ -66,9 +70,9 @@ pub(crate) fn run(args: &TileArgs) -> Result<()> {
     let (jobs, corners): (Vec<Job>, Vec<Vec<(u32, u32)>>) = planned.into_iter().unzip();
     tell_of_depth(jobs.iter().flat_map(|j| &j.from));
     run_all(&args.common, &jobs, |at, job| {
-        let picture = Picture::load(&job.from[0], 3)?;
+        let picture = Picture::load_as(&job.from[0], 3, reading)?;
         let halves = match job.from.get(1) {
-            Some(b) => vec![picture, Picture::load(b, 3)?],
+            Some(b) => vec![picture, Picture::load_as(b, 3, reading)?],
             None if args.pairs => <[Picture; 2]>::from(picture.split_pair()?).into(),
             None => vec![picture],
         };
@@ -90,8 +94,9 @@ fn plan(
     file: &Path,
     second: &HashMap<PathBuf, PathBuf>,
 ) -> Result<(Job, Vec<(u32, u32)>)> {
+    let reading = args.reading.reading();
     let (w, h) = args.size;
-    let (mut width, height) = Picture::dimensions(file)?;
+    let Header { mut width, height, .. } = Header::read_as(file, reading)?;
     if args.pairs {
         width /= 2;
     }
@@ -109,7 +114,8 @@ fn plan(
     if let Some(folder) = &args.input_b {
         let missing = || Error::file(folder, format!("has no image named {}", shown(&name)));
         let b = second.get(&name).ok_or_else(missing)?;
-        let size = Picture::dimensions(b)?;
+        let other = Header::read_as(b, reading)?;
+        let size = (other.width, other.height);
         if size != (width, height) {
             return Err(Error::file(
                 b,

@@ -1,8 +1,8 @@
 //! Flags of `translate`.
 
-use crate::options::{TUNE, choice};
+use crate::options::{ReadingArgs, TUNE, choice};
 use clap::{Args, ValueEnum};
-use pixtape::io::{Direction, LabelEdit, NoData, Reading};
+use pixtape::io::{Direction, LabelEdit, Reading};
 use pixtape::ops::NormMode;
 use pixtape::run::Checkpoint;
 use pixtape::run::options::{Bytes, OnOff, Tune};
@@ -52,14 +52,8 @@ pub(crate) struct TranslateArgs {
     /// state_dict.generator. Without it the only generator is taken.
     #[arg(long)]
     pub key: Option<String>,
-    /// Pixels without data: refuse, keep, nan or a value, as in training, where the default comes
-    /// from. What they become in results of floats is NaN.
-    #[arg(long, value_name = "refuse|keep|nan|VALUE", allow_hyphen_values = true)]
-    pub nodata: Option<NoData>,
-    /// Take images as they are stored, not turned as their files say (EXIF). A run that was trained
-    /// so does it anyway.
-    #[arg(long)]
-    pub ignore_orientation: bool,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// Which weights of a run's folder: latest, or an epoch.
     #[arg(long, alias = "which_epoch", default_value = "latest")]
     pub epoch: String,
@@ -113,11 +107,7 @@ pub(crate) struct TranslateArgs {
 impl TranslateArgs {
     /// How files of images are read: as in the training, unless flags say otherwise.
     pub fn reading(&self, checkpoint: &Checkpoint) -> Reading {
-        let run = checkpoint.reading();
-        Reading {
-            ignore_orientation: run.ignore_orientation || self.ignore_orientation,
-            nodata: self.nodata.unwrap_or(run.nodata),
-        }
+        self.reading.over(checkpoint.reading())
     }
 }
 
