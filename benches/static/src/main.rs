@@ -2,10 +2,13 @@
 //! builds and starts this; see the README beside it.
 
 mod args;
+mod budget;
 mod device;
 mod figures;
 mod kernels;
 mod listing;
+#[cfg(test)]
+mod locks;
 mod saved;
 mod spirv;
 mod table;
@@ -13,12 +16,15 @@ mod targets;
 mod worker;
 
 use args::Args;
+use budget::Budget;
 use clap::Parser;
 use figures::Figures;
 use kernels::Used;
 use saved::{Row, Saved, TargetRows};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use targets::{Mesa, TARGETS, Target};
+use worker::Answer;
 
 /// Nothing could be compiled here: no driver.
 const NO_DRIVER: u8 = 3;
@@ -77,36 +83,7 @@ fn run(args: &Args) -> Result<u8, String> {
     if args.isa.is_some() {
         return isa(args, targets[0], &kernels);
     }
-    let mut failed = Vec::new();
-    let mut found = Vec::new();
-    for target in targets {
-        match worker::ask(target, args.root.as_deref(), &kernels, &names) {
-            Err(message) => println!("SKIPPED: {}: {message}", target.name),
-            Ok(answer) => {
-                let mut rows = Vec::new();
-                for (used, compiled) in kernels.iter().zip(&answer.kernels) {
-                    match compiled {
-                        Err(message) => failed.push(format!("{}: {message}", target.name)),
-                        Ok(compiled) => rows.push(Row {
-                            name: used.name.clone(),
-                            uses: used.uses,
-                            figures: Figures::of(target, compiled),
-                        }),
-                    }
-                }
-                let rows = TargetRows {
-                    target: target.name.into(),
-                    device: answer.device,
-                    driver: answer.driver,
-                    kernels: rows,
-                };
-                if !args.quiet {
-                    table::print(target, &rows);
-                }
-                found.push(rows);
-            }
-        }
-    }
+    let (found, failed) = compile(args, &targets, &kernels, &names);
     if found.is_empty() {
         return Ok(NO_DRIVER);
     }
@@ -123,7 +100,86 @@ fn run(args: &Args) -> Result<u8, String> {
     for message in &failed {
         println!("FAILED: {message}");
     }
-    Ok(u8::from(!failed.is_empty()))
+    if !failed.is_empty() {
+        return Ok(1);
+    }
+    let all = names.is_empty();
+    if args.write_budget {
+        return write_budget(&saved, all).map(|()| 0);
+    }
+    if args.budget { hold(&saved, all) } else { Ok(0) }
+}
+
+/// Compiles the kernels for the targets: what came out, and what was refused.
+fn compile(
+    args: &Args,
+    targets: &[&Target],
+    kernels: &[Used],
+    names: &[String],
+) -> (Vec<TargetRows>, Vec<String>) {
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
+    for target in targets {
+        let answer = match worker::ask(target, args.root.as_deref(), kernels, names) {
+            Ok(answer) => answer,
+            Err(message) => {
+                println!("SKIPPED: {}: {message}", target.name);
+                continue;
+            }
+        };
+        let mut rows = Vec::new();
+        for (used, compiled) in kernels.iter().zip(&answer.kernels) {
+            match compiled {
+                Err(message) => failed.push(format!("{}: {message}", target.name)),
+                Ok(compiled) => rows.push(Row {
+                    name: used.name.clone(),
+                    uses: used.uses,
+                    figures: Figures::of(target, compiled),
+                }),
+            }
+        }
+        let (target_name, Answer { device, driver, .. }) = (target.name.into(), answer);
+        let rows = TargetRows { target: target_name, device, driver, kernels: rows };
+        if !args.quiet {
+            table::print(target, &rows);
+        }
+        found.push(rows);
+    }
+    (found, failed)
+}
+
+/// Beside this crate's sources.
+fn budget_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("budget.toml")
+}
+
+fn hold(saved: &Saved, all: bool) -> Result<u8, String> {
+    let verdict = Budget::read(&budget_file())?.check(&saved.targets, all);
+    for message in &verdict.skipped {
+        println!("SKIPPED: {message}");
+    }
+    for message in &verdict.exceeded {
+        println!("OVER BUDGET: {message}");
+    }
+    if !verdict.exceeded.is_empty() {
+        println!(
+            "{} over budget. If it is deliberate: benches/static/run --write-budget, in the same \
+             commit",
+            verdict.exceeded.len()
+        );
+        return Ok(1);
+    }
+    println!("within the budget: {} kernels", verdict.held);
+    Ok(if verdict.held == 0 { NO_DRIVER } else { 0 })
+}
+
+fn write_budget(saved: &Saved, all: bool) -> Result<(), String> {
+    if !all {
+        return Err("--write-budget is for all kernels; leave the names out".into());
+    }
+    let path = budget_file();
+    let old = if path.exists() { Budget::read(&path)? } else { Budget::default() };
+    std::fs::write(&path, old.renewed(&saved.targets))
+        .map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Prints listings.
