@@ -77,8 +77,8 @@ impl fmt::Display for Plan {
         writeln!(f, "{}", self.memory)?;
         writeln!(
             f,
-            "{:>5}  {:<44} {:<24} {:>10}  {:>5}  variant",
-            "node", "label", "output", "MFLOP", "slot"
+            "{:>5}  {:<44} {:<24} {:>10}  {:>10}  {:>5}  variant",
+            "node", "label", "output", "MFLOP", "dispatches", "slot"
         )?;
         for node in &self.nodes {
             let output = node.outputs.first();
@@ -95,11 +95,12 @@ impl fmt::Display for Plan {
             };
             writeln!(
                 f,
-                "{:>5}  {:<44} {:<24} {:>10.2}  {:>5}{variant}",
+                "{:>5}  {:<44} {:<24} {:>10.2}  {:>10}  {:>5}{variant}",
                 node.number,
                 node.label,
                 shape,
                 node.cost.flop as f64 / 1e6,
+                node.dispatches.len(),
                 slot
             )?;
         }
