@@ -1,4 +1,4 @@
-// use: index, border, epilogue, winograd_3, winograd
+// use: index, border, epilogue, adam, winograd_3, winograd
 // Winograd F(2x2, 2x2) of the k4 s2 layers, whose phases have 2x2 taps: 9 products instead of 16.
 
 const TILE: u32 = 2u;

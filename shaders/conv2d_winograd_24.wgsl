@@ -1,4 +1,4 @@
-// use: index, border, epilogue, winograd_5, winograd
+// use: index, border, epilogue, adam, winograd_5, winograd
 // Winograd F(2x2, 4x4) of the k4 s1 layers: 25 products instead of 64.
 
 const TILE: u32 = 2u;

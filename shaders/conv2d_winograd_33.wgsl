@@ -1,4 +1,4 @@
-// use: index, border, epilogue, winograd_5, winograd
+// use: index, border, epilogue, adam, winograd_5, winograd
 // Winograd F(3x3, 3x3) of the k3 s1 layers: 25 products instead of 81.
 
 const TILE: u32 = 3u;

@@ -1,4 +1,4 @@
-// use: index, border, epilogue, winograd_6, winograd
+// use: index, border, epilogue, adam, winograd_6, winograd
 // Winograd F(3x3, 4x4) of the k4 s1 layers: 36 products instead of 144.
 
 const TILE: u32 = 3u;

@@ -1,4 +1,4 @@
-// use: index, border, epilogue, winograd_5, winograd
+// use: index, border, epilogue, adam, winograd_5, winograd
 // Winograd F(4x4, 2x2) of the k4 s2 layers, whose phases have 2x2 taps: 25 products instead of 64.
 
 const TILE: u32 = 4u;

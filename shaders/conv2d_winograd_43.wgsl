@@ -1,4 +1,4 @@
-// use: index, border, epilogue, winograd_6, winograd
+// use: index, border, epilogue, adam, winograd_6, winograd
 // Winograd F(4x4, 3x3) of the k3 s1 layers: 36 products instead of 144.
 
 const TILE: u32 = 4u;

@@ -2,8 +2,10 @@
 //!
 //! A page is one buffer of at most 128 MiB; a tensor never straddles two. Weights, gradients and
 //! moments of a set lie at the same offsets of parallel pages, so Adam is one dispatch per page and
-//! gradients can be transferred page by page. Running statistics have pages of their own, since
-//! a kernel that reads weights may write statistics.
+//! gradients can be transferred page by page. Vectors (biases, parameters of norms) have pages of
+//! their own: where every weight of a page goes straight from its gradient into Adam, that page
+//! needs no gradients. Running statistics have pages of their own, since a kernel that reads weights
+//! may write statistics.
 
 use crate::error::Result;
 use crate::gpu::{Gpu, MAX_BINDING, OwnedBuffer};
@@ -165,8 +167,10 @@ pub(crate) type StoredPage = Arc<OwnedBuffer>;
 #[derive(Debug)]
 struct Set {
     name: String,
-    /// First buffer of each page: weight pages have gradient and two moment pages right behind.
+    /// First buffer of each page: weights and vectors have gradient and two moment pages right
+    /// behind.
     weights: Vec<usize>,
+    vectors: Vec<usize>,
     running: Vec<usize>,
     /// Its weights are never trained: weight pages stand alone.
     frozen: bool,
@@ -201,6 +205,7 @@ impl Store {
             self.sets.push(Set {
                 name: name.into(),
                 weights: Vec::new(),
+                vectors: Vec::new(),
                 running: Vec::new(),
                 frozen: false,
             });
@@ -208,10 +213,14 @@ impl Store {
         })
     }
 
-    fn page(&mut self, set: usize, role: Role, bytes: u64) -> usize {
+    /// The page of a set for so many bytes more: of running statistics, of vectors, or of weights.
+    fn page(&mut self, set: usize, role: Role, vector: bool, bytes: u64) -> usize {
         let limit = self.page_limit.unwrap_or(MAX_BINDING);
-        let pages =
-            if role == Role::Running { &self.sets[set].running } else { &self.sets[set].weights };
+        let pages = match role {
+            Role::Running => &self.sets[set].running,
+            _ if vector => &self.sets[set].vectors,
+            _ => &self.sets[set].weights,
+        };
         if let Some(&last) = pages.last()
             && self.buffers[last].bytes + bytes <= limit
         {
@@ -219,9 +228,10 @@ impl Store {
         }
         let (name, number, first) = (self.sets[set].name.clone(), pages.len(), self.buffers.len());
         let frozen = self.sets[set].frozen;
+        let kind = if vector { "vector " } else { "" };
         let mut add = |what: &str, role| {
             self.buffers.push(PageBuffer {
-                label: format!("{name}/{what}/{number}"),
+                label: format!("{name}/{kind}{what}/{number}"),
                 role,
                 bytes: 0,
                 device: OnceLock::new(),
@@ -237,7 +247,8 @@ impl Store {
                 add("moment1", Role::Moment);
                 add("moment2", Role::Moment);
             }
-            self.sets[set].weights.push(first);
+            let set = &mut self.sets[set];
+            if vector { &mut set.vectors } else { &mut set.weights }.push(first);
         }
         first
     }
@@ -251,7 +262,8 @@ impl Store {
         let shape = layout.shape();
         let bytes = shape.bytes().next_multiple_of(ALIGN);
         let set = self.set(set);
-        let page = self.page(set, role, bytes);
+        let vector = role == Role::Weight && matches!(layout, Layout::Vector(_));
+        let page = self.page(set, role, vector, bytes);
         let offset = self.buffers[page].bytes;
         let trainable = role == Role::Weight && !self.sets[set].frozen;
         let parallel = if trainable { 4 } else { 1 };
@@ -273,7 +285,9 @@ impl Store {
     /// If the set has weights already.
     pub fn freeze(&mut self, set: &str) {
         let set = self.set(set);
-        assert!(self.sets[set].weights.is_empty(), "a set is frozen before it has weights");
+        let Set { weights, vectors, .. } = &self.sets[set];
+        let empty = weights.is_empty() && vectors.is_empty();
+        assert!(empty, "a set is frozen before it has weights");
         self.sets[set].frozen = true;
     }
 
@@ -291,7 +305,7 @@ impl Store {
     pub fn state(&mut self, set: &str, shape: Shape) -> StoreId {
         let bytes = shape.bytes().next_multiple_of(ALIGN);
         let set = self.set(set);
-        let page = self.page(set, Role::Running, bytes);
+        let page = self.page(set, Role::Running, false, bytes);
         let offset = self.buffers[page].bytes;
         self.buffers[page].bytes += bytes;
         self.entry(page, offset, shape)
@@ -335,7 +349,8 @@ impl Store {
         if self.sets[set].frozen {
             return Vec::new();
         }
-        let firsts = self.sets[set].weights.clone();
+        let Set { weights, vectors, .. } = &self.sets[set];
+        let firsts: Vec<usize> = weights.iter().chain(vectors).copied().collect();
         firsts
             .into_iter()
             .map(|first| {
@@ -351,8 +366,8 @@ impl Store {
     /// the same pages.
     pub fn all_pages(&mut self, set: &str) -> Vec<StoreId> {
         let set = self.set(set);
-        let buffers: Vec<usize> =
-            self.sets[set].weights.iter().chain(&self.sets[set].running).copied().collect();
+        let Set { weights, vectors, running, .. } = &self.sets[set];
+        let buffers: Vec<usize> = weights.iter().chain(vectors).chain(running).copied().collect();
         buffers
             .into_iter()
             .map(|b| self.entry(b, 0, Shape::new(1, 1, (self.buffers[b].bytes / 16) as u32, 4)))
@@ -367,6 +382,19 @@ impl Store {
     /// Index of the page of a tensor; pages are counted over the whole store.
     pub(crate) fn buffer_index(&self, id: StoreId) -> usize {
         self.entries[id.0 as usize].buffer
+    }
+
+    /// Value and moments of the parameter, or page, that a tensor is the gradient of.
+    pub(crate) fn of_gradient(&self, id: StoreId) -> Option<[StoreId; 3]> {
+        let role = self.buffers[self.buffer_index(id)].role;
+        // Added one after the other.
+        (role == Role::Gradient).then(|| [id.0 - 1, id.0 + 1, id.0 + 2].map(StoreId))
+    }
+
+    /// Page of a tensor, and the bytes of it that are the tensor's, up to where the next may begin.
+    pub(crate) fn range(&self, id: StoreId) -> (usize, std::ops::Range<u64>) {
+        let Entry { buffer, offset, shape } = &self.entries[id.0 as usize];
+        (*buffer, *offset..offset + shape.bytes().next_multiple_of(ALIGN))
     }
 
     /// Bytes, role and label of a page.
@@ -423,7 +451,8 @@ impl Store {
     /// Pages whose contents pass from step to step.
     #[cfg(not(target_arch = "wasm32"))]
     fn changing(&self) -> impl Iterator<Item = &PageBuffer> {
-        let frozen = self.sets.iter().filter(|set| set.frozen).flat_map(|set| &set.weights);
+        let frozen = self.sets.iter().filter(|set| set.frozen);
+        let frozen = frozen.flat_map(|set| set.weights.iter().chain(&set.vectors));
         let frozen: Vec<usize> = frozen.copied().collect();
         let pages = self.buffers.iter().enumerate();
         pages

@@ -5,6 +5,7 @@ mod bits;
 mod checks;
 mod invariants;
 mod memory;
+mod optimizer;
 mod recompute;
 mod refusals;
 #[path = "../support/mod.rs"]

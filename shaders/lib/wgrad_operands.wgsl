@@ -6,9 +6,6 @@
 // are transposed on their way to [tap][ci][co].
 
 const TRANS_OUT: u32 = 0u; // tune
-// 1: dW is added to what is there. A constant: a branch for every row of a tile takes one driver
-// seconds to compile.
-const ACCUMULATE: u32 = 0u; // tune
 // Blocks of A are 4 rows by 4 k (pixels), one vec4 per pixel.
 const A_BY_K: u32 = 1u;
 const TRANS_B: u32 = 0u;
@@ -39,12 +36,12 @@ struct Params {
   x_slope: f32, // of a (leaky) ReLU that x or g passes as it is loaded; 1: as it is
   g_slope: f32,
   row_groups: u32,
+  rates_at: u32, // of Adam, in the step uniform
 }
 @group(1) @binding(0) var<uniform> p: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(1) var<storage, read> g: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> dw: array<vec4<f32>>;
 
 struct Outer {
   range: vec2<u32>,
@@ -103,14 +100,6 @@ fn b_load(at: BCol, k: u32) -> vec4<f32> {
 }
 
 fn b_step(at: BCol, blocks: u32) -> BCol { return BCol(at.col, at.pixel + 4u * blocks); }
-
-fn put(at: u32, v: vec4<f32>) {
-  if (ACCUMULATE == 0u) {
-    dw[at] = v;
-  } else {
-    dw[at] = v + dw[at];
-  }
-}
 
 fn store_block(row: u32, col: u32, o: Outer, v0: vec4<f32>, v1: vec4<f32>, v2: vec4<f32>, v3: vec4<f32>) {
   if (row >= p.rows || col >= p.cols) { return; }

@@ -36,6 +36,7 @@ struct Params {
   mask_off: u32,
   mask_stride: u32,
   mask_slope: f32,
+  rates_at: u32, // of Adam, in the step uniform
 }
 @group(1) @binding(0) var<uniform> p: Params;
 
@@ -240,14 +241,8 @@ fn wino_result(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
   }
 }
 
-@group(0) @binding(1) var<storage, read_write> dw: array<vec4<f32>>;
-
 // The taps of a phase of the weight's gradient.
-@compute @workgroup_size(WORKGROUP)
-fn wino_dw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
-  if (i >= p.invocations) { return; }
-  let at = locate(i, p.rows);
+fn taps_of(at: At) -> array<vec4<f32>, TAPS * TAPS> {
   let source = points_at(at);
   var v: array<vec4<f32>, TAPS * N>;
   //@unroll
@@ -263,7 +258,7 @@ fn wino_dw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
       v[k * N + j] = done[k];
     }
   }
-  let first = vec2<i32>(p.tap_first) + vec2<i32>(at.phase) * p.tap_phase;
+  var taps: array<vec4<f32>, TAPS * TAPS>;
   //@unroll
   for (var j = 0u; j < TAPS; j++) {
     var line: array<vec4<f32>, N>;
@@ -274,13 +269,61 @@ fn wino_dw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
     let done = gather_taps(line);
     //@unroll
     for (var k = 0u; k < TAPS; k++) {
-      let tap = first + vec2<i32>(i32(j), i32(k)) * p.tap_place;
-      let to = (u32(tap.x) * p.kernel + u32(tap.y)) * p.rows * p.width + at.line * p.width + at.col;
+      taps[j * TAPS + k] = done[k];
+    }
+  }
+  return taps;
+}
+
+// Where tap (j, k) of those lies in the weight.
+fn tap_at(at: At, j: u32, k: u32) -> u32 {
+  let first = vec2<i32>(p.tap_first) + vec2<i32>(at.phase) * p.tap_phase;
+  let tap = first + vec2<i32>(i32(j), i32(k)) * p.tap_place;
+  return (u32(tap.x) * p.kernel + u32(tap.y)) * p.rows * p.width + at.line * p.width + at.col;
+}
+
+@group(0) @binding(1) var<storage, read_write> dw: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn wino_dw(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.invocations) { return; }
+  let at = locate(i, p.rows);
+  let taps = taps_of(at);
+  //@unroll
+  for (var j = 0u; j < TAPS; j++) {
+    //@unroll
+    for (var k = 0u; k < TAPS; k++) {
+      let to = tap_at(at, j, k);
       if (ACCUMULATE == 0u) {
-        dw[to] = done[k];
+        dw[to] = taps[j * TAPS + k];
       } else {
-        dw[to] = done[k] + dw[to];
+        dw[to] = taps[j * TAPS + k] + dw[to];
       }
+    }
+  }
+}
+
+@group(0) @binding(1) var<storage, read_write> weight: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> moment1: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> moment2: array<vec4<f32>>;
+
+// The gradient goes into a step of Adam.
+@compute @workgroup_size(WORKGROUP)
+fn wino_dw_adam(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let i = linear_id(group, groups, local);
+  if (i >= p.invocations) { return; }
+  let at = locate(i, p.rows);
+  let taps = taps_of(at);
+  //@unroll
+  for (var j = 0u; j < TAPS; j++) {
+    //@unroll
+    for (var k = 0u; k < TAPS; k++) {
+      let to = tap_at(at, j, k);
+      let made = adam_step(taps[j * TAPS + k], weight[to], moment1[to], moment2[to], p.rates_at);
+      weight[to] = made.weight;
+      moment1[to] = made.moment1;
+      moment2[to] = made.moment2;
     }
   }
 }

@@ -6,7 +6,7 @@
 //! w -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
 //! ```
 
-use super::{Bind, Cost, Dispatch, Lowering, Op};
+use super::{Bind, Cost, Dispatch, Lowering, Op, Operand};
 use crate::error::Result;
 use crate::shape::Shape;
 use crate::store::{Page, Store};
@@ -32,20 +32,7 @@ impl Op for Adam {
     }
 
     fn lower(&self, node: &Lowering<'_>) -> Vec<Dispatch> {
-        let g = &node.inputs[0];
-        let [w, m, v] = [0, 1, 2].map(|at| &node.outputs[at]);
-        let d = Dispatch::new("adam", "adam")
-            .bind("g", Bind::In(0))
-            .bind("w", Bind::Out(0))
-            .bind("m", Bind::Out(1))
-            .bind("v", Bind::Out(2))
-            .u("vec4s", g.shape.vec4s() as u32)
-            .u("rates_at", 2 * self.group)
-            .u("g_off", g.offset)
-            .u("w_off", w.offset)
-            .u("m_off", m.offset)
-            .u("v_off", v.offset);
-        vec![d.over(g.shape.vec4s())]
+        vec![self.dispatch(&node.inputs[0], Bind::In(0), node.outputs)]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {
@@ -58,12 +45,42 @@ impl Op for Adam {
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
         let written: u64 = outputs.iter().map(Shape::bytes).sum();
-        // 3 for m, 4 for v, 3 for the denominator (one a root), 3 for w (one a division).
-        Cost { flop: 13 * inputs[0].elements(), bytes: inputs[0].bytes() + 2 * written }
+        Cost { flop: Adam::flop(inputs[0].elements()), bytes: inputs[0].bytes() + 2 * written }
     }
 
     fn in_place(&self) -> bool {
         true
+    }
+}
+
+impl Adam {
+    /// The step by a gradient `g`, which lies in `from`, of the weight and moments that are the
+    /// first three outputs.
+    pub(super) fn dispatch(&self, g: &Operand, from: Bind, outputs: &[Operand]) -> Dispatch {
+        let [w, m, v] = [0, 1, 2].map(|at| &outputs[at]);
+        let d = Dispatch::new("adam", "adam")
+            .bind("g", from)
+            .bind("weight", Bind::Out(0))
+            .bind("moment1", Bind::Out(1))
+            .bind("moment2", Bind::Out(2))
+            .u("vec4s", g.shape.vec4s() as u32)
+            .u("rates_at", self.rates_at())
+            .u("g_off", g.offset)
+            .u("w_off", w.offset)
+            .u("m_off", m.offset)
+            .u("v_off", v.offset);
+        d.over(g.shape.vec4s())
+    }
+
+    /// Where the rates of its group begin in the step uniform.
+    pub(super) fn rates_at(&self) -> u32 {
+        2 * self.group
+    }
+
+    /// Operations of a step of so many weights.
+    pub(super) fn flop(elements: u64) -> u64 {
+        // 3 for m, 4 for v, 3 for the denominator (one a root), 3 for w (one a division).
+        13 * elements
     }
 }
 

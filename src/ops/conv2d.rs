@@ -11,7 +11,7 @@
 
 use super::channel_sum::ChannelSum;
 use super::implicit_gemm::{self as gemm, Fused, Of, Pass, Problem};
-use super::{Cost, Dispatch, Lowering, Op};
+use super::{Adam, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;
 use crate::shape::{Conv, Shape};
 use crate::tape::{Backward, Tape, Tensor};
@@ -21,6 +21,7 @@ use crate::tape::{Backward, Tape, Tensor};
 ///
 /// Inputs: the two operands ([`Pass::operands`]), the bias if there is one, then, with
 /// [`Fused::mask`], the operand of the activation whose derivative the result is multiplied by.
+/// Output: the result, or with [`Fused::adam`] the weight and its first and second moment.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Convolution {
     /// The layer's kind, and which of its tensors is computed.
@@ -38,7 +39,7 @@ pub struct Convolution {
 impl Convolution {
     /// A pass alone: no bias, nothing fused, the output overwritten.
     pub const fn new(pass: Pass, conv: Conv) -> Self {
-        let fused = Fused { load: [None, None], mask: None, border: None };
+        let fused = Fused { load: [None, None], mask: None, border: None, adam: None };
         Convolution { pass, conv, bias: false, accumulate: false, fused }
     }
 
@@ -97,14 +98,19 @@ impl Op for Convolution {
     }
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
-        Cost {
-            flop: self.problem(inputs, outputs[0]).flop(),
-            bytes: inputs.iter().chain(outputs).map(Shape::bytes).sum(),
+        let read: u64 = inputs.iter().map(Shape::bytes).sum();
+        let written: u64 = outputs.iter().map(Shape::bytes).sum();
+        let flop = self.problem(inputs, outputs[0]).flop();
+        match self.fused.adam {
+            None => Cost { flop, bytes: read + written },
+            Some(_) => {
+                Cost { flop: flop + Adam::flop(outputs[0].elements()), bytes: read + 2 * written }
+            }
         }
     }
 
     fn in_place(&self) -> bool {
-        self.accumulate
+        self.accumulate || self.fused.adam.is_some()
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::shape::{Channels, Conv, Shape};
-use crate::store::{Layout, Store};
+use crate::store::{Layout, Param, Store};
 use crate::tape::{Tape, Tensor};
 
 pub(super) use maps::{avg_pool, instance_edges, instance_mean, max_pool, one_hot};
@@ -177,6 +177,25 @@ pub(super) fn gradient(t: &mut Tape, transposed: bool, of: Of) -> Result<()> {
     differentiate(t, made, &operands)
 }
 
+/// The gradient of a layer's weight, straight into Adam.
+fn into_adam(
+    t: &mut Tape,
+    s: &Store,
+    transposed: bool,
+    x: Tensor,
+    y: Tensor,
+    w: &Param,
+    conv: Conv,
+) {
+    let [m, v] = w.moments.expect("it is trained");
+    let outputs = [w.value, m, v].map(|id| t.stored(s, id, "updated"));
+    let dy = t.input("dy", t.shape(y));
+    let pass = Pass { transposed, of: Of::Weight };
+    let fused = Fused { adam: Some(1), ..Fused::default() };
+    let operands = pass.operands().map(|of| if of == Of::Input { x } else { dy });
+    t.push_into(Convolution { fused, ..Convolution::new(pass, conv) }, &operands, &outputs, &[]);
+}
+
 pub(super) fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Result<()> {
     // Tiles are chosen by the numbers of pixels and channels. Recording costs nothing, so some are
     // large.
@@ -192,10 +211,10 @@ pub(super) fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Res
         } else {
             Layout::Conv { ci, co, kernel: 4 }
         };
-        let (w, bias) =
+        let (weight, bias) =
             (s.param("sample", "w", layout), s.param("sample", "bias", Layout::Vector(co.into())));
         let (w, bias, x) =
-            (t.param(s, &w), t.param(s, &bias), t.input("x", Shape::new(1, side, side, ci)));
+            (t.param(s, &weight), t.param(s, &bias), t.input("x", Shape::new(1, side, side, ci)));
         // Twice, with one weight: the second gradient is added to the first.
         for (bias, conv) in [(None, K4S2), (Some(bias), Conv::new(4, 1, 1))] {
             let y = if transposed {
@@ -205,6 +224,7 @@ pub(super) fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Res
             };
             let wrt: Vec<Tensor> = [x, w].into_iter().chain(bias).collect();
             differentiate(t, y, &wrt)?;
+            into_adam(t, s, transposed, x, y, &weight, conv);
         }
         // ResNet's.
         let layout = if transposed {
@@ -212,14 +232,15 @@ pub(super) fn convolutions(t: &mut Tape, s: &mut Store, transposed: bool) -> Res
         } else {
             Layout::Conv { ci, co, kernel: 3 }
         };
-        let w = s.param("sample", "w3", layout);
-        let w = t.param(s, &w);
+        let weight = s.param("sample", "w3", layout);
+        let w = t.param(s, &weight);
         let y = if transposed {
             t.conv_transpose2d(x, w, None, Conv::new(3, 1, 1))?
         } else {
             t.conv2d(x, w, None, Conv::new(3, 1, 1))?
         };
         differentiate(t, y, &[x, w])?;
+        into_adam(t, s, transposed, x, y, &weight, Conv::new(3, 1, 1));
         // As plans read a map through its padding.
         for border in
             [Padding::Reflect, Padding::Replicate].map(Some).into_iter().filter(|_| !transposed)

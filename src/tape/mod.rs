@@ -199,6 +199,14 @@ impl Tape {
         tensor
     }
 
+    /// A tensor of the store, found also where the tape is [`without_nodes`](Self::without_nodes).
+    pub(crate) fn stored_again(&mut self, store: &Store, id: StoreId, label: &str) -> Tensor {
+        match self.infos.iter().position(|info| info.source == Source::Stored(id)) {
+            Some(at) => Tensor(at as u32),
+            None => self.stored(store, id, label),
+        }
+    }
+
     /// A parameter's values; [`Tape::backward`] writes its gradient into the store.
     pub fn param(&mut self, store: &Store, param: &Param) -> Tensor {
         let tensor = self.stored(store, param.value, &param.name);

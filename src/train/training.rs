@@ -106,6 +106,7 @@ impl<M: Model> Training<M> {
     /// As [`Training::new`], but for what needs the device.
     pub fn plan(model: &M, family: Family, options: PlanOptions) -> Result<Plan> {
         let recorded = model.record()?;
+        let options = with_adam(options);
         Plan::new(&recorded.tape, &recorded.store, &recorded.kept(), family, options)
     }
 
@@ -140,7 +141,7 @@ impl<M: Model> Training<M> {
     ) -> Result<Training<M>> {
         let recorded = model.record()?;
         let kept = recorded.kept();
-        let (family, options) = (gpu.family(), options.on(gpu));
+        let (family, options) = (gpu.family(), with_adam(options.on(gpu)));
         let plan = Plan::new(&recorded.tape, &recorded.store, &kept, family, options)?;
         let Recorded { store, batches, networks, pools, losses, .. } = recorded;
         let program = prepare(plan, &store)?;
@@ -590,4 +591,9 @@ impl<M: Model> Training<M> {
             })
             .collect()
     }
+}
+
+/// Nobody but Adam reads the gradients of a training.
+fn with_adam(options: PlanOptions) -> PlanOptions {
+    PlanOptions { fuse_adam: options.fuse, ..options }
 }

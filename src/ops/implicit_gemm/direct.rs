@@ -13,6 +13,13 @@ const WEIGHTS: super::tile::Files = [
     "conv2d_bwd_w_workgroup",
     "conv2d_bwd_w_workgroup",
 ];
+/// The same with Adam behind.
+const WEIGHTS_ADAM: super::tile::Files = [
+    "conv2d_bwd_w_adam_subgroup",
+    "conv2d_bwd_w_adam_register",
+    "conv2d_bwd_w_adam_workgroup",
+    "conv2d_bwd_w_adam_workgroup",
+];
 
 /// Scratch number of the slices' partial results.
 const PARTIAL: usize = 0;
@@ -78,12 +85,18 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let slice = product.blocks.div_ceil(variant.split);
     let slices = product.blocks.div_ceil(slice);
     let partial = slices > 1;
+    let adam = task.fused.adam.filter(|_| !partial);
+    let files = if adam.is_some() { WEIGHTS_ADAM } else { WEIGHTS };
     let d = task
-        .border(variant.tile.dispatch(WEIGHTS, &product, slices))
+        .border(variant.tile.dispatch(files, &product, slices))
         .tune("TRANS_OUT", u32::from(swap))
         .bind("x", Bind::In(gathered))
-        .bind("g", Bind::In(other))
-        .bind("dw", if partial { scratch(task, slices, true) } else { Bind::Out(0) })
+        .bind("g", Bind::In(other));
+    let d = match adam {
+        Some(_) => task.bind_adam(d),
+        None => d.bind("dw", if partial { scratch(task, slices, true) } else { Bind::Out(0) }),
+    };
+    let d = d
         .u("rows", product.rows)
         .u("cols", product.cols)
         .u("groups", x.shape.c.vec4s())
@@ -107,7 +120,11 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
         .f("x_slope", slope(task.fused.load[gathered]))
         .f("g_slope", slope(task.fused.load[other]))
         .u("row_groups", variant.tile.row_groups(product.rows))
-        .tune("ACCUMULATE", u32::from(task.accumulate && !partial));
+        .u("rates_at", task.rates_at());
+    let d = match adam {
+        Some(_) => d,
+        None => d.tune("ACCUMULATE", u32::from(task.accumulate && !partial)),
+    };
     if partial { vec![d, sum(task, slices)] } else { vec![d] }
 }
 
@@ -120,17 +137,16 @@ fn scratch(task: &Task<'_>, slices: u32, write: bool) -> Bind {
 fn sum(task: &Task<'_>, slices: u32) -> Dispatch {
     let y = task.output();
     let partial = scratch(task, slices, false);
-    let d = task
-        .bind_epilogue(
-            Dispatch::new("conv2d_split_sum", "split_sum").bind("partial", partial),
-            partial,
-        )
-        .bind("y", Bind::Out(0));
+    let of = |entry| Dispatch::new("conv2d_split_sum", entry).bind("partial", partial);
+    let d = match task.fused.adam {
+        Some(_) => task.bind_adam(of("split_sum_adam")),
+        None => task.bind_epilogue(of("split_sum"), partial).bind("y", Bind::Out(0)),
+    };
     let d = d
         .u("vec4s", y.shape.vec4s() as u32)
         .u("width", y.shape.c.vec4s())
         .u("slices", slices)
         .view("y", y)
         .u("accumulate", u32::from(task.accumulate));
-    task.epilogue(d, true).over(y.shape.vec4s())
+    task.epilogue(d, true).u("rates_at", task.rates_at()).over(y.shape.vec4s())
 }

@@ -26,7 +26,7 @@ use crate::shape::{Channels, Conv, Shape};
 use task::Task;
 
 /// The dispatches of a pass. Inputs: the two operands, then the bias if `bias`, then the operand of
-/// the fused mask if there is one.
+/// the fused mask if there is one. Outputs: see [`super::Convolution`].
 pub(super) fn lower(
     node: &Lowering<'_>,
     problem: Problem,

@@ -1,6 +1,7 @@
 //! What the methods share: the pass to lower, with its fused neighbours.
 
 use super::problem::Problem;
+use crate::ops::Adam;
 use crate::ops::act::Act;
 use crate::ops::dispatch::{Bind, Dispatch, Operand};
 use crate::ops::op::Lowering;
@@ -17,6 +18,9 @@ pub struct Fused {
     /// The pixels around the map that the kernel walks over, as wide as the convolution's padding;
     /// `None`: zeros.
     pub border: Option<Padding>,
+    /// Of a weight's gradient: it goes straight into a step of Adam with the rates of this group.
+    /// The outputs are then the weight and its moments, updated, and the gradient is nowhere.
+    pub adam: Option<u32>,
 }
 
 /// The factor of negative values of an activation on load: 1 leaves them as they are.
@@ -54,6 +58,16 @@ impl Task<'_> {
     pub fn bind_epilogue(&self, d: Dispatch, instead: Bind) -> Dispatch {
         d.bind("bias", self.bias.map_or(instead, Bind::In))
             .bind("mask", self.mask.map_or(instead, Bind::In))
+    }
+
+    /// Binds what Adam updates, of `lib/adam.wgsl`.
+    pub fn bind_adam(&self, d: Dispatch) -> Dispatch {
+        d.bind("weight", Bind::Out(0)).bind("moment1", Bind::Out(1)).bind("moment2", Bind::Out(2))
+    }
+
+    /// Where Adam's rates begin in the step uniform; 0 where there is none.
+    pub fn rates_at(&self) -> u32 {
+        self.fused.adam.map_or(0, |group| Adam { group }.rates_at())
     }
 
     /// Their parameters, and the constant that says whether there is a mask. Without `on` there is

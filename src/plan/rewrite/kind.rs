@@ -1,6 +1,8 @@
 //! What the rules of rewriting know of an operation.
 
-use crate::ops::{Act, ActBackward, Convolution, Enlarge, Op, Resample2d, Resample2dBackward};
+use crate::ops::{
+    Act, ActBackward, Adam, Convolution, Enlarge, Op, Resample2d, Resample2dBackward,
+};
 use std::any::Any;
 
 /// An operation as the rules see it.
@@ -16,6 +18,8 @@ pub(in crate::plan) enum Kind {
     Padding(Resample2d),
     /// Its adjoint.
     PaddingAdjoint(Resample2d),
+    /// A step of Adam.
+    Adam(Adam),
     /// What no rule is about.
     Other,
 }
@@ -31,6 +35,9 @@ impl Kind {
         }
         if let Some(ActBackward(act)) = op.downcast_ref::<ActBackward>() {
             return Kind::Derivative(*act);
+        }
+        if let Some(adam) = op.downcast_ref::<Adam>() {
+            return Kind::Adam(*adam);
         }
         match (op.downcast_ref::<Resample2d>(), op.downcast_ref::<Resample2dBackward>()) {
             (Some(pad), _) if pad.enlarge == Enlarge::No => Kind::Padding(*pad),

@@ -5,17 +5,19 @@
 //! 1. [`recompute`]: activations are computed a second time instead of being kept.
 //! 2. [`padding`]: convolutions read maps through their padding.
 //! 3. [`activation`]: convolutions take over the (leaky) ReLUs beside them.
+//! 4. [`optimizer`]: gradients of weights go straight into Adam.
 
 mod activation;
 mod graph;
 mod kind;
+mod optimizer;
 mod padding;
 mod recompute;
 
 pub(super) use graph::GraphNode;
 pub(super) use kind::Kind;
 
-use super::{layout, slots};
+use super::{PlanOptions, layout, slots};
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use graph::Graph;
@@ -51,18 +53,30 @@ impl<'t> Rewritten<'t> {
     }
 }
 
-/// The nodes that `keep` and the stored tensors of a tape depend on, rewritten. `fuse`: let
-/// convolutions take over their neighbours; `recompute`: save memory at the cost of arithmetic.
+/// The nodes that `keep` and the stored tensors of a tape depend on, rewritten as options say.
 pub(super) fn rewrite<'t>(
     tape: &'t Tape,
     store: &Store,
     keep: &[Tensor],
-    fuse: bool,
-    recompute: bool,
+    options: &PlanOptions,
+) -> Rewritten<'t> {
+    let mut made = neighbours(tape, store, keep, options);
+    if options.fuse_adam {
+        optimizer::fuse(store, &mut made.tensors, &mut made.graph);
+    }
+    made
+}
+
+/// Rewritten but for the optimizer.
+fn neighbours<'t>(
+    tape: &'t Tape,
+    store: &Store,
+    keep: &[Tensor],
+    options: &PlanOptions,
 ) -> Rewritten<'t> {
     let graph = Graph::live(tape, keep);
-    let fused = |made: Rewritten<'t>| if fuse { made.fuse() } else { made };
-    if !recompute {
+    let fused = |made: Rewritten<'t>| if options.fuse { made.fuse() } else { made };
+    if !options.recompute {
         return fused(Rewritten { tensors: tape.without_nodes(), graph });
     }
     // Several numbers of segments are laid out, and of those that need the least memory, within a

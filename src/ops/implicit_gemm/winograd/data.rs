@@ -91,4 +91,5 @@ fn result(round: &Round<'_>) -> Dispatch {
     let d = task.bind_epilogue(d, points).bind("y", Bind::Out(0));
     let phases = if task.problem.pass.gathers() { 1 } else { sizes.phases };
     task.epilogue(round.transform_back(d, [cols, sizes.tiles, phases], &block), true)
+        .u("rates_at", 0)
 }

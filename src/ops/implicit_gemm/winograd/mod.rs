@@ -13,7 +13,7 @@ mod weights;
 
 use super::task::Task;
 use super::variant::Variant;
-use crate::ops::Dispatch;
+use crate::ops::{Adam, Dispatch, Operand};
 use parts::Round;
 use sizes::Sizes;
 
@@ -23,12 +23,18 @@ pub(super) fn dispatches(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let rounds = Sizes::new(problem, variant.method).rounds(problem, variant.split);
     let bytes = rounds[0].scratch(problem);
     let round = |sizes| {
-        let round = Round { task, sizes, bytes };
+        let round = Round { task, sizes, bytes, alone: rounds.len() == 1 };
         if problem.pass.is_weight() {
             weights::dispatches(&round, variant)
         } else {
             data::dispatches(&round, variant)
         }
     };
-    rounds.iter().flat_map(round).collect()
+    let mut dispatches: Vec<Dispatch> = rounds.iter().flat_map(round).collect();
+    if let Some(group) = task.fused.adam.filter(|_| rounds.len() > 1) {
+        let (dw, gradient) =
+            (Operand::dense(task.output().shape, 0), weights::gradient(task, false));
+        dispatches.push(Adam { group }.dispatch(&dw, gradient, task.node.outputs));
+    }
+    dispatches
 }

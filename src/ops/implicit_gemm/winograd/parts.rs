@@ -15,10 +15,11 @@ const GEMM: Files = [
 ];
 
 /// Scratch numbers: the points of the map that the kernel walks over, of the other operand, of the
-/// result.
+/// result; and a weight's gradient that several rounds add to before Adam.
 pub(super) const DATA: usize = 0;
 pub(super) const OTHER: usize = 1;
 pub(super) const RESULT: usize = 2;
+pub(super) const GRADIENT: usize = 3;
 
 /// What differs between the transforms; see `Params` of the shader.
 pub(super) struct Block<'a> {
@@ -57,6 +58,8 @@ pub(super) struct Round<'a> {
     pub sizes: &'a Sizes,
     /// Bytes of the scratch tensors.
     pub bytes: [u64; 3],
+    /// Whether it is the only one.
+    pub alone: bool,
 }
 
 impl Round<'_> {
@@ -80,7 +83,9 @@ impl Round<'_> {
         [width, lines, phases]: [u32; 3],
         block: &Block<'_>,
     ) -> Dispatch {
-        self.task.epilogue(self.transform_back(d, [width, lines, phases], block), false)
+        self.task
+            .epilogue(self.transform_back(d, [width, lines, phases], block), false)
+            .u("rates_at", 0)
     }
 
     /// The same of a transform back, whose parameters end with those of the epilogue.

@@ -1,8 +1,8 @@
 //! Weight gradients: `dw = sum over pixels`. The kernel walks over one map, `x` of conv2d or `dy`
 //! of conv_transpose2d, and is anchored at the pixels of the other.
 
-use super::parts::{Block, DATA, Gemm, OTHER, RESULT, Round};
-use crate::ops::implicit_gemm::task::slope;
+use super::parts::{Block, DATA, GRADIENT, Gemm, OTHER, RESULT, Round};
+use crate::ops::implicit_gemm::task::{Task, slope};
 use crate::ops::implicit_gemm::variant::Variant;
 use crate::ops::{Bind, Dispatch};
 
@@ -75,11 +75,19 @@ fn result(round: &Round<'_>) -> Dispatch {
     let (phase, line) = if swap { (width, sizes.squared() * width) } else { (rows * width, width) };
     let taps = if sizes.phases == 2 { [0, 1, 2] } else { [0, 0, 1] };
     let block = Block { rows, taps, ..Block::new(dw, product.rows * product.cols, phase, line) };
-    let d = Dispatch::new(sizes.file, "wino_dw")
-        .bind("points", round.points(RESULT))
-        .bind("dw", Bind::Out(0));
+    let of = |entry| Dispatch::new(sizes.file, entry).bind("points", round.points(RESULT));
+    let d = match task.fused.adam {
+        Some(_) if round.alone => task.bind_adam(of("wino_dw_adam")),
+        Some(_) => of("wino_dw").bind("dw", gradient(task, true)),
+        None => of("wino_dw").bind("dw", Bind::Out(0)),
+    };
     let back = round
         .transform_back(d, [width, rows, sizes.phases], &block)
         .tune("ACCUMULATE", u32::from(task.accumulate || sizes.first > 0));
-    task.epilogue(back, false)
+    task.epilogue(back, false).u("rates_at", task.rates_at())
+}
+
+/// The gradient that several rounds add up for Adam.
+pub(super) fn gradient(task: &Task<'_>, write: bool) -> Bind {
+    Bind::Scratch { at: GRADIENT, bytes: task.output().shape.bytes(), write }
 }

@@ -1,0 +1,3 @@
+// use: wgrad_operands, put_adam, tile_register
+// Weight gradients of conv2d and conv_transpose2d on the register tile, straight into a step of Adam.
+// Operands: lib/wgrad_operands, results: lib/put_adam, loops: lib/tile_register.
