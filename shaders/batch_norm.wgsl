@@ -200,10 +200,14 @@ fn bn_moments(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) 
 @group(0) @binding(1) var<storage, read_write> stats_out: array<vec4<f32>>;
 
 // 1 / sqrt(0 + eps) is not 0: lanes without a channel must stay 0.
+fn rstd_of(m: Moments, q: u32) -> vec4<f32> {
+  return only_channels(1.0 / sqrt(m.m2 * p.inv_count + p.eps), q);
+}
+
 fn write_stats(m: Moments, g: u32, q: u32) {
   let to = p.stats_off + 2u * g * p.stats_stride + q;
   stats_out[to] = m.mean;
-  stats_out[to + p.stats_stride] = only_channels(1.0 / sqrt(m.m2 * p.inv_count + p.eps), q);
+  stats_out[to + p.stats_stride] = rstd_of(m, q);
 }
 
 @group(0) @binding(2) var<storage, read_write> mean_out: array<vec4<f32>>;
@@ -302,6 +306,49 @@ fn bn_apply(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
   if (r1 <= last) { y[p.y_off + (base + r1) * p.y_stride + q] = (v1 - mean) * scale + shift; }
   if (r2 <= last) { y[p.y_off + (base + r2) * p.y_stride + q] = (v2 - mean) * scale + shift; }
   if (r3 <= last) { y[p.y_off + (base + r3) * p.y_stride + q] = (v3 - mean) * scale + shift; }
+}
+
+@group(0) @binding(2) var<storage, read> whole_gamma: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> whole_beta: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> whole_y: array<vec4<f32>>;
+
+// Statistics of a group that is one chunk, and their application: each row writes the pixels that it
+// read.
+@compute @workgroup_size(INVOCATIONS)
+fn bn_whole(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let m = chunk_moments(chunk, s.row, local);
+  if (writes(s)) { write_stats(m, chunk.group, chunk.q); }
+  let found = from_first(Pair(m.mean, rstd_of(m, chunk.q)), local);
+  let scale = found.b * whole_gamma[p.gamma_off + chunk.q];
+  let shift = whole_beta[p.beta_off + chunk.q];
+  for (var n = s.row; n < chunk.count; n = n + ROWS) {
+    let v = x[p.x_off + (chunk.first + n) * p.x_stride + chunk.q];
+    whole_y[p.y_off + (chunk.first + n) * p.y_stride + chunk.q] = (v - found.a) * scale + shift;
+  }
+}
+
+@group(0) @binding(4) var<storage, read> updated_gamma: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> updated_beta: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> updated_y: array<vec4<f32>>;
+
+@compute @workgroup_size(INVOCATIONS)
+fn bn_whole_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let m = chunk_moments(chunk, s.row, local);
+  if (writes(s)) {
+    write_stats(m, 0u, chunk.q);
+    update_running(m, chunk.q);
+  }
+  let found = from_first(Pair(m.mean, rstd_of(m, chunk.q)), local);
+  let scale = found.b * updated_gamma[p.gamma_off + chunk.q];
+  let shift = updated_beta[p.beta_off + chunk.q];
+  for (var n = s.row; n < chunk.count; n = n + ROWS) {
+    let v = x[p.x_off + (chunk.first + n) * p.x_stride + chunk.q];
+    updated_y[p.y_off + (chunk.first + n) * p.y_stride + chunk.q] = (v - found.a) * scale + shift;
+  }
 }
 
 // ---- derivative ----
@@ -466,6 +513,50 @@ fn bn_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) grou
   if (r1 <= last) { dx[p.y_off + p1 * p.y_stride + q] = scale * ((g1 - shift) - (v1 - mean) * tilt); }
   if (r2 <= last) { dx[p.y_off + p2 * p.y_stride + q] = scale * ((g2 - shift) - (v2 - mean) * tilt); }
   if (r3 <= last) { dx[p.y_off + p3 * p.y_stride + q] = scale * ((g3 - shift) - (v3 - mean) * tilt); }
+}
+
+@group(0) @binding(4) var<storage, read_write> whole_dx: array<vec4<f32>>;
+
+// dx of a group that is one chunk, from the sums of all its rows.
+fn put_dx(sums_of: Pair, chunk: Chunk, row: u32) {
+  let at = p.stats_off + 2u * chunk.group * p.stats_stride + chunk.q;
+  let mean = stats[at];
+  let rstd = stats[at + p.stats_stride];
+  let shift = sums_of.a * p.inv_count;
+  let tilt = rstd * (sums_of.b * p.inv_count);
+  let scale = rstd * gamma[p.gamma_off + chunk.q];
+  for (var n = row; n < chunk.count; n = n + ROWS) {
+    let pixel = chunk.first + n;
+    let v = x[p.x_off + pixel * p.x_stride + chunk.q];
+    let g = dy[p.dy_off + pixel * p.dy_stride + chunk.q];
+    whole_dx[p.y_off + pixel * p.y_stride + chunk.q] = scale * ((g - shift) - (v - mean) * tilt);
+  }
+}
+
+@compute @workgroup_size(INVOCATIONS)
+fn bn_whole_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let v = from_first(chunk_products(chunk, s.row, local), local);
+  put_dx(v, chunk, s.row);
+}
+
+@group(0) @binding(5) var<storage, read_write> own_dgamma: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> own_dbeta: array<vec4<f32>>;
+
+// One group: its sums are the gradients of gamma and beta too, as in bn_whole_sums_parameters.
+@compute @workgroup_size(INVOCATIONS)
+fn bn_whole_bwd_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
+  let s = seat(group, groups, local);
+  let chunk = chunk_of(s);
+  let v = chunk_products(chunk, s.row, local);
+  if (writes(s)) {
+    let gamma_at = p.mean_off + chunk.q;
+    let beta_at = p.var_off + chunk.q;
+    own_dgamma[gamma_at] = select(v.b, v.b + own_dgamma[gamma_at], (p.update & 1u) != 0u);
+    own_dbeta[beta_at] = select(v.a, v.a + own_dbeta[beta_at], (p.update & 2u) != 0u);
+  }
+  put_dx(from_first(v, local), chunk, s.row);
 }
 
 @group(0) @binding(0) var<storage, read> sums_in: array<vec4<f32>>;

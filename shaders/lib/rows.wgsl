@@ -45,6 +45,17 @@ struct Pair {
   b: vec4<f32>,
 }
 
+// What row 0 of a column has, for all its rows. All invocations have to call it.
+fn from_first(v: Pair, local: u32) -> Pair {
+  if (ROWS == 1u) { return v; }
+  if (local < COLUMNS) {
+    rows_a[local] = v.a;
+    rows_b[local] = v.b;
+  }
+  workgroupBarrier();
+  return Pair(rows_a[local % COLUMNS], rows_b[local % COLUMNS]);
+}
+
 // As add_rows, two sums at once.
 fn add_pairs(v: Pair, local: u32) -> Pair {
   if (ROWS == 1u) { return v; }

@@ -16,11 +16,14 @@
 mod block;
 mod derivative;
 mod statistics;
+mod whole;
 
 pub(super) use block::bytes;
 pub use block::{BatchNorm, NormMode};
 pub use derivative::{BatchNormBackward, BatchNormParameter, BatchNormSums};
 pub use statistics::{BatchNormRunning, BatchNormStats};
+pub(crate) use whole::is_whole;
+pub use whole::{BatchNormWhole, BatchNormWholeBackward};
 
 use super::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::error::Result;

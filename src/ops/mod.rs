@@ -43,8 +43,10 @@ pub use act::{Act, ActBackward};
 pub use adam::Adam;
 pub use add::Add;
 pub use avg_pool::{AvgPool2d, AvgPool2dBackward, Pooling};
+pub(crate) use batch_norm::is_whole;
 pub use batch_norm::{
-    BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, NormMode, Running,
+    BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, BatchNormSums, BatchNormWhole,
+    BatchNormWholeBackward, NormMode, Running,
 };
 pub use batch_norm_second::BatchNormSecond;
 pub use channel_sum::ChannelSum;

@@ -320,6 +320,20 @@ pub const OPS: &[OpInfo] = &[
         samples::batch_norm_second,
     ),
     op(
+        "batch_norm_whole",
+        "batch_norm",
+        "statistics of few pixels, and y from them",
+        FUSED,
+        samples::batch_norm_whole,
+    ),
+    op(
+        "batch_norm_whole_bwd",
+        "batch_norm",
+        "sums over few pixels, and dx from them",
+        FUSED,
+        samples::batch_norm_whole,
+    ),
+    op(
         "batch_norm_second",
         "batch_norm_second",
         "the derivative of batch_norm_bwd by x",

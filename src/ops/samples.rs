@@ -3,9 +3,10 @@
 mod maps;
 
 use super::{
-    Act, ActBackward, BatchNorm, Broadcast, Convolution, Enlarge, Fused, MixBackward, NormMode, Of,
-    Padding, Pass, PoolPages, Resample2d, Resample2dBackward, Resample2dBackwardRelu, Running,
-    SampleBroadcast, Slice,
+    Act, ActBackward, BatchNorm, BatchNormApply, BatchNormBackward, BatchNormStats, BatchNormSums,
+    BatchNormWhole, BatchNormWholeBackward, Broadcast, Convolution, Enlarge, Fused, MixBackward,
+    NormMode, Of, Padding, Pass, PoolPages, Resample2d, Resample2dBackward, Resample2dBackwardRelu,
+    Running, SampleBroadcast, Slice,
 };
 use crate::error::Result;
 use crate::shape::{Channels, Conv, Shape};
@@ -156,6 +157,33 @@ pub(super) fn batch_norm(t: &mut Tape, s: &mut Store) -> Result<()> {
             let y = t.batch_norm(x, gamma, beta, running, mode, BatchNorm::default())?;
             differentiate(t, y, &[x, gamma, beta])?;
         }
+    }
+    Ok(())
+}
+
+pub(super) fn batch_norm_whole(t: &mut Tape, s: &mut Store) -> Result<()> {
+    for shape in reduced().filter(|shape| shape.h < 8) {
+        let vector = Shape::vector(shape.c);
+        let mut own = |name| s.param("sample", name, Layout::Vector(shape.c));
+        let (gamma, beta) = (own("gamma"), own("beta"));
+        let gradients = [&gamma, &beta].map(|p| p.gradient.expect("it is trained"));
+        let running = ["mean", "var"].map(|name| s.running("sample", name, shape.c).value);
+        let [dgamma, dbeta] = gradients.map(|id| t.stored(s, id, "gradient"));
+        let [mean, var] = running.map(|id| t.stored(s, id, "running"));
+        let (gamma, beta, x) = (t.param(s, &gamma), t.param(s, &beta), t.input("x", shape));
+        let apply = BatchNormApply { mode: NormMode::Batch };
+        let config = BatchNorm::default();
+        let rows = Shape { n: 2, ..vector };
+        let whole = |running| BatchNormWhole { stats: BatchNormStats { config, running }, apply };
+        t.push(whole(false), &[x, gamma, beta], &[rows, shape]);
+        let inputs = [x, gamma, beta];
+        let stats = t.push_into(whole(true), &inputs, &[mean, var], &[rows, shape])[2];
+        let dy = t.input("dy", shape);
+        let bwd = BatchNormBackward { mode: NormMode::Batch };
+        let whole = |parameters| BatchNormWholeBackward { sums: BatchNormSums { parameters }, bwd };
+        t.push(whole(None), &[x, stats, dy, gamma], &[shape]);
+        let inputs = [x, stats, dy, gamma];
+        t.push_into(whole(Some([false, true])), &inputs, &[dgamma, dbeta], &[shape]);
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ impl Plan {
             Some(tuning) => tuning.clone(),
             None => Arc::new(Tuning::rule(family).force(options.force)),
         };
-        let rewritten = rewrite::rewrite(tape, store, keep, &options);
+        let rewritten = rewrite::rewrite(tape, store, keep, tuning.family(), &options);
         let (tape, live) = (&rewritten.tensors, rewritten.nodes());
         let layout = layout::lay_out(tape, live);
         let mut roots = slots::lifetimes(live, &layout, &keep.iter().copied().collect());

@@ -171,10 +171,7 @@ impl Op for BatchNormBackward {
             .bind("sums", Bind::In(4))
             .bind("dx", Bind::Out(0));
         let mut block = Block { stats, dy, gamma, sums, y, ..Block::new(&x, stats.shape.n / 2) };
-        if self.mode == NormMode::Running {
-            // No mean terms.
-            block.inv_count = 0.0;
-        }
+        self.set(&mut block);
         vec![block.by_pixels(d)]
     }
 
@@ -184,6 +181,16 @@ impl Op for BatchNormBackward {
 
     fn cost(&self, inputs: &[Shape], outputs: &[Shape]) -> Cost {
         Cost { flop: 5 * inputs[0].elements(), bytes: bytes(inputs) + bytes(outputs) }
+    }
+}
+
+impl BatchNormBackward {
+    /// What the mode says to the kernel.
+    pub(super) fn set(&self, block: &mut Block) {
+        if self.mode == NormMode::Running {
+            // No mean terms.
+            block.inv_count = 0.0;
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the rules of rewriting know of an operation.
 
 use crate::ops::{
-    Act, ActBackward, Adam, Convolution, Enlarge, Op, Resample2d, Resample2dBackward,
+    Act, ActBackward, Adam, BatchNormApply, BatchNormBackward, BatchNormStats, BatchNormSums,
+    Convolution, Enlarge, Op, Resample2d, Resample2dBackward,
 };
 use std::any::Any;
 
@@ -20,6 +21,14 @@ pub(in crate::plan) enum Kind {
     PaddingAdjoint(Resample2d),
     /// A step of Adam.
     Adam(Adam),
+    /// Statistics of a norm, and their application.
+    Statistics(BatchNormStats),
+    /// See `Statistics`.
+    Norm(BatchNormApply),
+    /// Sums of the derivative of a norm, and the derivative from them.
+    Sums(BatchNormSums),
+    /// See `Sums`.
+    NormDerivative(BatchNormBackward),
     /// What no rule is about.
     Other,
 }
@@ -39,6 +48,9 @@ impl Kind {
         if let Some(adam) = op.downcast_ref::<Adam>() {
             return Kind::Adam(*adam);
         }
+        if let Some(kind) = Kind::of_norm(op) {
+            return kind;
+        }
         match (op.downcast_ref::<Resample2d>(), op.downcast_ref::<Resample2dBackward>()) {
             (Some(pad), _) if pad.enlarge == Enlarge::No => Kind::Padding(*pad),
             (_, Some(Resample2dBackward(pad))) if pad.enlarge == Enlarge::No => {
@@ -46,6 +58,14 @@ impl Kind {
             }
             _ => Kind::Other,
         }
+    }
+
+    fn of_norm(op: &dyn Any) -> Option<Kind> {
+        let statistics = op.downcast_ref().copied().map(Kind::Statistics);
+        let norm = || op.downcast_ref().copied().map(Kind::Norm);
+        let sums = || op.downcast_ref().copied().map(Kind::Sums);
+        let derivative = || op.downcast_ref().copied().map(Kind::NormDerivative);
+        statistics.or_else(norm).or_else(sums).or_else(derivative)
     }
 
     pub fn convolution(self) -> Option<Convolution> {

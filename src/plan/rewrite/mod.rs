@@ -5,11 +5,13 @@
 //! 1. [`recompute`]: activations are computed a second time instead of being kept.
 //! 2. [`padding`]: convolutions read maps through their padding.
 //! 3. [`activation`]: convolutions take over the (leaky) ReLUs beside them.
-//! 4. [`optimizer`]: gradients of weights go straight into Adam.
+//! 4. [`norm`]: small norms take one node each way.
+//! 5. [`optimizer`]: gradients of weights go straight into Adam.
 
 mod activation;
 mod graph;
 mod kind;
+mod norm;
 mod optimizer;
 mod padding;
 mod recompute;
@@ -18,6 +20,7 @@ pub(super) use graph::GraphNode;
 pub(super) use kind::Kind;
 
 use super::{PlanOptions, layout, slots};
+use crate::gpu::Family;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
 use graph::Graph;
@@ -38,10 +41,11 @@ impl<'t> Rewritten<'t> {
         self.graph.nodes()
     }
 
-    /// Lets convolutions take over their neighbours.
-    fn fuse(mut self) -> Self {
+    /// Lets convolutions take over their neighbours, and joins norms.
+    fn fuse(mut self, family: Family) -> Self {
         padding::fuse(&mut self.graph);
         activation::fuse(&self.tensors, &mut self.graph);
+        norm::fuse(family, &self.tensors, &mut self.graph);
         self
     }
 
@@ -53,14 +57,16 @@ impl<'t> Rewritten<'t> {
     }
 }
 
-/// The nodes that `keep` and the stored tensors of a tape depend on, rewritten as options say.
+/// The nodes that `keep` and the stored tensors of a tape depend on, rewritten as options say, for a
+/// device of a family.
 pub(super) fn rewrite<'t>(
     tape: &'t Tape,
     store: &Store,
     keep: &[Tensor],
+    family: Family,
     options: &PlanOptions,
 ) -> Rewritten<'t> {
-    let mut made = neighbours(tape, store, keep, options);
+    let mut made = neighbours(tape, store, keep, family, options);
     if options.fuse_adam {
         optimizer::fuse(store, &mut made.tensors, &mut made.graph);
     }
@@ -72,10 +78,11 @@ fn neighbours<'t>(
     tape: &'t Tape,
     store: &Store,
     keep: &[Tensor],
+    family: Family,
     options: &PlanOptions,
 ) -> Rewritten<'t> {
     let graph = Graph::live(tape, keep);
-    let fused = |made: Rewritten<'t>| if options.fuse { made.fuse() } else { made };
+    let fused = |made: Rewritten<'t>| if options.fuse { made.fuse(family) } else { made };
     if !options.recompute {
         return fused(Rewritten { tensors: tape.without_nodes(), graph });
     }
