@@ -57,7 +57,7 @@ impl Tif {
     /// Values that differ in every sample.
     pub fn formula(width: u32, height: u32, samples: u32, bits: u32) -> Tif {
         let most = u64::MAX >> (64 - bits);
-        let value = |i: u32| ((u64::from(i) * 0x9e37_79b9_7f4a_7c15) >> 7) & most;
+        let value = |i: u32| (u64::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 7) & most;
         Tif::new(width, height, samples, bits, (0..width * height * samples).map(value).collect())
     }
 
