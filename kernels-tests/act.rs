@@ -4,8 +4,9 @@ use crate::support::{
     self, Case, Lay, assert_close, assert_exact, directional, each, fill, rounding, wide,
 };
 use approx::abs_diff_eq;
-use pixtape::Shape;
 use pixtape::ops::{Act, ActBackward};
+use pixtape::store::Layout;
+use pixtape::{Conv, Shape};
 
 const ALL: [Act; 4] = [Act::LeakyRelu(0.2), Act::Relu, Act::Tanh, Act::Sigmoid];
 
@@ -127,6 +128,28 @@ fn tanh_and_sigmoid_saturate_without_nan() {
     for (y, x) in done.read(y).iter().zip(&small) {
         let (got, want) = (f64::from(*y), f64::from(*x).tanh());
         assert!(abs_diff_eq!(got / want, 1.0, epsilon = 3e-7), "tanh({x}) = {y}");
+    }
+}
+
+/// A convolution takes the larger of `x` and `slope x` as it loads, which is the activation only up to
+/// a slope of 1.
+#[test]
+fn a_convolution_follows_an_activation_of_any_slope() {
+    for gpu in support::families() {
+        for factor in [0.25, 2.0] {
+            let (act, shape) = (Act::LeakyRelu(factor), Shape::new(1, 5, 7, 8));
+            let x = fill::integers(shape.elements() as usize, 1, 4);
+            let identity: Vec<f32> = (0..64).map(|i| f32::from(u8::from(i % 9 == 0))).collect();
+            let mut case = Case::new();
+            let tx = case.input("x", shape, &x);
+            let layout = Layout::Conv { ci: 8.into(), co: 8, kernel: 1 };
+            let w = case.param("w", layout, &identity);
+            let h = case.tape.act(tx, act);
+            let y = case.tape.conv2d(h, w.tensor, None, Conv::new(1, 1, 0)).unwrap();
+            let done = case.run(gpu, &[y]);
+            let want: Vec<f64> = x.iter().map(|x| value(act, f64::from(*x))).collect();
+            assert_exact!(done.read(y), want, "{act:?} on {}", gpu.family());
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! conv2d: every tile family, forward, both gradients, bias; exact on integers.
 
-use crate::support::conv::{ConvCase, check_family, check_reference, check_variants};
+use crate::support::conv::{ConvCase, check_family, check_order, check_reference, check_variants};
 use crate::support::{Case, parts};
 use pixtape::gpu::Family;
 use pixtape::store::Layout;
@@ -112,6 +112,11 @@ fn variants_on_register_tiles_match_the_reference() {
 #[test]
 fn variants_on_workgroup_tiles_match_the_reference() {
     check_variants(Family::Workgroup, &varied());
+}
+
+#[test]
+fn workgroup_tiles_add_up_in_the_order_of_the_definition() {
+    check_order(&["workgroup32", "workgroup64", "workgroup128x64", "workgroup128"], &varied());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! conv_transpose2d: every tile family, forward, both gradients, bias; exact on integers.
 
-use crate::support::conv::{ConvCase, check_family, check_reference, check_variants};
+use crate::support::conv::{ConvCase, check_family, check_order, check_reference, check_variants};
 use crate::support::{Case, parts};
 use pixtape::gpu::Family;
 use pixtape::store::Layout;
@@ -91,6 +91,11 @@ fn varied() -> Vec<ConvCase> {
         (2, 6, 9, &[12], 9, 4, 1, 2, 0, false),
         (1, 7, 5, &[9], 7, 3, 2, 1, 1, true),
     ])
+}
+
+#[test]
+fn workgroup_tiles_add_up_in_the_order_of_the_definition() {
+    check_order(&["workgroup32", "workgroup64", "workgroup128x64", "workgroup128"], &varied());
 }
 
 #[test]

@@ -93,6 +93,31 @@ impl ConvCase {
         (0..co).map(|o| dy.iter().skip(o).step_by(co).sum()).collect()
     }
 
+    /// `y`, `dx` and `dw` in single precision, added up as the kernels do.
+    fn in_order(&self, x: &[f32], w: &[f32], dy: &[f32], fused: bool) -> [Vec<f32>; 3] {
+        let (ci, co) = (self.ci.logical() as usize, self.co as usize);
+        let taps = self.conv.taps() as usize;
+        let mut sums = [x, w, dy].map(|v| vec![Vec::new(); v.len()]);
+        (self.products)(self, &mut |at, i, k| {
+            let anchor = if self.transposed { i / ci } else { at / co };
+            sums[2][at].push(((k % taps, i % ci), x[i], w[k]));
+            sums[0][i].push(((k % taps, at % co), dy[at], w[k]));
+            sums[1][k].push(((anchor, 0), x[i], dy[at]));
+        });
+        let [dx, dw, y] = sums.map(|of| {
+            of.into_iter()
+                .map(|mut terms| {
+                    terms.sort_by_key(|term| term.0);
+                    let add = |sum: f32, &(_, a, b): &(_, f32, f32)| {
+                        if fused { a.mul_add(b, sum) } else { a * b + sum }
+                    };
+                    terms.iter().fold(0.0, add)
+                })
+                .collect()
+        });
+        [y, dx, dw]
+    }
+
     fn record(&self, case: &mut Case, x: Tensor, w: Tensor, bias: Option<Tensor>) -> Tensor {
         if self.transposed {
             case.tape.conv_transpose2d(x, w, bias, self.conv)
@@ -205,9 +230,14 @@ pub fn check_variants(family: Family, cases: &[ConvCase]) {
             &["subgroup8x8", "subgroup8x16", "subgroup8x32", "subgroup8x16 split3", "register1"]
         }
         Family::Register => &["register1", "register2", "register4", "register4 split3"],
-        Family::Workgroup => {
-            &["workgroup32", "workgroup64 split3", "workgroup128", "gemv4", "gemv8 split2"]
-        }
+        Family::Workgroup => &[
+            "workgroup32",
+            "workgroup64 split3",
+            "workgroup128x64 split2",
+            "workgroup128",
+            "gemv4",
+            "gemv8 split2",
+        ],
     };
     for wish in wishes {
         for method in Method::ALL {
@@ -217,6 +247,42 @@ pub fn check_variants(family: Family, cases: &[ConvCase]) {
                 let lay = if at % 2 == 0 { Lay::Strided } else { Lay::Dense };
                 check_tuned(gpu, c, lay, method.is_exact(), Some(tuning));
             }
+        }
+    }
+}
+
+/// The order in which a workgroup's tile adds up, bit for bit: tap by tap and channel by channel (of
+/// a weight's gradient pixel by pixel), `acc = fma(a, b, acc)` from zero. A device may round the
+/// product of its `fma`; then it does so everywhere.
+pub fn check_order(tiles: &[&str], cases: &[ConvCase]) {
+    let Some(gpu) = super::gpu().and_then(|_| super::family(Family::Workgroup)) else { return };
+    for c in cases {
+        let draw = |len: usize, stream| fill::reals(len, stream, -1.0, 1.0);
+        let (x, dy) = (draw(c.x().elements() as usize, 1), draw(c.y().elements() as usize, 2));
+        let w = draw(c.layout().elements(), 3);
+        let wants = [true, false].map(|fused| c.in_order(&x, &w, &dy, fused));
+        for tile in tiles {
+            let parts = format!("direct {tile} split1").parse().unwrap();
+            let mut case = Case::new();
+            case.tuning = Some(Tuning::rule(gpu.family()).force(parts));
+            let (tx, tdy) = (case.input("x", c.x(), &x), case.input("dy", c.y(), &dy));
+            let tw = case.param("w", c.layout(), &w);
+            let y = c.record(&mut case, tx, tw.tensor, None);
+            let dx = case.backward(y, tdy, &[tx, tw.tensor])[0].unwrap();
+            let done = case.run(gpu, &[y, dx]);
+            let got = [done.read(y), done.read(dx), done.gradient(&tw)];
+            let equal = |want: &[Vec<f32>; 3]| {
+                (0..3)
+                    .map(|i| got[i].iter().zip(&want[i]).filter(|(a, b)| a == b).count())
+                    .collect()
+            };
+            let [fused, rounded]: [Vec<usize>; 2] = [equal(&wants[0]), equal(&wants[1])];
+            let all: Vec<usize> = got.iter().map(Vec::len).collect();
+            assert!(
+                fused == all || rounded == all,
+                "{c}, {tile}: of {all:?} elements of y, dx, dw {fused:?} are those of the order \
+                 (with rounded products: {rounded:?})"
+            );
         }
     }
 }

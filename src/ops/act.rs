@@ -37,6 +37,12 @@ impl Act {
     pub fn is_rectifier(self) -> bool {
         self.kind() == 0
     }
+
+    /// Whether a convolution can load its operand through it: a rectifier that is the larger of `x`
+    /// and `slope x`.
+    pub(crate) fn is_loadable(self) -> bool {
+        self.is_rectifier() && self.slope() <= 1.0
+    }
 }
 
 impl Op for Act {

@@ -55,11 +55,7 @@ impl Variant {
                 .map(|rows| Tile::Subgroup { lanes, rows })
                 .collect(),
             Family::Register => vec![Tile::Register { columns: 2 }, Tile::Register { columns: 4 }],
-            Family::Workgroup => vec![
-                Tile::Workgroup { side: 32 },
-                Tile::Workgroup { side: 64 },
-                Tile::Workgroup { side: 128 },
-            ],
+            Family::Workgroup => Tile::WORKGROUP.to_vec(),
         };
         if product.cols < 4 {
             tiles.push(Tile::Register { columns: 1 });
@@ -99,7 +95,7 @@ mod tests {
                 assert_eq!(variant.to_string().parse::<Variant>().unwrap(), variant);
             }
         }
-        for wrong in ["fast", "subgroup8", "workgroup65", "split0", "direct"] {
+        for wrong in ["fast", "subgroup8", "workgroup65", "workgroup64x128", "split0", "direct"] {
             assert!(wrong.parse::<Variant>().is_err(), "{wrong}");
         }
     }

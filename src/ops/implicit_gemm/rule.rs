@@ -97,20 +97,20 @@ pub(super) fn tile(family: Family, problem: &Problem, method: Method, product: &
         Family::Workgroup if method == Method::Direct && !problem.pass.is_weight() && rows <= 8 => {
             Tile::Gemv { rows: if rows <= 4 { 4 } else { 8 } }
         }
-        Family::Workgroup if rows <= 32 => Tile::Workgroup { side: 32 },
+        Family::Workgroup if rows <= 32 => Tile::Workgroup { rows: 32, columns: 32 },
         // The large tile does twice the arithmetic per load, if there are still enough tiles to
         // fill a GPU.
         Family::Workgroup if rows.div_ceil(128) * cols.div_ceil(32) * phases >= 128 => {
-            Tile::Workgroup { side: 128 }
+            Tile::Workgroup { rows: 128, columns: 128 }
         }
-        Family::Workgroup => Tile::Workgroup { side: 64 },
+        Family::Workgroup => Tile::Workgroup { rows: 64, columns: 64 },
     }
 }
 
 /// Slices of the sum, so that a GPU has something to do on all its cores.
 fn split(tile: Tile, product: &Product) -> u32 {
     let (high, wide) = match tile {
-        Tile::Workgroup { side } => (side, side / 4),
+        Tile::Workgroup { rows, columns } => (rows, columns / 4),
         Tile::Gemv { rows } => (rows, 32),
         Tile::Subgroup { rows, lanes } => (rows, lanes),
         Tile::Register { columns } => (8 * 64, columns),

@@ -38,19 +38,16 @@ impl Tile {
                     z,
                 ])
             }
-            Tile::Workgroup { side } => {
-                // The large tile has 8 x 8 results per invocation, the others 4 x 4.
-                let (grid, t, blocks) = match side {
-                    128 => (16, 2, 2),
-                    64 => (16, 1, 4),
-                    _ => (8, 1, 4),
-                };
+            Tile::Workgroup { rows: high, columns: wide } => {
+                // 8 x 8 results per invocation, of the small tile 4 x 4.
+                let t = if high >= 64 { 2 } else { 1 };
                 let d = Dispatch::new(files[2], "main")
-                    .tune("GRID", grid)
+                    .tune("HIGH", high / (4 * t))
+                    .tune("WIDE", wide / (4 * t))
                     .tune("TM", t)
                     .tune("TN", t)
-                    .tune("KB", blocks);
-                d.groups([cols.div_ceil(grid * t), rows.div_ceil(4 * grid * t), z])
+                    .tune("KB", self.blocks_a_step());
+                d.groups([cols.div_ceil(wide / 4), rows.div_ceil(high), z])
             }
             Tile::Gemv { rows: high } => Dispatch::new(files[3], "main")
                 .tune("ROWS", high)
@@ -68,11 +65,11 @@ impl Tile {
         }
     }
 
-    /// Steps of 4 k that the weight side advances by.
+    /// Steps of 4 k that are staged together, which the weight side advances by.
     pub(super) fn blocks_a_step(self) -> u32 {
         match self {
-            Tile::Workgroup { side: 128 } => 2,
-            Tile::Workgroup { .. } => 4,
+            Tile::Workgroup { rows: 32, .. } => 4,
+            Tile::Workgroup { .. } => 2,
             _ => 1,
         }
     }

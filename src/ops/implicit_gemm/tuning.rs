@@ -35,9 +35,14 @@ impl Tuning {
                 Family::Subgroup(8) => &["subgroup8x8", "subgroup8x16", "subgroup8x32"],
                 Family::Subgroup(_) => &["subgroup16x16", "subgroup16x32"],
                 Family::Register => &["register1", "register2", "register4"],
-                Family::Workgroup => {
-                    &["workgroup32", "workgroup64", "workgroup128", "gemv4", "gemv8"]
-                }
+                Family::Workgroup => &[
+                    "workgroup32",
+                    "workgroup64",
+                    "workgroup128x64",
+                    "workgroup128",
+                    "gemv4",
+                    "gemv8",
+                ],
             };
             all.push(Tuning::rule(family));
             for tile in tiles {

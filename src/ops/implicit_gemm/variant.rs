@@ -70,14 +70,38 @@ pub enum Tile {
     },
     /// Staged in workgroup memory: this many rows and columns. GPUs.
     Workgroup {
-        /// Rows and columns of the tile: 32, 64 or 128.
-        side: u32,
+        /// Rows of the tile: 32, 64 or 128.
+        rows: u32,
+        /// Its columns: as many, or 64 of a tile of 128 rows.
+        columns: u32,
     },
     /// This many rows (4 or 8), k shared out in the workgroup: products of few rows on GPUs.
     Gemv {
         /// Rows of the tile: 4 or 8.
         rows: u32,
     },
+}
+
+impl Tile {
+    /// Every tile that is staged in workgroup memory, small ones first.
+    pub const WORKGROUP: [Tile; 4] = [
+        Tile::Workgroup { rows: 32, columns: 32 },
+        Tile::Workgroup { rows: 64, columns: 64 },
+        Tile::Workgroup { rows: 128, columns: 64 },
+        Tile::Workgroup { rows: 128, columns: 128 },
+    ];
+}
+
+impl fmt::Display for Tile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tile::Subgroup { lanes, rows } => write!(f, "subgroup{lanes}x{rows}"),
+            Tile::Register { columns } => write!(f, "register{columns}"),
+            Tile::Workgroup { rows, columns } if rows == columns => write!(f, "workgroup{rows}"),
+            Tile::Workgroup { rows, columns } => write!(f, "workgroup{rows}x{columns}"),
+            Tile::Gemv { rows } => write!(f, "gemv{rows}"),
+        }
+    }
 }
 
 /// One way of computing a pass. Prints and parses as `winograd5 subgroup8x16`,
@@ -95,13 +119,7 @@ pub struct Variant {
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", self.method)?;
-        match self.tile {
-            Tile::Subgroup { lanes, rows } => write!(f, "subgroup{lanes}x{rows}"),
-            Tile::Register { columns } => write!(f, "register{columns}"),
-            Tile::Workgroup { side } => write!(f, "workgroup{side}"),
-            Tile::Gemv { rows } => write!(f, "gemv{rows}"),
-        }?;
+        write!(f, "{} {}", self.method, self.tile)?;
         if self.split > 1 { write!(f, " split{}", self.split) } else { Ok(()) }
     }
 }
@@ -126,14 +144,14 @@ impl FromStr for PartialVariant {
                 .strip_prefix("subgroup")
                 .and_then(|n| n.split_once('x'))
                 .and_then(|(l, r)| Some((l.parse().ok()?, r.parse().ok()?)));
-            let tile = match (pair, number("register"), number("workgroup"), number("gemv")) {
+            let staged = Tile::WORKGROUP.into_iter().find(|t| t.to_string() == word);
+            let tile = match (pair, number("register"), number("gemv")) {
                 (Some((lanes @ (4 | 8 | 16), rows @ (8 | 16 | 32))), ..) if rows >= lanes => {
                     Some(Tile::Subgroup { lanes, rows })
                 }
-                (_, Some(columns @ (1 | 2 | 4)), ..) => Some(Tile::Register { columns }),
-                (_, _, Some(side @ (32 | 64 | 128)), _) => Some(Tile::Workgroup { side }),
+                (_, Some(columns @ (1 | 2 | 4)), _) => Some(Tile::Register { columns }),
                 (.., Some(rows @ (4 | 8))) => Some(Tile::Gemv { rows }),
-                _ => None,
+                _ => staged,
             };
             let method = Method::ALL.into_iter().find(|m| m.to_string() == word);
             match (method, tile, number("split")) {

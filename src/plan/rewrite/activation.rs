@@ -49,11 +49,12 @@ fn load(graph: &mut Graph<'_>, at: usize) {
     }
 }
 
-/// The (leaky) ReLU that a tensor is the result of, and its operand.
+/// The (leaky) ReLU that a tensor is the result of, if a convolution can load through it, and its
+/// operand.
 fn rectified(graph: &Graph<'_>, tensor: Tensor) -> Option<(Act, Tensor)> {
     let node = &graph.nodes()[graph.maker(tensor)?];
     match Kind::of(&*node.op) {
-        Kind::Activation(act) if act.is_rectifier() => Some((act, node.inputs[0])),
+        Kind::Activation(act) if act.is_loadable() => Some((act, node.inputs[0])),
         _ => None,
     }
 }

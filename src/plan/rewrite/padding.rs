@@ -68,7 +68,7 @@ fn change(graph: &Graph<'_>, at: usize, pad: Resample2d) -> Option<Change> {
     for &reader in graph.readers(z)? {
         let node = &graph.nodes()[reader];
         match Kind::of(&*node.op) {
-            Kind::Activation(act) if act.is_rectifier() => {
+            Kind::Activation(act) if act.is_loadable() => {
                 for &conv in graph.readers(node.outputs[0])? {
                     let conv = walks_over(graph, conv, node.outputs[0])?;
                     change.convolutions.push((conv, Some(act)));
