@@ -237,6 +237,7 @@ pub fn check_variants(family: Family, cases: &[ConvCase]) {
             "workgroup128",
             "gemv4",
             "gemv8 split2",
+            "narrow split2",
         ],
     };
     for wish in wishes {

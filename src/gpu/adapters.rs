@@ -157,7 +157,9 @@ fn package_hint() -> &'static str {
 
 /// Refuses a device below WebGPU's defaults in the few limits that the kernels rely on.
 pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
-    let needed = wgpu::Limits::default();
+    // OpenGL's backend keeps 32 bytes of workgroup memory to itself.
+    let needed =
+        wgpu::Limits { max_compute_workgroup_storage_size: 16_352, ..wgpu::Limits::default() };
     let rows = [
         ("storage buffers per stage", u64::from(limits.max_storage_buffers_per_shader_stage), 6),
         (

@@ -29,7 +29,7 @@ impl Variant {
             (Tile::Subgroup { .. }, _) => {
                 self.tile = rule::tile(family, problem, self.method, &product)
             }
-            (Tile::Gemv { .. }, _) if !gemv_fits => {
+            (Tile::Gemv { .. } | Tile::Narrow, _) if !gemv_fits => {
                 self.tile = rule::tile(family, problem, self.method, &product)
             }
             _ => {}
@@ -62,6 +62,9 @@ impl Variant {
         }
         if family == Family::Workgroup && product.rows <= 32 {
             tiles.extend([Tile::Gemv { rows: 4 }, Tile::Gemv { rows: 8 }]);
+        }
+        if family == Family::Workgroup && product.cols < 4 {
+            tiles.push(Tile::Narrow);
         }
         let splits: &[u32] =
             if family == Family::Workgroup { &[1, 2, 4, 8, 16, 32] } else { &[1, 2] };

@@ -112,6 +112,7 @@ fn split(tile: Tile, product: &Product) -> u32 {
     let (high, wide) = match tile {
         Tile::Workgroup { rows, columns } => (rows, columns / 4),
         Tile::Gemv { rows } => (rows, 32),
+        Tile::Narrow => (64, 1),
         Tile::Subgroup { rows, lanes } => (rows, lanes),
         Tile::Register { columns } => (8 * 64, columns),
     };

@@ -10,6 +10,9 @@ const REGISTER_ROWS: u32 = 8;
 const INVOCATIONS: u32 = 64;
 /// Columns of a workgroup of the gemv tile.
 const GEMV_COLUMNS: u32 = 32;
+/// Rows of a workgroup of the narrow tile, and how many of them lie side by side.
+const NARROW_ROWS: u32 = 64;
+const NARROW_LANES: u32 = 8;
 
 /// Shader files of one kind of operands: subgroup, register, workgroup, gemv.
 pub(super) type Files = [&'static str; 4];
@@ -52,6 +55,12 @@ impl Tile {
             Tile::Gemv { rows: high } => Dispatch::new(files[3], "main")
                 .tune("ROWS", high)
                 .groups([cols.div_ceil(GEMV_COLUMNS), rows.div_ceil(high), z]),
+            Tile::Narrow => Dispatch::new(files[3], "main")
+                .tune("ROWS", NARROW_ROWS / NARROW_LANES)
+                .tune("COLS", 1)
+                .tune("LANES", NARROW_LANES)
+                .tune("PART", NARROW_ROWS / NARROW_LANES)
+                .groups([cols, rows.div_ceil(NARROW_ROWS), z]),
         }
     }
 

@@ -42,6 +42,7 @@ impl Tuning {
                     "workgroup128",
                     "gemv4",
                     "gemv8",
+                    "narrow",
                 ],
             };
             all.push(Tuning::rule(family));

@@ -80,6 +80,8 @@ pub enum Tile {
         /// Rows of the tile: 4 or 8.
         rows: u32,
     },
+    /// 64 rows by one vec4 of columns, k shared out in the workgroup: thin results on GPUs.
+    Narrow,
 }
 
 impl Tile {
@@ -100,6 +102,7 @@ impl fmt::Display for Tile {
             Tile::Workgroup { rows, columns } if rows == columns => write!(f, "workgroup{rows}"),
             Tile::Workgroup { rows, columns } => write!(f, "workgroup{rows}x{columns}"),
             Tile::Gemv { rows } => write!(f, "gemv{rows}"),
+            Tile::Narrow => f.write_str("narrow"),
         }
     }
 }
@@ -151,6 +154,7 @@ impl FromStr for PartialVariant {
                 }
                 (_, Some(columns @ (1 | 2 | 4)), _) => Some(Tile::Register { columns }),
                 (.., Some(rows @ (4 | 8))) => Some(Tile::Gemv { rows }),
+                _ if word == Tile::Narrow.to_string() => Some(Tile::Narrow),
                 _ => staged,
             };
             let method = Method::ALL.into_iter().find(|m| m.to_string() == word);
@@ -162,7 +166,7 @@ impl FromStr for PartialVariant {
                     return Err(Error::Usage(format!(
                         "{word:?} in variant {text:?}: choose a method (direct, winograd3, \
                          winograd5, winograd6), a tile (subgroup8x16, register4, workgroup64, \
-                         gemv4) and split1 to split64"
+                         gemv4, narrow) and split1 to split64"
                     )));
                 }
             }
