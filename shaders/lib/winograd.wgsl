@@ -7,6 +7,11 @@
 
 // 1: a weight's gradient is added to what is there.
 const ACCUMULATE: u32 = 0u; // tune
+// Invocations that share the points of a map's tile, by rows: N x N vec4s of 6 points are more
+// registers than a GPU has for an invocation. Neighbouring workgroups, so that what both read is
+// near.
+const PARTS: u32 = 1u; // tune
+const PART: u32 = N / PARTS;
 
 struct Params {
   invocations: u32,
@@ -81,38 +86,44 @@ fn load_map(image: u32, y: i32, x: i32, col: u32) -> vec4<f32> {
 // over them.
 @compute @workgroup_size(WORKGROUP)
 fn wino_data(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
-  let i = linear_id(group, groups, local);
+  let workgroup = group.y * groups.x + group.x;
+  let i = workgroup / PARTS * WORKGROUP + local;
   if (i >= p.invocations) { return; }
   let at = locate(i, (p.tiles + 3u) / 4u * 4u);
   let inside = at.line < p.tiles;
   let origin = tile_origin(p.first + min(at.line, p.tiles - 1u));
   let first = vec2<i32>(origin.yz * p.step + at.phase * p.shift) - p.pad;
-  var v: array<vec4<f32>, N * N>;
-  //@unroll
-  for (var j = 0u; j < N; j++) {
-    var line: array<vec4<f32>, N>;
-    //@unroll
-    for (var k = 0u; k < N; k++) {
-      line[k] = load_map(origin.x, first.x + i32(k * p.step), first.y + i32(j * p.step), at.col);
-    }
-    let done = data_1d(line);
-    //@unroll
-    for (var k = 0u; k < N; k++) {
-      v[k * N + j] = done[k];
-    }
-  }
   let to = points_at(at);
   //@unroll
-  for (var j = 0u; j < N; j++) {
-    var line: array<vec4<f32>, N>;
-    //@unroll
-    for (var k = 0u; k < N; k++) {
-      line[k] = v[j * N + k];
-    }
-    let done = data_1d(line);
-    //@unroll
-    for (var k = 0u; k < N; k++) {
-      points_out[(j * N + k) * p.point + to] = select(vec4<f32>(0.0), done[k], inside);
+  for (var part = 0u; part < PARTS; part++) {
+    if (workgroup % PARTS == part) {
+      var v: array<vec4<f32>, PART * N>;
+      //@unroll
+      for (var j = 0u; j < N; j++) {
+        var line: array<vec4<f32>, N>;
+        //@unroll
+        for (var k = 0u; k < N; k++) {
+          line[k] = load_map(origin.x, first.x + i32(k * p.step), first.y + i32(j * p.step), at.col);
+        }
+        let done = data_1d(line);
+        //@unroll
+        for (var k = 0u; k < PART; k++) {
+          v[k * N + j] = done[part * PART + k];
+        }
+      }
+      //@unroll
+      for (var j = 0u; j < PART; j++) {
+        var line: array<vec4<f32>, N>;
+        //@unroll
+        for (var k = 0u; k < N; k++) {
+          line[k] = v[j * N + k];
+        }
+        let done = data_1d(line);
+        //@unroll
+        for (var k = 0u; k < N; k++) {
+          points_out[((part * PART + j) * N + k) * p.point + to] = select(vec4<f32>(0.0), done[k], inside);
+        }
+      }
     }
   }
 }

@@ -31,8 +31,7 @@ fn points_of_map(round: &Round<'_>) -> Dispatch {
         (false, false) => (1, 0, kernel - 1 - pad),
         (false, true) => (1, 1, pad),
     };
-    let d = task.border(round.to_points("wino_data", 0, DATA));
-    round.transform(d, [blocks, sizes.padded(), sizes.phases], &block)
+    round.map_to_points(0, [blocks, sizes.padded(), sizes.phases], &block)
 }
 
 fn points_of_weight(round: &Round<'_>) -> Dispatch {

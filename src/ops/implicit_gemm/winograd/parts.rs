@@ -1,6 +1,8 @@
 //! Parts of the dispatches: transforms and matrix products.
 
 use super::sizes::Sizes;
+use crate::gpu::Family;
+use crate::ops::dispatch::WORKGROUP;
 use crate::ops::implicit_gemm::problem::Product;
 use crate::ops::implicit_gemm::task::Task;
 use crate::ops::implicit_gemm::tile::Files;
@@ -73,6 +75,23 @@ impl Round<'_> {
         Dispatch::new(self.sizes.file, entry)
             .bind("map", Bind::In(input))
             .bind("points_out", Bind::Scratch { at, bytes: self.bytes[at], write: true })
+    }
+
+    /// The points of the map that the kernel walks over, which is input number `input`.
+    pub fn map_to_points(
+        &self,
+        input: usize,
+        [width, lines, phases]: [u32; 3],
+        block: &Block<'_>,
+    ) -> Dispatch {
+        let d = self.task.border(self.to_points("wino_data", input, DATA));
+        let d = self.transform(d, [width, lines, phases], block);
+        // On a GPU two invocations share 6 x 6 points; a CPU has memory for registers.
+        if self.sizes.n < 6 || self.task.node.tuning.family() != Family::Workgroup {
+            return d;
+        }
+        let workgroups = (width * lines * phases * phases).div_ceil(WORKGROUP);
+        d.tune("PARTS", 2).workgroups(2 * u64::from(workgroups))
     }
 
     /// Parameters and grid of a transform to points: one invocation for each of `width` vec4s of

@@ -28,8 +28,7 @@ fn points_of_map(round: &Round<'_>) -> Dispatch {
         pad: task.problem.conv.pad as i32,
         ..Block::new(x, sizes.padded() * line, x4, line)
     };
-    let d = task.border(round.to_points("wino_data", walked, DATA));
-    round.transform(d, [x4, sizes.padded(), sizes.phases], &block)
+    round.map_to_points(walked, [x4, sizes.padded(), sizes.phases], &block)
 }
 
 fn points_of_anchor(round: &Round<'_>) -> Dispatch {
