@@ -1,7 +1,10 @@
 // use: index, border, epilogue
 // Implicit GEMM, data side:
+//   C[row, col] = sum over (tap, channel) A[row, (tap, channel)] B[(tap, channel), col]
 // Rows are output pixels, columns output channels. Serves conv2d, conv_transpose2d and the input
 // gradients of both:
+//   output pixel o = q * stride_out + phase,  input pixel i = q * stride_in + base(phase) + dir * t,
+//   kernel tap = first(phase) + stride_out * t.
 // A convolution has stride_out 1, dir 1; its adjoint stride_in 1, dir -1 and a quarter of the taps
 // per phase (at stride 2): no multiply by zero. Weights are [tap][ci][co]; B's strides say which of
 // ci and co are summed. x may pass through a (leaky) ReLU as it is loaded.

@@ -1,5 +1,6 @@
 // Plain matrix products, many of one size, the middle step of Winograd's method
 // (lib/winograd.wgsl):
+//   C[z][row, col] = sum over k of A[z][row, k] B[z][k, col]
 // k runs over `taps` runs of `blocks` steps of 4.
 
 // 0: A lies [row][k], a vec4 is 4 k of a row. 1: A lies [k][row], a vec4 is 4 rows of a k.

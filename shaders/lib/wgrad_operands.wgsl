@@ -1,5 +1,6 @@
 // use: index, border
 // Implicit GEMM, weight side:
+//   dW[(tap, a), b] = sum over pixels X[pixel * stride - pad + tap, a] G[pixel, b]
 // Rows are (tap, channel of the gathered map), columns channels of the other one. For
 // conv2d the gathered map is x and G is dy; for conv_transpose2d it is dy and G is x, and blocks
 // are transposed on their way to [tap][ci][co].
