@@ -25,6 +25,7 @@ pub(super) fn read(text: &str) -> Code {
         .into_iter()
         .filter_map(|(at, target)| Some((*blocks.get(&target)?, at)))
         .filter(|(first, last)| first <= last)
+        .map(|(first, last)| (first..=last).collect())
         .collect();
     code
 }

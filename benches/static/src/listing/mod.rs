@@ -51,11 +51,11 @@ pub struct Instruction {
     pub wait: Wait,
 }
 
-/// A listing's instructions in order, and for each loop its first and last one.
+/// A listing's instructions in order, and for each loop the numbers of those in it.
 #[derive(Default)]
 pub struct Code {
     pub instructions: Vec<Instruction>,
-    pub loops: Vec<(usize, usize)>,
+    pub loops: Vec<BTreeSet<usize>>,
 }
 
 impl Code {
@@ -120,15 +120,16 @@ fn multiply_adds(body: &[Instruction]) -> u32 {
 
 /// Finds and measures it; `None` where no loop multiplies and adds.
 pub fn hot_loop(code: &Code) -> Option<Loop> {
-    let body = |&(first, last): &(usize, usize)| &code.instructions[first..=last];
-    let busy: Vec<(usize, usize)> =
-        code.loops.iter().copied().filter(|l| multiply_adds(body(l)) > 0).collect();
-    let inside = |a: &(usize, usize), b: &(usize, usize)| a != b && a.0 >= b.0 && a.1 <= b.1;
+    let body = |l: &BTreeSet<usize>| -> Vec<Instruction> {
+        l.iter().map(|at| code.instructions[*at]).collect()
+    };
+    let busy: Vec<&BTreeSet<usize>> =
+        code.loops.iter().filter(|l| multiply_adds(&body(l)) > 0).collect();
     let found = busy
         .iter()
-        .filter(|outer| !busy.iter().any(|inner| inside(inner, outer)))
-        .max_by_key(|l| (multiply_adds(body(l)), l.1 - l.0))?;
-    Some(measure(body(found)))
+        .filter(|outer| !busy.iter().any(|inner| inner != *outer && inner.is_subset(outer)))
+        .max_by_key(|l| (multiply_adds(&body(l)), l.len()))?;
+    Some(measure(&body(found)))
 }
 
 fn measure(body: &[Instruction]) -> Loop {

@@ -2,26 +2,46 @@
 //! `//`, and `} -> [5, 6]`, the blocks that follow.
 
 use super::{Code, Instruction, Kind, Wait};
+use std::collections::BTreeSet;
 
 pub(super) fn read(text: &str) -> Code {
     let mut code = Code::default();
-    let mut starts = Vec::new();
+    // Blocks are numbered in the order they are printed in: first instruction, and what follows.
+    let mut blocks: Vec<(usize, Vec<usize>)> = Vec::new();
     for (line, words) in text.lines().enumerate() {
         let words = words.trim();
         if words.starts_with("block") {
-            starts.push(code.instructions.len());
+            blocks.push((code.instructions.len(), Vec::new()));
         } else if let Some(follow) = words.strip_prefix("} -> [") {
-            let last = code.instructions.len().saturating_sub(1);
             let numbers = follow.trim_end_matches(']').split(',');
-            let targets = numbers.filter_map(|n| n.trim().parse::<usize>().ok());
-            // Blocks are numbered in the order they are printed in.
-            let starts = &starts;
-            code.loops.extend(targets.filter_map(|t| Some((*starts.get(t)?, last))));
+            if let Some(block) = blocks.last_mut() {
+                block.1 = numbers.filter_map(|n| n.trim().parse().ok()).collect();
+            }
         } else if let Some((instruction, scheduling)) = words.split_once("//") {
             code.instructions.push(read_one(line, instruction, scheduling));
         }
     }
+    for (last, (_, follow)) in blocks.iter().enumerate() {
+        for &first in follow.iter().filter(|first| **first <= last) {
+            let end = |at: usize| blocks.get(at + 1).map_or(code.instructions.len(), |b| b.0);
+            let of = |at: usize| blocks[at].0..end(at);
+            code.loops.push(body(&blocks, first, last).into_iter().flat_map(of).collect());
+        }
+    }
     code
+}
+
+/// The blocks of the loop that goes back from `last` to `first`: those from which `last` is reached
+/// without `first`. What is behind the loop may be printed between them.
+fn body(blocks: &[(usize, Vec<usize>)], first: usize, last: usize) -> BTreeSet<usize> {
+    let mut found = BTreeSet::from([first]);
+    let mut open = vec![last];
+    while let Some(at) = open.pop() {
+        if found.insert(at) {
+            open.extend((0..blocks.len()).filter(|from| blocks[*from].1.contains(&at)));
+        }
+    }
+    found
 }
 
 fn read_one(line: usize, words: &str, scheduling: &str) -> Instruction {
