@@ -25,11 +25,12 @@ const A_STRIDE: u32 = A_LINES + 4u * (1u - A_BY_K);
 const B_STRIDE: u32 = B_LINES + 4u * (1u - B_BY_K);
 
 // By vec4s where those are loaded as they are staged, else by scalars: lanes of one vec4 that
-// different invocations write would be a race. The other array of each pair has one element.
+// different invocations write would be a race. The other array of each pair has 16 bytes, so that
+// each begins at a multiple of them: some drivers keep it, and read by scalars what is not aligned.
 var<workgroup> a_whole: array<vec4<f32>, A_BY_K * A_STRIDE * KB + 1u - A_BY_K>;
-var<workgroup> a_parts: array<f32, (1u - A_BY_K) * 4u * A_STRIDE * KB + A_BY_K>;
 var<workgroup> b_whole: array<vec4<f32>, B_BY_K * B_STRIDE * KB + 1u - B_BY_K>;
-var<workgroup> b_parts: array<f32, (1u - B_BY_K) * 4u * B_STRIDE * KB + B_BY_K>;
+var<workgroup> a_parts: array<f32, (1u - A_BY_K) * 4u * A_STRIDE * KB + 4u * A_BY_K>;
+var<workgroup> b_parts: array<f32, (1u - B_BY_K) * 4u * B_STRIDE * KB + 4u * B_BY_K>;
 
 // What an invocation brings to a stage: of every one of its loads the same k, here the step (x) and
 // its place among the 4 of the step (y); and the first load's row or column (z). The next load's is
