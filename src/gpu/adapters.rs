@@ -62,13 +62,28 @@ pub(super) fn display_name(info: &wgpu::AdapterInfo) -> String {
     format!("{:?} {}", info.backend, info.name)
 }
 
-fn instance() -> wgpu::Instance {
-    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env())
+fn instance(memory_budget_thresholds: wgpu::MemoryBudgetThresholds) -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor {
+        memory_budget_thresholds,
+        ..wgpu::InstanceDescriptor::new_without_display_handle_from_env()
+    })
+}
+
+/// Shares of the memory that a driver allows this process beyond which wgpu refuses to allocate.
+///
+/// Drivers of GPUs with memory of their own go on in that of the CPU, and say nothing: a step reads
+/// everything that was allocated, through a bus a tenth as fast. An error that names `batch_size`
+/// serves better. GPUs that share the CPU's memory lose nothing by its other heaps. No device is
+/// lost by this (`for_device_loss`): what other programs take later makes a run slow, which it
+/// says, and not end.
+fn thresholds(kind: wgpu::DeviceType) -> wgpu::MemoryBudgetThresholds {
+    let for_resource_creation = (kind == wgpu::DeviceType::DiscreteGpu).then_some(97);
+    wgpu::MemoryBudgetThresholds { for_resource_creation, for_device_loss: None }
 }
 
 /// Every adapter of every backend, best first.
 pub async fn adapters() -> Vec<AdapterReport> {
-    let found = sorted().await;
+    let found = sorted(Default::default()).await;
     found.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
 }
 
@@ -81,25 +96,37 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     AdapterReport { index, limits, features: adapter.features(), usable, info }
 }
 
-async fn sorted() -> Vec<wgpu::Adapter> {
-    let mut found = instance().enumerate_adapters(wgpu::Backends::all()).await;
+async fn sorted(thresholds: wgpu::MemoryBudgetThresholds) -> Vec<wgpu::Adapter> {
+    let mut found = instance(thresholds).enumerate_adapters(wgpu::Backends::all()).await;
     found.sort_by_key(|adapter| {
         let info = adapter.get_info();
-        let kind = match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => 0,
-            wgpu::DeviceType::IntegratedGpu => 1,
-            wgpu::DeviceType::VirtualGpu => 2,
-            wgpu::DeviceType::Other => 3,
-            wgpu::DeviceType::Cpu => 4,
-        };
-        // GL is a fallback: no subgroups, no timestamps on most drivers.
-        (kind, info.backend == wgpu::Backend::Gl)
+        rank(info.device_type, info.backend)
     });
     found
 }
 
+/// Place in the list: by kind, then by interface.
+fn rank(kind: wgpu::DeviceType, backend: wgpu::Backend) -> (u8, u8) {
+    let kind = match kind {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    let backend = match backend {
+        // Its drivers read SPIR-V; Direct3D's kernels may meet a compiler that takes minutes.
+        wgpu::Backend::Vulkan | wgpu::Backend::Metal | wgpu::Backend::BrowserWebGpu => 0,
+        wgpu::Backend::Dx12 => 1,
+        // A fallback: no subgroups, no timestamps on most drivers.
+        wgpu::Backend::Gl => 2,
+        wgpu::Backend::Noop => 3,
+    };
+    (kind, backend)
+}
+
 pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
-    let mut found = sorted().await;
+    let mut found = sorted(Default::default()).await;
     if found.is_empty() {
         return Err(Error::Adapter(no_adapter()));
     }
@@ -125,7 +152,7 @@ pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
             .join(", ")
     };
     match at {
-        Some(at) => Ok(found.swap_remove(at)),
+        Some(at) => Ok(within_budget(found.swap_remove(at), at).await),
         None => Err(Error::Adapter(match asked {
             Some(asked) => format!("`adapter` {asked}: no such adapter; there are: {}", list()),
             None => format!(
@@ -135,6 +162,19 @@ pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
             ),
         })),
     }
+}
+
+/// The adapter at a place of the list, with the thresholds of its kind: these belong to an instance,
+/// and only now it is known which they are.
+async fn within_budget(adapter: wgpu::Adapter, at: usize) -> wgpu::Adapter {
+    let info = adapter.get_info();
+    let thresholds = thresholds(info.device_type);
+    if thresholds.for_resource_creation.is_none() {
+        return adapter;
+    }
+    let mut again = sorted(thresholds).await;
+    let same = again.get(at).is_some_and(|a| display_name(&a.get_info()) == display_name(&info));
+    if same { again.swap_remove(at) } else { adapter }
 }
 
 fn no_adapter() -> String {
@@ -161,7 +201,11 @@ pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
     let needed =
         wgpu::Limits { max_compute_workgroup_storage_size: 16_352, ..wgpu::Limits::default() };
     let rows = [
-        ("storage buffers per stage", u64::from(limits.max_storage_buffers_per_shader_stage), 6),
+        (
+            "storage buffers per stage",
+            u64::from(limits.max_storage_buffers_per_shader_stage),
+            u64::from(needed.max_storage_buffers_per_shader_stage),
+        ),
         (
             "bytes per storage binding",
             limits.max_storage_buffer_binding_size,
@@ -198,4 +242,57 @@ pub(super) fn require_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wgpu::{Backend, DeviceType};
+
+    #[test]
+    fn gpus_come_before_what_computes_on_the_cpu_and_vulkan_before_the_others() {
+        let mut all: Vec<(DeviceType, Backend)> = Vec::new();
+        for backend in [Backend::Gl, Backend::Dx12, Backend::Vulkan] {
+            for kind in [DeviceType::Cpu, DeviceType::IntegratedGpu, DeviceType::DiscreteGpu] {
+                all.push((kind, backend));
+            }
+        }
+        // However they are enumerated.
+        for turn in 0..all.len() {
+            let mut list = all.clone();
+            list.rotate_left(turn);
+            list.sort_by_key(|(kind, backend)| rank(*kind, *backend));
+            let want = [DeviceType::DiscreteGpu, DeviceType::IntegratedGpu, DeviceType::Cpu]
+                .into_iter()
+                .flat_map(|kind| [Backend::Vulkan, Backend::Dx12, Backend::Gl].map(|b| (kind, b)));
+            assert!(list.into_iter().eq(want), "turned by {turn}");
+        }
+    }
+
+    #[test]
+    fn webgpu_defaults_are_enough_and_less_is_refused_by_name() {
+        let limits = wgpu::Limits { max_buffer_size: 128 << 20, ..wgpu::Limits::default() };
+        require_limits("A", &limits).unwrap();
+        let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 7, ..limits };
+        let error = require_limits("A", &few).unwrap_err().to_string();
+        assert!(error.contains("8 storage buffers per stage") && error.contains('7'), "{error}");
+    }
+
+    #[test]
+    fn only_gpus_with_memory_of_their_own_refuse_what_would_lie_elsewhere() {
+        for kind in [DeviceType::IntegratedGpu, DeviceType::Cpu, DeviceType::Other] {
+            assert_eq!(thresholds(kind).for_resource_creation, None);
+        }
+        let own = thresholds(DeviceType::DiscreteGpu);
+        assert_eq!((own.for_resource_creation, own.for_device_loss), (Some(97), None));
+    }
+
+    #[test]
+    fn an_adapter_is_the_same_with_thresholds() {
+        let names = |thresholds| -> Vec<String> {
+            let found = pollster::block_on(sorted(thresholds));
+            found.iter().map(|adapter| display_name(&adapter.get_info())).collect()
+        };
+        assert_eq!(names(Default::default()), names(thresholds(DeviceType::DiscreteGpu)));
+    }
 }
