@@ -122,6 +122,9 @@ pub struct Program {
     /// Dispatches of each node.
     pub(super) ranges: Vec<Range<usize>>,
     pub(super) segments: Mutex<Segments>,
+    /// When it was made.
+    #[cfg(not(target_arch = "wasm32"))]
+    began: std::time::Instant,
 }
 
 impl std::fmt::Debug for Program {
@@ -237,6 +240,8 @@ impl Program {
             dispatches: Vec::with_capacity(count),
             ranges: Vec::new(),
             segments: Mutex::new(Segments::new(&[], true)),
+            #[cfg(not(target_arch = "wasm32"))]
+            began: std::time::Instant::now(),
         };
         program.compile(progress)?;
         let mut blocks = Vec::with_capacity(count * gpu::PARAMS_BYTES as usize);
@@ -406,8 +411,8 @@ impl Program {
     }
 
     /// Runs a step: writes the step uniform and submits the nodes in segments. Does not wait,
-    /// except in the second step on a GPU, whose segments are timed to size them (not in a
-    /// browser).
+    /// except in the second step on a GPU, whose segments are timed to size them, and in another one
+    /// when steps have come to take five times as long (not in a browser).
     ///
     /// # Errors
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], with the label of
@@ -416,7 +421,7 @@ impl Program {
         self.set_step(values);
         let mut segments = self.segments.lock().unwrap();
         #[cfg(not(target_arch = "wasm32"))]
-        if segments.measures() {
+        if segments.measures(self.began.elapsed().as_secs_f64()) {
             return self.measure(&mut segments);
         }
         for range in &segments.cuts {

@@ -10,6 +10,44 @@ const TARGET: f64 = 0.1;
 /// and bytes per second.
 const ESTIMATE: (f64, f64) = (5e10, 5e9);
 
+/// A step that begins so many times as long after the one before as steps did at first is slow, and
+/// after so many of these in a row segments are measured again: another program may use the device,
+/// or it may have become hot, and segments as they are would take too long. Where the host was what
+/// took so long, measuring again changes nothing.
+const SLOWER: f64 = 5.0;
+const SLOW_STEPS: u32 = 3;
+/// Steps that show how long they take: the first ones are only queued.
+const FIRST_STEPS: u32 = 8;
+
+/// Time from step to step since segments were measured.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is measured"))]
+struct Pace {
+    /// When the last step began, in seconds.
+    last: Option<f64>,
+    steps: u32,
+    /// The longest of the first ones.
+    usual: f64,
+    /// Slow ones in a row.
+    slow: u32,
+}
+
+impl Pace {
+    /// Whether with the step that begins now there have been enough slow ones.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn is_slow(&mut self, now: f64) -> bool {
+        let Some(last) = self.last.replace(now) else { return false };
+        let took = now - last;
+        if self.steps < FIRST_STEPS {
+            self.steps += 1;
+            self.usual = self.usual.max(took);
+            return false;
+        }
+        self.slow = if took >= SLOWER * self.usual { self.slow + 1 } else { 0 };
+        self.slow >= SLOW_STEPS
+    }
+}
+
 /// Cuts a step into segments of dispatches.
 #[derive(Debug)]
 pub(super) struct Segments {
@@ -17,8 +55,12 @@ pub(super) struct Segments {
     #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is measured"))]
     seconds: Vec<f64>,
     pub cuts: Vec<Range<usize>>,
-    /// Steps seen: the first compiles shaders in the driver, the second is measured.
+    /// Steps seen: the first compiles shaders in the driver, the second is measured. Later ones are
+    /// where they have become slow.
     pub steps: u32,
+    /// Of steps on an adapter with a watchdog.
+    #[cfg_attr(target_arch = "wasm32", expect(dead_code, reason = "nothing is measured"))]
+    pace: Option<Pace>,
 }
 
 impl Segments {
@@ -29,13 +71,22 @@ impl Segments {
             .map(|c| c.flop as f64 / ESTIMATE.0 + c.bytes as f64 / ESTIMATE.1)
             .collect();
         let cuts = if whole { std::iter::once(0..costs.len()).collect() } else { cut(&seconds) };
-        Segments { seconds, cuts, steps: if whole { u32::MAX } else { 0 } }
+        let pace = (!whole).then(Pace::default);
+        Segments { seconds, cuts, steps: if whole { u32::MAX } else { 0 }, pace }
     }
 
-    /// Whether the coming step should be measured, segment by segment.
+    /// Whether the step that begins now, in seconds since any moment, should be measured, segment by
+    /// segment.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn measures(&self) -> bool {
-        self.steps == 1
+    pub fn measures(&mut self, now: f64) -> bool {
+        if self.steps <= 1 {
+            return self.steps == 1;
+        }
+        let slow = self.pace.as_mut().is_some_and(|pace| pace.is_slow(now));
+        if slow {
+            self.pace = Some(Pace::default());
+        }
+        slow
     }
 
     /// Takes the measured seconds of every segment and cuts again.
@@ -89,5 +140,40 @@ mod tests {
         // Then ten times slower than estimated: one dispatch per segment.
         segments.measured(&[8.0]);
         assert_eq!(segments.cuts.len(), 40);
+    }
+
+    /// Which of the steps after the second one are measured, by the seconds that each takes.
+    fn measured_again(whole: bool, times: &[(usize, f64)]) -> Vec<usize> {
+        let mut segments = Segments::new(&[Cost { flop: 1, bytes: 1 }], whole);
+        let first = segments.steps;
+        for expected in [false, !whole] {
+            assert_eq!(segments.measures(0.0), expected);
+            segments.steps = segments.steps.saturating_add(1);
+        }
+        assert!(whole || segments.steps == first + 2);
+        let all = times.iter().flat_map(|(count, seconds)| std::iter::repeat_n(*seconds, *count));
+        let mut now = 0.0;
+        let mut found = Vec::new();
+        for (step, seconds) in all.enumerate() {
+            if segments.measures(now) {
+                found.push(step);
+            }
+            now += seconds;
+        }
+        found
+    }
+
+    #[test]
+    fn segments_are_measured_again_when_steps_take_five_times_as_long() {
+        // Three slow steps; what is usual then is learned anew.
+        assert_eq!(measured_again(false, &[(3, 0.001), (97, 0.1), (100, 0.6)]), [103]);
+        assert_eq!(measured_again(false, &[(100, 0.1), (100, 0.6), (100, 3.5)]), [103, 203]);
+        // Less than that, single pauses, and a host that was slow from the start.
+        assert!(measured_again(false, &[(100, 0.1), (100, 0.4)]).is_empty());
+        let pauses = [(100, 0.1), (1, 60.0), (9, 0.1), (2, 60.0), (50, 0.1)];
+        assert!(measured_again(false, &pauses).is_empty());
+        assert!(measured_again(false, &[(200, 2.0), (100, 0.1), (100, 2.0)]).is_empty());
+        // No watchdog.
+        assert!(measured_again(true, &[(100, 0.1), (100, 9.0)]).is_empty());
     }
 }
