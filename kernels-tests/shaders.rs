@@ -15,6 +15,10 @@ const MAX_INVOCATIONS: u32 = 256;
 /// Less than WebGPU's 16,384: what is left on OpenGL's backend.
 const MAX_WORKGROUP_BYTES: u32 = 16_352;
 const MAX_STORAGE_BUFFERS: usize = 8;
+/// Longest kernel in HLSL. Windows' own compiler, which wgpu falls back on where there is no
+/// dxcompiler.dll, takes time that grows faster than the text, and this is what it has been seen to
+/// cope with.
+const MAX_HLSL: usize = 96 << 10;
 /// One block of the page of parameters.
 const PARAMS_BYTES: u32 = 256;
 
@@ -230,6 +234,12 @@ fn every_kernel_translates_to_every_language() {
         let written = hlsl::Writer::new(&mut text, &options, &pipeline).write(&module, &info, None);
         written.unwrap_or_else(|e| fail("HLSL", &e));
         assert!(text.contains("numthreads"), "{what}");
+        assert!(
+            text.len() <= MAX_HLSL,
+            "{what}: {} bytes of HLSL, which the old compiler of Windows takes minutes for; unroll \
+             less",
+            text.len()
+        );
 
         // OpenGL ES 3.1; subgroups are an extension there, which wgpu does not offer.
         let options = glsl::Options::default();
@@ -254,6 +264,58 @@ fn every_kernel_translates_to_every_language() {
             naga::front::wgsl::parse_str(&text).unwrap_or_else(|e| fail("WGSL, read again", &e));
         let needed = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
         validate(&again, needed).unwrap_or_else(|e| fail("WGSL, read again", &e));
+    }
+}
+
+/// A kernel in Metal's language.
+fn metal(kernel: &Kernel) -> String {
+    let (module, info) = module(kernel);
+    let pipeline = msl::PipelineOptions {
+        entry_point: Some((ShaderStage::Compute, kernel.entry.into())),
+        ..Default::default()
+    };
+    msl::write_string(&module, &info, &msl::Options::default(), &pipeline).unwrap().0
+}
+
+/// The body of a function in it, its white space made one.
+fn body(text: &str, function: &str) -> String {
+    let start = text.find(&format!(" {function}(")).unwrap_or_else(|| panic!("no {function}"));
+    let end = text[start..].find("\n}").expect("it ends") + start;
+    text[start..end].split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn metal_cannot_reorder_what_must_be_rounded_first() {
+    let all = kernels();
+    let texts = |file: &str, function: &str| -> Vec<String> {
+        let with = |(_, d): &(String, Dispatch)| {
+            let text = (d.kernel.file == file).then(|| metal(&d.kernel))?;
+            text.contains(&format!(" {function}(")).then(|| body(&text, function))
+        };
+        all.iter().filter_map(with).collect()
+    };
+    // Differences from the first pixel, before they are added up: an integer that only the host
+    // knows stands between.
+    for (function, differences) in [("chunk_moments", 5), ("group_moments", 1)] {
+        let found = texts("batch_norm", function);
+        assert!(!found.is_empty(), "{function}");
+        for text in found {
+            assert_eq!(text.matches("- origin").count(), differences, "{text}");
+            assert_eq!(text.matches("rounded(").count(), differences, "{text}");
+        }
+    }
+    for text in texts("batch_norm", "rounded") {
+        let whole = text.split_once("as_type<metal::uint4>(v").map(|(_, rest)| rest);
+        assert!(whole.is_some_and(|rest| rest.contains(") | metal::uint4(zero)")), "{text}");
+    }
+    // The two parts of log(2): the larger one is subtracted behind a clamp.
+    let found = texts("loss", "exp4_");
+    assert!(!found.is_empty());
+    for text in found {
+        let high = text.find("0.6933594").unwrap_or_else(|| panic!("{text}"));
+        let low = text.find("0.00021219444").unwrap_or_else(|| panic!("{text}"));
+        let clamps: Vec<usize> = text.match_indices("metal::clamp(").map(|m| m.0).collect();
+        assert!(clamps.len() == 2 && clamps[1] < high && high < low, "{text}");
     }
 }
 

@@ -1,4 +1,4 @@
-// use: index, rows
+// use: index, rows, step
 // Normalisation over the pixels of a group: the whole batch (one group) or one image (one group
 // each).
 //
@@ -43,6 +43,7 @@ struct Params {
   part3: u32,
 }
 @group(1) @binding(0) var<uniform> p: Params;
+@group(1) @binding(1) var<uniform> now: Step;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(0) var<storage, read> partials: array<vec4<f32>>;
@@ -131,7 +132,8 @@ fn join_rows(m: Moments, local: u32) -> Moments {
 
 // Moments of a chunk, in row 0. Welford's method, four pixels at a time: a plain sum of squares
 // would lose the variance of channels with a large mean. Pixels are taken relative to the chunk's
-// first one, so that such a mean is rounded once.
+// first one, so that such a mean is rounded once; the differences are rounded before they are added
+// up, whatever a compiler makes of sums.
 fn chunk_moments(chunk: Chunk, row: u32, local: u32) -> Moments {
   let count = share_of(chunk.count, row);
   var source = p.x_off + chunk.first * p.x_stride + chunk.q;
@@ -142,10 +144,10 @@ fn chunk_moments(chunk: Chunk, row: u32, local: u32) -> Moments {
   var m2 = vec4<f32>(0.0);
   let turns = count >> 2u;
   for (var t = 0u; t < turns; t = t + 1u) {
-    let a = x[source] - origin;
-    let b = x[source + step] - origin;
-    let c = x[source + 2u * step] - origin;
-    let d = x[source + 3u * step] - origin;
+    let a = rounded(x[source] - origin, now.zero);
+    let b = rounded(x[source + step] - origin, now.zero);
+    let c = rounded(x[source + 2u * step] - origin, now.zero);
+    let d = rounded(x[source + 3u * step] - origin, now.zero);
     source = source + 4u * step;
     // The four by themselves, then joined to the t fours before.
     let here = 0.25 * ((a + b) + (c + d));
@@ -159,7 +161,7 @@ fn chunk_moments(chunk: Chunk, row: u32, local: u32) -> Moments {
     m2 = m2 + (((da * da + db * db) + (dc * dc + dd * dd)) + delta * delta * (4.0 * f32(t) * share));
   }
   for (var n = 4u * turns; n < count; n = n + 1u) {
-    let v = x[source] - origin;
+    let v = rounded(x[source] - origin, now.zero);
     source = source + step;
     let delta = v - mean;
     mean = mean + delta * (1.0 / f32(n + 1u));
@@ -176,7 +178,7 @@ fn group_moments(chunks: Chunks, row: u32, local: u32) -> Moments {
   var m = Moments(0.0, vec4<f32>(0.0), vec4<f32>(0.0));
   for (var k = row; k < chunks.count; k = k + ROWS) {
     let count = f32(min(p.length, p.pixels - k * p.length));
-    m = join(m, Moments(count, partials[source] - origin, partials[source + p.partials_stride]));
+    m = join(m, Moments(count, rounded(partials[source] - origin, now.zero), partials[source + p.partials_stride]));
     source = source + 2u * ROWS * p.partials_stride;
   }
   m = join_rows(m, local);

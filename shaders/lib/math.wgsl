@@ -5,7 +5,10 @@
 fn exp4(v: vec4<f32>) -> vec4<f32> {
   let x = clamp(v, vec4<f32>(-87.0), vec4<f32>(88.0));
   let n = floor(x * 1.44269504088896341 + 0.5);
-  let r = (x - n * 0.693359375) - n * -2.12194440e-4;
+  // log(2) in two parts, the first of them short enough for n times it to be exact. The clamp changes
+  // nothing: it keeps compilers that reorder sums (Metal's) from adding the parts up first.
+  let high = clamp(x - n * 0.693359375, vec4<f32>(-1.0), vec4<f32>(1.0));
+  let r = high - n * -2.12194440e-4;
   var p = vec4<f32>(1.9875691500e-4);
   p = p * r + 1.3981999507e-3;
   p = p * r + 8.3334519073e-3;
