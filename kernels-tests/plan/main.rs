@@ -10,6 +10,7 @@ mod recompute;
 mod refusals;
 #[path = "../support/mod.rs"]
 mod support;
+mod tiles;
 
 use pixtape::gpu::Family;
 use pixtape::nets::{Discriminator, DiscriminatorConfig, DiscriminatorKind, Generator, UnetConfig};

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod compile;
+mod facts;
 pub(crate) mod hook;
 #[cfg(not(target_arch = "wasm32"))]
 mod jit;
@@ -12,6 +13,7 @@ mod signal;
 mod turn;
 
 pub use adapters::{AdapterReport, Request, adapters};
+pub use facts::Facts;
 pub use kernel::{Access, Binding, Kernel, Pipeline};
 pub(crate) use kernel::{PARAMS_BYTES, STEP_BYTES, uniform_layout};
 pub use memory::read_buffer;
@@ -254,6 +256,11 @@ impl Gpu {
     /// The tile that convolutions use on this device.
     pub fn family(&self) -> Family {
         *self.inner.family.lock().unwrap()
+    }
+
+    /// Its sizes, as far as they are known.
+    pub fn facts(&self) -> Facts {
+        if self.is_software() { Facts::default() } else { Facts::of(self.info()) }
     }
 
     /// Runs wgpu calls; on GL one thread at a time, see `turn.rs`. Whatever may touch the context

@@ -5,6 +5,7 @@
 
 use super::{create_dir, write_aside};
 use crate::error::{Error, Result};
+use crate::gpu::{Facts, Gpu};
 use crate::ops::{Problem, Tuning, Variant};
 use crate::plan::Program;
 use crate::tune::{Identity, Report, choices};
@@ -32,6 +33,8 @@ pub struct Entry {
 pub struct TuningFile {
     /// The device, driver and kernels that the choices were measured on.
     pub identity: Identity,
+    /// Of a run: sizes of the GPU by which the built-in rule chose where nothing was measured.
+    pub facts: Option<Facts>,
     /// By the name of the problem.
     pub entries: BTreeMap<String, Entry>,
 }
@@ -50,12 +53,13 @@ pub struct Cached {
 impl TuningFile {
     /// Without choices.
     pub fn new(identity: Identity) -> Self {
-        TuningFile { identity, entries: BTreeMap::new() }
+        TuningFile { identity, facts: None, entries: BTreeMap::new() }
     }
 
     /// The variants that a program uses, without times: what a run writes down.
     pub fn used_by(program: &Program) -> Self {
         let mut file = TuningFile::new(Identity::of(program.gpu()));
+        file.facts = program.plan().facts();
         let entry = |(problem, variant)| (problem, Entry { variant, time: None, rule_time: None });
         file.entries = choices(program.plan()).into_iter().map(entry).collect();
         file
@@ -72,6 +76,14 @@ impl TuningFile {
             };
             self.entries.insert(choice.load.problem.to_string(), entry);
         }
+    }
+
+    /// The rule that chooses what the file does not: by the GPU's sizes of the file if it has them,
+    /// else of the device.
+    pub fn rule(&self, gpu: &Gpu) -> Tuning {
+        let rule = Tuning::on(gpu);
+        let facts = self.facts.unwrap_or(rule.facts());
+        rule.with_facts(facts)
     }
 
     /// Sets the choice for a problem if the file has one that the problem and the device allow, and
@@ -97,11 +109,15 @@ impl TuningFile {
             }
             entries.insert(problem.clone(), entry.into());
         }
-        json!({
+        let mut content = json!({
             "format_version": FORMAT,
             "identity": { "adapter": adapter, "ids": ids, "driver": driver, "family": family, "checked": checked, "kernels": kernels },
             "variants": entries,
-        })
+        });
+        if let Some(Facts { cores, gflops, bandwidth }) = self.facts {
+            content["facts"] = json!({ "cores": cores, "gflops": gflops, "bandwidth": bandwidth });
+        }
+        content
     }
 
     /// The text of the file.
@@ -138,6 +154,18 @@ impl TuningFile {
             checked: content["identity"]["checked"].as_bool().ok_or("no word on checks")?,
             kernels: word("kernels")?,
         };
+        let facts = match &content["facts"] {
+            Value::Null => None,
+            facts => {
+                let number = |name: &str| {
+                    let number = facts[name].as_u64().and_then(|n| u32::try_from(n).ok());
+                    number.ok_or_else(|| format!("facts without a number of {name}"))
+                };
+                let [cores, gflops, bandwidth] =
+                    [number("cores")?, number("gflops")?, number("bandwidth")?];
+                Some(Facts { cores, gflops, bandwidth })
+            }
+        };
         let mut entries = BTreeMap::new();
         for (problem, entry) in content["variants"].as_object().ok_or("no variants")? {
             let variant = entry["variant"]
@@ -150,7 +178,7 @@ impl TuningFile {
                 Entry { variant, time: entry["ns"].as_u64(), rule_time: entry["rule_ns"].as_u64() },
             );
         }
-        Ok(TuningFile { identity, entries })
+        Ok(TuningFile { identity, facts, entries })
     }
 
     /// Reads a file.
@@ -299,6 +327,7 @@ mod tests {
         };
         TuningFile {
             identity: identity("1"),
+            facts: Some(Facts { cores: 28, gflops: 12_700, bandwidth: 360 }),
             entries: sides.map(|s| (problem(s).to_string(), entry)).collect(),
         }
     }
@@ -308,6 +337,10 @@ mod tests {
         let whole = file(1..4, "direct workgroup64 split4");
         let text = whole.text();
         assert_eq!(TuningFile::parse(&text).unwrap(), whole);
+        // As files were before a GPU's sizes were written down.
+        let plain = TuningFile { facts: None, ..whole.clone() };
+        assert!(!plain.text().contains("facts"));
+        assert_eq!(TuningFile::parse(&plain.text()).unwrap(), plain);
         // The last character is the line's end.
         for end in (0..text.len() - 1).filter(|e| text.is_char_boundary(*e)) {
             assert!(TuningFile::parse(&text[..end]).is_err(), "cut off at {end}");
@@ -316,6 +349,7 @@ mod tests {
             ("workgroup64", "workgroup32"),
             ("123456789012", "123456789013"),
             ("Card", "Cord"),
+            ("12700", "12701"),
             ("\"format_version\": 1", "\"format_version\": 2"),
         ] {
             assert!(

@@ -30,7 +30,10 @@ impl Plan {
     ) -> Result<Plan> {
         let tuning = match &options.tuning {
             Some(tuning) => tuning.clone(),
-            None => Arc::new(Tuning::rule(family).force(options.force)),
+            None => {
+                let facts = options.facts.unwrap_or_default();
+                Arc::new(Tuning::rule(family).with_facts(facts).force(options.force))
+            }
         };
         let rewritten = rewrite::rewrite(tape, store, keep, tuning.family(), &options);
         let (tape, live) = (&rewritten.tensors, rewritten.nodes());
@@ -57,6 +60,7 @@ impl Plan {
             slots,
             hosts: hosts.into_iter().collect(),
             options,
+            rule: (tuning.family() == Family::Workgroup).then(|| tuning.facts()),
             memory: Memory::default(),
         };
         plan.memory = report::memory(&plan, store);

@@ -24,7 +24,7 @@ pub use ring::Scalars;
 #[cfg(not(target_arch = "wasm32"))]
 pub use timing::{Clock, Times};
 
-use crate::gpu::Gpu;
+use crate::gpu::{Facts, Gpu};
 use crate::ops::{Convolution, Cost, Dispatch, PartialVariant, Problem, Tuning, Variant};
 use crate::shape::Shape;
 use crate::tape::Tensor;
@@ -55,6 +55,9 @@ pub struct PlanOptions {
     /// Recompute activations that gradients read, one segment of the forward pass at a time,
     /// instead of keeping them: less memory, the same results, up to one more forward pass of time.
     pub recompute: bool,
+    /// Sizes of the GPU, for the built-in rule; `None`: nothing is known. See
+    /// [`on`](PlanOptions::on).
+    pub facts: Option<Facts>,
     /// Which variants convolutions take; `None`: the built-in rule of the device's family.
     pub tuning: Option<Arc<Tuning>>,
     /// Without a `tuning`: parts of a variant that convolutions take wherever they apply.
@@ -71,6 +74,7 @@ impl Default for PlanOptions {
             fuse: true,
             fuse_adam: false,
             recompute: false,
+            facts: None,
             tuning: None,
             force: PartialVariant::default(),
         }
@@ -78,10 +82,14 @@ impl Default for PlanOptions {
 }
 
 impl PlanOptions {
-    /// With tensors as large as a device can bind.
+    /// With tensors as large as a device can bind, and its sizes.
     #[must_use]
     pub fn on(self, gpu: &Gpu) -> PlanOptions {
-        PlanOptions { max_binding: self.max_binding.or(Some(gpu.max_binding())), ..self }
+        PlanOptions {
+            max_binding: self.max_binding.or(Some(gpu.max_binding())),
+            facts: self.facts.or(Some(gpu.facts())),
+            ..self
+        }
     }
 }
 
@@ -165,6 +173,8 @@ pub struct Plan {
     pub(crate) slots: Vec<u64>,
     pub(crate) hosts: Vec<Tensor>,
     pub(crate) options: PlanOptions,
+    /// What the built-in rule went by, where it chose for a GPU.
+    rule: Option<Facts>,
     memory: Memory,
 }
 
@@ -184,6 +194,12 @@ impl Plan {
     pub fn shapes_of(&self, node: &PlanNode) -> [Vec<Shape>; 2] {
         [&node.inputs, &node.outputs]
             .map(|tensors| tensors.iter().map(|t| self.shapes[t.index()]).collect())
+    }
+
+    /// Sizes of the GPU by which the built-in rule chose; `None` for tiles of CPU drivers, which it
+    /// chooses without.
+    pub fn facts(&self) -> Option<Facts> {
+        self.rule
     }
 
     /// Bytes by use.

@@ -4,7 +4,6 @@ use super::names::OPTIONS;
 use super::{About, Found, RunFolder, Trainer, lock, newest, refuse_held};
 use crate::gpu::Gpu;
 use crate::io::tuning::TuningFile;
-use crate::ops::Tuning;
 use crate::plan::PlanOptions;
 use crate::train::AnyModel;
 use crate::tune::problems;
@@ -117,7 +116,7 @@ impl Opening {
         let Some(file) = file.filter(|f| f.identity.family == family.to_string()) else {
             return Ok(options);
         };
-        let mut tuning = Tuning::rule(family).force(options.force);
+        let mut tuning = file.rule(gpu).force(options.force);
         for load in problems(&Trainer::plan(model, family, options.clone().on(gpu))?) {
             file.apply(&load.problem, &mut tuning);
         }

@@ -72,7 +72,7 @@ pub(super) fn fault(gpu: &Gpu, problem: &Problem, variant: Variant) -> Result<Op
     };
     let values = operands(&[small.inputs[0], small.inputs[1], small.output]);
     let run = |variant: Variant| -> Result<Vec<f32>> {
-        let mut tuning = Tuning::rule(gpu.family());
+        let mut tuning = Tuning::on(gpu);
         tuning.set(&small, variant);
         let single = Single::new(gpu, &small, tuning, fused, &values)?;
         single.run(1)?;

@@ -170,7 +170,7 @@ fn trial(
     best: Option<f64>,
     until: Instant,
 ) -> Result<Option<Trial>> {
-    let mut tuning = Tuning::rule(gpu.family());
+    let mut tuning = Tuning::on(gpu);
     tuning.set(problem, variant);
     let pipelines = gpu.pipeline_count();
     let single = Single::new(gpu, problem, tuning, Fused::default(), values)?;
@@ -219,7 +219,7 @@ fn duel(
     values: &[Vec<u8>],
 ) -> Result<[f64; 2]> {
     let make = |variant| -> Result<Single> {
-        let mut tuning = Tuning::rule(gpu.family());
+        let mut tuning = Tuning::on(gpu);
         tuning.set(problem, variant);
         let single = Single::new(gpu, problem, tuning, Fused::default(), values)?;
         single.run(1).map(|_| single)

@@ -43,7 +43,7 @@ impl Pulse {
         let loads = problems(plan).into_iter().filter(small);
         let Some(load) = loads.max_by_key(|load| load.cost().flop) else { return Ok(None) };
         let problem = load.problem;
-        let mut tuning = Tuning::rule(gpu.family());
+        let mut tuning = Tuning::on(gpu);
         if let Some(variant) = super::choices(plan).get(&problem.to_string()) {
             tuning.set(&problem, *variant);
         }

@@ -1,10 +1,11 @@
 //! Which variants a problem and a device allow.
 
+use super::estimate;
 use super::problem::Problem;
 use super::rule;
 use super::variant::{Method, Tile, Variant};
 use super::winograd::sizes;
-use crate::gpu::Family;
+use crate::gpu::{Facts, Family};
 
 impl Variant {
     /// Whether the problem and the device's family allow it as it stands.
@@ -20,17 +21,17 @@ impl Variant {
             self.method = Method::Direct;
         }
         let product = problem.direct();
-        let gemv_fits = self.method == Method::Direct && !problem.pass.is_weight();
+        let gemv_fits = gemv_fits(problem, self.method);
         match (self.tile, family) {
             // A subgroup's size is a fact of the device.
             (Tile::Subgroup { rows, .. }, Family::Subgroup(lanes)) => {
                 self.tile = Tile::Subgroup { lanes, rows: rows.max(lanes) }
             }
             (Tile::Subgroup { .. }, _) => {
-                self.tile = rule::tile(family, problem, self.method, &product)
+                self.tile = rule::tile(family, Facts::default(), problem, self.method, &product)
             }
             (Tile::Gemv { .. } | Tile::Narrow, _) if !gemv_fits => {
-                self.tile = rule::tile(family, problem, self.method, &product)
+                self.tile = rule::tile(family, Facts::default(), problem, self.method, &product)
             }
             _ => {}
         }
@@ -43,6 +44,15 @@ impl Variant {
         }
         self.split = self.split.clamp(1, product.blocks.max(1));
         self
+    }
+
+    /// Elements that its tiles compute, for each element of the product: more than 1 where they
+    /// reach beyond it. 1 for the tiles of CPU drivers, whose subgroups lie as the product asks.
+    pub fn waste(self, problem: &Problem) -> f64 {
+        match self.tile {
+            Tile::Subgroup { .. } => 1.0,
+            tile => estimate::waste(tile, &estimate::product(problem, self.method)),
+        }
     }
 
     /// Every variant worth measuring for a problem on a device of a family.
@@ -60,6 +70,11 @@ impl Variant {
         if product.cols < 4 {
             tiles.push(Tile::Register { columns: 1 });
         }
+        if family == Family::Workgroup && product.cols < 8 {
+            // Results narrower than the tiles.
+            let narrow = [2, 4].into_iter().filter(|columns| *columns <= product.cols);
+            tiles.extend(narrow.map(|columns| Tile::Register { columns }));
+        }
         if family == Family::Workgroup && product.rows <= 32 {
             tiles.extend([Tile::Gemv { rows: 4 }, Tile::Gemv { rows: 8 }]);
         }
@@ -70,7 +85,10 @@ impl Variant {
             if family == Family::Workgroup { &[1, 2, 4, 8, 16, 32] } else { &[1, 2] };
         let mut all = Vec::new();
         for method in Method::ALL.into_iter().filter(|m| problem.allows(*m)) {
-            for &tile in &tiles {
+            let gemv = gemv_fits(problem, method);
+            for &tile in
+                tiles.iter().filter(|t| gemv || !matches!(t, Tile::Gemv { .. } | Tile::Narrow))
+            {
                 // More rounds than memory requires gain nothing.
                 for &split in splits.iter().filter(|s| method == Method::Direct || **s == 1) {
                     let variant = Variant { method, tile, split };
@@ -83,6 +101,11 @@ impl Variant {
         }
         all
     }
+}
+
+/// Whether the tile of few rows can compute it.
+fn gemv_fits(problem: &Problem, method: Method) -> bool {
+    method == Method::Direct && !problem.pass.is_weight()
 }
 
 #[cfg(test)]

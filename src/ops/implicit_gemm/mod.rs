@@ -8,6 +8,7 @@
 
 mod candidates;
 mod direct;
+mod estimate;
 mod problem;
 mod rule;
 mod task;

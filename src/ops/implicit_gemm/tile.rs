@@ -10,6 +10,8 @@ const REGISTER_ROWS: u32 = 8;
 const INVOCATIONS: u32 = 64;
 /// Columns of a workgroup of the gemv tile.
 const GEMV_COLUMNS: u32 = 32;
+/// Invocations of a workgroup of either that share a sum.
+const GEMV_GROUPS: u32 = 8;
 /// Rows of a workgroup of the narrow tile, and how many of them lie side by side.
 const NARROW_ROWS: u32 = 64;
 const NARROW_LANES: u32 = 8;
@@ -17,7 +19,38 @@ const NARROW_LANES: u32 = 8;
 /// Shader files of one kind of operands: subgroup, register, workgroup, gemv.
 pub(super) type Files = [&'static str; 4];
 
+/// Quarters of the sides of what an invocation of the workgroup tile computes: 8 x 8 results, of the
+/// small tile 4 x 4.
+fn per_invocation(rows: u32) -> u32 {
+    if rows >= 64 { 2 } else { 1 }
+}
+
+/// What a workgroup of a tile computes, and with how many invocations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Block {
+    pub rows: u32,
+    /// vec4s.
+    pub cols: u32,
+    pub invocations: u32,
+}
+
 impl Tile {
+    /// Of a subgroup's tile that of one subgroup: how many lie beside each other is a matter of
+    /// the product.
+    pub(super) fn block(self) -> Block {
+        let (rows, cols, invocations) = match self {
+            Tile::Subgroup { lanes, rows } => (rows, lanes, lanes),
+            Tile::Register { columns } => (INVOCATIONS * REGISTER_ROWS, columns, INVOCATIONS),
+            Tile::Workgroup { rows, columns } => {
+                let side = 4 * per_invocation(rows);
+                (rows, columns / 4, rows / side * (columns / side))
+            }
+            Tile::Gemv { rows } => (rows, GEMV_COLUMNS, GEMV_GROUPS * GEMV_COLUMNS),
+            Tile::Narrow => (NARROW_ROWS, 1, GEMV_GROUPS * NARROW_LANES),
+        };
+        Block { rows, cols, invocations }
+    }
+
     /// The kernel with its grid; `slices` of the sum lie in z beside the phases.
     pub(super) fn dispatch(self, files: Files, product: &Product, slices: u32) -> Dispatch {
         let Product { rows, cols, phases, .. } = *product;
@@ -42,8 +75,7 @@ impl Tile {
                 ])
             }
             Tile::Workgroup { rows: high, columns: wide } => {
-                // 8 x 8 results per invocation, of the small tile 4 x 4.
-                let t = if high >= 64 { 2 } else { 1 };
+                let t = per_invocation(high);
                 let d = Dispatch::new(files[2], "main")
                     .tune("HIGH", high / (4 * t))
                     .tune("WIDE", wide / (4 * t))

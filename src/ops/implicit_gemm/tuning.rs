@@ -3,21 +3,40 @@
 use super::problem::Problem;
 use super::rule;
 use super::variant::{PartialVariant, Variant};
-use crate::gpu::Family;
+use crate::gpu::{Facts, Family, Gpu};
 use std::collections::BTreeMap;
 
 /// Which variant each problem takes.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Tuning {
     family: Family,
+    facts: Facts,
     forced: PartialVariant,
     table: BTreeMap<String, Variant>,
 }
 
 impl Tuning {
-    /// The built-in rule for a family of tiles.
+    /// The built-in rule for a family of tiles, on a GPU of which nothing is known.
     pub fn rule(family: Family) -> Self {
-        Tuning { family, forced: PartialVariant::default(), table: BTreeMap::new() }
+        let (facts, forced) = (Facts::default(), PartialVariant::default());
+        Tuning { family, facts, forced, table: BTreeMap::new() }
+    }
+
+    /// The built-in rule for a device.
+    pub fn on(gpu: &Gpu) -> Self {
+        Tuning::rule(gpu.family()).with_facts(gpu.facts())
+    }
+
+    /// Sets the sizes of the GPU that the rule chooses for.
+    #[must_use]
+    pub fn with_facts(mut self, facts: Facts) -> Self {
+        self.facts = facts;
+        self
+    }
+
+    /// Sizes of the GPU that the rule chooses for.
+    pub fn facts(&self) -> Facts {
+        self.facts
     }
 
     /// Tunings that use every kernel between them, for tests.
@@ -81,7 +100,7 @@ impl Tuning {
     /// The variant that a problem takes.
     pub fn choose(&self, problem: &Problem) -> Variant {
         let listed = self.table.get(&problem.to_string()).copied();
-        let mut variant = listed.unwrap_or_else(|| rule::choose(self.family, problem));
+        let mut variant = listed.unwrap_or_else(|| rule::choose(self.family, self.facts, problem));
         let PartialVariant { method, tile, split } = self.forced;
         if let Some(method) = method.filter(|m| problem.allows(*m) && *m != variant.method) {
             // What the rule would cut is another sum.
@@ -108,11 +127,11 @@ mod tests {
         let tuning = |text: &str| Tuning::rule(Family::Workgroup).force(text.parse().unwrap());
         assert_eq!(
             tuning("winograd5").choose(&Problem::sample()).to_string(),
-            "winograd5 workgroup64"
+            "winograd5 workgroup128"
         );
         assert_eq!(
             tuning("winograd5 split4").choose(&Problem::sample()).to_string(),
-            "winograd5 workgroup64 split4"
+            "winograd5 workgroup128 split4"
         );
         assert_eq!(tuning("direct split4").choose(&Problem::sample()).split, 4);
         let seven = Problem { conv: Conv::new(7, 1, 3), ..Problem::sample() };

@@ -83,7 +83,7 @@ impl fmt::Display for Tuned {
 /// The kernels that `--tune` selects for the problems of a plan. `measures`: missing ones may be
 /// measured on a GPU.
 pub(crate) fn resolve(gpu: &Gpu, loads: &[Load], wish: &Tune, measures: bool) -> Result<Tuned> {
-    let mut tuning = Tuning::rule(gpu.family()).force(forced()?);
+    let mut tuning = Tuning::on(gpu).force(forced()?);
     let (file, source) = match wish {
         Tune::Off => (None, ""),
         Tune::File(path) => {
@@ -126,7 +126,6 @@ pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Resu
     if given {
         eprintln!("note: --tune is ignored: a resumed run keeps its kernels");
     }
-    let mut tuning = Tuning::rule(gpu.family()).force(forced()?);
     let file = RunFolder::tuning(run)?;
     let family = gpu.family().to_string();
     if let Some(other) = file.as_ref().filter(|f| f.identity.family != family) {
@@ -136,6 +135,8 @@ pub(crate) fn of_run(gpu: &Gpu, loads: &[Load], run: &Path, given: bool) -> Resu
         );
     }
     let file = file.filter(|f| f.identity.family == family);
+    let rule = file.as_ref().map_or_else(|| Tuning::on(gpu), |f| f.rule(gpu));
+    let mut tuning = rule.force(forced()?);
     let known = loads
         .iter()
         .filter(|l| file.as_ref().is_some_and(|f| f.apply(&l.problem, &mut tuning)))
@@ -168,7 +169,7 @@ fn measured(gpu: &Gpu, loads: &[Load], budget: Duration) -> Result<Option<(Tunin
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} measuring kernels\n{msg}")
         .expect("a valid template");
     let bar = ProgressBar::new(loads.len() as u64).with_style(style);
-    let report = measure(gpu, loads, &Tuning::rule(gpu.family()), budget, &mut |done, _, name| {
+    let report = measure(gpu, loads, &Tuning::on(gpu), budget, &mut |done, _, name| {
         bar.set_position(done as u64);
         bar.set_message(name.to_string());
     })?;
@@ -210,7 +211,7 @@ pub(crate) fn run(args: &TuneArgs) -> Result<()> {
     let gpu =
         crate::device::gpu_with(train.device.adapter.as_deref(), args.family.map(Into::into))?;
     let loads = problems(&Trainer::plan(&config, gpu.family(), train.plan().on(&gpu))?);
-    let rule = Tuning::rule(gpu.family());
+    let rule = Tuning::on(&gpu);
     let mut file = cached(&gpu).unwrap_or_else(|| TuningFile::new(Identity::of(&gpu)));
     let left = if args.again { loads.clone() } else { missing(Some(&file), &loads, &rule) };
     let budget = args.seconds.map_or(budget(&gpu), Duration::from_secs_f64);
