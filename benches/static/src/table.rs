@@ -76,7 +76,7 @@ pub fn listing(text: &str, hot: Option<&Loop>) {
             '!'
         } else if hot.reads.contains(&at) {
             '>'
-        } else if (hot.lines.0..=hot.lines.1).contains(&at) {
+        } else if hot.body.contains(&at) {
             '|'
         } else {
             ' '

@@ -14,6 +14,7 @@ fn figures(registers: u32, trips: u32, arithmetic: u32) -> Figures {
         trips,
         hidden: 0,
         lines: (0, 0),
+        body: Default::default(),
         reads: Default::default(),
         waits: Default::default(),
     };

@@ -68,8 +68,9 @@ impl Code {
     }
 }
 
-/// The hot loop: the one with the most multiply-adds of those that have no loop with multiply-adds
-/// inside.
+/// The hot loop, of those that multiply and add and have no such loop inside: the one with the
+/// most multiply-adds, weighted by their share of its instructions. (What follows the sum, Adam with
+/// its divisions, may be a longer loop of some multiply-adds.)
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Loop {
     pub instructions: u32,
@@ -90,6 +91,9 @@ pub struct Loop {
     /// First and last line in the listing.
     #[serde(skip)]
     pub lines: (usize, usize),
+    /// All its lines.
+    #[serde(skip)]
+    pub body: BTreeSet<usize>,
     /// Lines of the reads from memory.
     #[serde(skip)]
     pub reads: BTreeSet<usize>,
@@ -128,7 +132,10 @@ pub fn hot_loop(code: &Code) -> Option<Loop> {
     let found = busy
         .iter()
         .filter(|outer| !busy.iter().any(|inner| inner != *outer && inner.is_subset(outer)))
-        .max_by_key(|l| (multiply_adds(&body(l)), l.len()))?;
+        .max_by_key(|l| {
+            let adds = u64::from(multiply_adds(&body(l)));
+            (1000 * adds * adds / l.len() as u64, l.len())
+        })?;
     Some(measure(&body(found)))
 }
 
@@ -161,6 +168,7 @@ fn measure(body: &[Instruction]) -> Loop {
         trips: in_a_row(&bare),
         hidden,
         reads: body.iter().filter(|i| i.kind == Kind::GlobalRead).map(|i| i.line).collect(),
+        body: body.iter().map(|i| i.line).collect(),
         lines: (body[0].line, body[body.len() - 1].line),
         waits: bare.iter().map(|(_, wait)| body[wait % body.len()].line).collect(),
     }

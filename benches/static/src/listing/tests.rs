@@ -103,3 +103,11 @@ fn without_multiply_adds_there_is_no_hot_loop() {
     assert!(hot_loop(&Code::read(Syntax::Amd, "BB0:\n\ts_branch BB0 ; 0\n")).is_none());
     assert!(hot_loop(&Code::read(Syntax::Amd, "")).is_none());
 }
+
+#[test]
+fn a_longer_loop_of_few_multiply_adds_is_not_the_hot_one() {
+    let other = "\tv_mov_b32 v1, v2 ; 0\n".repeat(40) + &"\tv_fma_f32 v1, v2 ; 0\n".repeat(4);
+    let longer = format!("{AMD}BB3:\n{other}\ts_branch BB3 ; 0\n");
+    let found = hot_loop(&Code::read(Syntax::Amd, &longer)).unwrap();
+    assert_eq!((found.multiply_adds, found.instructions), (3, 10));
+}
