@@ -73,6 +73,29 @@ pub struct Dispatch {
     pub groups: [u32; 3],
     /// Of the first dispatch of a convolution: the variant it belongs to.
     pub variant: Option<Variant>,
+    /// Of a product of matrices: its sizes.
+    pub sums: Option<Sums>,
+}
+
+/// Sizes of a product of matrices as one dispatch computes it: `rows` by `4 * cols` sums of
+/// `4 * steps` terms, `times` over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sums {
+    /// Rows of the result.
+    pub rows: u32,
+    /// vec4s of columns of the result.
+    pub cols: u32,
+    /// Steps of 4 terms in each sum; of a sum in slices, in each slice.
+    pub steps: u32,
+    /// How many such products: phases or points, times slices.
+    pub times: u32,
+}
+
+impl Sums {
+    /// Multiply-adds, those on padding of channels included.
+    pub fn multiply_adds(&self) -> u64 {
+        16 * [self.rows, self.cols, self.steps, self.times].map(u64::from).iter().product::<u64>()
+    }
 }
 
 impl Dispatch {
@@ -84,6 +107,7 @@ impl Dispatch {
             params: Vec::new(),
             groups: [1, 1, 1],
             variant: None,
+            sums: None,
         }
     }
 
@@ -136,6 +160,12 @@ impl Dispatch {
         (0..)
             .zip(shape.c.parts())
             .fold(self, |d, (at, part): (u32, u32)| d.u(format!("part{at}"), part))
+    }
+
+    /// States the sizes of the product of matrices that it is.
+    pub fn sums(mut self, sums: Sums) -> Self {
+        self.sums = Some(sums);
+        self
     }
 
     /// As many workgroups of [`WORKGROUP`] as `invocations` take, folded into two dimensions.

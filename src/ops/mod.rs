@@ -53,7 +53,7 @@ pub use channel_sum::ChannelSum;
 pub use concat::{Concat, Slice};
 pub use conv2d::Convolution;
 pub use copy::Copy;
-pub use dispatch::{Bind, Dispatch, Operand, Value, WORKGROUP};
+pub use dispatch::{Bind, Dispatch, Operand, Sums, Value, WORKGROUP};
 pub use dropout::Dropout;
 pub use ema::Ema;
 pub use fill::Fill;

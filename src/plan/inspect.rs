@@ -3,8 +3,8 @@
 
 use super::layout::Root;
 use super::{Plan, PlanNode};
-use crate::gpu::Access;
-use crate::ops::Bind;
+use crate::gpu::{Access, Kernel};
+use crate::ops::{Bind, Dispatch, Sums};
 use crate::store::StoreId;
 use crate::tape::Tensor;
 
@@ -48,7 +48,51 @@ pub struct Life {
     pub kept: bool,
 }
 
+/// A dispatch as plain data: for models of its time.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// The kernel.
+    pub kernel: &'a Kernel,
+    /// The grid, in workgroups per dimension.
+    pub groups: [u32; 3],
+    /// Bytes of the tensors bound to it: what is read and what is written, and what is updated
+    /// twice.
+    pub tensors: u64,
+    /// Those of them that lie in the store: weights and what belongs to them.
+    pub stored: u64,
+    /// Bytes of the node's own memory that it reads or writes.
+    pub scratch: u64,
+    /// Of a product of matrices: its sizes.
+    pub sums: Option<Sums>,
+}
+
 impl Plan {
+    /// The dispatches of a node, in order.
+    pub fn launches<'a>(&'a self, node: &'a PlanNode) -> impl Iterator<Item = Launch<'a>> {
+        let bytes = |tensor: &Tensor| self.shapes[tensor.index()].bytes();
+        let is_stored = |tensor: &Tensor| {
+            let place = self.places[tensor.index()].as_ref();
+            place.is_some_and(|place| matches!(place.root, Root::Stored(_)))
+        };
+        node.dispatches.iter().map(move |dispatch| {
+            let (mut tensors, mut stored, mut scratch) = (0, 0, 0);
+            for bind in &dispatch.binds {
+                let (tensor, times) = match *bind {
+                    Bind::In(at) => (&node.inputs[at], 1),
+                    Bind::Out(at) => (&node.outputs[at], if node.in_place { 2 } else { 1 }),
+                    Bind::Scratch { bytes, .. } => {
+                        scratch += bytes;
+                        continue;
+                    }
+                };
+                tensors += times * bytes(tensor);
+                stored += times * if is_stored(tensor) { bytes(tensor) } else { 0 };
+            }
+            let Dispatch { kernel, groups, sums, .. } = dispatch;
+            Launch { kernel, groups: *groups, tensors, stored, scratch, sums: *sums }
+        })
+    }
+
     /// Bytes of the buffers that tensors share.
     pub fn slots(&self) -> &[u64] {
         &self.slots

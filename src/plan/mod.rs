@@ -17,7 +17,7 @@ mod slots;
 #[cfg(not(target_arch = "wasm32"))]
 mod timing;
 
-pub use inspect::{Bound, Life, Region};
+pub use inspect::{Bound, Launch, Life, Region};
 pub use memory::Memory;
 pub use program::{GROUPS, Program, Progress, Rate, StepValues};
 pub use ring::Scalars;

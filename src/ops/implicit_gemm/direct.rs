@@ -39,7 +39,8 @@ pub(super) fn data(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let (y_off, y_stride) = if partial { (0, product.cols) } else { (y.offset, y.stride) };
     let d = task
         .border(variant.tile.dispatch(DATA, &product, slices))
-        .tune("TRANS_B", u32::from(over_co));
+        .tune("TRANS_B", u32::from(over_co))
+        .sums(product.sums(slice));
     let d = task.bind_epilogue(d.bind("x", Bind::In(0)).bind("w", Bind::In(1)), Bind::In(1));
     let d = d
         .bind("y", if partial { scratch(task, slices, true) } else { Bind::Out(0) })
@@ -90,6 +91,7 @@ pub(super) fn weights(task: &Task<'_>, variant: Variant) -> Vec<Dispatch> {
     let d = task
         .border(variant.tile.dispatch(files, &product, slices))
         .tune("TRANS_OUT", u32::from(swap))
+        .sums(product.sums(slice))
         .bind("x", Bind::In(gathered))
         .bind("g", Bind::In(other));
     let d = match adam {

@@ -2,6 +2,7 @@
 //! that it is.
 
 use super::variant::Method;
+use crate::ops::Sums;
 use crate::ops::padding::Padding;
 use crate::shape::{Conv, Shape};
 use std::fmt;
@@ -115,6 +116,14 @@ pub(super) struct Product {
     pub blocks: u32,
     pub taps: u32,
     pub phases: u32,
+}
+
+impl Product {
+    /// Sizes of a dispatch that computes it in slices of so many blocks.
+    pub fn sums(&self, slice: u32) -> Sums {
+        let Product { rows, cols, blocks, taps, phases } = *self;
+        Sums { rows, cols, steps: taps * slice, times: phases * blocks.div_ceil(slice) }
+    }
 }
 
 impl Problem {

@@ -168,6 +168,7 @@ impl Gemm {
         variant
             .tile
             .dispatch(GEMM, product, 1)
+            .sums(product.sums(product.blocks))
             .tune("A_BY_K", u32::from(self.by_k))
             .tune("TRANS_B", u32::from(self.trans_b))
             .bind("a", round.points(self.a))

@@ -1,7 +1,7 @@
 //! Flags of `bench`.
 
 use crate::commands::bench::options::StepWords;
-use crate::options::FamilyName;
+use crate::options::{FamilyName, Preset};
 use clap::{Args, Subcommand};
 use pixtape::run::options::Bytes;
 use std::path::PathBuf;
@@ -25,6 +25,37 @@ pub(crate) enum What {
     /// device. Takes the flags of step.
     #[command(disable_help_flag = true)]
     Memory(StepWords),
+    /// What a training step would take on GPUs that are not here: a model from the plan and from
+    /// what compilers make of its kernels, or with --measure beside what it takes here.
+    Model(ModelArgs),
+}
+
+/// Flags of `bench model`.
+#[derive(Args, Clone, Debug)]
+#[command(rename_all = "snake_case")]
+pub(crate) struct ModelArgs {
+    /// The step.
+    #[arg(long, value_enum, default_value = "pix2pix-256")]
+    pub preset: Preset,
+    /// Images per step.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch_size: u32,
+    /// Only these GPUs of the table: "RTX 3060,M2".
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub gpu: Vec<String>,
+    /// Registers and loops of the kernels, as benches/static/run --json writes them [default: as
+    /// they were when this program was made].
+    #[arg(long, value_name = "FILE")]
+    pub counts: Option<PathBuf>,
+    /// Measure the step on the adapter too, part by part.
+    #[arg(long)]
+    pub measure: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Adapter to measure on: an index of `pixtape devices`, or part of a name.
+    #[arg(long, requires = "measure")]
+    pub adapter: Option<String>,
 }
 
 /// Flags of `bench kernels`.

@@ -8,6 +8,7 @@ mod kernels;
 mod maps;
 mod measure;
 mod memory;
+mod model;
 mod options;
 mod probe;
 mod problem;
@@ -22,7 +23,7 @@ pub(crate) use flags::BenchArgs;
 use flags::What;
 use pixtape::Result;
 
-/// Runs `bench kernels` or `bench step`.
+/// Runs one of the benches.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("note: this is a debug build; host times are not meaningful");
@@ -31,5 +32,6 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
         What::Kernels(args) => kernels::run(args),
         What::Step(words) => step::run(&words.words),
         What::Memory(words) => memory::run(&words.words),
+        What::Model(args) => model::run(args),
     }
 }
