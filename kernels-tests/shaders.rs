@@ -16,8 +16,8 @@ const MAX_INVOCATIONS: u32 = 256;
 const MAX_WORKGROUP_BYTES: u32 = 16_352;
 const MAX_STORAGE_BUFFERS: usize = 8;
 /// Longest kernel in HLSL. Windows' own compiler, which wgpu falls back on where there is no
-/// dxcompiler.dll, takes time that grows faster than the text, and this is what it has been seen to
-/// cope with.
+/// dxcompiler.dll, takes time that grows faster than the text: what is longer than this is split,
+/// or has a reason. (Chosen from the longest there is, not measured.)
 const MAX_HLSL: usize = 96 << 10;
 /// One block of the page of parameters.
 const PARAMS_BYTES: u32 = 256;
