@@ -534,7 +534,7 @@ fn running_out_of_memory_names_the_buffer() {
         return;
     };
     assert!(
-        matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")),
+        matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/vector weight/")),
         "{error:?}"
     );
     assert!(error.to_string().contains("`batch_size`") && error.exit_code() == 1, "{error}");
@@ -545,7 +545,7 @@ fn running_out_of_memory_names_the_buffer() {
         .prepare(&gpu, &store)
         .unwrap_err();
     assert!(
-        matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/weight/")),
+        matches!(&error, Error::OutOfMemory { label, .. } if label.starts_with("P/vector weight/")),
         "{error:?}"
     );
     // The device is none the worse for it.
