@@ -16,7 +16,9 @@ use pixtape::train::{
     Chance, Column, Content, Description, GROUP_D, GROUP_G, GanMode, Loss, Mapping, Model, Network,
     Recorded, Role, Settings, Training, Translator, feature_matching,
 };
-use pixtape::{Channels, Conv, Error, Gpu, Plan, Result, Shape, StepValues, Store, Tape, Tensor};
+use pixtape::{
+    Channels, Conv, Error, Gpu, Plan, PlanOptions, Result, Shape, StepValues, Store, Tape, Tensor,
+};
 use support::fill;
 
 const CLASSES: u32 = 5;
@@ -249,7 +251,16 @@ impl Sample {
 
 /// A training whose frozen networks are loaded; returns their values.
 fn training(gpu: &Gpu) -> (Training<Painter>, Vec<Vec<f32>>) {
-    let training = Training::new(gpu, Painter, crate::support::plan_options()).unwrap();
+    loaded(gpu, crate::support::plan_options())
+}
+
+/// The same with all gradients in the store.
+fn with_gradients(gpu: &Gpu) -> Training<Painter> {
+    loaded(gpu, PlanOptions { fuse: false, ..crate::support::plan_options() }).0
+}
+
+fn loaded(gpu: &Gpu, options: PlanOptions) -> (Training<Painter>, Vec<Vec<f32>>) {
+    let training = Training::new(gpu, Painter, options).unwrap();
     let mut loaded = Vec::new();
     for (net, weights) in training.frozen_networks() {
         for (stream, param) in (0..).zip(weights.params()) {
@@ -304,7 +315,7 @@ fn a_model_of_planes_scales_and_frozen_networks_trains() {
 #[test]
 fn a_frozen_network_takes_memory_for_its_weights_alone_and_is_in_no_checkpoint() {
     let Some(gpu) = support::gpu() else { return };
-    let (training, _) = training(gpu);
+    let training = with_gradients(gpu);
     let nets = |nets: Vec<(&'static str, &Weights, u64)>| -> Vec<&str> {
         nets.into_iter().map(|(name, ..)| name).collect()
     };
@@ -329,7 +340,7 @@ fn a_frozen_network_takes_memory_for_its_weights_alone_and_is_in_no_checkpoint()
 #[test]
 fn the_gradient_of_features_over_scales_is_that_of_differences() {
     let Some(gpu) = support::gpu() else { return };
-    let (mut training, _) = training(gpu);
+    let mut training = with_gradients(gpu);
     let sample = Sample::new();
     // At a rate of 0 a step changes nothing and leaves its gradients behind.
     let loss = |training: &mut Training<Painter>| -> f64 {

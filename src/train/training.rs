@@ -36,6 +36,9 @@ const LOSSES_IN_FLIGHT: usize = 3;
 
 /// A training of a model: its networks, the program of a step, and its progress.
 ///
+/// Where nothing but Adam reads the gradient of a weight, the store does not hold it
+/// ([`PlanOptions::fuse_adam`]); without [`PlanOptions::fuse`] it holds them all.
+///
 /// ```
 /// # fn main() -> pixtape::Result<()> {
 /// #     match example() { Err(pixtape::Error::Adapter(_)) => Ok(()), done => done }
