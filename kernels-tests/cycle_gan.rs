@@ -162,7 +162,7 @@ fn norm(values: impl Iterator<Item = f64>) -> f64 {
 fn in_batches_of(gpu: &Gpu, batch_size: u32) -> (Vec<Losses>, CycleGan) {
     let accumulate = 3 / batch_size;
     let config = CycleGanConfig { batch_size, accumulate, init_gain: 0.1, ..config() };
-    let mut trainer = CycleGan::new(gpu, config, crate::support::plan_options()).unwrap();
+    let mut trainer = CycleGan::new(gpu, config, crate::support::with_gradients()).unwrap();
     let mut losses = Vec::new();
     for step in 0..4 {
         let [a, b] = [0, 1]

@@ -256,7 +256,7 @@ fn training(gpu: &Gpu) -> (Training<Painter>, Vec<Vec<f32>>) {
 
 /// The same with all gradients in the store.
 fn with_gradients(gpu: &Gpu) -> Training<Painter> {
-    loaded(gpu, PlanOptions { fuse: false, ..crate::support::plan_options() }).0
+    loaded(gpu, crate::support::with_gradients()).0
 }
 
 fn loaded(gpu: &Gpu, options: PlanOptions) -> (Training<Painter>, Vec<Vec<f32>>) {

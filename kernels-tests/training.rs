@@ -395,7 +395,7 @@ fn accumulated_gradients_are_those_of_a_larger_batch() {
         let parts = Pix2PixConfig { batch_size: 1, accumulate: 2, ..whole.clone() };
         let step = |config: &Pix2PixConfig| {
             let mut trainer =
-                Pix2Pix::new(gpu, config.clone(), crate::support::plan_options()).unwrap();
+                Pix2Pix::new(gpu, config.clone(), crate::support::with_gradients()).unwrap();
             let [a, b] = pictures(config, 1);
             // Rate 0: G's gradient is through the same D.
             trainer.step_pair(&a, &b, 0.0).unwrap();

@@ -127,7 +127,7 @@ fn compare(what: &str, got: &[f32], golden: &Value) {
 fn hold(gpu: &Gpu, golden: &Value, config: Pix2PixHdConfig) {
     let case = golden["name"].as_str().unwrap();
     assert!(golden["differences"].as_f64().unwrap() < 1e-5, "{case}: the golden file is no good");
-    let mut trainer = Pix2PixHd::new(gpu, config, support::plan_options()).unwrap();
+    let mut trainer = Pix2PixHd::new(gpu, config, support::with_gradients()).unwrap();
     fill_all(gpu, &trainer);
     let got = train(&mut trainer, 0..1, 2e-4);
     let wanted = golden["losses"].as_object().unwrap();

@@ -118,7 +118,7 @@ fn accumulated_batches_are_a_larger_batch_and_the_pool_takes_its_images_in_turn(
     // At rate 0: all gradients are of the same weights.
     let in_batches_of = |batch_size: u32| {
         let config = Pix2PixHdConfig { batch_size, accumulate: 2 / batch_size, ..whole() };
-        let mut trainer = start(gpu, config, support::plan_options());
+        let mut trainer = start(gpu, config, support::with_gradients());
         let losses = train(&mut trainer, 0..4, 0.0);
         (losses, trainer)
     };

@@ -124,7 +124,8 @@ fn a_gradient_that_goes_straight_into_adam_gives_the_same_bits_on_every_variant(
         let force = variant.parse().unwrap();
         let options = PlanOptions { force, ..PlanOptions::default() };
         let apart = net(Besides::Nothing).trained(gpu, options.clone());
-        let fused = net(Besides::Nothing).trained(gpu, PlanOptions { fuse_adam: true, ..options });
+        let fused =
+            net(Besides::Nothing).trained(gpu, PlanOptions { fuse_adam: Some(true), ..options });
         assert!(apart.iter().flatten().all(|v| v.is_finite()), "{variant}");
         let same: Vec<bool> = bits(&apart).iter().zip(bits(&fused)).map(|(a, b)| *a == b).collect();
         assert!(same.iter().all(|same| *same), "{variant}: {same:?}");
@@ -133,7 +134,7 @@ fn a_gradient_that_goes_straight_into_adam_gives_the_same_bits_on_every_variant(
 
 #[test]
 fn only_pages_whose_gradients_nobody_else_wants_lose_their_adam() {
-    let fused = PlanOptions { fuse_adam: true, ..PlanOptions::default() };
+    let fused = PlanOptions { fuse_adam: Some(true), ..PlanOptions::default() };
     for family in [Family::Subgroup(8), Family::Register, Family::Workgroup] {
         let whole = net(Besides::Nothing);
         let plain = whole.plan(family, &[whole.loss], PlanOptions::default());

@@ -21,3 +21,9 @@ pub fn plan_options() -> PlanOptions {
         .map(|text| text.parse().unwrap_or_else(|e| panic!("PIXTAPE_VARIANT: {e}")));
     PlanOptions { force: force.unwrap_or_default(), ..PlanOptions::default() }
 }
+
+/// The same of a training whose gradients are read: all of them in the store.
+#[allow(dead_code, reason = "not every test reads gradients")]
+pub fn with_gradients() -> PlanOptions {
+    PlanOptions { fuse_adam: Some(false), ..plan_options() }
+}

@@ -30,7 +30,7 @@ pub use cases::{each, parts, shapes};
 pub(crate) use compare::{assert_close, assert_exact};
 pub use compare::{rounding, trust};
 pub use device::{families, family, gpu, reducers};
-pub use env::{plan_options, request};
+pub use env::{plan_options, request, with_gradients};
 pub use fill::{bits, integers, normals, reals};
 pub use reference::{directional, dot, wide};
 pub use run::{Case, Done, Lay, Parameter};

@@ -50,8 +50,9 @@ pub struct PlanOptions {
     pub fuse: bool,
     /// Let the gradient of a weight go straight into Adam where nothing else writes or reads it, for
     /// whole pages of weights: the same results, less traffic, and no memory for those gradients.
-    /// The store then has no values of theirs to read after a step.
-    pub fuse_adam: bool,
+    /// The store then has no values of theirs to read after a step. `None`: trainings do where they
+    /// [`fuse`](Self::fuse), other plans do not.
+    pub fuse_adam: Option<bool>,
     /// Recompute activations that gradients read, one segment of the forward pass at a time,
     /// instead of keeping them: less memory, the same results, up to one more forward pass of time.
     pub recompute: bool,
@@ -72,7 +73,7 @@ impl Default for PlanOptions {
             max_binding: None,
             guards: false,
             fuse: true,
-            fuse_adam: false,
+            fuse_adam: None,
             recompute: false,
             facts: None,
             tuning: None,

@@ -37,7 +37,7 @@ const LOSSES_IN_FLIGHT: usize = 3;
 /// A training of a model: its networks, the program of a step, and its progress.
 ///
 /// Where nothing but Adam reads the gradient of a weight, the store does not hold it
-/// ([`PlanOptions::fuse_adam`]); without [`PlanOptions::fuse`] it holds them all.
+/// unless [`PlanOptions::fuse_adam`] is `Some(false)`.
 ///
 /// ```
 /// # fn main() -> pixtape::Result<()> {
@@ -596,7 +596,7 @@ impl<M: Model> Training<M> {
     }
 }
 
-/// Nobody but Adam reads the gradients of a training.
+/// Unless somebody says otherwise, nobody but Adam reads the gradients of a training.
 fn with_adam(options: PlanOptions) -> PlanOptions {
-    PlanOptions { fuse_adam: options.fuse, ..options }
+    PlanOptions { fuse_adam: options.fuse_adam.or(Some(options.fuse)), ..options }
 }

@@ -67,7 +67,7 @@ pub(super) fn rewrite<'t>(
     options: &PlanOptions,
 ) -> Rewritten<'t> {
     let mut made = neighbours(tape, store, keep, family, options);
-    if options.fuse_adam {
+    if options.fuse_adam == Some(true) {
         optimizer::fuse(store, &mut made.tensors, &mut made.graph);
     }
     made
