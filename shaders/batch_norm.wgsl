@@ -215,11 +215,16 @@ fn write_stats(m: Moments, g: u32, q: u32) {
 @group(0) @binding(2) var<storage, read_write> mean_out: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> var_out: array<vec4<f32>>;
 
-// The running statistics move towards those of the one group.
-fn update_running(m: Moments, q: u32) {
+// The running statistics, moved towards those of the one group.
+fn running(m: Moments, mean: vec4<f32>, variance: vec4<f32>) -> Pair {
   let keep = 1.0 - p.momentum;
-  mean_out[p.mean_off + q] = keep * mean_out[p.mean_off + q] + p.momentum * m.mean;
-  var_out[p.var_off + q] = keep * var_out[p.var_off + q] + p.momentum * (m.m2 * p.inv_unbiased);
+  return Pair(keep * mean + p.momentum * m.mean, keep * variance + p.momentum * (m.m2 * p.inv_unbiased));
+}
+
+fn update_running(m: Moments, q: u32) {
+  let moved = running(m, mean_out[p.mean_off + q], var_out[p.var_off + q]);
+  mean_out[p.mean_off + q] = moved.a;
+  var_out[p.var_off + q] = moved.b;
 }
 
 @compute @workgroup_size(INVOCATIONS)
@@ -314,26 +319,29 @@ fn bn_apply(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
 @group(0) @binding(3) var<storage, read> whole_beta: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> whole_y: array<vec4<f32>>;
 
-// Statistics of a group that is one chunk, and their application: each row writes the pixels that it
+// Writes y of a group that is one chunk; row 0 has its moments. Each row writes the pixels that it
 // read.
+fn put_y(m: Moments, chunk: Chunk, row: u32, local: u32) {
+  let found = from_first(Pair(m.mean, rstd_of(m, chunk.q)), local);
+  let scale = found.b * whole_gamma[p.gamma_off + chunk.q];
+  let shift = whole_beta[p.beta_off + chunk.q];
+  for (var n = row; n < chunk.count; n = n + ROWS) {
+    let v = x[p.x_off + (chunk.first + n) * p.x_stride + chunk.q];
+    whole_y[p.y_off + (chunk.first + n) * p.y_stride + chunk.q] = (v - found.a) * scale + shift;
+  }
+}
+
 @compute @workgroup_size(INVOCATIONS)
 fn bn_whole(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
   let chunk = chunk_of(s);
   let m = chunk_moments(chunk, s.row, local);
   if (writes(s)) { write_stats(m, chunk.group, chunk.q); }
-  let found = from_first(Pair(m.mean, rstd_of(m, chunk.q)), local);
-  let scale = found.b * whole_gamma[p.gamma_off + chunk.q];
-  let shift = whole_beta[p.beta_off + chunk.q];
-  for (var n = s.row; n < chunk.count; n = n + ROWS) {
-    let v = x[p.x_off + (chunk.first + n) * p.x_stride + chunk.q];
-    whole_y[p.y_off + (chunk.first + n) * p.y_stride + chunk.q] = (v - found.a) * scale + shift;
-  }
+  put_y(m, chunk, s.row, local);
 }
 
-@group(0) @binding(4) var<storage, read> updated_gamma: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read> updated_beta: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> updated_y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> whole_mean: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> whole_var: array<vec4<f32>>;
 
 @compute @workgroup_size(INVOCATIONS)
 fn bn_whole_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
@@ -342,15 +350,12 @@ fn bn_whole_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgro
   let m = chunk_moments(chunk, s.row, local);
   if (writes(s)) {
     write_stats(m, 0u, chunk.q);
-    update_running(m, chunk.q);
+    let to = vec2<u32>(p.mean_off, p.var_off) + chunk.q;
+    let moved = running(m, whole_mean[to.x], whole_var[to.y]);
+    whole_mean[to.x] = moved.a;
+    whole_var[to.y] = moved.b;
   }
-  let found = from_first(Pair(m.mean, rstd_of(m, chunk.q)), local);
-  let scale = found.b * updated_gamma[p.gamma_off + chunk.q];
-  let shift = updated_beta[p.beta_off + chunk.q];
-  for (var n = s.row; n < chunk.count; n = n + ROWS) {
-    let v = x[p.x_off + (chunk.first + n) * p.x_stride + chunk.q];
-    updated_y[p.y_off + (chunk.first + n) * p.y_stride + chunk.q] = (v - found.a) * scale + shift;
-  }
+  put_y(m, chunk, s.row, local);
 }
 
 // ---- derivative ----

@@ -1,6 +1,6 @@
 //! A norm, or its derivative, in one dispatch: where a group has few enough pixels that one
-//! workgroup reduces them, it also applies what it found. Plans put these in place of two nodes; the
-//! results have the same bits.
+//! workgroup reduces them, it also applies what it found. Plans put these in place of two nodes;
+//! the results have the same bits.
 
 use super::block::{Block, bytes};
 use super::{BatchNormApply, BatchNormBackward, BatchNormStats, BatchNormSums};
@@ -53,16 +53,13 @@ impl Op for BatchNormWhole {
         let entry = if running { "bn_whole_update" } else { "bn_whole" };
         let mut d = Dispatch::new("batch_norm", entry)
             .bind("x", Bind::In(0))
-            .bind("stats_out", Bind::Out(at));
+            .bind("stats_out", Bind::Out(at))
+            .bind("whole_gamma", Bind::In(1))
+            .bind("whole_beta", Bind::In(2))
+            .bind("whole_y", Bind::Out(at + 1));
         if running {
-            d = d.bind("mean_out", Bind::Out(0)).bind("var_out", Bind::Out(1));
+            d = d.bind("whole_mean", Bind::Out(0)).bind("whole_var", Bind::Out(1));
         }
-        let [gamma, beta, y] = if running {
-            ["updated_gamma", "updated_beta", "updated_y"]
-        } else {
-            ["whole_gamma", "whole_beta", "whole_y"]
-        };
-        let d = d.bind(gamma, Bind::In(1)).bind(beta, Bind::In(2)).bind(y, Bind::Out(at + 1));
         vec![block.reduce(d, &cut)]
     }
 
