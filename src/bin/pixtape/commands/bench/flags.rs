@@ -40,7 +40,7 @@ pub(crate) struct ModelArgs {
     /// Images per step.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch_size: u32,
-    /// Only these GPUs of the table: "RTX 3060,M2".
+    /// Only these GPUs of the table: "RTX 3060,Apple M2".
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub gpu: Vec<String>,
     /// Registers and loops of the kernels, as benches/static/run --json writes them [default: as

@@ -1,5 +1,6 @@
 //! The table of GPUs.
 
+use pixtape::gpu::Facts;
 use pixtape::{Error, Result};
 use serde::Deserialize;
 
@@ -8,10 +9,13 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(super) struct Gpu {
     pub name: String,
+    /// Of [`Facts`], as `dram_gbs`: one table for the rule and the model.
+    #[serde(skip)]
     pub cores: f64,
     /// Multiply-adds of a core in a clock.
     pub lanes: f64,
     pub ghz: f64,
+    #[serde(skip)]
     pub dram_gbs: f64,
     pub cache_mib: f64,
     pub cache_gbs: f64,
@@ -42,7 +46,13 @@ struct Table {
 impl Gpu {
     /// All of them.
     pub fn all() -> Vec<Gpu> {
-        toml::from_str::<Table>(include_str!("gpus.toml")).expect("a test reads it").gpu
+        let mut all =
+            toml::from_str::<Table>(include_str!("gpus.toml")).expect("a test reads it").gpu;
+        for gpu in &mut all {
+            let Facts { cores, bandwidth, .. } = Facts::named(&gpu.name).expect("a test reads it");
+            (gpu.cores, gpu.dram_gbs) = (cores.into(), bandwidth.into());
+        }
+        all
     }
 
     /// Those with these names, case aside; without names all.

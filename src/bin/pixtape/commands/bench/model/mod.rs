@@ -100,8 +100,8 @@ fn print_plan(args: &ModelArgs, plan: &Plan, predictions: &[Prediction]) {
     let Some(one) = predictions.first() else { return };
     println!("{}, batch {}: a model, not a measurement", args.preset.name(), args.batch_size);
     println!(
-        "{} dispatches; {:.1} GFLOP, {:.1} of them after filtering; {:.2} GB of tensors and {:.2} GB \
-         of scratch read and written; {} MiB planned",
+        "{} dispatches; {:.1} GFLOP, {:.1} of them after filtering; {:.2} GB of tensors and \
+         {:.2} GB of scratch read and written; {} MiB planned",
         plan.dispatches(),
         cost.flop as f64 / 1e9,
         2.0 * one.multiply_adds as f64 / 1e9,
@@ -171,12 +171,13 @@ fn assumptions(predictions: &[Prediction]) {
          take less than 60 % of the cache and are not weights, at 60 % of the cache's"
     );
     println!(
-        "- `least`: multiply-adds with every lane busy, or tensors once through the memory, without \
-         scratch; `avoidable` is the rest of `ms`. Whether it can be avoided is another question"
+        "- `least`: multiply-adds with every lane busy, or tensors once through the memory, \
+         without scratch; `avoidable` is the rest of `ms`. Whether it can be avoided is another question"
     );
     if let Some(unknown) = predictions.iter().map(|p| p.unknown).max().filter(|n| *n > 0) {
         println!(
-            "- {unknown} kernels have no counts, nor any like them: half of the loop multiplies and adds, one trip"
+            "- {unknown} kernels have no counts, nor any like them: half of the loop multiplies \
+             and adds, one trip"
         );
     }
 }

@@ -166,7 +166,7 @@ mod tests {
             Prediction::new(&plan, gpu, &Counts::built_in()).seconds()
         };
         assert!(seconds("RTX 4090") < seconds("RTX 3060"));
-        assert!(seconds("RTX 3060") < seconds("M2"));
+        assert!(seconds("RTX 3060") < seconds("Apple M2"));
     }
 
     #[test]
