@@ -131,8 +131,8 @@ fn tanh_and_sigmoid_saturate_without_nan() {
     }
 }
 
-/// A convolution takes the larger of `x` and `slope x` as it loads, which is the activation only up to
-/// a slope of 1.
+/// A convolution takes the larger of `x` and `slope x` as it loads, which is the activation only up
+/// to a slope of 1.
 #[test]
 fn a_convolution_follows_an_activation_of_any_slope() {
     for gpu in support::families() {

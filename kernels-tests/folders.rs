@@ -441,7 +441,7 @@ fn commands_that_prepare_images_pass_over_what_systems_leave() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn arguments_that_are_no_unicode_name_files_or_are_refused_in_one_line() {
+fn arguments_that_are_not_unicode_name_files_or_are_refused_in_one_line() {
     let dir = TempDir::new().unwrap();
     let odd = |name: &[u8]| dir.path().join(OsStr::from_bytes(name));
     save(&odd(b"photos \xff").join("a.png"), picture(8, 8, 1));
@@ -454,12 +454,14 @@ fn arguments_that_are_no_unicode_name_files_or_are_refused_in_one_line() {
         .unwrap();
     ok(output);
     Picture::load(&odd(b"gray \xfe").join("a.png"), 1).unwrap();
-    for words in [
-        &[OsStr::from_bytes(b"train"), OsStr::from_bytes(b"--name"), OsStr::from_bytes(b"\xff")][..],
-        &[OsStr::from_bytes(b"train"), OsStr::from_bytes(b"--name=\xff")],
-        &[OsStr::from_bytes(b"train"), OsStr::from_bytes(b"--\xff")],
-        &[OsStr::from_bytes(b"\xff")],
-    ] {
+    let refused_words: [&[&[u8]]; 4] = [
+        &[b"train", b"--name", b"\xff"],
+        &[b"train", b"--name=\xff"],
+        &[b"train", b"--\xff"],
+        &[b"\xff"],
+    ];
+    for words in refused_words {
+        let words = words.iter().map(|word| OsStr::from_bytes(word));
         let output = program(Path::new("")).args(words).output().unwrap();
         refused(&output, &[]);
         assert!(!errors(&output).contains("panicked"), "{}", errors(&output));

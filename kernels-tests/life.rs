@@ -20,6 +20,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+/// A device; none where tests are skipped for lack of an adapter.
+fn gpu() -> Option<pixtape::Gpu> {
+    match pollster::block_on(pixtape::Gpu::request(&Request::default())) {
+        Ok(gpu) => Some(gpu),
+        Err(_) if !adapter() => None,
+        Err(e) => panic!("{e}"),
+    }
+}
+
 /// The step of a run's last checkpoint.
 fn step(run: &Path) -> u64 {
     let text = std::fs::read_to_string(run.join("latest_state.json")).unwrap();
@@ -94,11 +103,7 @@ fn options(scene: &Scene, name: &str) -> Options {
 
 #[test]
 fn an_observer_that_fails_at_any_event_leaves_a_run_that_resumes_as_if_it_had_not() {
-    let gpu = match pollster::block_on(pixtape::Gpu::request(&Request::default())) {
-        Ok(gpu) => gpu,
-        Err(_) if !adapter() => return,
-        Err(e) => panic!("{e}"),
-    };
+    let Some(gpu) = gpu() else { return };
     let scene = Scene::new(5);
     Session::open(&gpu, options(&scene, "whole")).unwrap().run().unwrap();
     let fails_at: [fn(&Event) -> bool; 7] = [
@@ -129,11 +134,7 @@ fn an_observer_that_fails_at_any_event_leaves_a_run_that_resumes_as_if_it_had_no
 
 #[test]
 fn a_session_that_is_asked_to_save_does_and_goes_on() {
-    let gpu = match pollster::block_on(pixtape::Gpu::request(&Request::default())) {
-        Ok(gpu) => gpu,
-        Err(_) if !adapter() => return,
-        Err(e) => panic!("{e}"),
-    };
+    let Some(gpu) = gpu() else { return };
     let scene = Scene::new(5);
     let mut saved = Vec::new();
     let mut session = Session::open(&gpu, options(&scene, "asked")).unwrap();
@@ -174,11 +175,7 @@ fn a_session_that_is_asked_to_save_does_and_goes_on() {
 
 #[test]
 fn a_validation_after_the_checkpoint_that_a_run_goes_back_to_is_logged_once() {
-    let gpu = match pollster::block_on(pixtape::Gpu::request(&Request::default())) {
-        Ok(gpu) => gpu,
-        Err(_) if !adapter() => return,
-        Err(e) => panic!("{e}"),
-    };
+    let Some(gpu) = gpu() else { return };
     let scene = Scene::new(5);
     Session::open(&gpu, options(&scene, "whole")).unwrap().run().unwrap();
     // Stopped in the middle of the first validation, which the checkpoint therefore does not have.
@@ -236,8 +233,8 @@ fn a_log_that_cannot_be_written_is_said_once_and_ends_no_training() {
     std::fs::create_dir(&disk).unwrap();
     // Mounted, since a link would be replaced by a file.
     let script = format!(
-        "log='{}'; mv \"$log\" \"$d/log\"; : > \"$log\"; mount --bind \"$d/log\" \"$log\" || exit 99; \
-         cat /dev/zero > \"$d/zeros\" 2>/dev/null; \"$@\"; code=$?; umount \"$log\"; \
+        "log='{}'; mv \"$log\" \"$d/log\"; : > \"$log\"; mount --bind \"$d/log\" \"$log\" || \
+         exit 99; cat /dev/zero > \"$d/zeros\" 2>/dev/null; \"$@\"; code=$?; umount \"$log\"; \
          cp \"$d/log\" \"$log\"; exit $code",
         text(&log)
     );

@@ -4,8 +4,8 @@
 //! moments of a set lie at the same offsets of parallel pages, so Adam is one dispatch per page and
 //! gradients can be transferred page by page. Vectors (biases, parameters of norms) have pages of
 //! their own: where every weight of a page goes straight from its gradient into Adam, that page
-//! needs no gradients. Running statistics have pages of their own, since a kernel that reads weights
-//! may write statistics.
+//! needs no gradients. Running statistics have pages of their own, since a kernel that reads
+//! weights may write statistics.
 
 use crate::error::Result;
 use crate::gpu::{Gpu, MAX_BINDING, OwnedBuffer};

@@ -254,9 +254,9 @@ pub fn check_variants(family: Family, cases: &[ConvCase]) {
     }
 }
 
-/// The order in which a workgroup's tile adds up, bit for bit: tap by tap and channel by channel (of
-/// a weight's gradient pixel by pixel), `acc = fma(a, b, acc)` from zero. A device may round the
-/// product of its `fma`; then it does so everywhere.
+/// The order in which a workgroup's tile adds up, bit for bit: tap by tap and channel by channel
+/// (of a weight's gradient pixel by pixel), `acc = fma(a, b, acc)` from zero. A device may round
+/// the product of its `fma`; then it does so everywhere.
 pub fn check_order(tiles: &[&str], cases: &[ConvCase]) {
     let Some(gpu) = super::gpu().and_then(|_| super::family(Family::Workgroup)) else { return };
     for c in cases {

@@ -71,11 +71,11 @@ fn instance(memory_budget_thresholds: wgpu::MemoryBudgetThresholds) -> wgpu::Ins
 
 /// Shares of the memory that a driver allows this process beyond which wgpu refuses to allocate.
 ///
-/// Drivers of GPUs with memory of their own go on in that of the CPU, and say nothing: a step reads
-/// everything that was allocated, through a bus a tenth as fast. An error that names `batch_size`
-/// serves better. GPUs that share the CPU's memory lose nothing by its other heaps. No device is
-/// lost by this (`for_device_loss`): what other programs take later makes a run slow, which it
-/// says, and not end.
+/// Where a discrete GPU's memory is full, drivers silently take the CPU's: every step then reads it
+/// through a bus a tenth as fast. An error that names `batch_size` serves better. A GPU that shares
+/// the CPU's memory has no slower memory to spill into. The device itself is never given up for this
+/// (`for_device_loss`): where other programs take memory later, a run becomes slow, and says so,
+/// instead of ending.
 fn thresholds(kind: wgpu::DeviceType) -> wgpu::MemoryBudgetThresholds {
     let for_resource_creation = (kind == wgpu::DeviceType::DiscreteGpu).then_some(97);
     wgpu::MemoryBudgetThresholds { for_resource_creation, for_device_loss: None }
@@ -164,8 +164,8 @@ pub(super) async fn choose(request: &Request) -> Result<wgpu::Adapter> {
     }
 }
 
-/// The adapter at a place of the list, with the thresholds of its kind: these belong to an instance,
-/// and only now it is known which they are.
+/// The adapter at a place of the list, with the thresholds of its kind: these belong to an
+/// instance, and only now it is known which they are.
 async fn within_budget(adapter: wgpu::Adapter, at: usize) -> wgpu::Adapter {
     let info = adapter.get_info();
     let thresholds = thresholds(info.device_type);

@@ -1,7 +1,7 @@
 //! How large a GPU is: no interface says it, so that it is looked up by the adapter's name.
 
-/// Sizes of a GPU, by which the built-in rule weighs arithmetic, traffic, and how many workgroups it
-/// takes to keep all cores busy.
+/// Sizes of a GPU, by which the built-in rule weighs arithmetic, traffic, and how many workgroups
+/// it takes to keep all cores busy.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Facts {
     /// Cores, each of which runs workgroups of its own: multiprocessors, compute units, Xe cores.

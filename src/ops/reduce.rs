@@ -15,8 +15,8 @@ const MAX_COLUMNS: u32 = 8;
 /// Workgroups that fill a large GPU.
 const FULL: u32 = 256;
 /// Things a row takes at least before a second chunk begins, and at most where there is only one:
-/// fewer are not worth a workgroup, more take longer than a second dispatch (a megabyte read by eight
-/// workgroups: 2 to 3 microseconds; a dispatch: 4 to 5).
+/// fewer are not worth a workgroup, more take longer than a second dispatch (a megabyte read by
+/// eight workgroups: 2 to 3 microseconds; a dispatch: 4 to 5).
 const ROW: [u32; 2] = [4, 32];
 
 /// Most partial results a reduction leaves for its second stage on CPU drivers.

@@ -48,10 +48,10 @@ pub struct PlanOptions {
     /// Let convolutions take over the activations and the padding beside them: same results, less
     /// traffic.
     pub fuse: bool,
-    /// Let the gradient of a weight go straight into Adam where nothing else writes or reads it, for
-    /// whole pages of weights: the same results, less traffic, and no memory for those gradients.
-    /// The store then has no values of theirs to read after a step. `None`: trainings do where they
-    /// [`fuse`](Self::fuse), other plans do not.
+    /// Let the gradient of a weight go straight into Adam where nothing else writes or reads it,
+    /// for whole pages of weights: the same results, less traffic, and no memory for those
+    /// gradients. The store then has no values of theirs to read after a step. `None`: trainings do
+    /// where they [`fuse`](Self::fuse), other plans do not.
     pub fuse_adam: Option<bool>,
     /// Recompute activations that gradients read, one segment of the forward pass at a time,
     /// instead of keeping them: less memory, the same results, up to one more forward pass of time.

@@ -411,8 +411,8 @@ impl Program {
     }
 
     /// Runs a step: writes the step uniform and submits the nodes in segments. Does not wait,
-    /// except in the second step on a GPU, whose segments are timed to size them, and in another one
-    /// when steps have come to take five times as long (not in a browser).
+    /// except in the second step on a GPU, whose segments are timed to size them, and in another
+    /// one when steps have come to take five times as long (not in a browser).
     ///
     /// # Errors
     /// [`Error::DeviceLost`], [`Error::OutOfMemory`] or [`Error::Validation`], with the label of

@@ -75,8 +75,8 @@ impl Segments {
         Segments { seconds, cuts, steps: if whole { u32::MAX } else { 0 }, pace }
     }
 
-    /// Whether the step that begins now, in seconds since any moment, should be measured, segment by
-    /// segment.
+    /// Whether the step that begins now, in seconds since any moment, should be measured, segment
+    /// by segment.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn measures(&mut self, now: f64) -> bool {
         if self.steps <= 1 {

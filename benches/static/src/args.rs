@@ -20,8 +20,8 @@ pub struct Args {
     /// List targets and kernels.
     #[arg(long)]
     pub list: bool,
-    /// Show the listing of the kernel whose name contains this, its hot loop marked: `>` a read from
-    /// memory, `!` a wait for one with no arithmetic before it, `|` the rest of the loop.
+    /// Show the listing of the kernel whose name contains this, its hot loop marked: `>` a read
+    /// from memory, `!` a wait for one with no arithmetic before it, `|` the rest of the loop.
     #[arg(long, value_name = "KERNEL")]
     pub isa: Option<String>,
     /// Also write the figures to this file.

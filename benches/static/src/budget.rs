@@ -229,11 +229,13 @@ impl Budget {
 }
 
 const HEAD: &str = "\
-# What each kernel may use on each target, a little above what it used when this was written. `benches/static/run --budget` fails where a
-# kernel takes more; a deliberate change writes this file anew in the same commit: `benches/static/run --write-budget` (with --all for
-# the targets of Mesa 26). Reasons, by shader file or below a kernel's name, are written by hand and stay.
+# What each kernel may use on each target, a little above what it used when this was written.
+# `benches/static/run --budget` fails where a kernel takes more; a deliberate change writes this file
+# anew in the same commit: `benches/static/run --write-budget` (with --all for the targets of Mesa
+# 26). Reasons, by shader file or below a kernel's name, are written by hand and stay.
 #
-# At most: registers, spills, instructions, trips (waits for memory in a round of the hot loop with no arithmetic to hide them).
+# At most: registers, spills, instructions, trips (waits for memory in a round of the hot loop with no
+# arithmetic to hide them).
 # At least: waves; share (percent of the hot loop's instructions that are multiply-adds).
 ";
 

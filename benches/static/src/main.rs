@@ -1,5 +1,5 @@
-//! What real GPU compilers make of pixtape's kernels, on a machine without a GPU. `benches/static/run`
-//! builds and starts this; see the README beside it.
+//! What real GPU compilers make of pixtape's kernels, on a machine without a GPU.
+//! `benches/static/run` builds and starts this; see the README beside it.
 
 mod args;
 mod budget;

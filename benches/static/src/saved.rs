@@ -60,7 +60,8 @@ impl Saved {
                 let kernels: Vec<String> =
                     kernels.iter().map(|row| format!("      {}", line(row))).collect();
                 format!(
-                    "    {{\"target\":{target:?},\"device\":{device:?},\"driver\":{driver:?},\"kernels\":[\n{}\n    ]}}",
+                    "    {{\"target\":{target:?},\"device\":{device:?},\"driver\":{driver:?},\
+                     \"kernels\":[\n{}\n    ]}}",
                     kernels.join(",\n")
                 )
             })

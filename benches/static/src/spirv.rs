@@ -1,5 +1,6 @@
-//! WGSL to SPIR-V as wgpu-hal 30's Vulkan backend does it for a trusted module (`vulkan/adapter.rs`,
-//! `naga_options`, and `vulkan/device.rs`, `compile_stage`): the options are copied from there.
+//! WGSL to SPIR-V as wgpu-hal 30's Vulkan backend does it for a trusted module
+//! (`vulkan/adapter.rs`, `naga_options`, and `vulkan/device.rs`, `compile_stage`): the options are
+//! copied from there.
 
 use naga::back::spv::{
     self, BindingInfo, BindingMap, Capability, WriterFlags, ZeroInitializeWorkgroupMemoryMode,

@@ -12,10 +12,12 @@ const HEADS: [&str; 16] = [
 
 /// Explains the columns, once.
 pub const LEGEND: &str = "\
-uses: dispatches in a step of pix2pix-256 + cycle_gan-256, batch 1   wg mem, code: bytes   ms: CPU time of the compiler
-Hot loop: instructions; mad: multiply-adds; mad%: their share of the instructions; /16B: multiply-adds per 16 bytes read from workgroup
-memory; loads: reads from memory; scalar: reads of parameters; trips: waits for memory with no arithmetic to hide them, one after the
-other; hidden: multiply-adds between the issue of a read and the wait for it, the least of all reads";
+uses: dispatches in a step of pix2pix-256 + cycle_gan-256, batch 1   wg mem, code: bytes
+ms: CPU time of the compiler
+Hot loop: instructions; mad: multiply-adds; mad%: their share of the instructions; /16B:
+multiply-adds per 16 bytes read from workgroup memory; loads: reads from memory; scalar: reads of
+parameters; trips: waits for memory with no arithmetic to hide them, one after the other; hidden:
+multiply-adds between the issue of a read and the wait for it, the least of all reads";
 
 fn cells(row: &Row) -> Vec<String> {
     let Figures { registers, spills, workgroup, waves, instructions, code, ms, hot } = &row.figures;
@@ -84,8 +86,8 @@ pub fn listing(text: &str, hot: Option<&Loop>) {
         println!("{mark} {line}");
     }
     println!(
-        "hot loop: lines {} to {}, {} instructions, {} multiply-adds ({:.0} %), {} reads from memory, \
-         {} trips, {} multiply-adds behind the earliest wait",
+        "hot loop: lines {} to {}, {} instructions, {} multiply-adds ({:.0} %), {} reads from \
+         memory, {} trips, {} multiply-adds behind the earliest wait",
         hot.lines.0 + 1,
         hot.lines.1 + 1,
         hot.instructions,

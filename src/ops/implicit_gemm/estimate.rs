@@ -29,9 +29,9 @@ const SLICES: u32 = 32;
 /// Padding up to which a tile fits: elements that are computed for each of the product.
 const FITS: f64 = 1.3;
 
-/// Share of a core's arithmetic that a tile's inner loop comes to: multiply-adds of all instructions,
-/// as `benches/static` counts them. The small tile reads 16 bytes from workgroup memory for each 8
-/// multiply-adds, which keeps any GPU at half of its rate.
+/// Share of a core's arithmetic that a tile's inner loop comes to: multiply-adds of all
+/// instructions, as `benches/static` counts them. The small tile reads 16 bytes from workgroup
+/// memory for each 8 multiply-adds, which keeps any GPU at half of its rate.
 fn rate(tile: Tile) -> f64 {
     match tile {
         Tile::Workgroup { rows: 128, columns: 128 } => 0.8,
@@ -70,7 +70,8 @@ fn whole(tile: Tile, product: &Product) -> [f64; 2] {
     [product.rows.next_multiple_of(rows), product.cols.next_multiple_of(block.cols)].map(f64::from)
 }
 
-/// The cheapest of some variants of a problem, of those of each method whose tiles fit best or well.
+/// The cheapest of some variants of a problem, of those of each method whose tiles fit best or
+/// well.
 pub(super) fn cheapest(
     facts: Facts,
     problem: &Problem,

@@ -19,8 +19,8 @@ const NARROW_LANES: u32 = 8;
 /// Shader files of one kind of operands: subgroup, register, workgroup, gemv.
 pub(super) type Files = [&'static str; 4];
 
-/// Quarters of the sides of what an invocation of the workgroup tile computes: 8 x 8 results, of the
-/// small tile 4 x 4.
+/// Quarters of the sides of what an invocation of the workgroup tile computes: 8 x 8 results, of
+/// the small tile 4 x 4.
 fn per_invocation(rows: u32) -> u32 {
     if rows >= 64 { 2 } else { 1 }
 }

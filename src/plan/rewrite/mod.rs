@@ -57,8 +57,8 @@ impl<'t> Rewritten<'t> {
     }
 }
 
-/// The nodes that `keep` and the stored tensors of a tape depend on, rewritten as options say, for a
-/// device of a family.
+/// The nodes that `keep` and the stored tensors of a tape depend on, rewritten as options say, for
+/// a device of a family.
 pub(super) fn rewrite<'t>(
     tape: &'t Tape,
     store: &Store,

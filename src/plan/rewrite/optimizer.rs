@@ -1,5 +1,5 @@
-//! Gradients of weights go straight into Adam: what computes them updates the weight and its moments
-//! as it stores.
+//! Gradients of weights go straight into Adam: what computes them updates the weight and its
+//! moments as it stores.
 //!
 //! For whole pages, so that no memory is needed for their gradients: every weight of the page has
 //! its gradient from one pass of a convolution that adds to nothing, and between that pass and the

@@ -69,8 +69,8 @@ impl Code {
 }
 
 /// The hot loop, of those that multiply and add and have no such loop inside: the one with the
-/// most multiply-adds, weighted by their share of its instructions. (What follows the sum, Adam with
-/// its divisions, may be a longer loop of some multiply-adds.)
+/// most multiply-adds, weighted by their share of its instructions. (What follows the sum, Adam
+/// with its divisions, may be a longer loop of some multiply-adds.)
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Loop {
     pub instructions: u32,
@@ -189,8 +189,8 @@ fn in_a_row(bare: &[(usize, usize)]) -> u32 {
 }
 
 /// Multiply-adds from the read at `at` to the instruction that waits for it, and that one's number;
-/// behind the last instruction it goes on with the first. Branches within the loop are taken to fall
-/// through, as those around loads do for every lane but those at the border.
+/// after the last instruction the first one follows. Branches within the loop are assumed to
+/// fall through, as those around loads do for every lane but those at the border.
 fn until_needed(body: &[Instruction], at: usize) -> (u32, Option<usize>) {
     let slot = body[at].issues;
     let (mut under, mut younger) = (0, 0);

@@ -89,7 +89,8 @@ fn scoreboards_are_followed() {
 #[test]
 fn what_is_behind_a_loop_is_not_in_it_wherever_it_is_printed() {
     // The way out of block 1 is printed before the rest of the loop.
-    let exit = "block 2 L6 [1] -> {\n  r9 = ld.global.b32 [r9], pT // delay=1 wr:3\n  st.global.b32 [r9] // wt=001000\n} -> []\n";
+    let exit = "block 2 L6 [1] -> {\n  r9 = ld.global.b32 [r9], pT // delay=1 wr:3\n  \
+                st.global.b32 [r9] // wt=001000\n} -> []\n";
     let head = "block 1 L5 [0, 3] -> {\n  bra !up0 L7 // delay=1\n} -> [2, 3]\n";
     let inner = &NAK[NAK.find("block 1").unwrap()..NAK.find("block 2").unwrap()];
     let inner = inner.replace("block 1 L5 [0, 1]", "block 3 L7 [1]").replace("-> [1, 2]", "-> [1]");

@@ -35,7 +35,7 @@ pub(crate) fn normalise(words: impl Iterator<Item = OsString>) -> (Vec<OsString>
     let (mut kept, mut notes) = (Vec::new(), Vec::new());
     let mut words = words.peekable();
     while let Some(word) = words.next() {
-        // What is no Unicode is the name of a file.
+        // A word that is not valid Unicode can only be the name of a file.
         let flag = word.to_str().and_then(|word| word.strip_prefix("--"));
         let Some(flag) = flag.filter(|f| !f.is_empty() && !f.contains(' ')) else {
             kept.push(word);
