@@ -8,7 +8,7 @@ use pixtape::io::{NoData, Reading};
 #[command(rename_all = "snake_case")]
 pub(crate) struct ReadingArgs {
     /// Pixels without data (not finite, or a GeoTIFF's no-data value): refuse, keep, nan or a
-    /// value, as in training, where the default comes from if there is a run.
+    /// value, as in training. By default as the run was trained; without a run they are refused.
     #[arg(long, value_name = "refuse|keep|nan|VALUE", allow_hyphen_values = true)]
     nodata: Option<NoData>,
     /// Take images as they are stored, not turned as their files say (EXIF). A run that was trained
