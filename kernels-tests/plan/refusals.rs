@@ -9,6 +9,16 @@ use pixtape::train::{Pix2Pix, Pix2PixConfig};
 use pixtape::{Conv, Error, PlanOptions, Result, Shape, Store, Tape, Tensor};
 
 #[test]
+fn subgroups_of_sizes_without_kernels_are_refused() {
+    for lanes in [0, 1, 3, 32] {
+        let error = Pix2Pix::plan(&pix2pix_256(), Family::Subgroup(lanes), PlanOptions::default())
+            .err()
+            .expect("there are no such kernels");
+        assert!(error.to_string().contains(&format!("of {lanes} lanes")), "{error}");
+    }
+}
+
+#[test]
 fn a_memory_limit_is_refused_with_the_numbers_that_matter() {
     let limited = |limit| {
         Pix2Pix::plan(

@@ -32,8 +32,8 @@ pub const MAX_BINDING: u64 = 128 << 20;
 /// The kind of tile that convolutions use. Results are the same up to rounding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Family {
-    /// A register tile whose rows are shared by `subgroupBroadcast` among this many lanes: fastest
-    /// on CPU drivers.
+    /// A register tile whose rows are shared by `subgroupBroadcast` among this many lanes, 4, 8 or
+    /// 16 (a [`Request`] need not know: the device does): fastest on CPU drivers.
     Subgroup(u32),
     /// A register tile of 8 x 16 per invocation, no barrier: CPU drivers without subgroups.
     Register,

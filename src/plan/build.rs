@@ -35,6 +35,12 @@ impl Plan {
                 Arc::new(Tuning::rule(family).with_facts(facts).force(options.force))
             }
         };
+        if let Family::Subgroup(lanes) = tuning.family()
+            && ![4, 8, 16].contains(&lanes)
+        {
+            let why = format!("subgroup kernels of {lanes} lanes: there are those of 4, 8 and 16");
+            return Err(Error::Usage(why));
+        }
         let rewritten = rewrite::rewrite(tape, store, keep, tuning.family(), &options);
         let (tape, live) = (&rewritten.tensors, rewritten.nodes());
         let layout = layout::lay_out(tape, live);

@@ -48,7 +48,11 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 }
 
 fn plan(config: &AnyModel, recompute: bool, options: &StepOptions) -> Result<Row> {
-    let family = options.args.family.map_or(Family::Workgroup, Family::from);
+    let family = match options.args.family.map(Family::from) {
+        // No device says how many lanes: those of CPU drivers with 256 bits.
+        Some(Family::Subgroup(_)) => Family::Subgroup(8),
+        family => family.unwrap_or(Family::Workgroup),
+    };
     let plan_options = PlanOptions { recompute, max_binding: Some(u64::MAX), ..options.plan() };
     let plan = Trainer::plan(config, family, plan_options)?;
     let memory = plan.memory();
