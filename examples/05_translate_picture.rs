@@ -41,7 +41,7 @@ fn main() -> Result<()> {
 
     // Statistics of the image itself, as upstream at test time, but no dropout, so that results
     // repeat. Nothing is trained here, so the plan keeps no activations for a backward pass.
-    let mode = Mode { norm: NormMode::Instance, update_running: false, dropout: false };
+    let mode = Mode::run(NormMode::Instance, false);
     let picture = Picture::load(&input, config.input_nc())?;
     let translator = Translator::new(
         &gpu,

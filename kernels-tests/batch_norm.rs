@@ -8,7 +8,7 @@ use crate::support::{
 use approx::assert_abs_diff_eq;
 use pixtape::ops::{BatchNorm, NormMode, Running};
 use pixtape::store::Layout;
-use pixtape::{Channels, Gpu, Shape};
+use pixtape::{Channels, Gpu, Shape, Tensor};
 
 const EPS: f64 = 1e-5;
 
@@ -352,6 +352,90 @@ fn parameters_used_twice_get_the_sum_of_both_gradients() {
                 gpu.family()
             );
         }
+    }
+}
+
+#[test]
+fn several_batches_are_normalised_as_by_as_many_calls() {
+    for gpu in support::reducers() {
+        for (batches, shape) in shapes().into_iter().chain(large()).flat_map(|shape| {
+            // Three: more than are taken one after another for the gradients of gamma and beta.
+            [2, 3].map(|batches| (batches, Shape { n: batches * shape.n, ..shape }))
+        }) {
+            let what = format!("{batches} batches of {shape} on {}", gpu.family());
+            let (s, c) = (Sample::new(shape), shape.c);
+            let (joint, apart) = (
+                of_batches(gpu, &s, shape, batches, true),
+                of_batches(gpu, &s, shape, batches, false),
+            );
+            for (name, (got, want)) in ["y", "dx", "running mean", "running variance"]
+                .into_iter()
+                .zip(joint.iter().zip(&apart))
+            {
+                assert_exact!(got, wide(want), "{what} {name}");
+            }
+            let x = wide(&s.x);
+            let [_, dgamma, dbeta] = Norm::of(&x, batches as usize, c.logical() as usize).backward(
+                &x,
+                &wide(&s.gamma),
+                &wide(&s.dy),
+            );
+            let terms = rounding("batch_norm", shape.pixels() as usize);
+            assert_close!(joint[4], dgamma, terms, "{what} dgamma");
+            assert_close!(joint[5], dbeta, terms, "{what} dbeta");
+        }
+    }
+}
+
+/// y, dx, the running statistics after it, dgamma and dbeta of batches that lie one after another,
+/// in one call or in a call for each.
+fn of_batches(gpu: &Gpu, s: &Sample, shape: Shape, batches: u32, joint: bool) -> [Vec<f32>; 6] {
+    let mut case = Case::new();
+    let (tx, tdy) = (case.input("x", shape, &s.x), case.input("dy", shape, &s.dy));
+    let [gamma, beta] = [("gamma", &s.gamma), ("beta", &s.beta)]
+        .map(|(name, values)| case.param(name, Layout::Vector(shape.c), values));
+    let ([mean, var], stored) = running(&mut case, shape.c, s);
+    let norm = |case: &mut Case, x, batches| {
+        let config = BatchNorm { batches, ..BatchNorm::default() };
+        let (gamma, beta, mode) = (gamma.tensor, beta.tensor, NormMode::Batch);
+        case.tape.batch_norm(x, gamma, beta, Some(stored), mode, config).unwrap()
+    };
+    let y = if joint {
+        norm(&mut case, tx, batches)
+    } else {
+        let counts = vec![shape.n / batches; batches as usize];
+        let each: Vec<Tensor> = case.tape.split_batch(tx, &counts).unwrap();
+        let each: Vec<Tensor> = each.into_iter().map(|x| norm(&mut case, x, 1)).collect();
+        case.tape.join_batches(&each).unwrap()
+    };
+    let dx = case.backward(y, tdy, &[tx, gamma.tensor, beta.tensor])[0].unwrap();
+    let done = case.run(gpu, &[y, dx]);
+    for parameter in [&gamma, &beta, &mean, &var] {
+        assert!(done.padding_is_zero(parameter), "{shape} on {}", gpu.family());
+    }
+    [
+        done.read(y),
+        done.read(dx),
+        done.value(&mean),
+        done.value(&var),
+        done.gradient(&gamma),
+        done.gradient(&beta),
+    ]
+}
+
+#[test]
+fn images_that_cannot_be_shared_out_are_refused() {
+    let mut case = Case::new();
+    let shape = Shape::new(3, 4, 4, 3);
+    let x = case.input("x", shape, &vec![0.0; shape.elements() as usize]);
+    let [gamma, beta] =
+        ["gamma", "beta"].map(|name| case.param(name, Layout::Vector(shape.c), &[0.0; 3]));
+    for batches in [0, 2] {
+        let config = BatchNorm { batches, ..BatchNorm::default() };
+        let (gamma, beta) = (gamma.tensor, beta.tensor);
+        let refused = case.tape.batch_norm(x, gamma, beta, None, NormMode::Batch, config);
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains(&format!("to {batches} batches")), "{message}");
     }
 }
 

@@ -733,8 +733,8 @@ fn a_step_is_measured_told_apart_and_held_against_another() {
         "G forward",
         "G backward",
         "G update",
-        "fake D forward",
-        "real D backward",
+        "fake+real D forward",
+        "fake+real D backward",
         "again D forward",
         "D update",
     ] {

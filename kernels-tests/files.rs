@@ -46,9 +46,7 @@ fn run(gpu: &Gpu, file: &TensorFile, norm: NormMode) -> Vec<f32> {
     file.load_into(gpu, &store, unet.weights()).unwrap();
     let mut tape = Tape::new();
     let x = tape.input("x", Shape::new(1, SIDE as u32, SIDE as u32, 3));
-    let y = unet
-        .record(&mut tape, &store, x, Mode { norm, update_running: false, dropout: false })
-        .unwrap();
+    let y = unet.record(&mut tape, &store, x, Mode::run(norm, false)).unwrap();
     let program = Plan::new(&tape, &store, &[y], gpu.family(), env::plan_options())
         .unwrap()
         .prepare(gpu, &store)

@@ -7,6 +7,7 @@ mod add;
 mod avg_pool;
 mod batch_norm;
 mod batch_norm_second;
+mod batches;
 mod blur;
 mod border;
 mod canny;

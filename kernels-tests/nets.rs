@@ -592,7 +592,7 @@ mod golden {
         config: UnetConfig,
     ) -> (Weights, Tensor) {
         let net = Unet::new(&mut case.store, "G", config).unwrap();
-        let mode = Mode { norm, update_running: norm == NormMode::Batch, dropout: false };
+        let mode = Mode { update_running: norm == NormMode::Batch, ..Mode::run(norm, false) };
         let y = net.record(&mut case.tape, &case.store, x, mode).unwrap();
         (net.weights().clone(), y)
     }
@@ -613,6 +613,67 @@ mod golden {
         let net = Discriminator::new(&mut case.store, "D", config).unwrap();
         let y = net.record(&mut case.tape, &case.store, x, Mode::TRAIN).unwrap().logits;
         (net.weights().clone(), y)
+    }
+
+    /// Fake and real: 64 pixels, so that the inner maps are larger than the kernels.
+    #[test]
+    fn two_batches_in_one_pass_are_judged_as_in_two() {
+        let Some(gpu) = support::gpu() else { return };
+        for norm in [NormKind::Batch, NormKind::Instance, NormKind::InstanceAffine, NormKind::None]
+        {
+            for n in [1, 2] {
+                two_batches(gpu, norm, Shape::new(n, 64, 64, support::parts(&[3, 3])));
+            }
+        }
+    }
+
+    fn two_batches(gpu: &Gpu, norm: NormKind, shape: Shape) {
+        let run = |joint: bool| {
+            let mut case = Case::new();
+            let config = DiscriminatorConfig { input: shape.c, ndf: 8, kind: patch(3), norm };
+            let net = Discriminator::new(&mut case.store, "D", config).unwrap();
+            let values = |stream: u32| draw(shape.elements() as usize, stream, 2.0, 0.0);
+            let xs = [X, DY].map(|stream| case.input("x", shape, &values(stream)));
+            let (tape, store) = (&mut case.tape, &case.store);
+            let judged = if joint {
+                net.record_both(tape, store, xs, Mode::TRAIN).unwrap()
+            } else {
+                xs.map(|x| net.record(tape, store, x, Mode::TRAIN).unwrap())
+            };
+            let logits = judged.map(|judgement| judgement.logits);
+            let wrt = net.weights().trainable(tape, store);
+            let losses =
+                [0, 1].map(|at| tape.bce_with_logits(logits[at], if at == 0 { 0.0 } else { 1.0 }));
+            tape.backward(&losses, &wrt).unwrap();
+            let done = case.prepare(gpu, &[logits[0], logits[1], losses[0], losses[1]]);
+            fill(gpu, &done.store, net.weights(), 200, 0.25);
+            done.step(&pixtape::StepValues { step: 1, seed: 1, ..Default::default() });
+            let mut all: Vec<(String, Vec<f32>)> = [
+                ("fake", logits[0]),
+                ("real", logits[1]),
+                ("loss", losses[0]),
+                ("loss", losses[1]),
+            ]
+            .map(|(name, tensor)| (name.into(), done.read(tensor)))
+            .into();
+            for param in net.weights().params() {
+                let id = param.gradient.unwrap_or(param.value);
+                let values = pollster::block_on(done.store.read(gpu, id, &param.layout)).unwrap();
+                all.push((param.name.clone(), values));
+            }
+            all
+        };
+        for ((name, joint), (_, apart)) in run(true).into_iter().zip(run(false)) {
+            let largest = apart.iter().map(|v| v.abs()).fold(0.0, f32::max);
+            let off = joint.iter().zip(&apart).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            // Another order of additions, through five layers. Biases in front of a norm have no
+            // gradient but what is rounded.
+            let allowed = if largest < 1e-6 { 1e-6 } else { 2e-5 * largest };
+            assert!(
+                off <= allowed,
+                "{norm} {shape} {name}: off by {off:e}, the largest is {largest}"
+            );
+        }
     }
 
     // One test for all nets: they share pipelines, which a software driver takes long to compile.

@@ -9,7 +9,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Stems without shaders of their own, whose they use, and why.
-const BORROWED: &[(&str, &str, &str)] = &[("concat", "copy", "a view: planned away, or copied")];
+const BORROWED: &[(&str, &str, &str)] = &[
+    ("concat", "copy", "a view: planned away, or copied"),
+    ("batches", "copy", "views, likewise"),
+];
 /// Shaders that belong to no operation: they ask a device what it can do.
 pub const PROBES: &[&str] = &["probe", "fma"];
 
@@ -121,7 +124,7 @@ fn table() -> String {
         "# Operations\n\n\
          Generated from `OPS` in `src/ops/registry.rs` and `src/filters/ops/mod.rs`; `PIXTAPE_BLESS=1 cargo test --test kernels registry` rewrites it.\n\n\
          Shapes are `[n, h, w, c]`. Each operation lives in `src/ops/STEM.rs` (those of filters: `src/filters/ops/STEM.rs`), `shaders/STEM*.wgsl` and\n\
-         `kernels-tests/STEM.rs` (concat runs the shader of copy).\n\n\
+         `kernels-tests/STEM.rs` (concat and batches run the shader of copy).\n\n\
          | operation | computes | gradient | stem |\n|---|---|---|---|\n",
     );
     for OpInfo { name, stem, summary, gradient, .. } in all() {

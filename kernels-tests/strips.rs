@@ -11,7 +11,7 @@ use pixtape::picture::{Encoding, PictureFormat, PictureValues, Plane, Values};
 use pixtape::train::{Strips, Translator};
 use pixtape::{Channels, Gpu, Result, Store, Tape, Tensor};
 
-const EACH: Mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
+const EACH: Mode = Mode::run(NormMode::Batch, false);
 const FLOATS: PictureFormat = PictureFormat::Floats;
 /// Multiples of 32 one way and of nothing larger the other.
 const SIZE: (u32, u32) = (96, 160);

@@ -1,11 +1,12 @@
 // use: index, rows, step
-// Normalisation over the pixels of a group: the whole batch (one group) or one image (one group
-// each).
+// Normalisation over the pixels of a group: the whole batch (one group), each of several batches
+// that lie one after another, or one image (one group each).
 //
 // Statistics and sums have two rows per group, 2g and 2g + 1. Reductions have two stages: chunks of
 // pixels, one chunk and vec4 per column of the grid (lib/rows.wgsl), into partial results of two
 // rows per chunk; then the chunks, one group and vec4 per column. Where a group is one chunk, the
-// first stage writes the result (entries bn_whole).
+// first stage writes the result (entries bn_whole). Where groups share a result (running statistics,
+// gradients of gamma and beta), a column takes all groups one after another.
 
 struct Params {
   tasks: u32, // columns of a reduction, invocations of the rest
@@ -90,6 +91,22 @@ fn chunks_of(s: Seat) -> Chunks {
 
 fn writes(s: Seat) -> bool {
   return s.row == 0u && s.column < p.tasks;
+}
+
+// The same of group g, for the kernels in which a column takes all groups one after another.
+fn chunk_in(s: Seat, g: u32) -> Chunk {
+  let one = chunk_of(s);
+  return Chunk(g, 0u, one.q, g * p.pixels, one.count);
+}
+
+fn chunks_in(s: Seat, g: u32) -> Chunks {
+  let one = chunks_of(s);
+  return Chunks(g, one.q, one.count);
+}
+
+// Between two groups: rows may still be reading what the next group overwrites.
+fn next_group() {
+  if (ROWS > 1u) { workgroupBarrier(); }
 }
 
 // ---- statistics ----
@@ -215,7 +232,7 @@ fn write_stats(m: Moments, g: u32, q: u32) {
 @group(0) @binding(2) var<storage, read_write> mean_out: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> var_out: array<vec4<f32>>;
 
-// The running statistics, moved towards those of the one group.
+// The running statistics, moved towards those of a group.
 fn running(m: Moments, mean: vec4<f32>, variance: vec4<f32>) -> Pair {
   let keep = 1.0 - p.momentum;
   return Pair(keep * mean + p.momentum * m.mean, keep * variance + p.momentum * (m.m2 * p.inv_unbiased));
@@ -238,11 +255,14 @@ fn bn_whole_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgrou
 @compute @workgroup_size(INVOCATIONS)
 fn bn_whole_stats_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
-  let chunk = chunk_of(s);
-  let m = chunk_moments(chunk, s.row, local);
-  if (writes(s)) {
-    write_stats(m, 0u, chunk.q);
-    update_running(m, chunk.q);
+  for (var g = 0u; g < p.groups; g = g + 1u) {
+    let chunk = chunk_in(s, g);
+    let m = chunk_moments(chunk, s.row, local);
+    if (writes(s)) {
+      write_stats(m, g, chunk.q);
+      update_running(m, chunk.q);
+    }
+    next_group();
   }
 }
 
@@ -257,11 +277,14 @@ fn bn_stats(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
 @compute @workgroup_size(INVOCATIONS)
 fn bn_stats_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
-  let chunks = chunks_of(s);
-  let m = group_moments(chunks, s.row, local);
-  if (writes(s)) {
-    write_stats(m, 0u, chunks.q);
-    update_running(m, chunks.q);
+  for (var g = 0u; g < p.groups; g = g + 1u) {
+    let chunks = chunks_in(s, g);
+    let m = group_moments(chunks, s.row, local);
+    if (writes(s)) {
+      write_stats(m, g, chunks.q);
+      update_running(m, chunks.q);
+    }
+    next_group();
   }
 }
 
@@ -346,16 +369,19 @@ fn bn_whole(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gr
 @compute @workgroup_size(INVOCATIONS)
 fn bn_whole_update(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
-  let chunk = chunk_of(s);
-  let m = chunk_moments(chunk, s.row, local);
-  if (writes(s)) {
-    write_stats(m, 0u, chunk.q);
-    let to = vec2<u32>(p.mean_off, p.var_off) + chunk.q;
-    let moved = running(m, whole_mean[to.x], whole_var[to.y]);
-    whole_mean[to.x] = moved.a;
-    whole_var[to.y] = moved.b;
+  for (var g = 0u; g < p.groups; g = g + 1u) {
+    let chunk = chunk_in(s, g);
+    let m = chunk_moments(chunk, s.row, local);
+    if (writes(s)) {
+      write_stats(m, g, chunk.q);
+      let to = vec2<u32>(p.mean_off, p.var_off) + chunk.q;
+      let moved = running(m, whole_mean[to.x], whole_var[to.y]);
+      whole_mean[to.x] = moved.a;
+      whole_var[to.y] = moved.b;
+    }
+    put_y(m, chunk, s.row, local);
+    next_group();
   }
-  put_y(m, chunk, s.row, local);
 }
 
 // ---- derivative ----
@@ -428,21 +454,33 @@ fn bn_products(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups)
 @group(0) @binding(4) var<storage, read_write> dgamma_whole: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> dbeta_whole: array<vec4<f32>>;
 
-// One group: its sums are the gradients of gamma and beta. update says which are added to what is
-// there: 1 gamma, 2 beta.
+// The sums of a group, added to those of the groups before.
+fn add_group(before: Pair, v: Pair, g: u32) -> Pair {
+  return Pair(select(before.a + v.a, v.a, g == 0u), select(before.b + v.b, v.b, g == 0u));
+}
+
+// The sums of all groups are the gradients of gamma and beta. update says which are added to what
+// is there: 1 gamma, 2 beta.
 @compute @workgroup_size(INVOCATIONS)
 fn bn_whole_sums_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
-  let chunk = chunk_of(s);
-  let v = chunk_products(chunk, s.row, local);
+  var all = Pair(vec4<f32>(0.0), vec4<f32>(0.0));
+  for (var g = 0u; g < p.groups; g = g + 1u) {
+    let chunk = chunk_in(s, g);
+    let v = chunk_products(chunk, s.row, local);
+    all = add_group(all, v, g);
+    if (writes(s)) {
+      let to = partials_at(g, 0u, chunk.q);
+      products_out[to] = v.a;
+      products_out[to + p.partials_stride] = v.b;
+    }
+    next_group();
+  }
   if (writes(s)) {
-    let to = p.partials_off + chunk.q;
-    products_out[to] = v.a;
-    products_out[to + p.partials_stride] = v.b;
-    let gamma_at = p.gamma_off + chunk.q;
-    let beta_at = p.beta_off + chunk.q;
-    dgamma_whole[gamma_at] = select(v.b, v.b + dgamma_whole[gamma_at], (p.update & 1u) != 0u);
-    dbeta_whole[beta_at] = select(v.a, v.a + dbeta_whole[beta_at], (p.update & 2u) != 0u);
+    let gamma_at = p.gamma_off + s.column;
+    let beta_at = p.beta_off + s.column;
+    dgamma_whole[gamma_at] = select(all.b, all.b + dgamma_whole[gamma_at], (p.update & 1u) != 0u);
+    dbeta_whole[beta_at] = select(all.a, all.a + dbeta_whole[beta_at], (p.update & 2u) != 0u);
   }
 }
 
@@ -469,14 +507,19 @@ fn bn_sums(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) gro
 @compute @workgroup_size(INVOCATIONS)
 fn bn_sums_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
-  let chunks = chunks_of(s);
-  let v = group_products(chunks, s.row, local);
+  var all = Pair(vec4<f32>(0.0), vec4<f32>(0.0));
+  for (var g = 0u; g < p.groups; g = g + 1u) {
+    let chunks = chunks_in(s, g);
+    let v = group_products(chunks, s.row, local);
+    all = add_group(all, v, g);
+    if (writes(s)) { write_sums(v, g, chunks.q); }
+    next_group();
+  }
   if (writes(s)) {
-    write_sums(v, 0u, chunks.q);
-    let gamma_at = p.gamma_off + chunks.q;
-    let beta_at = p.beta_off + chunks.q;
-    dgamma[gamma_at] = select(v.b, v.b + dgamma[gamma_at], (p.update & 1u) != 0u);
-    dbeta[beta_at] = select(v.a, v.a + dbeta[beta_at], (p.update & 2u) != 0u);
+    let gamma_at = p.gamma_off + s.column;
+    let beta_at = p.beta_off + s.column;
+    dgamma[gamma_at] = select(all.b, all.b + dgamma[gamma_at], (p.update & 1u) != 0u);
+    dbeta[beta_at] = select(all.a, all.a + dbeta[beta_at], (p.update & 2u) != 0u);
   }
 }
 
@@ -551,19 +594,24 @@ fn bn_whole_bwd(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups
 @group(0) @binding(5) var<storage, read_write> own_dgamma: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> own_dbeta: array<vec4<f32>>;
 
-// One group: its sums are the gradients of gamma and beta too, as in bn_whole_sums_parameters.
+// The sums are the gradients of gamma and beta too, as in bn_whole_sums_parameters.
 @compute @workgroup_size(INVOCATIONS)
 fn bn_whole_bwd_parameters(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>, @builtin(local_invocation_index) local: u32) {
   let s = seat(group, groups, local);
-  let chunk = chunk_of(s);
-  let v = chunk_products(chunk, s.row, local);
-  if (writes(s)) {
-    let gamma_at = p.mean_off + chunk.q;
-    let beta_at = p.var_off + chunk.q;
-    own_dgamma[gamma_at] = select(v.b, v.b + own_dgamma[gamma_at], (p.update & 1u) != 0u);
-    own_dbeta[beta_at] = select(v.a, v.a + own_dbeta[beta_at], (p.update & 2u) != 0u);
+  var all = Pair(vec4<f32>(0.0), vec4<f32>(0.0));
+  for (var g = 0u; g < p.groups; g = g + 1u) {
+    let chunk = chunk_in(s, g);
+    let v = chunk_products(chunk, s.row, local);
+    all = add_group(all, v, g);
+    put_dx(from_first(v, local), chunk, s.row);
+    next_group();
   }
-  put_dx(from_first(v, local), chunk, s.row);
+  if (writes(s)) {
+    let gamma_at = p.mean_off + s.column;
+    let beta_at = p.var_off + s.column;
+    own_dgamma[gamma_at] = select(all.b, all.b + own_dgamma[gamma_at], (p.update & 1u) != 0u);
+    own_dbeta[beta_at] = select(all.a, all.a + own_dbeta[beta_at], (p.update & 2u) != 0u);
+  }
 }
 
 @group(0) @binding(0) var<storage, read> sums_in: array<vec4<f32>>;

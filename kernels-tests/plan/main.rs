@@ -3,6 +3,7 @@
 
 mod bits;
 mod checks;
+mod constants;
 mod invariants;
 mod memory;
 mod optimizer;

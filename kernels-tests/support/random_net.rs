@@ -58,7 +58,7 @@ pub fn random_net(seed: u32) -> Random {
         // Mostly the latest, so that nets are deep too.
         let x = if dice.below(2) == 0 { *pool.last().unwrap() } else { dice.of(&pool) };
         let shape = tape.shape(x);
-        let made = match dice.below(14) {
+        let made = match dice.below(16) {
             0 => Ok(tape.act(x, dice.of(acts))),
             1 => {
                 let same: Vec<Tensor> =
@@ -125,14 +125,9 @@ pub fn random_net(seed: u32) -> Random {
                     tape.param(&store, params.last().unwrap())
                 });
                 let mode = dice.of(&[NormMode::Batch, NormMode::Instance]);
-                tape.batch_norm(
-                    x,
-                    gamma,
-                    beta,
-                    Some(Running { mean, var }),
-                    mode,
-                    BatchNorm::default(),
-                )
+                let batches = if shape.n % 2 == 0 { dice.of(&[1, 2]) } else { 1 };
+                let config = BatchNorm { batches, ..BatchNorm::default() };
+                tape.batch_norm(x, gamma, beta, Some(Running { mean, var }), mode, config)
             }
             10 => tape.dropout(x, 0.5),
             11 | 12 => {
@@ -151,6 +146,25 @@ pub fn random_net(seed: u32) -> Random {
                     }
                     let z = if dice.below(2) == 0 { tape.act(z, dice.of(acts)) } else { z };
                     tape.conv2d(z, w, None, Conv::new(3, 1, 0))
+                })
+            }
+            13 => {
+                let fits = |t: &Tensor| Shape { n: shape.n, ..tape.shape(*t) } == shape;
+                let fit: Vec<Tensor> = pool.iter().copied().filter(fits).collect();
+                let other = dice.of(&fit);
+                if shape.n + tape.shape(other).n > 6 {
+                    continue;
+                }
+                tape.join_batches(&[other, x])
+            }
+            14 if shape.n > 1 => {
+                let first = 1 + dice.below(shape.n as usize - 1) as u32;
+                tape.split_batch(x, &[first, shape.n - first]).map(|parts| {
+                    // Mostly both are used.
+                    if dice.below(4) > 0 {
+                        pool.push(parts[0]);
+                    }
+                    parts[1]
                 })
             }
             _ => Ok(if dice.below(2) == 0 { tape.copy(x) } else { tape.scale(x, -0.5) }),

@@ -38,14 +38,18 @@ pub struct Mode {
     pub update_running: bool,
     /// Whether dropout layers are active.
     pub dropout: bool,
+    /// Batches of equal size that lie one after another in what the network sees: batch statistics
+    /// are those of each ([`crate::ops::BatchNorm::batches`]).
+    pub batches: u32,
 }
 
 impl Mode {
     /// Batch statistics that update the running ones; dropout as the network was built.
-    pub const TRAIN: Mode = Mode { norm: NormMode::Batch, update_running: true, dropout: true };
+    pub const TRAIN: Mode =
+        Mode { norm: NormMode::Batch, update_running: true, dropout: true, batches: 1 };
 
     /// A trained network that is run: nothing changes its running statistics.
     pub const fn run(norm: NormMode, dropout: bool) -> Mode {
-        Mode { norm, update_running: false, dropout }
+        Mode { norm, update_running: false, dropout, batches: 1 }
     }
 }

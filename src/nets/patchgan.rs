@@ -123,6 +123,31 @@ impl Discriminator {
     ) -> Result<Judgement> {
         self.stages.record(tape, store, x, mode, self.weights.set())
     }
+
+    /// Records one pass over two batches of the same shape: the judgements are those of a pass over
+    /// the first and another over the second, without features. Each weight is read once, and its
+    /// gradient has one writer.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the shapes differ, and as [`Discriminator::record`].
+    pub fn record_both(
+        &self,
+        tape: &mut Tape,
+        store: &Store,
+        batches: [Tensor; 2],
+        mode: Mode,
+    ) -> Result<[Judgement; 2]> {
+        let [first, second] = batches.map(|x| tape.shape(x));
+        if first != second {
+            let why = format!("{first} and {second} are judged together; they must be equal");
+            return Err(tape.shape_error("record_both", why));
+        }
+        let joint = tape.join_batches(&batches)?;
+        let mode = Mode { batches: 2 * mode.batches, ..mode };
+        let logits = self.record(tape, store, joint, mode)?.logits;
+        let logits = tape.split_batch(logits, &[first.n, first.n])?;
+        Ok([0, 1].map(|at| Judgement { features: Vec::new(), logits: logits[at] }))
+    }
 }
 
 fn check_layers(n_layers: u32) -> Result<()> {

@@ -414,7 +414,8 @@ impl NormParams {
                     mean: tape.param(store, mean),
                     var: tape.param(store, var),
                 });
-                tape.batch_norm(x, gamma, beta, running, mode.norm, BatchNorm::default())
+                let config = BatchNorm { batches: mode.batches, ..BatchNorm::default() };
+                tape.batch_norm(x, gamma, beta, running, mode.norm, config)
             }
         }
     }

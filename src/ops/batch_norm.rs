@@ -1,8 +1,8 @@
 //! Normalisation over pixels: `y = (x - mean) / sqrt(var + eps) * gamma + beta`, channel by
 //! channel.
 //!
-//! Statistics are taken over a group of pixels: the batch is one group, or every image is one
-//! (instance normalisation). They lie in a tensor `[2 groups, 1, 1, c]`: row `2g` the mean, row
+//! Statistics are taken over a group of pixels: the batch is one group, or each of several batches
+//! that lie one after another, or every image is one (instance normalisation). They lie in a tensor `[2 groups, 1, 1, c]`: row `2g` the mean, row
 //! `2g + 1` `1 / sqrt(var + eps)` with the biased variance.
 //!
 //! Derivative, `xhat = (x - mean) rstd`, `N` pixels per group:
@@ -30,6 +30,10 @@ use crate::error::Result;
 use crate::shape::Shape;
 use crate::tape::{Backward, Tape, Tensor};
 use block::{Block, two_rows};
+
+/// Up to here the groups of a column are taken one after another to write the gradients of `gamma`
+/// and `beta`; more would leave a GPU idle.
+const FEW: u32 = 2;
 
 /// Running statistics, stored tensors `[1, 1, 1, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,8 +77,8 @@ impl Op for BatchNormApply {
         let fresh = [two_rows(shape, groups)];
         let targets =
             [2, 3].map(|input| if b.needs(input) { b.parameter_gradient(input) } else { None });
-        let sums = if let (1, [Some((dgamma, add_gamma)), Some((dbeta, add_beta))]) =
-            (groups, targets)
+        let sums = if let [Some((dgamma, add_gamma)), Some((dbeta, add_beta))] = targets
+            && groups <= FEW
             && add_gamma == add_beta
         {
             // The usual case: the kernel that ends the sums writes both. (A gradient of second
@@ -130,8 +134,9 @@ impl Tape {
     /// alone; [`NormMode::Running`] needs it.
     ///
     /// # Errors
-    /// [`crate::Error::Shape`] if channels do not match, if running statistics are missing, or if
-    /// they were to be updated from one value per channel.
+    /// [`crate::Error::Shape`] if channels do not match, if running statistics are missing or were
+    /// to be updated from one value per channel, or if the images cannot be shared out to
+    /// [`BatchNorm::batches`].
     pub fn batch_norm(
         &mut self,
         x: Tensor,
@@ -161,6 +166,11 @@ impl Tape {
                 ));
             }
         }
+        let batches = if mode == NormMode::Batch { config.batches } else { 1 };
+        if batches == 0 || shape.n % batches != 0 {
+            let why = format!("the images of {shape} cannot be shared out to {batches} batches");
+            return Err(self.shape_error(OP, why));
+        }
         let stats = match (mode, running) {
             (NormMode::Running, None) => {
                 let why = "running statistics are asked for and none are given; give them, or use \
@@ -173,7 +183,7 @@ impl Tape {
                 two_rows(shape, 1),
             ),
             (NormMode::Batch, Some(Running { mean, var })) => {
-                if shape.pixels() == 1 {
+                if shape.pixels() == batches {
                     let why = "one value per channel has no variance to keep; use a larger \
                                `crop_size` or `batch_size`, or no norm in this layer";
                     return Err(self.shape_error(OP, format!("x is {shape}: {why}")));
@@ -182,11 +192,11 @@ impl Tape {
                     BatchNormStats { config, running: true },
                     &[x],
                     &[mean, var],
-                    &[two_rows(shape, 1)],
+                    &[two_rows(shape, batches)],
                 )[2]
             }
             (NormMode::Batch | NormMode::Instance, _) => {
-                let groups = if mode == NormMode::Batch { 1 } else { shape.n };
+                let groups = if mode == NormMode::Batch { batches } else { shape.n };
                 self.push_one(
                     BatchNormStats { config, running: false },
                     &[x],

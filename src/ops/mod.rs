@@ -7,6 +7,7 @@ mod add;
 mod avg_pool;
 mod batch_norm;
 mod batch_norm_second;
+mod batches;
 mod channel_sum;
 mod concat;
 mod conv2d;
@@ -49,6 +50,7 @@ pub use batch_norm::{
     BatchNormWholeBackward, NormMode, Running,
 };
 pub use batch_norm_second::BatchNormSecond;
+pub use batches::{JoinBatches, SplitBatch};
 pub use channel_sum::ChannelSum;
 pub use concat::{Concat, Slice};
 pub use conv2d::Convolution;

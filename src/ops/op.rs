@@ -39,6 +39,10 @@ pub enum View {
     Concat,
     /// Its output is part of its input, from this vec4 of each pixel on.
     Slice(u32),
+    /// It joins its inputs image after image, likewise.
+    Join,
+    /// Its outputs are the images of its input, in order.
+    Split,
 }
 
 /// An operation with its hyper-parameters. Shapes are checked by the function that records it;

@@ -76,6 +76,11 @@ impl Reduction {
         Reduction { length: self.chunks, chunks: 1, ..self }
     }
 
+    /// For a kernel in which a column takes all groups one after another.
+    pub fn in_order(self, groups: u32) -> Self {
+        Reduction { across: self.across / groups, ..self }
+    }
+
     /// Columns of the grid.
     pub fn tasks(&self) -> u32 {
         self.across * self.chunks

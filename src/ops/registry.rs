@@ -83,6 +83,20 @@ pub const OPS: &[OpInfo] = &[
     ),
     op("slice", "concat", "y = some of the channels of x", Gradient::Op("concat"), samples::slice),
     op(
+        "join_batches",
+        "batches",
+        "y = the images of the inputs one after another",
+        Gradient::Op("split_batch"),
+        samples::join_batches,
+    ),
+    op(
+        "split_batch",
+        "batches",
+        "y_i = some of the images of x",
+        Gradient::Op("join_batches"),
+        samples::split_batch,
+    ),
+    op(
         "dropout",
         "dropout",
         "y = keep ? x / (1 - p) : 0",

@@ -153,7 +153,9 @@ pub(super) fn batch_norm(t: &mut Tape, s: &mut Store) -> Result<()> {
             (NormMode::Instance, None),
             (NormMode::Running, running),
         ] {
-            let x = t.input("x", shape);
+            // Sums of more than two groups take another way.
+            let n = if mode == NormMode::Instance { 3 } else { shape.n };
+            let x = t.input("x", Shape { n, ..shape });
             let y = t.batch_norm(x, gamma, beta, running, mode, BatchNorm::default())?;
             differentiate(t, y, &[x, gamma, beta])?;
         }
@@ -342,6 +344,19 @@ pub(super) fn concat(t: &mut Tape, _: &mut Store) -> Result<()> {
     let (a, b) = (input(t), t.input("b", shape().with_channels(6)));
     let y = t.concat(&[a, b])?;
     differentiate(t, y, &[a, b])
+}
+
+pub(super) fn join_batches(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let (a, b) = (input(t), input(t));
+    let y = t.join_batches(&[a, b])?;
+    differentiate(t, y, &[a, b])
+}
+
+pub(super) fn split_batch(t: &mut Tape, _: &mut Store) -> Result<()> {
+    let x = input(t);
+    let n = t.shape(x).n;
+    let y = t.split_batch(x, &[1, n - 1])?;
+    differentiate(t, y[1], &[x])
 }
 
 pub(super) fn slice(t: &mut Tape, _: &mut Store) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::gpu::{Access, Kernel};
 use crate::ops::{Bind, Dispatch, Sums};
 use crate::store::StoreId;
 use crate::tape::Tensor;
+use std::ops::Range;
 
 /// The buffer that a tensor lies in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,7 +21,7 @@ pub enum Region {
 }
 
 /// A storage binding of a dispatch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bound {
     /// The tensor; `None` for a node's own scratch memory.
     pub tensor: Option<Tensor>,
@@ -31,6 +32,8 @@ pub struct Bound {
     /// First vec4 of each pixel, vec4s of each pixel that belong to the tensor, and vec4s from one
     /// pixel to the next; scratch memory is written and read whole and counts as one vec4.
     pub lanes: [u32; 3],
+    /// The pixels of the region that are the tensor's: all, or those of some of the images.
+    pub pixels: Range<u32>,
     /// Read, or written.
     pub access: Access,
 }
@@ -120,6 +123,7 @@ impl Plan {
                         region: Region::Slot(self.roots[root].slot),
                         life: Some(root),
                         lanes: [0, 1, 1],
+                        pixels: 0..1,
                         access,
                     };
                 }
@@ -130,8 +134,11 @@ impl Plan {
                 Root::Stored(id) => (Region::Stored(id), None),
                 Root::Host(host) => (Region::Host(host), None),
             };
-            let lanes = [place.offset, self.shapes[tensor.index()].c.vec4s(), place.stride];
-            Bound { tensor: Some(tensor), region, life, lanes, access }
+            let shape = self.shapes[tensor.index()];
+            let first = place.offset / place.stride;
+            let lanes = [place.offset % place.stride, shape.c.vec4s(), place.stride];
+            let pixels = first..first + shape.pixels();
+            Bound { tensor: Some(tensor), region, life, lanes, pixels, access }
         };
         node.dispatches.iter().map(|d| d.binds.iter().map(bound).collect()).collect()
     }

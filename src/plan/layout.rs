@@ -1,5 +1,5 @@
-//! Where tensors lie: slices are views, and the parts of a concatenation are written straight into
-//! it where that is possible.
+//! Where tensors lie: slices are views, and the parts of a concatenation, of channels or of images,
+//! are written straight into it where that is possible.
 
 use super::rewrite::GraphNode;
 use crate::ops::{Operand, View};
@@ -56,8 +56,18 @@ impl Layout {
     }
 }
 
-/// A part of a concatenation that lies inside it: the concatenation and the first vec4 of a pixel.
-type Joined = HashMap<Tensor, (Tensor, u32)>;
+/// Where a part begins inside the whole: pixels before it, then vec4s of its first pixel.
+type Start = [u32; 2];
+
+/// A part of a concatenation, of channels or of images, that lies inside it.
+type Joined = HashMap<Tensor, (Tensor, Start)>;
+
+impl Place {
+    /// Where a part of what lies here begins.
+    fn part(self, [pixels, vec4s]: Start) -> Place {
+        Place { offset: self.offset + pixels * self.stride + vec4s, ..self }
+    }
+}
 
 pub(super) fn lay_out(tape: &Tape, live: &[GraphNode<'_>]) -> Layout {
     let mut joined = join_parts(tape, live);
@@ -88,13 +98,17 @@ pub(super) fn lay_out(tape: &Tape, live: &[GraphNode<'_>]) -> Layout {
 fn join_parts(tape: &Tape, live: &[GraphNode<'_>]) -> Joined {
     let computed: HashSet<Tensor> = live
         .iter()
-        .filter(|n| !matches!(n.op.view(), View::Slice(_)))
+        .filter(|n| !matches!(n.op.view(), View::Slice(_) | View::Split))
         .flat_map(|n| n.outputs.iter().copied())
         .collect();
     let mut joined = Joined::new();
     // The last concatenation first: an inner one then lies in the outer.
-    for node in live.iter().rev().filter(|n| n.op.view() == View::Concat) {
-        let mut start = 0;
+    for node in live.iter().rev() {
+        let view = node.op.view();
+        if !matches!(view, View::Concat | View::Join) {
+            continue;
+        }
+        let mut start = [0, 0];
         for &part in &node.inputs {
             if computed.contains(&part)
                 && tape.info(part).source == Source::Node
@@ -102,7 +116,11 @@ fn join_parts(tape: &Tape, live: &[GraphNode<'_>]) -> Joined {
             {
                 joined.insert(part, (node.outputs[0], start));
             }
-            start += tape.shape(part).c.vec4s();
+            let shape = tape.shape(part);
+            match view {
+                View::Join => start[0] += shape.pixels(),
+                _ => start[1] += shape.c.vec4s(),
+            }
         }
     }
     joined
@@ -114,10 +132,15 @@ fn place_all(tape: &Tape, live: &[GraphNode<'_>], joined: &Joined) -> Layout {
         for &tensor in node.inputs.iter().chain(&node.outputs) {
             place(tape, &mut layout, joined, tensor);
         }
-        if let View::Slice(start) = node.op.view() {
-            let of = layout.place(node.inputs[0]);
-            layout.places[node.outputs[0].index()] =
-                Some(Place { offset: of.offset + start, ..of });
+        let mut start = match node.op.view() {
+            View::Slice(vec4s) => [0, vec4s],
+            View::Split => [0, 0],
+            View::None | View::Concat | View::Join => continue,
+        };
+        let of = layout.place(node.inputs[0]);
+        for &tensor in &node.outputs {
+            layout.places[tensor.index()] = Some(of.part(start));
+            start[0] += tape.shape(tensor).pixels();
         }
     }
     // Slices got roots before their node was reached: drop those that are not used.
@@ -147,10 +170,7 @@ fn place(tape: &Tape, layout: &mut Layout, joined: &Joined, tensor: Tensor) -> P
     let made = match (info.source, joined.get(&tensor)) {
         (Source::Stored(id), _) => Place { root: Root::Stored(id), offset: 0, stride },
         (Source::Host, _) => Place { root: Root::Host(tensor), offset: 0, stride },
-        (Source::Node, Some(&(whole, start))) => {
-            let of = place(tape, layout, joined, whole);
-            Place { offset: of.offset + start, ..of }
-        }
+        (Source::Node, Some(&(whole, start))) => place(tape, layout, joined, whole).part(start),
         (Source::Node, None) => {
             layout.roots.push((info.shape, info.label.clone()));
             Place { root: Root::Temporary(layout.roots.len() - 1), offset: 0, stride }

@@ -44,7 +44,7 @@ pub trait Model: std::fmt::Debug + Clone {
         let found = networks.iter().find(|network| network.name == generator);
         match (found.and_then(Network::generator), planes) {
             (Some(net), [(_, x)]) => {
-                let mode = Mode { norm: NormMode::Batch, update_running: false, dropout: false };
+                let mode = Mode::run(NormMode::Batch, false);
                 net.record(tape, store, *x, mode)
             }
             (Some(_), _) => Err(Error::Usage(format!("{generator} maps one image"))),

@@ -9,7 +9,7 @@ use std::fmt;
 /// Where the statistics come from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NormMode {
-    /// The whole batch, as in training.
+    /// The whole batch, as in training ([`BatchNorm::batches`]: each of them).
     Batch,
     /// Statistics of each image by itself.
     Instance,
@@ -27,18 +27,22 @@ impl fmt::Display for NormMode {
     }
 }
 
-/// Constants of a normalisation. Default: `eps` 1e-5, `momentum` 0.1, as in PyTorch.
+/// Constants of a normalisation. Default: `eps` 1e-5, `momentum` 0.1, as in PyTorch; one batch.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchNorm {
     /// Added to the variance before the root.
     pub eps: f32,
     /// Share of the new value in the running statistics.
     pub momentum: f32,
+    /// Batches of equal size that lie one after another in `x`, each with statistics of its own
+    /// in [`NormMode::Batch`]; running statistics take them in order. The results are those of as
+    /// many calls.
+    pub batches: u32,
 }
 
 impl Default for BatchNorm {
     fn default() -> Self {
-        BatchNorm { eps: 1e-5, momentum: 0.1 }
+        BatchNorm { eps: 1e-5, momentum: 0.1, batches: 1 }
     }
 }
 
@@ -117,6 +121,12 @@ impl Block {
     /// One column per chunk and vec4, or in the second stage per group and vec4.
     pub fn reduce(&self, d: Dispatch, stage: &Reduction) -> Dispatch {
         stage.dispatch(self.params(d, stage.tasks()))
+    }
+
+    /// One column per vec4, which takes the groups one after another: it alone writes what they
+    /// share.
+    pub fn reduce_in_order(&self, d: Dispatch, stage: &Reduction) -> Dispatch {
+        self.reduce(d, &stage.in_order(self.groups))
     }
 
     /// One invocation per vec4 of channels.

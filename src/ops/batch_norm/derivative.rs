@@ -9,7 +9,7 @@ use crate::tape::Backward;
 /// Sums of `dy` (row `2g`) and of `dy xhat` (row `2g + 1`) over the pixels of each group.
 ///
 /// Inputs: `x`, statistics, `dy`. Outputs: with `parameters` the gradients of `gamma` and `beta`
-/// `[1, 1, 1, c]` (there is one group then, and they are its sums); the sums `[2 groups, 1, 1, c]`.
+/// `[1, 1, 1, c]`, the sums of all groups; then the sums `[2 groups, 1, 1, c]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BatchNormSums {
     /// Whether the first two outputs are the gradients of `gamma` and `beta`, and if so, which are
@@ -48,7 +48,10 @@ impl Op for BatchNormSums {
                     .bind("dgamma_whole", Bind::Out(0))
                     .bind("dbeta_whole", Bind::Out(1)),
             };
-            return vec![block.reduce(d, &cut)];
+            return vec![match self.parameters {
+                None => block.reduce(d, &cut),
+                Some(_) => block.reduce_in_order(d, &cut),
+            }];
         }
         let joined = |entry| {
             Dispatch::new("batch_norm", entry)
@@ -61,9 +64,13 @@ impl Op for BatchNormSums {
                 .bind("dgamma", Bind::Out(0))
                 .bind("dbeta", Bind::Out(1)),
         };
+        let second = cut.second();
         vec![
             block.reduce(products("bn_products", cut.partials(2, true)), &cut),
-            block.reduce(last, &cut.second()),
+            match self.parameters {
+                None => block.reduce(last, &second),
+                Some(_) => block.reduce_in_order(last, &second),
+            },
         ]
     }
 

@@ -2,6 +2,7 @@
 
 use super::block::{BatchNorm, Block, bytes};
 use crate::error::Result;
+use crate::ops::reduce::Reduction;
 use crate::ops::{Bind, Cost, Dispatch, Lowering, Op};
 use crate::shape::Shape;
 use crate::tape::Backward;
@@ -9,9 +10,8 @@ use crate::tape::Backward;
 /// Statistics of `x`.
 ///
 /// Input: `x` `[n, h, w, c]`. Outputs: with `running` first the running mean and variance, updated
-/// (`running += momentum * (new - running)`, the new variance unbiased); then the statistics
-/// `[2 groups, 1, 1, c]`. The number of groups follows from the shape of the statistics; with
-/// `running` it is one.
+/// (`running += momentum * (new - running)`, the new variance unbiased, group after group); then
+/// the statistics `[2 groups, 1, 1, c]`. The number of groups follows from their shape.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct BatchNormStats {
     /// `eps` and `momentum`.
@@ -54,11 +54,15 @@ impl Op for BatchNormStats {
             // together.
             last = last.bind("mean_out", Bind::Out(0)).bind("var_out", Bind::Out(1));
         }
+        let end = |stage: &Reduction| match self.running {
+            true => block.reduce_in_order(last, stage),
+            false => block.reduce(last, stage),
+        };
         if cut.whole() {
-            return vec![block.reduce(last, &cut)];
+            return vec![end(&cut)];
         }
         let first = moments("bn_moments").bind("moments_out", cut.partials(2, true));
-        vec![block.reduce(first, &cut), block.reduce(last, &cut.second())]
+        vec![block.reduce(first, &cut), end(&cut.second())]
     }
 
     fn backward(&self, b: &mut Backward<'_>) -> Result<()> {

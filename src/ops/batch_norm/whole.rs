@@ -59,6 +59,7 @@ impl Op for BatchNormWhole {
             .bind("whole_y", Bind::Out(at + 1));
         if running {
             d = d.bind("whole_mean", Bind::Out(0)).bind("whole_var", Bind::Out(1));
+            return vec![block.reduce_in_order(d, &cut)];
         }
         vec![block.reduce(d, &cut)]
     }
@@ -123,6 +124,7 @@ impl Op for BatchNormWholeBackward {
             .bind("whole_dx", Bind::Out(at));
         if parameters.is_some() {
             d = d.bind("own_dgamma", Bind::Out(0)).bind("own_dbeta", Bind::Out(1));
+            return vec![block.reduce_in_order(d, &cut)];
         }
         vec![block.reduce(d, &cut)]
     }

@@ -2,7 +2,7 @@
 
 use crate::ops::{
     Act, ActBackward, Adam, BatchNormApply, BatchNormBackward, BatchNormStats, BatchNormSums,
-    Convolution, Enlarge, Op, Resample2d, Resample2dBackward,
+    Convolution, Enlarge, Fill, Op, Resample2d, Resample2dBackward, Scale,
 };
 use std::any::Any;
 
@@ -29,6 +29,10 @@ pub(in crate::plan) enum Kind {
     Sums(BatchNormSums),
     /// See `Sums`.
     NormDerivative(BatchNormBackward),
+    /// `y = value`.
+    Fill(f32),
+    /// `y = a x`, `a` a constant.
+    Scale(f32),
     /// What no rule is about.
     Other,
 }
@@ -47,6 +51,12 @@ impl Kind {
         }
         if let Some(adam) = op.downcast_ref::<Adam>() {
             return Kind::Adam(*adam);
+        }
+        if let Some(Fill(value)) = op.downcast_ref::<Fill>() {
+            return Kind::Fill(*value);
+        }
+        if let Some(Scale(by)) = op.downcast_ref::<Scale>() {
+            return Kind::Scale(*by);
         }
         if let Some(kind) = Kind::of_norm(op) {
             return kind;

@@ -3,12 +3,14 @@
 //!
 //! The passes, in order, each over one indexed graph:
 //! 1. [`recompute`]: activations are computed a second time instead of being kept.
-//! 2. [`padding`]: convolutions read maps through their padding.
-//! 3. [`activation`]: convolutions take over the (leaky) ReLUs beside them.
-//! 4. [`norm`]: small norms take one node each way.
-//! 5. [`optimizer`]: gradients of weights go straight into Adam.
+//! 2. [`constant`]: constants are made once.
+//! 3. [`padding`]: convolutions read maps through their padding.
+//! 4. [`activation`]: convolutions take over the (leaky) ReLUs beside them.
+//! 5. [`norm`]: small norms take one node each way.
+//! 6. [`optimizer`]: gradients of weights go straight into Adam.
 
 mod activation;
+mod constant;
 mod graph;
 mod kind;
 mod norm;
@@ -43,6 +45,7 @@ impl<'t> Rewritten<'t> {
 
     /// Lets convolutions take over their neighbours, and joins norms.
     fn fuse(mut self, family: Family) -> Self {
+        constant::fold(&self.tensors, &mut self.graph);
         padding::fuse(&mut self.graph);
         activation::fuse(&self.tensors, &mut self.graph);
         norm::fuse(family, &self.tensors, &mut self.graph);

@@ -189,14 +189,12 @@ impl<'a> Step<'a> {
                 batch.decisions[net],
             )?;
             let d = &self.discriminators[net];
-            self.tape.scope("real ");
-            let judged = d.record(&mut self.tape, &self.store, batch.real[1 - net], Mode::TRAIN)?;
+            self.tape.scope("real+fake ");
+            let both = [batch.real[1 - net], seen];
+            let [real, fake] = d.record_both(&mut self.tape, &self.store, both, Mode::TRAIN)?;
             self.tape.scope("loss");
-            let real = mode.discriminator_loss(&mut self.tape, &[judged], true, 0.0)?;
-            self.tape.scope("fake ");
-            let judged = d.record(&mut self.tape, &self.store, seen, Mode::TRAIN)?;
-            self.tape.scope("loss");
-            let fake = mode.discriminator_loss(&mut self.tape, &[judged], false, 0.0)?;
+            let real = mode.discriminator_loss(&mut self.tape, &[real], true, 0.0)?;
+            let fake = mode.discriminator_loss(&mut self.tape, &[fake], false, 0.0)?;
             let sum = self.tape.add(real, fake)?;
             let loss = self.tape.scale(sum, 0.5 * self.terms.share());
             let wrt = d.weights().trainable(&mut self.tape, &self.store);

@@ -1,5 +1,5 @@
-//! The step as it is recorded, in the reference's order: D on fake and real as batches of their
-//! own, D's Adam, D again on the fake with its new weights, L1, G's Adam.
+//! The step as it is recorded, in the reference's order: D on fake and real, D's Adam, D again on
+//! the fake with its new weights, L1, G's Adam.
 
 use super::Pix2PixConfig;
 use super::describe::{D_FAKE, D_GP, D_REAL, G_GAN, G_L1, G_TV, PLANES, describe};
@@ -151,17 +151,17 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// D's losses on a batch and their gradients. Fake and real are two batches, since one would
-    /// mix the statistics of D's norms. Nothing here depends on D's weights but D, so the fake is
-    /// as good as detached.
+    /// D's losses on a batch and their gradients. D sees fake and real in one pass, as two batches
+    /// whose norms have statistics of their own. Nothing here depends on D's weights but D, so the
+    /// fake is as good as detached.
     fn discriminator_part(&mut self, batch: &Batch, first: bool, wrt: &[Tensor]) -> Result<()> {
         let (mode, config) = (self.config.gan_mode, self.config);
         let pair_real = self.pair(batch.a, batch.b)?;
-        let fake = self.discriminate("fake ", batch.pair_fake)?;
+        self.tape.scope("fake+real ");
+        let (tape, store, both) = (&mut self.tape, &self.store, [batch.pair_fake, pair_real]);
+        let [fake, real] = self.discriminator.record_both(tape, store, both, Mode::TRAIN)?;
         self.tape.scope("loss");
         let fake = mode.discriminator_loss(&mut self.tape, &[fake], false, 0.0)?;
-        let real = self.discriminate("real ", pair_real)?;
-        self.tape.scope("loss");
         let smoothing = config.label_smoothing;
         let real = mode.discriminator_loss(&mut self.tape, &[real], true, smoothing)?;
         let [fake, real] =

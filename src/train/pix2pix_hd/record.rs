@@ -76,7 +76,7 @@ impl Model for Pix2PixHdConfig {
             Net::Encoder(encoder) => Some(encoder.as_ref()),
             _ => None,
         });
-        let mode = Mode { norm: NormMode::Instance, update_running: false, dropout: false };
+        let mode = Mode::run(NormMode::Instance, false);
         let condition = self.condition_of(tape, planes)?;
         let features = self.features_of(tape, store, encoder, planes, mode)?;
         let x = joined(tape, "G/input", &condition, features)?;
