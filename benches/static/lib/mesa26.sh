@@ -7,14 +7,15 @@
 
 SID_PACKAGES='mesa-drm-shim mesa-vulkan-drivers libvulkan1'
 
-# apt-get in a folder. Lists, cache and state lie there; the keyring is the machine's.
+# apt-get in a folder. Lists, cache and state lie there; the keyring is the machine's. A mirror may lag behind: what it has is signed
+# all the same, and is only run here.
 sid_apt() {
     local folder=$1
     shift
     apt-get -q -o Dir::Etc::SourceList="$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null \
         -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State="$folder/state" -o Dir::State::Lists="$folder/state/lists" \
         -o Dir::State::status="$folder/status" -o Dir::Cache="$folder/cache" -o Dir::Cache::archives="$folder/cache/archives" \
-        -o APT::Sandbox::User=root -o Debug::NoLocking=1 -o APT::Install-Recommends=false "$@"
+        -o APT::Sandbox::User=root -o Debug::NoLocking=1 -o APT::Install-Recommends=false -o Acquire::Check-Valid-Until=false "$@"
 }
 
 # bring_mesa26 FOLDER: leaves FOLDER/root, or says what is missing and fails.
