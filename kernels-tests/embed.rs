@@ -10,40 +10,7 @@ use pixtape::store::{Layout, Param};
 use pixtape::{Conv, Error, Gpu, Plan, Program, Shape, StepValues, Store, Tape, Tensor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-
-/// A device as a host makes it: WebGPU's default limits or what `change` makes of them, no
-/// features.
-fn stranger_of(
-    descriptor: wgpu::InstanceDescriptor,
-    change: impl FnOnce(&mut wgpu::Limits),
-) -> Option<(wgpu::Device, wgpu::Queue)> {
-    // The same adapter as everywhere in the tests, and their rule for there being none.
-    let name = support::gpu()?.info().name.clone();
-    let backend = support::gpu()?.info().backend;
-    let adapters = pollster::block_on(
-        wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()),
-    );
-    let adapter = adapters
-        .into_iter()
-        .find(|a| a.get_info().name == name && a.get_info().backend == backend)
-        .expect("the adapter is still there");
-    let mut required_limits = wgpu::Limits::default();
-    change(&mut required_limits);
-    let device = adapter.request_device(&wgpu::DeviceDescriptor {
-        label: Some("stranger"),
-        required_limits,
-        ..Default::default()
-    });
-    Some(pollster::block_on(device).expect("a device with default limits"))
-}
-
-fn descriptor() -> wgpu::InstanceDescriptor {
-    wgpu::InstanceDescriptor::new_without_display_handle_from_env()
-}
-
-fn stranger() -> Option<(wgpu::Device, wgpu::Queue)> {
-    stranger_of(descriptor(), |_| ())
-}
+use support::device::{descriptor, stranger, stranger_of};
 
 /// A small net with everything a training step has: forward, loss, backward, Adam.
 struct Net {

@@ -58,7 +58,8 @@
 //! [`Gpu::from_parts`] takes your [`wgpu::Device`] and queue (the crate re-exports [`wgpu`], so
 //! that versions agree). It works within WebGPU's default limits, requires no feature, installs no
 //! handler, and submits only in calls that say so. What fails is an [`Error`] and never a panic in
-//! your frame: each call to the device runs in an error scope.
+//! your frame: each call to the device runs in an error scope. [`host::TextureTranslator`] takes a
+//! generator from texture to texture in your encoder, all at once or in slices of a frame's time.
 //!
 //! # In a browser
 //!
@@ -87,6 +88,7 @@
 mod error;
 pub mod filters;
 pub mod gpu;
+pub mod host;
 #[cfg(feature = "io")]
 pub mod io;
 pub mod nets;

@@ -1,8 +1,8 @@
 //! The devices that a test process shares: a software driver takes half a second for each pipeline,
 //! so none is compiled twice.
 
-use pixtape::Gpu;
 use pixtape::gpu::{Family, Request};
+use pixtape::{Gpu, wgpu};
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -66,6 +66,42 @@ fn open(family: Option<Family>) -> Option<Gpu> {
         }
         Err(other) => panic!("{other}"),
     }
+}
+
+/// A device as a host makes it: WebGPU's default limits or what `change` makes of them, no
+/// features.
+pub fn stranger_of(
+    descriptor: wgpu::InstanceDescriptor,
+    change: impl FnOnce(&mut wgpu::Limits),
+) -> Option<(wgpu::Device, wgpu::Queue)> {
+    // The same adapter as everywhere in the tests, and their rule for there being none.
+    let name = gpu()?.info().name.clone();
+    let backend = gpu()?.info().backend;
+    let adapters = pollster::block_on(
+        wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()),
+    );
+    let adapter = adapters
+        .into_iter()
+        .find(|a| a.get_info().name == name && a.get_info().backend == backend)
+        .expect("the adapter is still there");
+    let mut required_limits = wgpu::Limits::default();
+    change(&mut required_limits);
+    let device = adapter.request_device(&wgpu::DeviceDescriptor {
+        label: Some("stranger"),
+        required_limits,
+        ..Default::default()
+    });
+    Some(pollster::block_on(device).expect("a device with default limits"))
+}
+
+/// An instance as the tests make it.
+pub fn descriptor() -> wgpu::InstanceDescriptor {
+    wgpu::InstanceDescriptor::new_without_display_handle_from_env()
+}
+
+/// The same with default limits.
+pub fn stranger() -> Option<(wgpu::Device, wgpu::Queue)> {
+    stranger_of(descriptor(), |_| ())
 }
 
 fn required() -> bool {

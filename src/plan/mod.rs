@@ -19,7 +19,7 @@ mod timing;
 
 pub use inspect::{Bound, Launch, Life, Region};
 pub use memory::Memory;
-pub use program::{GROUPS, Program, Progress, Rate, StepValues};
+pub use program::{GROUPS, Program, Progress, Rate, StepValues, TensorMemory};
 pub use ring::Scalars;
 #[cfg(not(target_arch = "wasm32"))]
 pub use timing::{Clock, Times};

@@ -2,11 +2,12 @@
 
 use super::layout::Root;
 use super::ring::Scalars;
-use super::segments::Segments;
+use super::segments::{self, Segments};
 use super::{Plan, PlanNode};
 use crate::error::{Error, Result};
 use crate::gpu::{self, Gpu, Kernel, OwnedBuffer, Pipeline};
 use crate::ops::{Bind, Cost, Dispatch};
+use crate::shape::Shape;
 use crate::store::{Store, StoredPage};
 use crate::tape::Tensor;
 use std::collections::{HashMap, HashSet};
@@ -131,6 +132,22 @@ impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Program({} dispatches on {})", self.dispatches.len(), self.gpu.name())
     }
+}
+
+/// Where a tensor lies on the device: `f32`, NHWC, channels in groups of four (vec4s of 16 bytes).
+/// Vec4 `q` of pixel `p` is `first + p * stride + q` vec4s behind the start of `bytes`.
+#[derive(Clone, Debug)]
+pub struct TensorMemory<'a> {
+    /// The buffer: storage, source and target of copies.
+    pub buffer: &'a wgpu::Buffer,
+    /// What of it to bind.
+    pub bytes: Range<u64>,
+    /// Vec4s before the first pixel.
+    pub first: u32,
+    /// Vec4s from pixel to pixel.
+    pub stride: u32,
+    /// Its shape.
+    pub shape: Shape,
 }
 
 /// Hears how many kernels are ready, and of how many.
@@ -291,6 +308,28 @@ impl Program {
         })
     }
 
+    /// Where a tensor lies on the device, for a host's own copies and kernels: one that the host
+    /// writes, one that was kept ([`Plan::new`]) or a stored one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a tensor that is not in this plan.
+    pub fn memory(&self, tensor: Tensor) -> Result<TensorMemory<'_>> {
+        let place = self.plan.places.get(tensor.index()).copied().flatten();
+        let Some(place) = place else {
+            return Err(Error::Usage(
+                "a tensor of another tape, or one that is not in this plan".into(),
+            ));
+        };
+        let (buffer, offset, bytes) = self.memory_of(tensor);
+        Ok(TensorMemory {
+            buffer,
+            bytes: offset..offset + bytes,
+            first: place.offset,
+            stride: place.stride,
+            shape: self.plan.shapes[tensor.index()],
+        })
+    }
+
     /// The buffer, offset and length in bytes that a tensor's binding covers.
     pub(super) fn memory_of(&self, tensor: Tensor) -> (&wgpu::Buffer, u64, u64) {
         let place = self.plan.places[tensor.index()].expect("live tensors are placed");
@@ -378,6 +417,12 @@ impl Program {
             pass.set_bind_group(1, &self.uniforms, &[d.offset]);
             pass.dispatch_workgroups(d.groups[0], d.groups[1], d.groups[2]);
         }
+    }
+
+    /// Seconds that each dispatch takes at most, by its arithmetic and traffic alone.
+    pub(crate) fn estimated_seconds(&self) -> Vec<f64> {
+        let nodes = self.plan.nodes.iter().zip(&self.ranges);
+        nodes.flat_map(|(node, range)| vec![node_seconds(node); range.len()]).collect()
     }
 
     /// Number of dispatches.
@@ -544,6 +589,11 @@ impl Program {
     pub fn scalars(&self, tensors: &[Tensor], depth: usize) -> Result<Scalars> {
         Scalars::new(self, tensors, depth)
     }
+}
+
+/// Seconds of each dispatch of a node, see [`segments::estimate`].
+fn node_seconds(node: &PlanNode) -> f64 {
+    segments::estimate(&node.cost) / node.dispatches.len().max(1) as f64
 }
 
 /// Refuses grids that exceed the device's limit, before anything is allocated.

@@ -48,6 +48,11 @@ impl Pace {
     }
 }
 
+/// Seconds that a dispatch takes at most, on any adapter worth using.
+pub(super) fn estimate(cost: &Cost) -> f64 {
+    cost.flop as f64 / ESTIMATE.0 + cost.bytes as f64 / ESTIMATE.1
+}
+
 /// Cuts a step into segments of dispatches.
 #[derive(Debug)]
 pub(super) struct Segments {
@@ -66,10 +71,7 @@ pub(super) struct Segments {
 impl Segments {
     /// `whole`: one segment, for adapters without a watchdog.
     pub fn new(costs: &[Cost], whole: bool) -> Self {
-        let seconds: Vec<f64> = costs
-            .iter()
-            .map(|c| c.flop as f64 / ESTIMATE.0 + c.bytes as f64 / ESTIMATE.1)
-            .collect();
+        let seconds: Vec<f64> = costs.iter().map(estimate).collect();
         let cuts = if whole { std::iter::once(0..costs.len()).collect() } else { cut(&seconds) };
         let pace = (!whole).then(Pace::default);
         Segments { seconds, cuts, steps: if whole { u32::MAX } else { 0 }, pace }
