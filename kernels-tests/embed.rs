@@ -456,6 +456,29 @@ fn what_the_driver_refuses_comes_back_with_the_label_at_hand() {
 }
 
 #[test]
+fn kernels_of_the_host_s_own_are_named_in_what_goes_wrong() {
+    let Some(gpu) = support::gpu() else { return };
+    const BROKEN: &str =
+        "// use: index\n@compute @workgroup_size(64)\nfn main() {\n  let x = nothing;\n}\n";
+    let error = gpu.pipeline(&Kernel::of_text("theirs", BROKEN, "main", &[])).unwrap_err();
+    let message = error.to_string();
+    assert!(message.contains("theirs:4") && message.contains("nothing"), "{message}");
+    const MISSING: &str = "// use: no_such_library\n";
+    let error = gpu.pipeline(&Kernel::of_text("theirs", MISSING, "main", &[])).unwrap_err();
+    assert!(error.to_string().contains("no_such_library"), "{error}");
+    const TUNED: &str =
+        "const SIZE: u32 = 64u; // tune\n@compute @workgroup_size(SIZE)\nfn main() {\n}\n";
+    let kernel = |size| Kernel::of_text("theirs", TUNED, "main", &[]).tune("SIZE", size);
+    let before = gpu.pipeline_count();
+    for size in [32, 64, 32] {
+        gpu.pipeline(&kernel(size)).unwrap();
+    }
+    assert_eq!(gpu.pipeline_count(), before + 2);
+    let error = gpu.pipeline(&kernel(1).tune("OTHER", 1)).unwrap_err();
+    assert!(error.to_string().contains("theirs has no `const OTHER"), "{error}");
+}
+
+#[test]
 fn running_out_of_memory_names_the_buffer() {
     // A device that may take a percent or few of the memory there is: as little as it can be made
     // with. Only Vulkan and D3D12 drivers keep such budgets.

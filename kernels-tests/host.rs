@@ -4,10 +4,11 @@
 mod support;
 
 use pixtape::host::{Slice, TextureTranslator, View};
-use pixtape::nets::{Generator, GeneratorConfig, Mode, NormKind, UnetConfig};
+use pixtape::nets::{DiscriminatorKind, Generator, GeneratorConfig, Mode, NormKind, UnetConfig};
 use pixtape::ops::NormMode;
-use pixtape::picture::PictureFormat;
-use pixtape::train::Translator;
+use pixtape::picture::{PictureFormat, Values};
+use pixtape::plan::Scratch;
+use pixtape::train::{Pix2Pix, Pix2PixConfig, Translator};
 use pixtape::{Gpu, PlanOptions, Store, wgpu};
 use std::time::Duration;
 use support::device::stranger;
@@ -474,6 +475,124 @@ fn two_nets_may_take_turns_in_one_encoder_and_one_may_go_in_the_middle_of_an_ima
     second.encode(&mut encoder, &views[0][1], &views[1][1]).unwrap();
     host.gpu.queue().submit([encoder.finish()]);
     assert!(host.read(&targets[1]) == wanted[1]);
+}
+
+#[test]
+fn networks_share_memory_by_turns_and_dropping_gives_it_back() {
+    let Some(host) = Host::new([3, 3]) else { return };
+    let format = TextureFormat::Rgba8Unorm;
+    let source = host.filled(SIZE, format, &image(SIZE, 11));
+    let draw = |net: &mut TextureTranslator| {
+        let target = host.texture(SIZE, format);
+        host.frame(net, &source, &target);
+        host.read(&target)
+    };
+    let wanted = draw(&mut host.translator());
+    let before = host.gpu.allocated_bytes();
+    let alone = {
+        let net = host.translator();
+        let bytes = host.gpu.allocated_bytes() - before;
+        drop(net);
+        bytes
+    };
+    assert_eq!(host.gpu.allocated_bytes(), before, "dropping gives memory back");
+
+    let scratch = Scratch::new();
+    let sharing = |scratch: &Scratch, size| {
+        let (gpu, store, options) = (&host.gpu, &host.store, support::plan_options());
+        TextureTranslator::sharing(gpu, store, &host.generator, size, MODE, options, scratch)
+            .unwrap()
+    };
+    let mut nets = [0, 1, 2].map(|_| sharing(&scratch, SIZE));
+    let shared = scratch.bytes();
+    assert!(shared > 0 && shared < alone);
+    let small = sharing(&scratch, (32, 32));
+    assert_eq!(scratch.bytes(), shared, "a smaller one takes nothing of its own");
+    drop(small);
+    let all = host.gpu.allocated_bytes() - before;
+    assert_eq!(all, 3 * alone - 2 * shared, "the memory of a step is there once");
+    for net in &mut nets {
+        assert!(draw(net) == wanted);
+    }
+
+    // One in the middle of an image keeps the others out until it is done, or goes.
+    let [mut first, mut second, mut third] = nets;
+    let target = host.texture(SIZE, format);
+    let [from, to] = [&source, &target].map(|t| t.create_view(&Default::default()));
+    let slice = |net: &mut TextureTranslator, budget| {
+        let mut encoder = host.gpu.device().create_command_encoder(&Default::default());
+        let slice = net.encode_slice(&mut encoder, &from, &to, budget);
+        host.gpu.queue().submit([encoder.finish()]);
+        slice
+    };
+    slice(&mut first, Duration::ZERO).unwrap();
+    let error = slice(&mut second, Duration::MAX).unwrap_err().to_string();
+    assert!(error.contains("in the middle of an image"), "{error}");
+    assert_eq!(slice(&mut first, Duration::MAX).unwrap(), Slice::Drawn);
+    assert_eq!(slice(&mut second, Duration::MAX).unwrap(), Slice::Drawn);
+    slice(&mut second, Duration::ZERO).unwrap();
+    drop(second);
+    assert_eq!(slice(&mut third, Duration::MAX).unwrap(), Slice::Drawn);
+    assert!(host.read(&target) == wanted);
+    slice(&mut third, Duration::ZERO).unwrap();
+    third.restart();
+    assert_eq!(slice(&mut first, Duration::MAX).unwrap(), Slice::Drawn);
+    drop((first, third));
+    assert_eq!((scratch.bytes(), host.gpu.allocated_bytes()), (0, before));
+
+    // Another device's programs cannot share it.
+    let Some(other) = Host::new([3, 3]) else { return };
+    let _first = sharing(&scratch, SIZE);
+    let (gpu, store, options) = (&other.gpu, &other.store, support::plan_options());
+    let error =
+        TextureTranslator::sharing(gpu, store, &other.generator, SIZE, MODE, options, &scratch)
+            .unwrap_err();
+    assert!(error.to_string().contains("programs of one device"), "{error}");
+}
+
+#[test]
+fn a_training_in_a_host_s_frames_takes_the_same_steps_and_blocks_nothing() {
+    let Some((device, queue)) = stranger() else { return };
+    let gpu = Gpu::from_parts(device, queue).unwrap();
+    let unet = UnetConfig { downs: 5, ngf: 4, norm: NormKind::None, ..UnetConfig::default() };
+    let config = Pix2PixConfig {
+        generator: unet.into(),
+        discriminator: DiscriminatorKind::Pixel,
+        ndf: 4,
+        width: 32,
+        height: 32,
+        ..Pix2PixConfig::default()
+    };
+    let training = || Pix2Pix::new(&gpu, config.clone(), support::plan_options()).unwrap();
+    let picture = |seed| -> Vec<u8> {
+        support::bits(32 * 32 * 3, seed).iter().map(|word| (word >> 24) as u8).collect()
+    };
+    let mut usual = training();
+    let mut wanted = Vec::new();
+    for step in 0..4 {
+        wanted.extend(usual.step_pair(&picture(step), &picture(step + 9), 2e-4).unwrap());
+    }
+    wanted.extend(usual.finish().unwrap());
+
+    let mut hosted = training();
+    let mut losses = Vec::new();
+    for step in 0..4 {
+        let (a, b) = (picture(step), picture(step + 9));
+        let planes = [("input", Values::from(&a)), ("target", Values::from(&b))];
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        hosted.encode(&mut encoder, &planes, 2e-4).unwrap();
+        if step == 0 {
+            // Nothing to wait for yet.
+            let error = hosted.finish().unwrap_err().to_string();
+            assert!(error.contains("has not submitted"), "{error}");
+        }
+        let submission = gpu.queue().submit([encoder.finish()]);
+        hosted.submitted((step % 2 == 0).then_some(submission)).unwrap();
+        losses.extend(hosted.arrived().unwrap());
+    }
+    losses.extend(hosted.finish().unwrap());
+    assert_eq!(losses, wanted);
+    assert_eq!((hosted.steps(), hosted.in_flight()), (4, 0));
 }
 
 #[test]

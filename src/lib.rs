@@ -59,7 +59,9 @@
 //! that versions agree). It works within WebGPU's default limits, requires no feature, installs no
 //! handler, and submits only in calls that say so. What fails is an [`Error`] and never a panic in
 //! your frame: each call to the device runs in an error scope. [`host::TextureTranslator`] takes a
-//! generator from texture to texture in your encoder, all at once or in slices of a frame's time.
+//! generator from texture to texture in your encoder, all at once or in slices of a frame's time;
+//! [`train::Training::encode`] appends a training step. Several networks share the memory of a step
+//! through a [`plan::Scratch`].
 //!
 //! # In a browser
 //!

@@ -25,7 +25,7 @@ impl Source {
     /// `file:line` of a line of the expanded text (both count from 1).
     pub fn origin(&self, line: usize) -> String {
         match self.lines.get(line.wrapping_sub(1)) {
-            Some((file, line)) => format!("shaders/{file}.wgsl:{line}"),
+            Some((file, line)) => format!("{}:{line}", place(file)),
             None => format!("expanded line {line}"),
         }
     }
@@ -125,14 +125,28 @@ fn file(name: &str) -> Result<(&'static str, &'static str)> {
         .ok_or_else(|| Error::Internal(format!("no shader file {name:?}")))
 }
 
+/// How messages name a file; texts from elsewhere by what they were given as.
+fn place(name: &str) -> String {
+    if file(name).is_ok() { format!("shaders/{name}.wgsl") } else { name.into() }
+}
+
 /// Expands a shader file for a variant.
 ///
 /// # Errors
 /// [`Error::Internal`] for an unknown file, an include that does not exist, a constant to tune that
 /// the text lacks, or an `//@unroll` whose loop is not understood.
 pub fn load(name: &str, tune: &[Tune]) -> Result<Source> {
+    let (name, text) = file(name)?;
+    load_text(name, text, tune)
+}
+
+/// The same of a text from elsewhere, which `name` stands for in messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(name: &'static str, text: &'static str, tune: &[Tune]) -> Result<Source> {
     let mut lines = Vec::new();
-    include(name, &mut Vec::new(), &mut lines)?;
+    include(name, text, &mut Vec::new(), &mut lines)?;
     let mut consts = HashMap::new();
     let mut tuned = vec![false; tune.len()];
     for line in &mut lines {
@@ -151,7 +165,8 @@ pub fn load(name: &str, tune: &[Tune]) -> Result<Source> {
     }
     if let Some(at) = tuned.iter().position(|t| !t) {
         return Err(Error::Internal(format!(
-            "shaders/{name}.wgsl has no `const {}: u32 = …; // tune`",
+            "{} has no `const {}: u32 = …; // tune`",
+            place(name),
             tune[at].0
         )));
     }
@@ -172,8 +187,12 @@ struct Line {
     number: u32,
 }
 
-fn include(name: &str, seen: &mut Vec<&'static str>, out: &mut Vec<Line>) -> Result<()> {
-    let (name, text) = file(name)?;
+fn include(
+    name: &'static str,
+    text: &'static str,
+    seen: &mut Vec<&'static str>,
+    out: &mut Vec<Line>,
+) -> Result<()> {
     if seen.contains(&name) {
         return Ok(());
     }
@@ -181,7 +200,8 @@ fn include(name: &str, seen: &mut Vec<&'static str>, out: &mut Vec<Line>) -> Res
     for line in text.lines().take_while(|l| l.starts_with("//")) {
         if let Some(names) = line.strip_prefix("// use:") {
             for used in names.split(',') {
-                include(&format!("lib/{}", used.trim()), seen, out)?;
+                let (name, text) = file(&format!("lib/{}", used.trim()))?;
+                include(name, text, seen, out)?;
             }
         }
     }

@@ -20,8 +20,11 @@ pub type Binding = (&'static str, Access);
 /// A kernel to compile. Equal kernels share a pipeline.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Kernel {
-    /// File in `shaders`, without extension.
+    /// File in `shaders`, without extension; of a text from elsewhere its name in messages.
     pub file: &'static str,
+    /// WGSL from elsewhere, with the directives of `shaders/README.md`. Unlike the crate's own it
+    /// is compiled with the checks of memory accesses in.
+    pub text: Option<&'static str>,
     /// Entry point.
     pub entry: &'static str,
     /// Values of the constants that the variant changes.
@@ -33,7 +36,17 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel with the constants as they are in the file.
     pub fn new(file: &'static str, entry: &'static str, bindings: &[Binding]) -> Self {
-        Kernel { file, entry, tune: Vec::new(), bindings: bindings.to_vec() }
+        Kernel { file, text: None, entry, tune: Vec::new(), bindings: bindings.to_vec() }
+    }
+
+    /// A kernel of a text from elsewhere, which `name` stands for in labels and messages.
+    pub fn of_text(
+        name: &'static str,
+        text: &'static str,
+        entry: &'static str,
+        bindings: &[Binding],
+    ) -> Self {
+        Kernel { text: Some(text), ..Kernel::new(name, entry, bindings) }
     }
 
     /// Overrides a constant.
@@ -96,7 +109,10 @@ pub(crate) fn uniform_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
 impl Pipeline {
     pub(super) fn new(gpu: &Gpu, kernel: &Kernel, trusted: bool) -> Result<Self> {
         let label = kernel.label();
-        let source = shader::load(kernel.file, &kernel.tune)?;
+        let (source, trusted) = match kernel.text {
+            Some(text) => (shader::load_text(kernel.file, text, &kernel.tune)?, false),
+            None => (shader::load(kernel.file, &kernel.tune)?, trusted),
+        };
         let device = gpu.device();
         let made = gpu.scoped(&label, || {
             let entries: Vec<_> = (0..)

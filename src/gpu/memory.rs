@@ -5,6 +5,8 @@ use super::hook::Call;
 use super::signal::Signal;
 use crate::error::{Error, Result};
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A buffer that gives its memory back when it is dropped. In a browser, dropping wgpu's handle
 /// leaves that to the garbage collector, which knows nothing of the buffer's size.
@@ -35,7 +37,13 @@ impl OwnedBuffer {
                 mapped_at_creation: false,
             })
         })?;
+        gpu.inner.allocated.fetch_add(bytes, Ordering::Relaxed);
         Ok(OwnedBuffer { gpu: gpu.clone(), buffer: Some(buffer) })
+    }
+
+    /// Whether it is a buffer of a device.
+    pub fn is_of(&self, gpu: &Gpu) -> bool {
+        Arc::ptr_eq(&self.gpu.inner, &gpu.inner)
     }
 }
 
@@ -50,6 +58,8 @@ impl Deref for OwnedBuffer {
 impl Drop for OwnedBuffer {
     fn drop(&mut self) {
         let buffer = self.buffer.take();
+        let bytes = buffer.as_ref().map_or(0, |buffer| buffer.size());
+        self.gpu.inner.allocated.fetch_sub(bytes, Ordering::Relaxed);
         self.gpu.in_turn(move || {
             // Elsewhere the memory goes with the last handle, after the work that uses it.
             #[cfg(target_arch = "wasm32")]

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use hook::{Call, Hook};
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Largest page of parameters, and largest binding, that every device is required to support:
@@ -98,6 +99,8 @@ struct Inner {
     pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
     cache: OnceLock<wgpu::PipelineCache>,
     reports: Arc<Reports>,
+    /// Bytes of the buffers that there are.
+    allocated: AtomicU64,
     /// What a test does to this device.
     hook: OnceLock<Hook>,
     /// How long a test waits for it.
@@ -193,6 +196,7 @@ impl Gpu {
                 pipelines,
                 cache,
                 reports,
+                allocated: AtomicU64::new(0),
                 hook: OnceLock::new(),
                 #[cfg(not(target_arch = "wasm32"))]
                 patience: OnceLock::new(),
@@ -220,6 +224,12 @@ impl Gpu {
     /// The device.
     pub fn device(&self) -> &wgpu::Device {
         &self.inner.device
+    }
+
+    /// Bytes of all buffers that this crate has on the device now: weights, programs, what is being
+    /// read. A host's own are not among them.
+    pub fn allocated_bytes(&self) -> u64 {
+        self.inner.allocated.load(Ordering::Relaxed)
     }
 
     /// The queue.

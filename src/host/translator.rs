@@ -6,7 +6,7 @@ use super::view::{Use, View};
 use crate::error::Result;
 use crate::gpu::Gpu;
 use crate::nets::{Generator, Mode};
-use crate::plan::{Plan, PlanOptions, Program, StepValues};
+use crate::plan::{Plan, PlanOptions, Program, Scratch, StepValues};
 use crate::shape::Shape;
 use crate::store::Store;
 use crate::tape::{Tape, Tensor};
@@ -52,6 +52,8 @@ pub struct TextureTranslator {
     input: Tensor,
     output: Tensor,
     slices: Slices,
+    /// Memory that is shared, and the number there.
+    scratch: Option<(Scratch, u64)>,
 }
 
 impl TextureTranslator {
@@ -69,15 +71,49 @@ impl TextureTranslator {
         mode: Mode,
         options: PlanOptions,
     ) -> Result<TextureTranslator> {
+        Self::make(gpu, store, generator, (width, height), mode, options, None)
+    }
+
+    /// The same in memory that other networks use too, by turns: see [`Plan::prepare_sharing`].
+    ///
+    /// # Errors
+    /// As [`TextureTranslator::new`], and [`Error::Usage`](crate::Error::Usage) for memory of
+    /// another device.
+    pub fn sharing(
+        gpu: &Gpu,
+        store: &Store,
+        generator: &Generator,
+        size: (u32, u32),
+        mode: Mode,
+        options: PlanOptions,
+        scratch: &Scratch,
+    ) -> Result<TextureTranslator> {
+        Self::make(gpu, store, generator, size, mode, options, Some(scratch))
+    }
+
+    fn make(
+        gpu: &Gpu,
+        store: &Store,
+        generator: &Generator,
+        (width, height): (u32, u32),
+        mode: Mode,
+        options: PlanOptions,
+        scratch: Option<&Scratch>,
+    ) -> Result<TextureTranslator> {
         let mut tape = Tape::new();
         let input =
             tape.input("input", Shape::new(1, height, width, generator.config().input_nc()));
         let output = generator.record(&mut tape, store, input, mode)?;
         let plan = Plan::new(&tape, store, &[output], gpu.family(), options.on(gpu))?;
-        let program = plan.prepare(gpu, store)?;
+        let program = match scratch {
+            Some(scratch) => plan.prepare_sharing(gpu, store, scratch)?,
+            None => plan.prepare(gpu, store)?,
+        };
         program.set_step(&StepValues::default());
         let slices = Slices::new(program.estimated_seconds());
-        Ok(TextureTranslator { program, textures: Textures::new(gpu), input, output, slices })
+        let textures = Textures::new(gpu);
+        let scratch = scratch.map(|scratch| (scratch.clone(), scratch.number()));
+        Ok(TextureTranslator { program, textures, input, output, slices, scratch })
     }
 
     /// The program of the network.
@@ -115,7 +151,9 @@ impl TextureTranslator {
     /// [`measure`](Self::measure) once, or [`took`](Self::took) after each frame.
     ///
     /// # Errors
-    /// As [`encode`](Self::encode); the picture goes on with the next call.
+    /// As [`encode`](Self::encode); the picture goes on with the next call. With memory that is
+    /// shared [`Error::Usage`](crate::Error::Usage) while another network is in the middle of a
+    /// picture.
     pub fn encode_slice<'a>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -127,6 +165,9 @@ impl TextureTranslator {
         from.check(Use::Read)?;
         to.check(Use::Draw)?;
         if !self.slices.is_under_way() {
+            if let Some((scratch, number)) = &self.scratch {
+                scratch.begin(*number)?;
+            }
             let memory = self.program.memory(self.input)?;
             self.textures.load(encoder, from, Image { memory: &memory })?;
         }
@@ -137,12 +178,21 @@ impl TextureTranslator {
         }
         let memory = self.program.memory(self.output)?;
         self.textures.store(encoder, Image { memory: &memory }, to)?;
+        self.release();
         Ok(Slice::Drawn)
     }
 
     /// Drops a picture that was begun: the next call reads another.
     pub fn restart(&mut self) {
         self.slices.restart();
+        self.release();
+    }
+
+    /// Leaves the memory that is shared to others.
+    fn release(&self) {
+        if let Some((scratch, number)) = &self.scratch {
+            scratch.end(*number);
+        }
     }
 
     /// Tells how long the device took for the last slice, as the host has measured: later slices
@@ -164,5 +214,11 @@ impl TextureTranslator {
         let all = seconds.iter().sum();
         self.slices.measured(seconds);
         Ok(Duration::from_secs_f64(all))
+    }
+}
+
+impl Drop for TextureTranslator {
+    fn drop(&mut self) {
+        self.release();
     }
 }

@@ -111,6 +111,11 @@ impl Dispatch {
         }
     }
 
+    /// A dispatch of an entry point of WGSL from elsewhere: [`Kernel::of_text`].
+    pub fn of_text(name: &'static str, text: &'static str, entry: &'static str) -> Self {
+        Dispatch { kernel: Kernel::of_text(name, text, entry, &[]), ..Dispatch::new(name, entry) }
+    }
+
     /// Gives a `// tune` constant another value.
     pub fn tune(mut self, name: &'static str, value: u32) -> Self {
         self.kernel = self.kernel.tune(name, value);

@@ -12,6 +12,7 @@ mod program;
 mod report;
 mod rewrite;
 mod ring;
+mod scratch;
 mod segments;
 mod slots;
 #[cfg(not(target_arch = "wasm32"))]
@@ -21,6 +22,7 @@ pub use inspect::{Bound, Launch, Life, Region};
 pub use memory::Memory;
 pub use program::{GROUPS, Program, Progress, Rate, StepValues, TensorMemory};
 pub use ring::Scalars;
+pub use scratch::Scratch;
 #[cfg(not(target_arch = "wasm32"))]
 pub use timing::{Clock, Times};
 

@@ -2,6 +2,7 @@
 
 use super::layout::Root;
 use super::ring::Scalars;
+use super::scratch::Scratch;
 use super::segments::{self, Segments};
 use super::{Plan, PlanNode};
 use crate::error::{Error, Result};
@@ -111,7 +112,7 @@ struct Prepared {
 pub struct Program {
     pub(super) gpu: Gpu,
     pub(super) plan: Plan,
-    slots: Vec<OwnedBuffer>,
+    slots: Vec<Arc<OwnedBuffer>>,
     hosts: HashMap<Tensor, OwnedBuffer>,
     /// Page, offset and bytes of stored tensors and of their slices.
     stored: HashMap<Tensor, (StoredPage, u64, u64)>,
@@ -160,7 +161,17 @@ impl Plan {
     /// [`Error::OutOfMemory`], [`Error::Limit`] or [`Error::Validation`], naming the node or
     /// buffer.
     pub fn prepare(self, gpu: &Gpu, store: &Store) -> Result<Program> {
-        Program::new(self, gpu, store, None)
+        Program::new(self, gpu, store, None, None)
+    }
+
+    /// Like [`Plan::prepare`], with what lives only within a step in memory that other programs
+    /// use too. Prepare the greediest first: what comes later then takes none of its own. Results,
+    /// which the host reads after the step, are in memory of their own.
+    ///
+    /// # Errors
+    /// As [`Plan::prepare`], and [`Error::Usage`] for memory of another device.
+    pub fn prepare_sharing(self, gpu: &Gpu, store: &Store, scratch: &Scratch) -> Result<Program> {
+        Program::new(self, gpu, store, None, Some(scratch))
     }
 
     /// Like [`Plan::prepare`], and says how far it has come: `progress(done, total)` is called in
@@ -173,7 +184,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::prepare`].
     pub fn prepare_with(self, gpu: &Gpu, store: &Store, progress: Progress<'_>) -> Result<Program> {
-        Program::new(self, gpu, store, Some(progress))
+        Program::new(self, gpu, store, Some(progress), None)
     }
 }
 
@@ -183,6 +194,7 @@ impl Program {
         gpu: &Gpu,
         store: &Store,
         progress: Option<Progress<'_>>,
+        scratch: Option<&Scratch>,
     ) -> Result<Program> {
         check_grids(&plan, gpu)?;
         let device = gpu.device();
@@ -191,16 +203,29 @@ impl Program {
             | wgpu::BufferUsages::COPY_SRC
             | wgpu::BufferUsages::COPY_DST;
         let make = |label: &str, bytes, usage| OwnedBuffer::new(gpu, label, bytes, usage);
+        let slot = |at: usize| {
+            let inside = plan.roots.iter().filter(|r| r.slot == at);
+            let largest = inside.max_by_key(|r| r.bytes).map_or("", |r| r.label.as_str());
+            make(largest, plan.slots[at] + guard, storage_use)
+        };
+        let shared = scratch.filter(|_| guard == 0);
+        // What the host reads has its slot for itself.
+        let kept = |at: &usize| plan.roots.iter().any(|r| r.slot == *at && r.kept);
+        let (within, read): (Vec<usize>, Vec<usize>) = match shared {
+            Some(_) => (0..plan.slots.len()).partition(|at| !kept(at)),
+            None => (Vec::new(), (0..plan.slots.len()).collect()),
+        };
         let mut slots = Vec::with_capacity(plan.slots.len());
-        for (at, bytes) in plan.slots.iter().enumerate() {
-            let largest = plan
-                .roots
-                .iter()
-                .filter(|r| r.slot == at)
-                .max_by_key(|r| r.bytes)
-                .map_or("", |r| r.label.as_str());
-            slots.push(make(largest, bytes + guard, storage_use)?);
+        if let Some(scratch) = shared {
+            let sizes: Vec<u64> = within.iter().map(|at| plan.slots[*at]).collect();
+            let taken = scratch.take(gpu, &sizes, |at| slot(within[at]))?;
+            slots.extend(within.iter().copied().zip(taken));
         }
+        for at in read {
+            slots.push((at, Arc::new(slot(at)?)));
+        }
+        slots.sort_by_key(|(at, _)| *at);
+        let slots = slots.into_iter().map(|(_, buffer)| buffer).collect();
         let mut hosts = HashMap::new();
         for &tensor in &plan.hosts {
             hosts.insert(

@@ -2,6 +2,8 @@
 //! queue every step.
 
 use super::Program;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::error::Error;
 use crate::error::Result;
 use crate::gpu::{Gpu, Mapping, OwnedBuffer};
 use crate::tape::Tensor;
@@ -12,10 +14,22 @@ struct Flight {
     /// The caller's name for them.
     tag: u64,
     staging: OwnedBuffer,
+    /// `None` while the host has not submitted the copies.
+    way: Option<Way>,
+}
+
+/// What brings scalars back once their copies have been submitted.
+struct Way {
     mapping: Mapping,
-    /// The submission that copies them: what to wait for natively.
+    /// The submission that copies them: what to wait for natively, if it is known.
     #[cfg(not(target_arch = "wasm32"))]
-    submission: wgpu::SubmissionIndex,
+    submission: Option<wgpu::SubmissionIndex>,
+}
+
+impl Flight {
+    fn has_arrived(&self) -> bool {
+        self.way.as_ref().is_some_and(|way| way.mapping.has_arrived())
+    }
 }
 
 /// Scalars with the tag of the step that they belong to, oldest first.
@@ -25,7 +39,8 @@ pub type Tagged = Vec<(u64, Vec<f32>)>;
 ///
 /// [`push`](Self::push) after every step, [`receive`](Self::receive) to learn the values and to
 /// bound how far the host runs ahead of the device. Nothing is lost if a future of `receive` is
-/// dropped before it is ready.
+/// dropped before it is ready. In a host's own encoder [`encode`](Self::encode) and
+/// [`submitted`](Self::submitted) take the place of `push`.
 pub struct Scalars {
     gpu: Gpu,
     sources: Vec<(wgpu::Buffer, u64)>,
@@ -71,22 +86,71 @@ impl Scalars {
         let staging = self.idle.pop().map_or_else(|| self.staging(), Ok)?;
         let submission = self.gpu.scoped("losses", || {
             let mut encoder = self.gpu.device().create_command_encoder(&Default::default());
-            for (at, (source, offset)) in (0..).zip(&self.sources) {
-                encoder.copy_buffer_to_buffer(source, *offset, &staging, BYTES * at, BYTES);
-            }
+            self.copy(&mut encoder, &staging);
             self.gpu.submit(encoder)
         })?;
-        let mapping = Mapping::start(&self.gpu, &staging, "losses")?;
-        #[cfg(target_arch = "wasm32")]
-        drop(submission);
-        self.in_flight.push_back(Flight {
-            tag,
-            staging,
+        let way = Some(self.way(&staging, Some(submission))?);
+        self.in_flight.push_back(Flight { tag, staging, way });
+        Ok(())
+    }
+
+    /// Appends the copies of a step's scalars to a host's encoder; `tag` comes back with them.
+    /// [`submitted`](Self::submitted) has to follow the host's submission.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, tag: u64) -> Result<()> {
+        let staging = self.idle.pop().map_or_else(|| self.staging(), Ok)?;
+        self.gpu.in_turn(|| self.copy(encoder, &staging));
+        self.in_flight.push_back(Flight { tag, staging, way: None });
+        Ok(())
+    }
+
+    /// Says that the host has submitted everything that was encoded so far; `submission`, where
+    /// the host has it, lets [`receive`](Self::receive) wait for no more than that.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn submitted(&mut self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        for at in 0..self.in_flight.len() {
+            if self.in_flight[at].way.is_none() {
+                let way = self.way(&self.in_flight[at].staging, submission.clone())?;
+                self.in_flight[at].way = Some(way);
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&self, encoder: &mut wgpu::CommandEncoder, staging: &wgpu::Buffer) {
+        for (at, (source, offset)) in (0..).zip(&self.sources) {
+            encoder.copy_buffer_to_buffer(source, *offset, staging, BYTES * at, BYTES);
+        }
+    }
+
+    #[cfg_attr(target_arch = "wasm32", expect(unused_variables, reason = "nothing waits"))]
+    fn way(&self, staging: &OwnedBuffer, submission: Option<wgpu::SubmissionIndex>) -> Result<Way> {
+        let mapping = Mapping::start(&self.gpu, staging, "losses")?;
+        Ok(Way {
             mapping,
             #[cfg(not(target_arch = "wasm32"))]
             submission,
-        });
-        Ok(())
+        })
+    }
+
+    /// Blocks until the flight at a place has arrived.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn wait_for(&self, at: usize) -> Result<()> {
+        match self.in_flight[at].way.as_ref() {
+            None => Err(Error::Usage(
+                "losses are waited for whose step the host has not submitted yet; call \
+                 `submitted` behind the submission"
+                    .into(),
+            )),
+            Some(Way { submission: Some(submission), .. }) => {
+                self.gpu.wait_for(submission, "losses")
+            }
+            Some(_) => self.gpu.wait("losses"),
+        }
     }
 
     /// What has arrived, without waiting.
@@ -103,10 +167,10 @@ impl Scalars {
         let _ = self.gpu.in_turn(|| self.gpu.device().poll(wgpu::PollType::Poll));
         self.gpu.check("losses")?;
         let mut done = Vec::new();
-        while self.in_flight.len() > keep
-            && self.in_flight.front().is_some_and(|f| f.mapping.has_arrived())
+        while self.in_flight.len() > keep && self.in_flight.front().is_some_and(Flight::has_arrived)
         {
-            let Flight { tag, staging, mapping, .. } = self.in_flight.pop_front().expect("one");
+            let Flight { tag, staging, way } = self.in_flight.pop_front().expect("one");
+            let Way { mapping, .. } = way.expect("it has arrived");
             let bytes = mapping.take(&self.gpu, &staging, "losses")?;
             self.idle.push(staging);
             let words: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
@@ -125,10 +189,10 @@ impl Scalars {
         let wanted = self.in_flight.len().saturating_sub(in_flight);
         #[cfg(not(target_arch = "wasm32"))]
         if let Some(last) = wanted.checked_sub(1) {
-            self.gpu.wait_for(&self.in_flight[last].submission, "losses")?;
+            self.wait_for(last)?;
         }
-        for flight in self.in_flight.iter().take(wanted) {
-            flight.mapping.arrival().await;
+        for way in self.in_flight.iter().take(wanted).filter_map(|flight| flight.way.as_ref()) {
+            way.mapping.arrival().await;
         }
         self.arrived()
     }
@@ -141,7 +205,7 @@ impl Scalars {
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn receive_earlier(&mut self, in_flight: usize) -> Result<Tagged> {
         if let Some(last) = self.in_flight.len().saturating_sub(in_flight).checked_sub(1) {
-            self.gpu.wait_for(&self.in_flight[last].submission, "losses")?;
+            self.wait_for(last)?;
         }
         self.take_arrived(1)
     }

@@ -516,6 +516,47 @@ impl<M: Model> Training<M> {
         Ok(())
     }
 
+    /// Appends a training step to a host's encoder, as [`submit`](Self::submit) would submit it.
+    /// The host submits the encoder, calls [`submitted`](Self::submitted), and collects losses by
+    /// [`arrived`](Self::arrived) in later frames: nothing blocks. One step an encoder: the planes
+    /// are written before the submission. It has to be submitted: a step whose encoder is dropped
+    /// counts, and updates nothing.
+    ///
+    /// # Errors
+    /// As [`set_planes`](Self::set_planes), and what the device reports.
+    pub fn encode(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        planes: &[(&str, Values<'_>)],
+        lr: impl Into<Rates>,
+    ) -> Result<()> {
+        self.set_planes(planes)?;
+        let step = self.steps + 1;
+        self.whole = false;
+        self.program.set_step(&self.values(step, lr));
+        self.program.encode(encoder, 0..self.program.dispatch_count());
+        self.scalars.encode(encoder, step)?;
+        self.set_progress(step, self.pictures_seen + u64::from(self.settings.pictures));
+        Ok(())
+    }
+
+    /// Says that the host has submitted the steps that were encoded so far.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn submitted(&mut self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        self.scalars.submitted(submission)
+    }
+
+    /// The losses that have arrived, oldest first, without waiting.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn arrived(&mut self) -> Result<Vec<Losses>> {
+        let rows = self.scalars.arrived()?;
+        Ok(self.to_losses(rows))
+    }
+
     /// [`submit`](Self::submit) for a model that reads two planes: input and target of pairs, or
     /// images of A and of B where there are no pairs.
     ///
