@@ -347,6 +347,10 @@ fn views_may_change_every_frame_and_several_frames_may_share_an_encoder() {
 #[test]
 fn views_of_other_formats_and_levels_say_what_they_are() {
     let Some(host) = Host::new([3, 3]) else { return };
+    if host.gpu.info().backend == wgpu::Backend::Gl {
+        eprintln!("SKIPPED (OpenGL has no views of other formats)");
+        return;
+    }
     let mut net = host.translator();
     let rgba = image(SIZE, 7);
     let plain = host.texture(SIZE, TextureFormat::Rgba8Unorm);
