@@ -14,9 +14,12 @@ const ESTIMATE: (f64, f64) = (5e10, 5e9);
 /// after so many of these in a row segments are measured again: another program may use the device,
 /// or it may have become hot, and segments as they are would take too long. Where the host was what
 /// took so long, measuring again changes nothing.
+#[cfg(not(target_arch = "wasm32"))]
 const SLOWER: f64 = 5.0;
+#[cfg(not(target_arch = "wasm32"))]
 const SLOW_STEPS: u32 = 3;
 /// Steps that show how long they take: the first ones are only queued.
+#[cfg(not(target_arch = "wasm32"))]
 const FIRST_STEPS: u32 = 8;
 
 /// Time from step to step since segments were measured.
