@@ -37,6 +37,19 @@ impl TensorFile {
         Ok(TensorFile { path: path.into(), file: WeightsFile::read_net(path, pick)? })
     }
 
+    /// Like [`read_net`](Self::read_net) for the bytes of a file in memory: messages call it
+    /// `weights in memory`.
+    ///
+    /// # Errors
+    /// As [`WeightsFile::parse_net`].
+    pub fn parse_net(bytes: &[u8], pick: &Pick<'_>) -> Result<TensorFile> {
+        let path = PathBuf::from("weights in memory");
+        match WeightsFile::parse_net(bytes, pick) {
+            Ok(file) => Ok(TensorFile { path, file }),
+            Err(message) => Err(Error::file(path, message)),
+        }
+    }
+
     /// Tensors, counters and metadata of the file.
     pub fn contents(&self) -> &WeightsFile {
         &self.file

@@ -58,9 +58,7 @@ impl Checkpoint {
                 );
                 return Err(Error::config("direction", why));
             }
-            let weights = TensorFile::read_net(path, &Pick { key, wanted: Wanted::Generator })?;
-            let config = weights.recognise_generator()?;
-            return Ok(Checkpoint { net: "G", weights, config, options: None });
+            return Checkpoint::bare(TensorFile::read_net(path, &generator_at(key))?);
         }
         if key.is_some() {
             let why = format!(
@@ -93,6 +91,21 @@ impl Checkpoint {
             ));
         }
         Ok(Checkpoint { net, weights: TensorFile::read(&file)?, config, options: Some(options) })
+    }
+
+    /// Reads a generator from the bytes of a single file, as [`read`](Self::read) does from the
+    /// file: of a host that has its weights in memory.
+    ///
+    /// # Errors
+    /// [`Error::File`] of `weights in memory`, for what is no generator's file.
+    pub fn parse(bytes: &[u8], key: Option<&str>) -> Result<Checkpoint> {
+        Checkpoint::bare(TensorFile::parse_net(bytes, &generator_at(key))?)
+    }
+
+    /// A single file of weights, whose net is inferred.
+    fn bare(weights: TensorFile) -> Result<Checkpoint> {
+        let config = weights.recognise_generator()?;
+        Ok(Checkpoint { net: "G", weights, config, options: None })
     }
 
     /// Weights of a net.
@@ -130,6 +143,11 @@ impl Checkpoint {
         self.weights.load_into(gpu, store, weights)
     }
 
+    /// The generator's file; `weights in memory` where it was none.
+    pub fn path(&self) -> &Path {
+        self.weights.path()
+    }
+
     /// What the generator's file holds.
     pub fn weights(&self) -> &WeightsFile {
         self.weights.contents()
@@ -139,6 +157,11 @@ impl Checkpoint {
     pub fn with(&self, weights: WeightsFile) -> TensorFile {
         self.weights.with(weights)
     }
+}
+
+/// The generator in a file: the one at `key`, or the only one.
+fn generator_at(key: Option<&str>) -> Pick<'_> {
+    Pick { key, wanted: Wanted::Generator }
 }
 
 /// Epochs whose generators lie in a run's folder, for messages.
@@ -242,6 +265,31 @@ mod tests {
 
     fn read(options: &Value) -> Result<Options> {
         Options::from_layers(Some(&Layer::of_json(options).map_err(Error::Usage)?), &[])
+    }
+
+    #[test]
+    fn weights_in_memory_are_read_as_those_of_a_file() {
+        let config = UnetConfig { ngf: 4, downs: 5, ..UnetConfig::default() };
+        let mut store = Store::new();
+        let net = Net::new(&mut store, "G", config).unwrap();
+        let mut file = WeightsFile::default();
+        for param in net.weights().params() {
+            let shape = param.layout.public_shape();
+            let values = vec![0.5; shape.iter().product()];
+            file.tensors.insert(param.name.clone(), (shape, values));
+        }
+        let bytes = file.to_safetensors(crate::io::weights::Precision::F32).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("G.safetensors");
+        std::fs::write(&path, &bytes).unwrap();
+        let read = Checkpoint::read(&path, "latest", None, None).unwrap();
+        let parsed = Checkpoint::parse(&bytes, None).unwrap();
+        assert_eq!((parsed.config, parsed.weights()), (read.config, read.weights()));
+        assert_eq!((read.path(), parsed.path()), (&*path, Path::new("weights in memory")));
+        for (bytes, key) in [(&bytes[..9], None), (&bytes[..], Some("netG")), (b"PNG", None)] {
+            let message = Checkpoint::parse(bytes, key).unwrap_err().to_string();
+            assert!(message.starts_with("weights in memory: "), "{message}");
+        }
     }
 
     #[test]
