@@ -228,9 +228,8 @@ fn every_unsafe_place_is_listed_with_its_reason() {
     };
     assert_eq!(count("unsafe { a }\nlet b = || unsafe {\nunsafe fn c() {}\n// unsafe { d }"), 3);
     let mut found = Vec::new();
-    for path in
-        ["src", "benches", "examples", "kernels-tests"].iter().flat_map(|f| files(f, &["rs"]))
-    {
+    let folders = ["src", "benches", "bindings", "examples", "kernels-tests"];
+    for path in folders.iter().flat_map(|f| files(f, &["rs"])) {
         let places = count(&read(&path));
         if places > 0 && !path.ends_with("kernels-tests/docs.rs") {
             let name = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
