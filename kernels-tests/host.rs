@@ -308,8 +308,10 @@ fn grey_and_alpha_go_where_they_belong() {
     let (mut net, format) = (host.translator(), TextureFormat::Rgba8Unorm);
     let [from, to] = [0, 1].map(|_| host.texture(SIZE, format).create_view(&Default::default()));
     let mut encoder = host.gpu.device().create_command_encoder(&Default::default());
-    let error = net.encode(&mut encoder, &from, &to).unwrap_err();
-    assert!(error.to_string().contains("images of 2 channels"), "{error}");
+    let encoded = net.encode(&mut encoder, &from, &to);
+    for error in [encoded.unwrap_err(), net.warm(format, format).unwrap_err()] {
+        assert!(error.to_string().contains("images of 2 channels"), "{error}");
+    }
 }
 
 #[test]

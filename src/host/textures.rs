@@ -55,6 +55,18 @@ impl Textures {
         Textures { gpu: gpu.clone(), load, store, blocks }
     }
 
+    /// Compiles what reads textures of one format and draws into those of another.
+    pub fn warm(
+        &self,
+        from: TextureFormat,
+        read: u32,
+        to: TextureFormat,
+        drawn: u32,
+    ) -> Result<()> {
+        self.load_pipeline(from.is_srgb(), read)?;
+        self.store_pipeline(to, drawn).map(drop)
+    }
+
     /// Appends what reads a texture into an image.
     pub fn load(
         &self,

@@ -121,6 +121,17 @@ impl TextureTranslator {
         &self.program
     }
 
+    /// Compiles what reading and drawing into textures of these formats takes, which otherwise
+    /// their first frame does.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) for numbers of channels that no texture has, and what
+    /// the device reports.
+    pub fn warm(&self, from: wgpu::TextureFormat, to: wgpu::TextureFormat) -> Result<()> {
+        let channels = |tensor| self.program.memory(tensor).map(|memory| memory.shape.c.logical());
+        self.textures.warm(from, channels(self.input)?, to, channels(self.output)?)
+    }
+
     /// Decides the dropout mask, where there is one: takes effect with the next submission.
     pub fn set_seed(&self, seed: u64, number: u32) {
         let seed = crate::rng::fold_seed(seed);
