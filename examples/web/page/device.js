@@ -12,7 +12,7 @@ const ROWS = [
   ['conv 4x4, 256x256, 4 to 64 channels', 'convolution', [256, 4, 64]],
 ];
 
-let facts = {}, measured = null;
+let facts = {}, measured = null, checked = null;
 
 function list() {
   const { limits } = facts;
@@ -70,8 +70,25 @@ async function measure() {
   find('measure').disabled = false;
 }
 
+// Every kernel through this browser's compiler.
+async function check() {
+  find('check').disabled = true;
+  const say = text => { find('device-told').textContent = text; };
+  say('the browser looks through every kernel…');
+  try {
+    checked = await call('check');
+    const { kernels, messages } = checked;
+    say(messages.length ? `${kernels} kernels, ${messages.length} messages of the browser's compiler:` : `${kernels} kernels, and the browser's compiler has nothing to say of them.`);
+    find('messages').textContent = messages.join('\n');
+    find('messages').hidden = !messages.length;
+  } catch (error) {
+    say(error.message);
+  }
+  find('check').disabled = false;
+}
+
 async function copy() {
-  const text = JSON.stringify({ ...facts, browser: navigator.userAgent, measured }, null, 2);
+  const text = JSON.stringify({ ...facts, browser: navigator.userAgent, measured, checked }, null, 2);
   try {
     await navigator.clipboard.writeText(text);
     find('device-told').textContent = 'Copied.';
@@ -84,5 +101,6 @@ export function start(about) {
   facts = about;
   list();
   find('measure').onclick = measure;
+  find('check').onclick = check;
   find('copy').onclick = copy;
 }

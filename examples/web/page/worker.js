@@ -214,6 +214,12 @@ const operations = {
       bench.free();
     }
   },
+  async check() {
+    const verdict = await engine.check_kernels(device);
+    const found = { kernels: verdict.kernels, messages: verdict.messages() };
+    verdict.free();
+    return found;
+  },
   destroy: () => device.destroy(),
 };
 

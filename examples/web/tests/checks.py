@@ -281,8 +281,29 @@ def a_lost_device_is_replaced(browser, told):
     expect(browser.run(counter("drawn")) > shown, "the network was not loaded again")
 
 
-def kernels_are_measured(browser, told):
+def every_kernel_passes_the_browsers_compiler(browser, told):
     click(browser, "tab-device")
+    click(browser, "check")
+    browser.until("/ kernels,/.test(document.getElementById('device-told').textContent)", 120)
+    said = text(browser, "device-told")
+    expect("nothing to say" in said and int(said.split()[0]) > 200, said + text(browser, "messages"))
+    print(f"        {said}")
+
+
+def memory_is_flat_over_twenty_trainings(browser, told):
+    # Made and freed, each stopped before its first step: what is counted is what they leave behind.
+    make = """import('./engine.js').then(async m => {
+        for (let i = 0; i < COUNT; i++) await m.call('start', { settings: { side: 64, ngf: 16, seed: 1, rate: 0 }, samples: [], until: 1 }).then(() => m.call('stop')); })"""
+    browser.run(make.replace("COUNT", "3"), 120)
+    before = browser.gpu_memory()
+    browser.run(make.replace("COUNT", "20"), 240)
+    after = browser.gpu_memory()
+    # One of them takes 40 MB.
+    expect(after < before + 60e6, f"the GPU process grew from {before / 1e6:.0f} to {after / 1e6:.0f} MB")
+    print(f"        memory of the GPU process: {before / 1e6:.0f} MB after 3 trainings, {after / 1e6:.0f} MB after 23")
+
+
+def kernels_are_measured(browser, told):
     click(browser, "measure")
     browser.until("/GFLOP/.test(document.getElementById('device-told').textContent)", 240)
     rows = browser.run("document.querySelectorAll('#kernels tbody tr').length")
@@ -314,7 +335,7 @@ GROUPS = [
         training_goes_on_and_is_paused, a_drawing_goes_through_the_training, weights_open_in_the_program,
         an_image_gives_what_the_program_gives, a_stroke_changes_the_output, what_is_no_image_is_refused,
         weights_cut_short_are_refused, a_folder_of_pairs_is_trained_on, a_lost_device_is_replaced,
-        kernels_are_measured,
+        memory_is_flat_over_twenty_trainings, every_kernel_passes_the_browsers_compiler, kernels_are_measured,
     ]),
     (Without, [without_webgpu_the_page_says_what_to_try]),
 ]

@@ -10,6 +10,7 @@ mod device;
 #[path = "../../../../src/bin/pixtape/commands/demo/draw.rs"]
 #[allow(dead_code)]
 mod draw;
+mod kernels;
 mod net;
 mod pixels;
 mod trainer;
