@@ -15,7 +15,7 @@
  *
  * Threads: every function may be called from any thread, at the same time as others and with the same
  * handle, except that a handle is freed when no other call uses it. Calls on one generator wait for
- * each other; calls on different generators do not. pixtape_last_error() is of the calling thread.
+ * each other; calls on different generators need not. pixtape_last_error() is of the calling thread.
  * After fork() the child does not use handles of its parent.
  */
 
@@ -63,7 +63,7 @@ enum pixtape_status
    */
   PIXTAPE_STATUS_ADAPTER = 3,
   /**
-   * Out of memory: of the device, or of the limit that was set.
+   * The device's memory, or the limit that was set, is too small.
    */
   PIXTAPE_STATUS_MEMORY = 4,
   /**

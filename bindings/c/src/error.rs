@@ -18,7 +18,7 @@ pub enum Status {
     File = 2,
     /// There is no adapter, none of that name, or it lacks something.
     Adapter = 3,
-    /// Out of memory: of the device, or of the limit that was set.
+    /// The device's memory, or the limit that was set, is too small.
     Memory = 4,
     /// The device was lost. Free it and its generators, and open it again.
     DeviceLost = 5,
@@ -85,6 +85,8 @@ fn keep(text: &str) {
 
 fn number(error: &Error) -> Status {
     match error {
+        // Strips of the smallest size need more.
+        Error::Config { field: "memory_limit", .. } => Status::Memory,
         Error::Config { .. } | Error::Usage(_) | Error::Shape { .. } => Status::Argument,
         Error::File { .. } => Status::File,
         Error::Adapter(_) | Error::Limit { .. } => Status::Adapter,
@@ -136,6 +138,7 @@ mod tests {
     fn every_kind_of_error_has_its_number() {
         for (error, status) in [
             (Error::config("adapter", "no"), Status::Argument),
+            (Error::config("memory_limit", "no"), Status::Memory),
             (Error::file("a", "no"), Status::File),
             (Error::Adapter("none".into()), Status::Adapter),
             (Error::OutOfMemory { label: "a".into(), message: "b".into() }, Status::Memory),

@@ -239,7 +239,7 @@ static void ways_to_the_same_image(const pixtape_device *device, pixtape_generat
 
     /* The least memory that serves is that of strips. */
     CHECK(pixtape_generator_set_memory_limit(again, 1) == PIXTAPE_STATUS_OK);
-    REFUSED(translate(again, in, other), ARGUMENT, "`memory_limit`");
+    REFUSED(translate(again, in, other), PIXTAPE_STATUS_MEMORY, "`memory_limit`");
     for (limit = 1 << 16; translate(again, in, other) != PIXTAPE_STATUS_OK; limit += limit / 16) {
         CHECK(limit < 1 << 28);
         CHECK(pixtape_generator_set_memory_limit(again, limit) == PIXTAPE_STATUS_OK);
