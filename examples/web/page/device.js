@@ -34,7 +34,7 @@ function show(rows, peak) {
   const body = find('kernels').tBodies[0];
   body.replaceChildren(...rows.map(({ name, ms, flop, bytes }) => {
     const rate = flop / ms / 1e6;
-    const cells = [name, ms.toFixed(3), flop ? rate.toFixed(1) : '–', flop && peak ? (100 * rate / peak).toFixed(0) : '–', (bytes / ms / 1e6).toFixed(1)];
+    const cells = [name, ms.toFixed(3), flop ? rate.toPrecision(3) : '–', flop && peak ? (100 * rate / peak).toFixed(0) : '–', (bytes / ms / 1e6).toPrecision(2)];
     const row = document.createElement('tr');
     row.append(...cells.map(text => {
       const cell = document.createElement('td');

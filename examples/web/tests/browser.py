@@ -171,6 +171,19 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, modifiers=modifiers)
 
+    def download(self, folder, name, script, wait=60):
+        """Runs a script that downloads a file of this name; returns its path."""
+        path = pathlib.Path(folder) / name
+        self.send("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.run(script)
+        end = time.monotonic() + wait
+        while not path.is_file():
+            if time.monotonic() > end:
+                raise Failed(f"{name} was not downloaded")
+            self.run("1")
+            time.sleep(0.05)
+        return path
+
     def gpu_memory(self):
         """Bytes that the GPU process has in memory (Linux)."""
         mine = {self.process.pid}

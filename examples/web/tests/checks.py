@@ -165,9 +165,9 @@ def a_drawing_goes_through_the_training(browser, told):
 
 
 def weights_open_in_the_program(browser, told):
-    told.weights = told.folder / "trained.safetensors"
-    data = browser.run("import('./engine.js').then(m => m.call('weights')).then(b => { let s = ''; for (let i = 0; i < b.length; i += 4096) s += String.fromCharCode(...b.subarray(i, i + 4096)); return btoa(s); })")
-    told.weights.write_bytes(base64.b64decode(data))
+    click(browser, "tab-train")
+    script = "document.getElementById('download').click()"
+    told.weights = browser.download(told.folder, "generator.safetensors", script)
     if not told.program:
         return told.skipped.append("the program's side (PIXTAPE names none, and target/release has none)")
     said = run_program(told, "info", told.weights)
@@ -198,6 +198,20 @@ def an_image_gives_what_the_program_gives(browser, told):
     worst = max(abs(a - b) for a, b in zip(rgb, native))
     expect(len(set(rgb)) > 20 and worst <= 2, f"the largest difference is {worst} levels")
     print(f"        largest difference from the program: {worst} levels")
+
+
+def an_image_is_saved_and_pth_is_read(browser, told):
+    before = pixels(browser, "after")
+    saved = browser.download(told.folder, "input_out.png", "document.getElementById('save-image').click()")
+    expect(saved.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n", "it is no PNG")
+    if not told.program:
+        return
+    pth = told.folder / "trained.pth"
+    run_program(told, "export", "--checkpoint", told.weights, "--format", "pth", "--output", pth)
+    loaded, shown = browser.run(counter("net", "loaded")), browser.run(counter("after"))
+    browser.choose("#weights", pth)
+    browser.until(f"{counter('net', 'loaded')} > {loaded} && {counter('after')} > {shown}")
+    expect(pixels(browser, "after") == before, "the same weights give another image")
 
 
 def a_stroke_changes_the_output(browser, told):
@@ -249,6 +263,32 @@ def weights_cut_short_are_refused(browser, told):
     shown = browser.run(counter("drawn"))
     browser.run("import('./draw.js').then(m => m.refresh())")
     expect(browser.run(counter("drawn")) > shown, "nothing can be drawn any more")
+
+
+def tabs_are_changed_by_keyboard(browser, told):
+    browser.run("document.getElementById('tab-image').focus()")
+    browser.key("ArrowRight", 39)
+    expect(browser.run("document.activeElement.id") == "tab-train" and browser.run("!document.getElementById('train').hidden"), "the arrow key does nothing")
+
+
+def nothing_is_wider_than_a_phone(browser, told):
+    browser.send("Emulation.setDeviceMetricsOverride", width=360, height=780, deviceScaleFactor=1, mobile=True)
+    for name in ("draw", "image", "train", "device"):
+        click(browser, f"tab-{name}")
+        width = browser.run("document.documentElement.scrollWidth")
+        expect(width <= 360, f"{name} is {width} pixels wide")
+    browser.send("Emulation.clearDeviceMetricsOverride")
+
+
+def files_of_pairs_are_matched(browser, told):
+    def match(*paths):
+        files = ", ".join(f"{{ path: '{path}', file: '{path}' }}" for path in paths)
+        return browser.run(f"import('./folder.js').then(m => m.match([{files}])).catch(e => e.message)")
+    expect(match("f/b.png", "f/a.jpg", "f/notes.txt") == [["f/a.jpg"], ["f/b.png"]], "side by side")
+    two = match("f/A/1.png", "f/B/1.jpg", "f/A/2.png", "f/B/3.png", "f/trainA/4.webp", "f/trainB/4.png")
+    expect(two == [["f/A/1.png", "f/B/1.jpg"], ["f/trainA/4.webp", "f/trainB/4.png"]], two)
+    expect("no name in both" in match("f/A/1.png", "f/B/2.png"), "names that do not fit")
+    expect("no images among 1 files" in match("f/a.txt"), "no images")
 
 
 def a_folder_of_pairs_is_trained_on(browser, told):
@@ -333,8 +373,10 @@ GROUPS = [
     (Browser, [
         the_page_loads, twenty_steps_and_the_loss_falls, losses_are_those_of_a_native_run,
         training_goes_on_and_is_paused, a_drawing_goes_through_the_training, weights_open_in_the_program,
-        an_image_gives_what_the_program_gives, a_stroke_changes_the_output, what_is_no_image_is_refused,
-        weights_cut_short_are_refused, a_folder_of_pairs_is_trained_on, a_lost_device_is_replaced,
+        an_image_gives_what_the_program_gives,
+        an_image_is_saved_and_pth_is_read, a_stroke_changes_the_output, what_is_no_image_is_refused,
+        weights_cut_short_are_refused, tabs_are_changed_by_keyboard, nothing_is_wider_than_a_phone,
+        files_of_pairs_are_matched, a_folder_of_pairs_is_trained_on, a_lost_device_is_replaced,
         memory_is_flat_over_twenty_trainings, every_kernel_passes_the_browsers_compiler, kernels_are_measured,
     ]),
     (Without, [without_webgpu_the_page_says_what_to_try]),
