@@ -189,7 +189,7 @@ fn image((width, height): (u32, u32), seed: u32) -> Vec<u8> {
     (0..width * height)
         .flat_map(|i| {
             let (x, y) = (i % width, i / width);
-            let block = if (x / 8 + y / 8 + seed) % 2 == 0 { 40 } else { 190 };
+            let block = if (x / 8 + y / 8 + seed).is_multiple_of(2) { 40 } else { 190 };
             [0, 1, 2, 3].map(|c| {
                 (block + (noise[(4 * i + c) as usize] >> 27) as i32 + (x + c * y) as i32 % 30)
                     .clamp(0, 255) as u8

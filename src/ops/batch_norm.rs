@@ -167,7 +167,7 @@ impl Tape {
             }
         }
         let batches = if mode == NormMode::Batch { config.batches } else { 1 };
-        if batches == 0 || shape.n % batches != 0 {
+        if batches == 0 || !shape.n.is_multiple_of(batches) {
             let why = format!("the images of {shape} cannot be shared out to {batches} batches");
             return Err(self.shape_error(OP, why));
         }
