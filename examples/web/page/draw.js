@@ -9,7 +9,7 @@ const pad = find('pad'), output = find('drawn');
 let labels = new Uint8ClampedArray(SIDE * SIDE * 4);
 let palette = [], colour = 3;
 let past = [], future = [];
-let busy = false, again = false, working = false;
+let busy = false, again = false, working = false, idle = Promise.resolve();
 // Side of the training's images: 64, or a multiple.
 let trained = SIDE;
 // Where the keyboard is; nothing of it is seen before it is used.
@@ -38,15 +38,17 @@ function enlarged(by) {
   return new Uint8Array(to.buffer);
 }
 
-// Asks for a picture of the pad as it is; while one is on its way, for one more at the end.
-export async function refresh() {
-  if (!working) return;
-  if (busy) {
-    again = true;
-    return;
-  }
+// Asks for a picture of the pad as it is; while one is on its way, for one more at the end. Resolves
+// when the last one is shown.
+export function refresh() {
+  again = working;
+  if (again && !busy) idle = drawAll();
+  return idle;
+}
+
+async function drawAll() {
   busy = true;
-  do {
+  while (again) {
     again = false;
     try {
       const by = find('draw-with').value;
@@ -59,7 +61,7 @@ export async function refresh() {
     } catch (error) {
       find('drawn-by').textContent = error.message;
     }
-  } while (again);
+  }
   busy = false;
 }
 
@@ -67,8 +69,10 @@ export async function refresh() {
 export function use(name) {
   working = true;
   const first = find('draw-with').options[0];
-  if (name) first.textContent = name;
-  first.disabled = false;
+  if (name) {
+    first.textContent = name;
+    first.disabled = false;
+  }
   refresh();
 }
 

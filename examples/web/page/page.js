@@ -45,11 +45,10 @@ function about({ vendor, architecture, description, software, kernels }) {
   status(software ? `${name}: no GPU, computed on the CPU (slow); ${kernels} kernels` : `${name}; ${kernels} kernels`);
 }
 
-// The weights that came with the page, if it was built with some.
+// The weights that came with the page, if it was built with some: the build lists them.
 async function shipped() {
-  const answer = await fetch('generator.safetensors').catch(() => null);
-  if (!answer?.ok) return null;
-  return new Uint8Array(await answer.arrayBuffer());
+  const [name] = await (await fetch('shipped.json')).json();
+  return name && new Uint8Array(await (await fetch(name)).arrayBuffer());
 }
 
 async function main() {

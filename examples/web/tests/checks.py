@@ -226,8 +226,8 @@ def a_stroke_changes_the_output(browser, told):
     box = browser.run("(({ left, top, width }) => [left, top, width])(document.getElementById('pad').getBoundingClientRect())")
     at = [(box[0] + box[2] * x, box[1] + box[2] * y) for x, y in ((0.2, 0.5), (0.4, 0.6), (0.8, 0.5))]
     browser.mouse(*at)
-    browser.until(f"{counter('drawn')} > {shown}")
     browser.run("import('./draw.js').then(m => m.refresh())")
+    expect(browser.run(counter("drawn")) > shown, "nothing was drawn")
     after = pixels(browser, "drawn")[0]
     changed = sum(a != b for a, b in zip(before, after))
     expect(changed > 200, f"{changed} bytes changed")
