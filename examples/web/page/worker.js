@@ -122,6 +122,7 @@ async function finish() {
   const rows = await training.trainer.losses(0);
   if (rows.length) report(rows);
   await sample(training.trainer.steps());
+  await keep();
 }
 
 async function run() {

@@ -184,6 +184,12 @@ class Browser:
             time.sleep(0.05)
         return path
 
+    def crash_gpu(self):
+        """Ends the GPU process, as a driver's fault does."""
+        page, self.session = self.session, None
+        self.send("Browser.crashGpuProcess")
+        self.session = page
+
     def gpu_memory(self):
         """Bytes that the GPU process has in memory (Linux)."""
         mine = {self.process.pid}
