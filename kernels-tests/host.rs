@@ -226,7 +226,7 @@ fn resampled(values: &[f64], from: (u32, u32), to: (u32, u32), channels: usize) 
     out
 }
 
-/// The largest difference between a texture and the values it should show, in levels of 255.
+/// The largest difference between a texture and its expected values, in levels of 255.
 fn off(texture: &[f32], values: &[f64], channels: usize) -> f64 {
     let differences = texture.chunks(4).zip(values.chunks(channels)).flat_map(|(p, v)| {
         (0..channels)
@@ -545,6 +545,17 @@ fn networks_share_memory_by_turns_and_dropping_gives_it_back() {
     assert_eq!(slice(&mut first, Duration::MAX).unwrap(), Slice::Drawn);
     drop((first, third));
     assert_eq!((scratch.bytes(), host.gpu.allocated_bytes()), (0, before));
+
+    // One that cannot read its texture leaves the memory to the others.
+    let mut odd_store = Store::new();
+    let config = UnetConfig { input_nc: 2, ngf: 4, downs: 5, ..UnetConfig::default() };
+    let odd = Generator::new(&mut odd_store, "G", GeneratorConfig::from(config)).unwrap();
+    let (gpu, options) = (&host.gpu, support::plan_options());
+    let odd = TextureTranslator::sharing(gpu, &odd_store, &odd, SIZE, MODE, options, &scratch);
+    let (mut odd, mut plain) = (odd.unwrap(), sharing(&scratch, SIZE));
+    assert!(slice(&mut odd, Duration::ZERO).is_err());
+    assert_eq!(slice(&mut plain, Duration::MAX).unwrap(), Slice::Drawn);
+    drop((odd, plain));
 
     // Another device's programs cannot share it.
     let Some(other) = Host::new([3, 3]) else { return };

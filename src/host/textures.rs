@@ -14,6 +14,8 @@ use wgpu::{BindingType, BufferBindingType, ShaderStages, TextureFormat};
 const SIDE: u32 = 8;
 /// Bytes of a parameter block.
 const PARAMS: u64 = 32;
+/// Parameter blocks that are kept at a time, and as many of before.
+const KEPT: usize = 64;
 
 /// Pipelines, and the parameter blocks of the sizes seen so far.
 #[derive(Debug)]
@@ -22,10 +24,29 @@ pub(super) struct Textures {
     /// Reading, by whether that decodes sRGB.
     load: Mutex<HashMap<bool, Arc<wgpu::ComputePipeline>>>,
     store: Mutex<HashMap<TextureFormat, Arc<wgpu::RenderPipeline>>>,
-    blocks: Mutex<HashMap<[u32; 6], Arc<OwnedBuffer>>>,
+    blocks: Mutex<Blocks>,
 }
 
-/// An image's tensor, `[1, h, w, 1, 3 or 4]`.
+/// Parameter blocks by their words: those in use, and those of before, which a host's encoder may
+/// still hold.
+#[derive(Debug, Default)]
+struct Blocks([HashMap<[u32; 6], Arc<OwnedBuffer>>; 2]);
+
+impl Blocks {
+    fn get(&self, words: &[u32; 6]) -> Option<Arc<OwnedBuffer>> {
+        self.0.iter().find_map(|known| known.get(words)).cloned()
+    }
+
+    /// Keeps a block. A window that is being resized brings a new one in every frame.
+    fn keep(&mut self, words: [u32; 6], block: Arc<OwnedBuffer>) {
+        if self.0[0].len() >= KEPT {
+            self.0[1] = std::mem::take(&mut self.0[0]);
+        }
+        self.0[0].insert(words, block);
+    }
+}
+
+/// An image's tensor, `[1, h, w, c]` of 1, 3 or 4 channels.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Image<'a> {
     pub memory: &'a TensorMemory<'a>,
@@ -147,14 +168,14 @@ impl Textures {
     /// A parameter block with these words. Sizes seldom change, so each is made once.
     fn block(&self, words: [u32; 6]) -> Result<Arc<OwnedBuffer>> {
         if let Some(block) = self.blocks.lock().unwrap().get(&words) {
-            return Ok(block.clone());
+            return Ok(block);
         }
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let block = Arc::new(OwnedBuffer::new(&self.gpu, "texture", PARAMS, usage)?);
         self.gpu.scoped("texture", || {
             self.gpu.queue().write_buffer(&block, 0, bytemuck::cast_slice(&words));
         })?;
-        self.blocks.lock().unwrap().insert(words, block.clone());
+        self.blocks.lock().unwrap().keep(words, block.clone());
         Ok(block)
     }
 

@@ -32,7 +32,8 @@ use std::time::Duration;
 /// use std::time::Duration;
 ///
 /// let mode = Mode::run(NormMode::Instance, false);
-/// let mut net = TextureTranslator::new(gpu, store, generator, (256, 256), mode, PlanOptions::default())?;
+/// let options = PlanOptions::default();
+/// let mut net = TextureTranslator::new(gpu, store, generator, (256, 256), mode, options)?;
 ///
 /// // All of it in this frame:
 /// net.encode(encoder, camera, screen)?;
@@ -162,9 +163,9 @@ impl TextureTranslator {
     /// [`measure`](Self::measure) once, or [`took`](Self::took) after each frame.
     ///
     /// # Errors
-    /// As [`encode`](Self::encode); the picture goes on with the next call. With memory that is
-    /// shared [`Error::Usage`](crate::Error::Usage) while another network is in the middle of a
-    /// picture.
+    /// As [`encode`](Self::encode). A view that is refused changes nothing: the next call goes on
+    /// with the picture. With shared memory also [`Error::Usage`](crate::Error::Usage) while
+    /// another network is in the middle of a picture.
     pub fn encode_slice<'a>(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -175,6 +176,22 @@ impl TextureTranslator {
         let (from, to) = (from.into(), to.into());
         from.check(Use::Read)?;
         to.check(Use::Draw)?;
+        let slice = self.append(encoder, from, to, budget);
+        // Also where it failed: others may go on.
+        if !self.slices.is_under_way() {
+            self.release();
+        }
+        slice
+    }
+
+    /// Appends the next slice of views that were checked.
+    fn append(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        from: View<'_>,
+        to: View<'_>,
+        budget: Duration,
+    ) -> Result<Slice> {
         if !self.slices.is_under_way() {
             if let Some((scratch, number)) = &self.scratch {
                 scratch.begin(*number)?;
@@ -189,7 +206,6 @@ impl TextureTranslator {
         }
         let memory = self.program.memory(self.output)?;
         self.textures.store(encoder, Image { memory: &memory }, to)?;
-        self.release();
         Ok(Slice::Drawn)
     }
 

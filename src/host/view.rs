@@ -77,8 +77,8 @@ impl View<'_> {
         if texture.dimension() != TextureDimension::D2 || texture.sample_count() != 1 {
             let (dimension, samples) = (texture.dimension(), texture.sample_count());
             let why = format!(
-                "it is {dimension:?} with {samples} samples a pixel; two dimensions and one sample \
-                 are wanted"
+                "it is {dimension:?} with {samples} samples a pixel; use a two-dimensional texture \
+                 of one sample"
             );
             return refuse(why);
         }

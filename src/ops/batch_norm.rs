@@ -2,8 +2,9 @@
 //! channel.
 //!
 //! Statistics are taken over a group of pixels: the batch is one group, or each of several batches
-//! that lie one after another, or every image is one (instance normalisation). They lie in a tensor `[2 groups, 1, 1, c]`: row `2g` the mean, row
-//! `2g + 1` `1 / sqrt(var + eps)` with the biased variance.
+//! that lie one after another, or every image is one (instance normalisation). They lie in a tensor
+//! `[2 groups, 1, 1, c]`: row `2g` the mean, row `2g + 1` `1 / sqrt(var + eps)` with the biased
+//! variance.
 //!
 //! Derivative, `xhat = (x - mean) rstd`, `N` pixels per group:
 //!

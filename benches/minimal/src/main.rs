@@ -40,7 +40,8 @@ fn main() -> Result<()> {
     pollster::block_on(translator.run(&image, 0, 0))?;
     let second = again.elapsed();
     println!(
-        "{}: device {device:.2?}, ready {ready:.2?}, first image {first:.2?} ({} bytes), another {second:.2?}",
+        "{}: device {device:.2?}, ready {ready:.2?}, first image {first:.2?} ({} bytes), \
+         another {second:.2?}",
         gpu.name(),
         made.len()
     );
