@@ -310,6 +310,12 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
         r.program.step(&step_values(1)).unwrap();
         let mut ring = r.program.scalars(&[r.loss], 2).unwrap();
         ring.push(1).unwrap();
+        let told = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+        let counts = told.clone();
+        gpu.on_failure(move |error| {
+            assert!(matches!(error, Error::DeviceLost { .. }), "{error}");
+            counts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        });
         gpu.device().destroy();
         let lost = |what: &str, result: pixtape::Result<()>| {
             let error = result.expect_err(&format!("{who}: {what} on a lost device"));
@@ -325,6 +331,7 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
         lost("a checked run", pollster::block_on(r.program.run_checked(&step_values(2))));
         let losses = ring.push(2).and_then(|()| pollster::block_on(ring.receive(0)));
         lost("losses", losses.map(drop));
+        lost("waiting", gpu.wait("nothing"));
         let fresh = net(gpu);
         let rest = [
             ("a step", r.program.step(&step_values(2))),
@@ -339,7 +346,6 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
                     &vec![0.0; r.param.layout.elements()],
                 ),
             ),
-            ("waiting", gpu.wait("nothing")),
             (
                 "another kernel",
                 gpu.pipeline(&Kernel::new(
@@ -359,6 +365,7 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
                 result => lost(what, result),
             }
         }
+        assert_eq!(told.load(std::sync::atomic::Ordering::SeqCst), 1, "{who}: told once");
     }
 }
 

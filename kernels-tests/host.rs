@@ -9,7 +9,8 @@ use pixtape::ops::NormMode;
 use pixtape::picture::{PictureFormat, Values};
 use pixtape::plan::Scratch;
 use pixtape::train::{Pix2Pix, Pix2PixConfig, Translator};
-use pixtape::{Gpu, PlanOptions, Store, wgpu};
+use pixtape::{Error, Gpu, PlanOptions, Store, wgpu};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::device::stranger;
 use wgpu::{TextureFormat, TextureUsages};
@@ -649,4 +650,71 @@ fn views_that_will_not_do_are_refused_before_anything_is_encoded() {
         PlanOptions::default(),
     );
     assert!(error.unwrap_err().to_string().contains("60"));
+}
+
+#[test]
+fn a_lost_device_is_told_once_and_the_engine_is_built_again_on_another() {
+    let format = TextureFormat::Rgba8Unorm;
+    let drawn = |host: &Host, net: &mut TextureTranslator| {
+        let source = host.filled(SIZE, format, &image(SIZE, 12));
+        let target = host.texture(SIZE, format);
+        host.frame(net, &source, &target);
+        host.read(&target)
+    };
+    let Some(host) = Host::new([3, 3]) else { return };
+    let told = heard(&host.gpu);
+    let mut net = host.translator();
+    let wanted = drawn(&host, &mut net);
+    let source = host.texture(SIZE, format);
+    let [from, to] = [(); 2].map(|()| source.create_view(&Default::default()));
+    let mut encoder = host.gpu.device().create_command_encoder(&Default::default());
+    net.encode_slice(&mut encoder, &from, &to, Duration::ZERO).unwrap();
+    assert!(told.lock().unwrap().is_empty());
+
+    // In the middle of an image.
+    host.gpu.device().destroy();
+    for call in [TextureTranslator::measure, TextureTranslator::measure] {
+        let error = call(&mut net).unwrap_err();
+        assert!(matches!(error, Error::DeviceLost { .. }), "{error:?}");
+        assert!(error.to_string().contains("request a new one"), "{error}");
+    }
+    let all: Vec<String> = told.lock().unwrap().drain(..).collect();
+    assert!(all.len() == 1 && all[0].starts_with("the device was lost at"), "{all:?}");
+    drop((net, host));
+    assert!(told.lock().unwrap().is_empty(), "nothing is told of a device that was given up");
+
+    let host = Host::new([3, 3]).unwrap();
+    assert!(drawn(&host, &mut host.translator()) == wanted, "another image on a new device");
+}
+
+#[test]
+fn refused_memory_is_told_each_time_and_a_later_try_succeeds() {
+    let Some(host) = Host::new([3, 3]) else { return };
+    let told = heard(&host.gpu);
+    let left = Arc::new(Mutex::new(2));
+    let refusals = left.clone();
+    pixtape::testing::hook(&host.gpu, move |call| {
+        let mut left = refusals.lock().unwrap();
+        let refused = *left > 0 && matches!(call, pixtape::testing::Call::Buffer { .. });
+        *left -= i32::from(refused);
+        refused
+    });
+    let before = host.gpu.allocated_bytes();
+    for _ in 0..2 {
+        let (gpu, store, options) = (&host.gpu, &host.store, support::plan_options());
+        let made = TextureTranslator::new(gpu, store, &host.generator, SIZE, MODE, options);
+        assert!(matches!(made, Err(Error::OutOfMemory { .. })), "{made:?}");
+        assert_eq!(host.gpu.allocated_bytes(), before);
+    }
+    host.translator();
+    let all = told.lock().unwrap();
+    assert!(all.len() == 2 && all.iter().all(|e| e.contains("out of device memory")), "{all:?}");
+}
+
+/// What a host hears of its device's failures.
+fn heard(gpu: &Gpu) -> Arc<Mutex<Vec<String>>> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hears = told.clone();
+    gpu.on_failure(move |error| hears.lock().unwrap().push(error.to_string()));
+    told
 }

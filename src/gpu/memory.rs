@@ -27,7 +27,7 @@ impl OwnedBuffer {
     ) -> Result<OwnedBuffer> {
         if gpu.calls(Call::Buffer { label, bytes }) {
             let message = "refused by a test".into();
-            return Err(Error::OutOfMemory { label: label.into(), message });
+            return gpu.told(Err(Error::OutOfMemory { label: label.into(), message }));
         }
         let buffer = gpu.scoped(label, || {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -160,7 +160,8 @@ impl Mapping {
     pub fn take(self, gpu: &Gpu, staging: &wgpu::Buffer, label: &str) -> Result<Vec<u8>> {
         gpu.check(label)?;
         let lost = |message: String| Error::DeviceLost { label: label.into(), message };
-        self.0.get().unwrap_or_else(|| Err("not read back yet".into())).map_err(lost)?;
+        let arrived = self.0.get().unwrap_or_else(|| Err("not read back yet".into()));
+        gpu.told(arrived.map_err(lost))?;
         gpu.in_turn(|| {
             let view = staging.slice(..).get_mapped_range().map_err(|e| lost(e.to_string()))?;
             let bytes = view.to_vec();

@@ -3,6 +3,7 @@
 mod adapters;
 mod compile;
 mod facts;
+mod failure;
 pub(crate) mod hook;
 #[cfg(not(target_arch = "wasm32"))]
 mod jit;
@@ -20,6 +21,7 @@ pub use memory::read_buffer;
 pub(crate) use memory::{Mapping, OwnedBuffer};
 
 use crate::error::{Error, Result};
+use failure::Reports;
 use hook::{Call, Hook};
 use std::collections::HashMap;
 use std::fmt;
@@ -85,6 +87,8 @@ pub struct Gpu {
 }
 
 struct Inner {
+    /// Dropped before the device, whose callbacks write it.
+    reports: Arc<Reports>,
     device: wgpu::Device,
     queue: wgpu::Queue,
     /// Where the device was made here.
@@ -98,7 +102,6 @@ struct Inner {
     driver_cache: bool,
     pipelines: Mutex<HashMap<Kernel, Arc<Pipeline>>>,
     cache: OnceLock<wgpu::PipelineCache>,
-    reports: Arc<Reports>,
     /// Bytes of the buffers that there are.
     allocated: AtomicU64,
     /// What a test does to this device.
@@ -106,15 +109,6 @@ struct Inner {
     /// How long a test waits for it.
     #[cfg(not(target_arch = "wasm32"))]
     patience: OnceLock<std::time::Duration>,
-}
-
-/// What the device reports outside of any call, kept for the next one.
-#[derive(Default)]
-struct Reports {
-    /// Why the device was lost.
-    lost: Mutex<Option<String>>,
-    /// The first error outside of any call, and whether it is about memory.
-    uncaptured: Mutex<Option<(String, bool)>>,
 }
 
 impl fmt::Debug for Gpu {
@@ -145,17 +139,17 @@ impl Gpu {
                     adapter.get_info().name
                 ))
             })?;
+        // Weak: what happens to the device when the last `Gpu` is gone is no news.
         let reports = Arc::<Reports>::default();
-        let seen = reports.clone();
+        let seen = Arc::downgrade(&reports);
         device.set_device_lost_callback(move |reason, message| {
-            *seen.lost.lock().unwrap() = Some(format!("{reason:?} {message}"));
+            seen.upgrade().iter().for_each(|seen| seen.lost(&format!("{reason:?} {message}")));
         });
         // In a browser no call can wait for its own errors. Elsewhere these come from calls that a
         // host makes on this device; wgpu's default handler panics.
-        let seen = reports.clone();
+        let seen = Arc::downgrade(&reports);
         device.on_uncaptured_error(Arc::new(move |error| {
-            let memory = matches!(error, wgpu::Error::OutOfMemory { .. });
-            seen.uncaptured.lock().unwrap().get_or_insert((one_line(&error.to_string()), memory));
+            seen.upgrade().iter().for_each(|seen| seen.uncaptured(&error));
         }));
         Gpu::build(device, queue, Some(adapter), reports, request)
     }
@@ -308,7 +302,8 @@ impl Gpu {
         }
         #[cfg(not(target_arch = "wasm32"))]
         {
-            self.in_turn(|| self.scoped_in_turn(label, call))
+            let result = self.in_turn(|| self.scoped_in_turn(label, call));
+            self.told(result)
         }
     }
 
@@ -325,7 +320,7 @@ impl Gpu {
         // Scopes end in the reverse order of their beginning.
         let errors: Vec<wgpu::Error> =
             guards.into_iter().rev().filter_map(|g| pollster::block_on(g.pop())).collect();
-        self.check(label)?;
+        self.inner.reports.check(label)?;
         match errors.into_iter().next() {
             None => Ok(value),
             Some(wgpu::Error::OutOfMemory { source }) => {
@@ -335,7 +330,7 @@ impl Gpu {
             Some(other) if !self.is_alive() => {
                 // From now on, whether or not the callback ever runs: it does so in a poll only.
                 let message = one_line(&other.to_string());
-                self.inner.reports.lost.lock().unwrap().get_or_insert(message.clone());
+                self.inner.reports.lose(&message);
                 Err(Error::DeviceLost { label: label.into(), message })
             }
             Some(other) => Err(Error::Validation {
@@ -367,16 +362,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::DeviceLost`], from then on; [`Error::OutOfMemory`] or [`Error::Uncaptured`], once.
     pub fn check(&self, label: &str) -> Result<()> {
-        let Reports { lost, uncaptured } = &*self.inner.reports;
-        let label = label.to_string();
-        if let Some(message) = &*lost.lock().unwrap() {
-            return Err(Error::DeviceLost { label, message: one_line(message) });
-        }
-        match uncaptured.lock().unwrap().take() {
-            None => Ok(()),
-            Some((message, true)) => Err(Error::OutOfMemory { label, message }),
-            Some((message, false)) => Err(Error::Uncaptured { label, message }),
-        }
+        self.told(self.inner.reports.check(label))
     }
 
     /// Resolves when the device has done everything submitted so far. In a browser this yields to
@@ -419,7 +405,7 @@ impl Gpu {
         let how = wgpu::PollType::Wait { submission_index, timeout };
         let polled = self.in_turn(|| self.device().poll(how));
         self.check(label)?;
-        let Err(error) = polled else { return Ok(()) };
+        let Err(error) = polled else { return self.still_there(label) };
         let message = match (error, timeout) {
             (wgpu::PollError::Timeout, Some(timeout)) => {
                 // Dropping a queue waits for it, and this one would never come back.
@@ -428,8 +414,18 @@ impl Gpu {
             }
             (error, _) => error.to_string(),
         };
-        self.inner.reports.lost.lock().unwrap().get_or_insert(message.clone());
-        Err(Error::DeviceLost { label: label.into(), message })
+        self.inner.reports.lose(&message);
+        self.told(Err(Error::DeviceLost { label: label.into(), message }))
+    }
+
+    /// An error if a host's device is lost, which its own handler is told, and a poll does not say.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn still_there(&self, label: &str) -> Result<()> {
+        if self.inner.adapter.is_some() || self.in_turn(|| self.is_alive()) {
+            return Ok(());
+        }
+        self.inner.reports.lose("it makes no more buffers");
+        self.check(label)
     }
 
     /// How long a wait may last before the device counts as lost. A GPU has fractions of a second

@@ -252,3 +252,76 @@ pub unsafe extern "C" fn pixtape_generator_free(generator: *mut Generator) {
     // SAFETY: the caller's promise.
     unsafe { free(generator) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{pixtape_device_free, pixtape_device_open};
+    use crate::error::pixtape_last_error;
+    use engine::io::weights::{Precision, WeightsFile};
+    use engine::nets::UnetConfig;
+    use engine::store::Store;
+    use std::ffi::CStr;
+
+    /// A file of a small U-Net.
+    fn weights() -> Vec<u8> {
+        let config = UnetConfig { ngf: 4, downs: 5, ..UnetConfig::default() };
+        let mut store = Store::new();
+        let net = engine::nets::Generator::new(&mut store, "G", config).unwrap();
+        let mut file = WeightsFile::default();
+        for param in net.weights().params() {
+            let value = |i: usize| ((i * 7919) % 1009) as f32 / 2500.0 - 0.1;
+            let values = (0..param.layout.elements()).map(value).collect();
+            file.tensors.insert(param.name.clone(), (param.layout.public_shape(), values));
+        }
+        file.to_safetensors(Precision::F32).unwrap()
+    }
+
+    #[test]
+    fn after_a_lost_device_all_can_be_freed_and_opened_again() {
+        let file = weights();
+        let image: Vec<u8> = (0..64 * 64 * 4).map(|i| (i * 31 % 251) as u8).collect();
+        let open = || {
+            let (mut device, mut generator) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: places of this function's, and a slice.
+            unsafe {
+                if pixtape_device_open(ptr::null(), &mut device) != Status::Ok {
+                    assert!(std::env::var_os("PIXTAPE_REQUIRE_GPU").is_none(), "no adapter");
+                    return None;
+                }
+                let (data, size) = (file.as_ptr(), file.len());
+                let made =
+                    pixtape_generator_from_bytes(device, data, size, ptr::null(), &mut generator);
+                assert_eq!(made, Status::Ok);
+            }
+            Some((device, generator))
+        };
+        let translate = |generator, made: &mut [u8]| {
+            let (from, to, size) = (image.as_ptr(), made.as_mut_ptr(), image.len());
+            // SAFETY: a generator of this test's, and buffers of the size of the image.
+            unsafe { pixtape_generator_translate(generator, 64, 64, from, size, 0, to, size, 0) }
+        };
+        let Some((device, generator)) = open() else { return };
+        let mut wanted = vec![0; image.len()];
+        assert_eq!(translate(generator, &mut wanted), Status::Ok);
+        // SAFETY: the device is open.
+        unsafe { &*device }.gpu.device().destroy();
+        let mut untouched = vec![7; image.len()];
+        for _ in 0..2 {
+            assert_eq!(translate(generator, &mut untouched), Status::DeviceLost);
+            // SAFETY: the text lives until this thread's next error.
+            let text = unsafe { CStr::from_ptr(pixtape_last_error()) }.to_str().unwrap();
+            assert!(text.starts_with("the device was lost at"), "{text}");
+        }
+        assert!(untouched.iter().all(|byte| *byte == 7), "after an error the output is as it was");
+        let (again, anew) = open().unwrap();
+        let mut made = vec![0; image.len()];
+        assert_eq!(translate(anew, &mut made), Status::Ok);
+        assert!(made == wanted);
+        // SAFETY: each is freed once.
+        unsafe {
+            [generator, anew].into_iter().for_each(|all| pixtape_generator_free(all));
+            [device, again].into_iter().for_each(|all| pixtape_device_free(all));
+        }
+    }
+}
