@@ -37,4 +37,5 @@ mod shaders;
 mod sum;
 mod support;
 mod thin;
+mod unpack;
 mod variation;

@@ -3,7 +3,7 @@
 
 use pixtape::ops::{Dispatch, Gradient, OpInfo};
 use pixtape::testing::shader::FILES;
-use pixtape::testing::{sample_kernels, sample_tunings};
+use pixtape::testing::{sample_kernels, sample_tunings, unpack_kernels};
 use pixtape::{Store, Tape, filters, ops};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,8 @@ const BORROWED: &[(&str, &str, &str)] = &[
 pub const PROBES: &[&str] = &["probe", "fma"];
 /// Shaders between a host's textures and tensors, with bindings of their own.
 pub const HOST: &[&str] = &["host_load", "host_store"];
+/// Shaders that fill stores.
+const STORES: &[&str] = &["unpack"];
 
 /// Folders with operations.
 const FOLDERS: [(&str, &[OpInfo]); 2] = [("src/ops", ops::OPS), ("src/filters/ops", filters::OPS)];
@@ -33,8 +35,12 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// Every dispatch of every sample, with its label.
+/// Every dispatch of every sample, with its label, and those that fill stores.
 pub fn all_kernels() -> Vec<(String, Dispatch)> {
+    [of_operations(), unpack_kernels()].concat()
+}
+
+fn of_operations() -> Vec<(String, Dispatch)> {
     let tunings = sample_tunings();
     FOLDERS.into_iter().flat_map(|(_, ops)| sample_kernels(ops, &tunings).unwrap()).collect()
 }
@@ -85,7 +91,7 @@ fn every_operation_has_its_files_a_summary_and_a_gradient_or_a_reason() {
 #[test]
 fn operations_use_the_shaders_of_their_stem_and_no_shader_is_left_over() {
     let mut used = HashSet::new();
-    for (label, dispatch) in all_kernels() {
+    for (label, dispatch) in of_operations() {
         let name = label.rsplit('/').next().unwrap();
         let stem =
             all().find(|o| o.name == name).unwrap_or_else(|| panic!("{label}: not listed")).stem;
@@ -102,10 +108,8 @@ fn operations_use_the_shaders_of_their_stem_and_no_shader_is_left_over() {
         );
         used.insert(file);
     }
-    for (file, _) in FILES
-        .iter()
-        .filter(|(f, _)| !f.starts_with("lib/") && !PROBES.contains(f) && !HOST.contains(f))
-    {
+    let others = [PROBES, HOST, STORES].concat();
+    for (file, _) in FILES.iter().filter(|(f, _)| !f.starts_with("lib/") && !others.contains(f)) {
         assert!(used.contains(file), "shaders/{file}.wgsl: no sample of an operation runs it");
     }
 }

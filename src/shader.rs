@@ -90,6 +90,7 @@ files!(
     "scale",
     "sum",
     "thin",
+    "unpack",
     "variation",
     "lib/adam",
     "lib/b_block",

@@ -7,7 +7,11 @@
 //! needs no gradients. Running statistics have pages of their own, since a kernel that reads
 //! weights may write statistics.
 
-use crate::error::Result;
+mod packed;
+
+pub use packed::Packed;
+
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, MAX_BINDING, OwnedBuffer};
 use crate::shape::{Channels, Shape};
 use std::sync::{Arc, OnceLock};
@@ -89,6 +93,15 @@ impl Layout {
     /// Number of values.
     pub fn elements(&self) -> usize {
         self.public_shape().iter().product()
+    }
+
+    /// Refuses another number of values.
+    pub(crate) fn check(&self, values: usize) -> Result<()> {
+        if values == self.elements() {
+            return Ok(());
+        }
+        let shape = self.public_shape();
+        Err(Error::Usage(format!("{values} values for a tensor of shape {shape:?}")))
     }
 
     /// For each value in public order, its index in the device layout.
@@ -331,10 +344,7 @@ impl Store {
     pub fn write_raw(&self, gpu: &Gpu, id: StoreId, values: &[f32]) -> Result<()> {
         let shape = self.shape(id);
         if values.len() as u64 * 4 != shape.bytes() {
-            return Err(crate::Error::Usage(format!(
-                "{} values for {shape} on the device",
-                values.len()
-            )));
+            return Err(Error::Usage(format!("{} values for {shape} on the device", values.len())));
         }
         let (buffer, offset) = self.on_device(gpu, id)?;
         gpu.scoped("write state", || {
@@ -466,13 +476,7 @@ impl Store {
     /// [`crate::Error::OutOfMemory`] if the page cannot be allocated, [`crate::Error::Usage`] if
     /// the number of values is wrong.
     pub fn write(&self, gpu: &Gpu, id: StoreId, layout: &Layout, values: &[f32]) -> Result<()> {
-        if values.len() != layout.elements() {
-            return Err(crate::Error::Usage(format!(
-                "{} values for a tensor of shape {:?}",
-                values.len(),
-                layout.public_shape()
-            )));
-        }
+        layout.check(values.len())?;
         let mut device = vec![0f32; layout.shape().bytes() as usize / 4];
         for (place, value) in layout.places().into_iter().zip(values) {
             device[place as usize] = *value;

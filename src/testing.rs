@@ -6,6 +6,7 @@ use crate::store::StoreId;
 
 pub use crate::gpu::hook::Call;
 pub use crate::ops::sample_kernels::sample_kernels;
+pub use crate::ops::unpack::samples as unpack_kernels;
 
 /// Text of the kernels.
 pub mod shader {

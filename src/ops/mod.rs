@@ -38,6 +38,7 @@ pub(crate) mod sample_kernels;
 mod samples;
 mod scale;
 mod sum;
+pub(crate) mod unpack;
 mod variation;
 
 pub use act::{Act, ActBackward};
