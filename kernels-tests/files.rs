@@ -87,6 +87,22 @@ fn nets_from_pth_and_pict_compute_what_they_did_in_pytorch() {
 }
 
 #[test]
+fn packed_weights_give_the_image_that_the_same_values_give_as_f32() {
+    let Some(gpu) = gpu() else { return };
+    let exact = TensorFile::read(&golden("zip.pth")).unwrap();
+    let exact_image = run(gpu, &exact, NormMode::Batch);
+    for precision in [Precision::F16, Precision::I8] {
+        let bytes = exact.contents().to_safetensors(precision).unwrap();
+        let packed = TensorFile::parse_net(&bytes, &Default::default()).unwrap();
+        let mut wide = packed.contents().clone();
+        wide.tensors.values_mut().for_each(|values| _ = values.f32s_mut());
+        let [packed, wide] = [&packed, &exact.with(wide)].map(|f| run(gpu, f, NormMode::Batch));
+        assert!(packed.iter().map(|v| v.to_bits()).eq(wide.iter().map(|v| v.to_bits())));
+        assert!(packed != exact_image, "{precision:?} rounds weights");
+    }
+}
+
+#[test]
 fn the_other_order_of_concatenation_is_another_net() {
     let Some(gpu) = gpu() else { return };
     let file = TensorFile::read(&golden("zip.pth")).unwrap();

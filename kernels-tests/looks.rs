@@ -143,7 +143,7 @@ fn looks_are_collected_by_label_and_painted_by_style_or_seed() {
     ok(pixtape(&[&own[..], &["--output", text(&again)]].concat()));
     assert!(std::fs::read(&file).unwrap() == std::fs::read(&again).unwrap());
     let written = TensorFile::read(&file).unwrap();
-    let shapes = written.tensors().iter().map(|(name, (shape, _))| (name.as_str(), shape.clone()));
+    let shapes = written.tensors().iter().map(|(name, t)| (name.as_str(), t.shape.clone()));
     assert_eq!(shapes.collect::<Vec<_>>(), [("label_0", vec![2, 2]), ("label_1", vec![2, 2])]);
     let about = written.about().unwrap();
     assert_eq!(

@@ -142,8 +142,9 @@ pub fn vgg(path: &Path) {
         let mut give = |part: &str, shape: Vec<usize>, scale: f32| {
             let value =
                 |i: u32| scale * (random(i, stream, 0, 7)[0] as f32 / u32::MAX as f32 - 0.5);
-            let values = (0..shape.iter().product::<usize>() as u32).map(value).collect();
-            file.tensors.insert(format!("features.{place}.{part}"), (shape, values));
+            let values = (0..shape.iter().product::<usize>() as u32).map(value);
+            let values: Vec<f32> = values.collect();
+            file.tensors.insert(format!("features.{place}.{part}"), (shape, values).into());
         };
         give("weight", vec![4, ci, 3, 3], 0.8);
         give("bias", vec![4], 0.5);

@@ -29,7 +29,8 @@ impl Net {
         let net = Generator::new(&mut store, "G", config).unwrap();
         let mut file = WeightsFile::default();
         for (param, values) in support::weights::draw(gpu, &store, net.weights()) {
-            file.tensors.insert(param.name.clone(), (param.layout.public_shape(), values));
+            let shape = param.layout.public_shape();
+            file.tensors.insert(param.name.clone(), (shape, values).into());
         }
         Net { config, store, net, file }
     }
@@ -167,7 +168,7 @@ fn a_file_that_is_not_the_networks_is_refused_by_name() {
         Net::new(gpu, resnet(NormKind::Instance, BlockPadding::Reflect));
     let message =
         |file: &WeightsFile| onnx(file, &config, NormMode::Batch, Range::Signed).unwrap_err();
-    file.tensors.get_mut("model.4.weight").unwrap().0 = vec![1, 2, 3, 4];
+    file.tensors.get_mut("model.4.weight").unwrap().shape = vec![1, 2, 3, 4];
     assert!(message(&file).contains("model.4.weight is of shape [1, 2, 3, 4]"));
     file.tensors.remove("model.4.weight");
     assert_eq!(message(&file), "model.4.weight is missing");

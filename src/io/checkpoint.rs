@@ -81,9 +81,9 @@ impl TensorFile {
         for (name, shape) in wanted {
             match self.file.tensors.get(name) {
                 None => differ.push(format!("{name} is missing")),
-                Some((found, _)) if found != shape => differ.push(format!(
+                Some(found) if found.shape != *shape => differ.push(format!(
                     "{name} is {} in the file and {} in {what}",
-                    sides(found),
+                    sides(&found.shape),
                     sides(shape)
                 )),
                 _ => {}
@@ -122,9 +122,7 @@ impl TensorFile {
     pub fn load_into(&self, gpu: &Gpu, store: &Store, weights: &Weights) -> Result<()> {
         let wanted = weights.params().map(|p| (p.name.clone(), p.layout.public_shape())).collect();
         self.check(&wanted, "this net")?;
-        weights
-            .params()
-            .try_for_each(|p| store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1))
+        weights.params().try_for_each(|p| self.write(gpu, store, &p.name, p, p.value))
     }
 
     /// Copies a network's weights out of a file that may hold more.
@@ -153,15 +151,20 @@ impl TensorFile {
     ) -> Result<Vec<String>> {
         let fresh = self.differing(weights);
         for p in weights.params().filter(|p| !fresh.contains(&p.name)) {
-            store.write(gpu, p.value, &p.layout, &self.file.tensors[&p.name].1)?;
+            self.write(gpu, store, &p.name, p, p.value)?;
         }
         Ok(fresh)
+    }
+
+    /// Copies a tensor of the file, packed as it is there, into one of a parameter.
+    fn write(&self, gpu: &Gpu, store: &Store, name: &str, p: &Param, id: StoreId) -> Result<()> {
+        store.write_packed(gpu, id, &p.layout, self.file.tensors[name].packed())
     }
 
     /// Names of parameters that the file has not, or of another shape.
     fn differing(&self, weights: &Weights) -> Vec<String> {
         let has = |name: &str, shape: Vec<usize>| {
-            self.file.tensors.get(name).is_some_and(|(own, _)| *own == shape)
+            self.file.tensors.get(name).is_some_and(|own| own.shape == shape)
         };
         let params = weights.params().filter(|p| !has(&p.name, p.layout.public_shape()));
         params.map(|p| p.name.clone()).collect()
@@ -184,9 +187,7 @@ impl TensorFile {
             .collect();
         self.check(&wanted, "this optimizer")?;
         let all = networks.iter().flat_map(|(net, w)| moments(net, w));
-        all.into_iter().try_for_each(|(name, p, id)| {
-            store.write(gpu, id, &p.layout, &self.file.tensors[&name].1)
-        })
+        all.into_iter().try_for_each(|(name, p, id)| self.write(gpu, store, &name, p, id))
     }
 
     /// Copies saved images into pools; names as [`save_pools`] writes them.
@@ -200,7 +201,7 @@ impl TensorFile {
         pool_pages(store, pools).try_for_each(|(name, id, shape)| {
             let (c, width) = (shape.c.logical() as usize, 4 * shape.c.vec4s() as usize);
             let mut raw = vec![0.0; shape.bytes() as usize / 4];
-            for (to, from) in raw.chunks_mut(width).zip(self.file.tensors[&name].1.chunks(c)) {
+            for (to, from) in raw.chunks_mut(width).zip(self.file.tensors[&name].f32s().chunks(c)) {
                 shape.c.places().zip(from).for_each(|(at, value)| to[at as usize] = *value);
             }
             store.write_raw(gpu, id, &raw)
@@ -279,7 +280,7 @@ async fn values(gpu: &Gpu, store: &Store, param: &Param, id: StoreId) -> Result<
     let values = store.read(gpu, id, &param.layout).await?;
     match values.iter().find(|v| !v.is_finite()) {
         Some(value) => Err(Error::NotFinite { name: param.name.clone(), value: *value }),
-        None => Ok((param.layout.public_shape(), values)),
+        None => Ok((param.layout.public_shape(), values).into()),
     }
 }
 
@@ -400,7 +401,8 @@ pub async fn pools_bytes(
         }
         let pixels = raw.chunks(width);
         let values = pixels.flat_map(|pixel| shape.c.places().map(|at| pixel[at as usize]));
-        file.tensors.insert(name, (public(shape), values.collect()));
+        let values: Vec<f32> = values.collect();
+        file.tensors.insert(name, (public(shape), values).into());
     }
     bytes(&file)
 }
@@ -411,7 +413,7 @@ mod tests {
 
     #[test]
     fn what_another_nets_file_holds_is_said_in_one_line() {
-        let one = |shape: Vec<usize>| (shape, vec![0.0]);
+        let one = |shape: Vec<usize>| Values::from((shape, vec![0.0]));
         let tensors = BTreeMap::from([
             ("a".to_string(), one(vec![1; 700])),
             (format!("b\nerror: all is lost\r{}", "x".repeat(900)), one(vec![1])),
@@ -434,7 +436,7 @@ mod tests {
             "{message}"
         );
         file.check(
-            &file.tensors().iter().map(|(n, (s, _))| (n.clone(), s.clone())).collect(),
+            &file.tensors().iter().map(|(n, values)| (n.clone(), values.shape.clone())).collect(),
             "itself",
         )
         .unwrap();

@@ -143,12 +143,13 @@ impl FeatureCentres {
         let wrong =
             |why: &str| Error::file(path, format!("{why}; `pixtape features` writes such a file"));
         let mut by_label = BTreeMap::new();
-        for (name, (shape, values)) in file.tensors() {
+        for (name, values) in file.tensors() {
             let label = name.strip_prefix(PREFIX).and_then(|label| label.parse::<u32>().ok());
-            let (label, channels) = match (label, &shape[..]) {
+            let (label, channels) = match (label, &values.shape[..]) {
                 (Some(label), [_, channels]) if *channels > 0 => (label, *channels),
                 _ => return Err(wrong("no features by label")),
             };
+            let values = values.f32s();
             if values.iter().any(|value| !value.is_finite()) {
                 return Err(wrong(&format!("features of label {label} are not finite")));
             }
@@ -166,7 +167,7 @@ impl FeatureCentres {
         let mut file = WeightsFile { about: Some(self.about.clone()), ..WeightsFile::default() };
         for (label, centres) in &self.by_label {
             let shape = vec![centres.len(), self.channels as usize];
-            file.tensors.insert(format!("{PREFIX}{label}"), (shape, centres.concat()));
+            file.tensors.insert(format!("{PREFIX}{label}"), (shape, centres.concat()).into());
         }
         let bytes = file.to_safetensors(Precision::F32);
         write_aside(path, &bytes.map_err(|e| Error::Internal(format!("safetensors: {e}")))?)
@@ -301,7 +302,8 @@ mod tests {
             vec![],
         ];
         for tensors in tensors {
-            let named = tensors.into_iter().map(|(name, shape, v)| (name.into(), (shape, v)));
+            let named =
+                tensors.into_iter().map(|(name, shape, v)| (name.into(), (shape, v).into()));
             let file = WeightsFile { tensors: named.collect(), ..WeightsFile::default() };
             std::fs::write(&path, file.to_safetensors(Precision::F32).unwrap()).unwrap();
             let message = FeatureCentres::read(&path).unwrap_err().to_string();

@@ -12,7 +12,8 @@ use std::path::Path;
 /// [`Error::File`] for a file that cannot be read or holds something else.
 pub(super) fn vgg_of(path: &Path) -> Result<VggConfig> {
     let file = TensorFile::read(path)?;
-    let shape = |name: &str| file.contents().tensors.get(name).map(|(shape, _)| shape.as_slice());
+    let shape =
+        |name: &str| file.contents().tensors.get(name).map(|values| values.shape.as_slice());
     VggConfig::of_file(shape).ok_or_else(|| {
         Error::file(
             path,

@@ -276,7 +276,7 @@ mod tests {
         for param in net.weights().params() {
             let shape = param.layout.public_shape();
             let values = vec![0.5; shape.iter().product()];
-            file.tensors.insert(param.name.clone(), (shape, values));
+            file.tensors.insert(param.name.clone(), (shape, values).into());
         }
         let bytes = file.to_safetensors(crate::io::weights::Precision::F32).unwrap();
         let dir = tempfile::tempdir().unwrap();

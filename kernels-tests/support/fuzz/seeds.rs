@@ -204,7 +204,7 @@ pub fn prefixed() -> Seeds {
     for (name, values) in net.tensors {
         both.tensors.insert(format!("netG._orig_mod.{name}"), values);
     }
-    both.tensors.insert("netD.model.0.weight".into(), (vec![1, 6, 4, 4], vec![0.5; 96]));
+    both.tensors.insert("netD.model.0.weight".into(), (vec![1, 6, 4, 4], vec![0.5; 96]).into());
     vec![("two".into(), both.to_safetensors(Precision::F32).unwrap())]
 }
 
@@ -213,7 +213,7 @@ pub fn features() -> Seeds {
     let centres = |n: usize| (vec![n, 3], vec![0.25; 3 * n]);
     // Enough values that not every mutation meets the header.
     let tensors = [("label_3", centres(99)), ("label_26", centres(1))];
-    let tensors = tensors.map(|(name, values)| (name.to_string(), values)).into();
+    let tensors = tensors.map(|(name, values)| (name.to_string(), values.into())).into();
     let file = WeightsFile { tensors, ..WeightsFile::default() };
     vec![("features".into(), file.to_safetensors(Precision::F32).unwrap())]
 }

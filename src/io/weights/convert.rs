@@ -83,8 +83,8 @@ pub(super) fn swap_halves(file: &mut WeightsFile) -> Refusal<()> {
     };
     for level in 0..config.downs - 1 {
         let UnetNames { up, .. } = unet_names(level, &config);
-        let (_, values) =
-            file.tensors.get_mut(&format!("{up}.weight")).ok_or("a layer is missing")?;
+        let values = file.tensors.get_mut(&format!("{up}.weight")).ok_or("a layer is missing")?;
+        let values = values.f32s_mut();
         // [in, out, k, k]: the input channels are the outermost dimension.
         let half = values.len() / 2;
         values.rotate_left(half);
@@ -117,20 +117,20 @@ fn mirror_channels(file: &mut WeightsFile) -> Refusal<()> {
     if let Some(last) = last {
         let weight = file.tensors.get_mut(&format!("{last}.weight")).ok_or_else(no)?;
         mirror(weight).ok_or_else(no)?;
-        let (_, bias) = file.tensors.get_mut(&format!("{last}.bias")).ok_or_else(no)?;
-        bias.reverse();
+        let bias = file.tensors.get_mut(&format!("{last}.bias")).ok_or_else(no)?;
+        bias.f32s_mut().reverse();
     }
     Ok(())
 }
 
 /// Reverses each group of three along the second dimension: input channels of a convolution, output
 /// channels of a transposed one.
-fn mirror((shape, values): &mut Values) -> Option<()> {
-    let [_, channels, kh, kw] = *shape.as_slice() else { return None };
+fn mirror(values: &mut Values) -> Option<()> {
+    let [_, channels, kh, kw] = *values.shape.as_slice() else { return None };
     if channels == 0 || !channels.is_multiple_of(3) || kh * kw == 0 {
         return None;
     }
-    for pixel in values.chunks_exact_mut(3 * kh * kw) {
+    for pixel in values.f32s_mut().chunks_exact_mut(3 * kh * kw) {
         let (first, rest) = pixel.split_at_mut(kh * kw);
         first.swap_with_slice(&mut rest[kh * kw..]);
     }

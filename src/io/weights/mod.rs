@@ -13,6 +13,7 @@ mod pth;
 mod pth_write;
 mod recognise;
 mod safetensors;
+mod values;
 mod wrapped;
 mod zip;
 
@@ -20,6 +21,7 @@ pub use convert::{ChannelOrder, ConcatOrder, Conversion};
 pub use onnx::{Range, onnx};
 pub use recognise::Net;
 pub use safetensors::Precision;
+pub use values::Values;
 pub use wrapped::{Pick, Wanted};
 
 use crate::error::{Error, Result};
@@ -27,9 +29,6 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-
-/// A tensor in a file: shape and values.
-pub type Values = (Vec<usize>, Vec<f32>);
 
 /// The key of our metadata in a file's header, a JSON text. A single key, since a header's map has
 /// no order and files must be equal byte by byte.
@@ -187,12 +186,8 @@ fn f64s(bytes: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-fn f16(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-}
-
-fn bf16(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+fn u16s(bytes: &[u8]) -> Vec<u16> {
+    bytemuck::pod_collect_to_vec(bytes)
 }
 
 #[cfg(test)]

@@ -58,7 +58,8 @@ pub(super) fn read(mut bytes: &[u8]) -> Refusal<WeightsFile> {
         })?;
         let (own, rest) = codes.split_at(count);
         codes = rest;
-        raw.insert(name, (shape, own.iter().map(|c| book[usize::from(*c)]).collect::<Vec<f32>>()));
+        let values: Vec<f32> = own.iter().map(|c| book[usize::from(*c)]).collect();
+        raw.insert(name, (shape, values).into());
     }
     if !codes.is_empty() {
         return Err("a .pict file with more values than its list says".into());
@@ -115,13 +116,14 @@ fn generator(mut raw: BTreeMap<String, Values>) -> Refusal<WeightsFile> {
 }
 
 /// `[kh, kw, a, b]` to `[b, a, kh, kw]`.
-fn turned((shape, values): Values) -> Refusal<Values> {
-    let [kh, kw, a, b] = *shape.as_slice() else {
-        return Err(format!("a kernel of shape {}", sides(&shape)));
+fn turned(kernel: Values) -> Refusal<Values> {
+    let [kh, kw, a, b] = *kernel.shape.as_slice() else {
+        return Err(format!("a kernel of shape {}", sides(&kernel.shape)));
     };
+    let values = kernel.f32s();
     let at = |i: usize| {
         let (x, y, ai, bi) = (i % kw, i / kw % kh, i / (kw * kh) % a, i / (kw * kh * a));
         values[((y * kw + x) * a + ai) * b + bi]
     };
-    Ok((vec![b, a, kh, kw], (0..values.len()).map(at).collect()))
+    Ok((vec![b, a, kh, kw], (0..values.len()).map(at).collect::<Vec<f32>>()).into())
 }

@@ -4,8 +4,9 @@
 use super::machine;
 use super::pickle::{Kind, Pickle, Refusal, Storage, Value, View};
 use super::places::places;
+use super::values::{Numbers, Values};
 use super::wrapped::{self, Pick, Shapes, bare};
-use super::{COUNTER, WeightsFile, bf16, f16, f32s, f64s, short, zip};
+use super::{COUNTER, WeightsFile, f32s, f64s, short, u16s, zip};
 use std::collections::HashMap;
 
 /// The pickled magic number at the start of the legacy form.
@@ -141,11 +142,11 @@ fn network<'a>(
         allowed = allowed
             .checked_sub(bytes.len())
             .ok_or_else(|| named("the tensors are larger than the file can account for".into()))?;
-        let values = match storage.kind {
-            Kind::F32 => f32s(&bytes),
-            Kind::F16 => f16(&bytes),
-            Kind::BF16 => bf16(&bytes),
-            Kind::F64 => f64s(&bytes),
+        let numbers = match storage.kind {
+            Kind::F32 => Numbers::F32(f32s(&bytes)),
+            Kind::F16 => Numbers::F16(u16s(&bytes)),
+            Kind::BF16 => Numbers::Bf16(u16s(&bytes)),
+            Kind::F64 => Numbers::F32(f64s(&bytes)),
             Kind::I64 if name.ends_with(COUNTER) && bytes.len() == 8 => {
                 network.counters.insert(
                     name.into(),
@@ -157,7 +158,7 @@ fn network<'a>(
                 return Err(named("has integers; weights are floating-point numbers".into()));
             }
         };
-        if network.tensors.insert(name.into(), (shape, values)).is_some() {
+        if network.tensors.insert(name.into(), Values::new(shape, numbers)).is_some() {
             return Err(named("comes twice".into()));
         }
     }

@@ -119,7 +119,7 @@ impl Storage<'_> {
 
     fn shape(&self) -> &[usize] {
         match self {
-            Storage::Floats((shape, _)) => shape,
+            Storage::Floats(values) => &values.shape,
             Storage::Counter(_) => &[],
         }
     }
@@ -127,9 +127,9 @@ impl Storage<'_> {
     /// The number of values, then the values, little endian.
     fn append(&self, out: &mut Vec<u8>) {
         match self {
-            Storage::Floats((_, values)) => {
+            Storage::Floats(values) => {
                 out.extend((values.len() as u64).to_le_bytes());
-                values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+                values.f32s().iter().for_each(|value| out.extend(value.to_le_bytes()));
             }
             Storage::Counter(count) => {
                 out.extend(1u64.to_le_bytes());
@@ -148,7 +148,7 @@ mod tests {
     fn what_is_written_is_read_back() {
         let tensor = |shape: &[usize]| {
             let count: usize = shape.iter().product();
-            (shape.to_vec(), (0..count).map(|i| i as f32 - 1.5).collect())
+            Values::from((shape.to_vec(), (0..count).map(|i| i as f32 - 1.5).collect()))
         };
         let tensors = BTreeMap::from([
             ("model.1.weight".to_string(), tensor(&[2, 3, 1, 4])),

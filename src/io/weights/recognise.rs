@@ -89,7 +89,7 @@ impl Net {
         let tensors = &file.tensors;
         let has = |name: &str| tensors.contains_key(name);
         let shape = |name: &str| {
-            tensors.get(name).map(|(shape, _)| shape.as_slice()).filter(|s| s.len() == 4)
+            tensors.get(name).map(|values| values.shape.as_slice()).filter(|s| s.len() == 4)
         };
         let norm = |norm: &str, conv: &str| norm_kind(tensors, norm, conv);
         if let Some(first) = shape("model.model.0.weight") {
@@ -105,7 +105,7 @@ impl Net {
                 return unet(tensors, first, [ci, co], upsample).map(Net::Unet);
             }
         }
-        let shape_of = |name: &str| tensors.get(name).map(|(shape, _)| shape.as_slice());
+        let shape_of = |name: &str| tensors.get(name).map(|values| values.shape.as_slice());
         if let Some(config) = EnhancerConfig::of_file(shape_of) {
             small([config.input.logical(), config.output_nc, config.ngf])?;
             return Ok(Net::Enhancer(config));
@@ -218,7 +218,7 @@ fn unet(
     upsample: Upsample,
 ) -> Refusal<UnetConfig> {
     let four = |name: &str| {
-        tensors.get(&format!("{name}.weight")).is_some_and(|(shape, _)| shape.len() == 4)
+        tensors.get(&format!("{name}.weight")).is_some_and(|values| values.shape.len() == 4)
     };
     let mut config = UnetConfig {
         downs: u32::MAX,

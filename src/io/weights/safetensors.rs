@@ -3,7 +3,8 @@
 //! a value is the product of the two. Other programs can read both tensors.
 
 use super::pickle::Refusal;
-use super::{ABOUT, COUNTER, Values, WeightsFile, short, sides};
+use super::values::{Numbers, Values};
+use super::{ABOUT, COUNTER, WeightsFile, short, sides};
 use safetensors::{Dtype, SafeTensors, View};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -37,13 +38,17 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
     let about = header.metadata().as_ref().and_then(|m| m.get(ABOUT));
     file.about =
         about.and_then(|text| serde_json::from_str::<Value>(text).ok()).filter(Value::is_object);
+    let mut integers = Vec::new();
     for (name, view) in parsed.tensors() {
-        let values = match view.dtype() {
-            Dtype::F32 => super::f32s(view.data()),
-            Dtype::F16 => super::f16(view.data()),
-            Dtype::BF16 => super::bf16(view.data()),
-            Dtype::F64 => super::f64s(view.data()),
-            Dtype::I8 => view.data().iter().map(|b| f32::from(*b as i8)).collect(),
+        let numbers = match view.dtype() {
+            Dtype::F32 => Numbers::F32(super::f32s(view.data())),
+            Dtype::F16 => Numbers::F16(super::u16s(view.data())),
+            Dtype::BF16 => Numbers::Bf16(super::u16s(view.data())),
+            Dtype::F64 => Numbers::F32(super::f64s(view.data())),
+            Dtype::I8 => {
+                integers.push((name, view));
+                continue;
+            }
             Dtype::I64 if name.ends_with(COUNTER) && view.data().len() == 8 => {
                 file.counters
                     .insert(name, i64::from_le_bytes(view.data().try_into().unwrap_or_default()));
@@ -56,30 +61,29 @@ pub(super) fn read(bytes: &[u8]) -> Refusal<WeightsFile> {
                 ));
             }
         };
-        file.tensors.insert(name, (view.shape().to_vec(), values));
+        file.tensors.insert(name, Values::new(view.shape().to_vec(), numbers));
     }
-    let scaled = parsed
-        .iter()
-        .filter(|(_, view)| view.dtype() == Dtype::I8)
-        .map(|(name, _)| name.to_string());
-    for name in scaled.collect::<Vec<_>>() {
+    for (name, view) in integers {
         let scale = file
             .tensors
             .remove(&format!("{name}{SCALE}"))
             .ok_or_else(|| format!("{} is I8 and has no {SCALE} beside it", short(&name)))?;
-        let (shape, values) = file.tensors.get_mut(&name).ok_or("a tensor is gone")?;
+        let shape = view.shape();
         let axis = if shape.len() == 4 { output_axis(&name, shape) } else { 0 };
-        if shape.len() != 4 || scale.0 != [shape[axis]] {
+        if shape.len() != 4 || scale.shape != [shape[axis]] {
             return Err(format!(
                 "{}: a scale of shape {} for a weight of shape {}",
                 short(&name),
-                sides(&scale.0),
+                sides(&scale.shape),
                 sides(shape)
             ));
         }
-        for (i, value) in values.iter_mut().enumerate() {
-            *value *= scale.1[channel(shape, axis, i)];
-        }
+        let numbers = Numbers::I8 {
+            codes: bytemuck::pod_collect_to_vec(view.data()),
+            scale: scale.f32s().into_owned(),
+            run: shape[axis + 1..].iter().product(),
+        };
+        file.tensors.insert(name, Values::new(shape.to_vec(), numbers));
     }
     Ok(file)
 }
@@ -132,11 +136,11 @@ impl WeightsFile {
         let mut tensors = Vec::new();
         for (name, values) in &self.tensors {
             match precision {
-                Precision::F16 if values.0.len() == 4 => {
+                Precision::F16 if values.shape.len() == 4 => {
                     tensors.push((name.clone(), halved(values).map_err(|e| format!("{name} {e}"))?))
                 }
-                Precision::I8 if values.0.len() == 4 => {
-                    let (codes, scale) = quantised(values, output_axis(name, &values.0));
+                Precision::I8 if values.shape.len() == 4 => {
+                    let (codes, scale) = quantised(values, output_axis(name, &values.shape));
                     tensors.push((name.clone(), codes));
                     tensors.push((format!("{name}{SCALE}"), scale));
                 }
@@ -157,29 +161,32 @@ impl WeightsFile {
     }
 }
 
-fn plain((shape, values): &Values) -> Tensor {
+fn plain(values: &Values) -> Tensor {
     Tensor {
         dtype: Dtype::F32,
-        shape: shape.clone(),
-        bytes: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        shape: values.shape.clone(),
+        bytes: values.f32s().iter().flat_map(|v| v.to_le_bytes()).collect(),
     }
 }
 
-fn halved((shape, values): &Values) -> Refusal<Tensor> {
+fn halved(tensor: &Values) -> Refusal<Tensor> {
+    let values = tensor.f32s();
     let halves: Vec<half::f16> = values.iter().map(|v| half::f16::from_f32(*v)).collect();
-    if let Some((_, v)) = halves.iter().zip(values).find(|(h, v)| h.is_infinite() && v.is_finite())
+    if let Some((_, v)) =
+        halves.iter().zip(&*values).find(|(h, v)| h.is_infinite() && v.is_finite())
     {
         return Err(format!("holds {v}, and half precision ends at 65504"));
     }
     Ok(Tensor {
         dtype: Dtype::F16,
-        shape: shape.clone(),
+        shape: tensor.shape.clone(),
         bytes: halves.iter().flat_map(|h| h.to_le_bytes()).collect(),
     })
 }
 
 /// Codes -127 to 127 and one scale per channel: the largest value of each channel is exact.
-fn quantised((shape, values): &Values, axis: usize) -> (Tensor, Tensor) {
+fn quantised(tensor: &Values, axis: usize) -> (Tensor, Tensor) {
+    let (shape, values) = (&tensor.shape, tensor.f32s());
     let mut largest = vec![0f32; shape[axis]];
     for (i, v) in values.iter().enumerate() {
         let of = &mut largest[channel(shape, axis, i)];
@@ -190,6 +197,6 @@ fn quantised((shape, values): &Values, axis: usize) -> (Tensor, Tensor) {
     let codes = values.iter().enumerate().map(code).collect();
     (
         Tensor { dtype: Dtype::I8, shape: shape.clone(), bytes: codes },
-        plain(&(vec![shape[axis]], scale)),
+        plain(&(vec![shape[axis]], scale).into()),
     )
 }

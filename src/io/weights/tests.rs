@@ -1,5 +1,6 @@
 use super::*;
 use crate::nets::{NormKind, UnetConfig, UnetQuirks};
+use crate::store::Packed;
 use approx::abs_diff_eq;
 
 /// Files that `kernels-tests/golden/weights/make_weights.py` made with PyTorch.
@@ -26,7 +27,7 @@ fn both_forms_of_pth_hold_the_same_and_the_net_is_recognised() {
     assert_eq!(file, parsed("legacy.pth"));
     let wanted = UnetConfig { ngf: 1, downs: 5, ..UnetConfig::default() };
     assert_eq!(Net::recognise(&file), Ok(Net::Unet(wanted)));
-    assert_eq!(file.tensors["model.model.0.weight"].0, [1, 3, 4, 4]);
+    assert_eq!(file.tensors["model.model.0.weight"].shape, [1, 3, 4, 4]);
     assert_eq!(file.counters["model.model.1.model.2.num_batches_tracked"], 4);
 }
 
@@ -34,15 +35,14 @@ fn both_forms_of_pth_hold_the_same_and_the_net_is_recognised() {
 fn other_types_views_and_wrappings_are_read() {
     let file = parsed("types.pth");
     let base: Vec<f32> = (0..24).map(|i| i as f32 / 8.0).collect();
-    assert_eq!(file.tensors["half"], (vec![4, 6], base.clone()));
-    assert_eq!(file.tensors["bfloat"], (vec![24], base.clone()));
-    assert_eq!(file.tensors["double"], (vec![3], base[..3].to_vec()));
-    assert_eq!(
-        file.tensors["turned"],
-        (vec![6, 4], (0..24).map(|i| base[i % 4 * 6 + i / 4]).collect())
-    );
-    assert_eq!(file.tensors["part"], (vec![2, 2], [8, 9, 14, 15].map(|i| base[i]).to_vec()));
-    assert_eq!(file.tensors["parameter"], (vec![2], base[..2].to_vec()));
+    assert_eq!(file.tensors["half"], (vec![4, 6], base.clone()).into());
+    assert_eq!(file.tensors["bfloat"], (vec![24], base.clone()).into());
+    assert_eq!(file.tensors["double"], (vec![3], base[..3].to_vec()).into());
+    let turned: Vec<f32> = (0..24).map(|i| base[i % 4 * 6 + i / 4]).collect();
+    assert_eq!(file.tensors["turned"], (vec![6, 4], turned).into());
+    let part = [8, 9, 14, 15].map(|i| base[i]).to_vec();
+    assert_eq!(file.tensors["part"], (vec![2, 2], part).into());
+    assert_eq!(file.tensors["parameter"], (vec![2], base[..2].to_vec()).into());
 }
 
 #[test]
@@ -173,10 +173,11 @@ fn safetensors_come_back_as_they_went() {
             coarse.tensors.keys().collect::<Vec<_>>(),
             file.tensors.keys().collect::<Vec<_>>()
         );
-        for (name, (shape, values)) in &file.tensors {
+        for (name, exact) in &file.tensors {
+            let (shape, values) = (&exact.shape, exact.f32s());
             let largest = values.iter().fold(0f32, |l, v| l.max(v.abs()));
-            assert_eq!(&coarse.tensors[name].0, shape);
-            for (a, b) in coarse.tensors[name].1.iter().zip(values) {
+            assert_eq!(&coarse.tensors[name].shape, shape);
+            for (a, b) in coarse.tensors[name].f32s().iter().zip(&*values) {
                 // Vectors are kept exactly; half a unit of the largest value is what rounding may
                 // cost a weight.
                 let bound = if shape.len() == 4 { largest * allowed * 1.001 } else { 0.0 };
@@ -185,8 +186,45 @@ fn safetensors_come_back_as_they_went() {
         }
     }
     let mut large = file;
-    large.tensors.get_mut("model.model.0.weight").unwrap().1[0] = 1e6;
+    large.tensors.get_mut("model.model.0.weight").unwrap().f32s_mut()[0] = 1e6;
     assert!(large.to_safetensors(Precision::F16).unwrap_err().contains("65504"));
+}
+
+/// Bytes of a file's values in memory.
+fn bytes_held(file: &WeightsFile) -> usize {
+    let bytes = |values: &Values| match values.packed() {
+        Packed::F32(values) => size_of_val(values),
+        Packed::F16(halves) | Packed::Bf16(halves) => size_of_val(halves),
+        Packed::I8 { codes, scale, .. } => size_of_val(codes) + size_of_val(scale),
+    };
+    file.tensors.values().map(bytes).sum()
+}
+
+#[test]
+fn packed_files_stay_packed_until_they_are_changed() {
+    let file = parsed("zip.pth");
+    let exact = WeightsFile::parse(&file.to_safetensors(Precision::F32).unwrap()).unwrap();
+    for (precision, most) in [(Precision::F16, 0.6), (Precision::I8, 0.4)] {
+        let bytes = file.to_safetensors(precision).unwrap();
+        let mut packed = WeightsFile::parse(&bytes).unwrap();
+        let share = bytes_held(&packed) as f64 / bytes_held(&exact) as f64;
+        assert!(share < most, "{precision:?}: {share} of the bytes of f32");
+        let weight = &packed.tensors["model.model.0.weight"];
+        assert!(!matches!(weight.packed(), Packed::F32(_)));
+        let wide = Values::from((weight.shape.clone(), weight.f32s().into_owned()));
+        assert_eq!(*weight, wide);
+        // What is written of it is what it was read from; changing a value widens its tensor.
+        assert!(packed.to_safetensors(precision).unwrap() == bytes, "{precision:?}");
+        let weight = packed.tensors.get_mut("model.model.0.weight").unwrap();
+        weight.f32s_mut()[1] = 7.0;
+        let now = weight.f32s();
+        assert!(matches!(weight.packed(), Packed::F32(_)) && now[1] == 7.0);
+        assert!(now[0] == wide.f32s()[0] && now[2..] == wide.f32s()[2..]);
+    }
+    let types = parsed("types.pth");
+    assert!(matches!(types.tensors["half"].packed(), Packed::F16(_)));
+    assert!(matches!(types.tensors["turned"].packed(), Packed::F32(_)));
+    assert!(matches!(types.tensors["bfloat"].packed(), Packed::Bf16(_)));
 }
 
 #[test]
@@ -213,7 +251,7 @@ fn nets_that_are_not_there_are_named() {
     let file = |names: &[(&str, &[usize])]| {
         let tensors = names
             .iter()
-            .map(|(n, s)| (n.to_string(), (s.to_vec(), vec![0.0; s.iter().product()])))
+            .map(|(n, s)| (n.to_string(), (s.to_vec(), vec![0.0; s.iter().product()]).into()))
             .collect();
         WeightsFile { tensors, ..WeightsFile::default() }
     };
@@ -254,8 +292,8 @@ fn what_a_resnet_is_padded_with_is_told_by_its_names_and_its_own_words() {
         let mut file = WeightsFile::default();
         for param in net.weights().params() {
             let shape = param.layout.public_shape();
-            file.tensors
-                .insert(param.name.clone(), (shape.clone(), vec![0.5; shape.iter().product()]));
+            let values = vec![0.5; shape.iter().product()];
+            file.tensors.insert(param.name.clone(), (shape, values).into());
         }
         net.weights().about().iter().for_each(|(name, value)| file.note(name, value));
         WeightsFile::parse(&file.to_safetensors(Precision::F32).unwrap()).unwrap()
@@ -291,7 +329,7 @@ fn old_files_of_instance_norm_lose_the_statistics_that_mean_nothing() {
     // Innermost up: instance norm is inferred from the bias there.
     file.tensors.insert(
         "model.model.1.model.3.model.3.model.3.model.3.bias".into(),
-        (vec![8], vec![0.0; 8]),
+        (vec![8], vec![0.0; 8]).into(),
     );
     let read = WeightsFile::parse(&file.to_safetensors(Precision::F32).unwrap()).unwrap();
     assert!(read.counters.is_empty() && !read.tensors.keys().any(|n| n.contains("running")));

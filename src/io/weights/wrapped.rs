@@ -109,7 +109,7 @@ fn search(set: usize, path: &str, shapes: &Shapes, tries: &mut usize, found: &mu
         let Some(left) = tries.checked_sub(1) else { return };
         *tries = left;
         let tensors = under(shapes, &prefix);
-        let tensors = tensors.map(|(name, shape)| (name.into(), (shape.into(), Vec::new())));
+        let tensors = tensors.map(|(name, shape)| (name.into(), (shape.into(), Vec::new()).into()));
         let file = WeightsFile { tensors: tensors.collect(), ..WeightsFile::default() };
         if let Ok(net) = Net::recognise(&file) {
             let key = joined(path, &prefix);
@@ -219,7 +219,7 @@ fn listed(all: impl ExactSizeIterator<Item = String>) -> String {
 /// Keeps one network of a file whose tensors lie in one place.
 pub(super) fn keep(file: &mut WeightsFile, pick: &Pick<'_>) -> Refusal<()> {
     let shapes = |_| {
-        let all = file.tensors.iter().map(|(name, (shape, _))| (name.clone(), shape.clone()));
+        let all = file.tensors.iter().map(|(name, values)| (name.clone(), values.shape.clone()));
         all.collect()
     };
     let choice = choose(&[String::new()], &shapes, pick)?;

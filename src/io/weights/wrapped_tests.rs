@@ -36,9 +36,10 @@ impl Made {
         self.pickle.put(b"u");
     }
 
-    fn tensor(&mut self, (shape, values): &Values) {
+    fn tensor(&mut self, tensor: &Values) {
+        let values = tensor.f32s();
         let key = self.keys.len().to_string();
-        self.pickle.tensor("FloatStorage", &key, shape);
+        self.pickle.tensor("FloatStorage", &key, &tensor.shape);
         self.keys.push(key);
         self.values.extend((values.len() as u64).to_le_bytes());
         values.iter().for_each(|value| self.values.extend(value.to_le_bytes()));
@@ -82,7 +83,7 @@ impl Made {
             }),
             ("optimizer", &|m| {
                 let adam: [(&str, Inner<'_>); 1] =
-                    [("exp_avg", &|m| m.tensor(&(vec![3], vec![9.0; 3])))];
+                    [("exp_avg", &|m| m.tensor(&(vec![3], vec![9.0; 3]).into()))];
                 m.dict(&[
                     ("state", &|m| {
                         m.pickle.put(b"}(K\x00");
@@ -119,7 +120,8 @@ fn unet() -> BTreeMap<String, Values> {
 }
 
 fn patch() -> BTreeMap<String, Values> {
-    let tensor = |shape: &[usize]| (shape.to_vec(), vec![0.5; shape.iter().product()]);
+    let tensor =
+        |shape: &[usize]| Values::from((shape.to_vec(), vec![0.5; shape.iter().product()]));
     [
         ("model.0.weight", &[2, 6, 4, 4][..]),
         ("model.0.bias", &[2]),
@@ -189,7 +191,10 @@ fn of_several_networks_the_purpose_or_the_key_chooses_and_a_message_lists_them()
             m.pickle.put(b"}(");
             m.names("generator.", &net);
             m.names("discriminator.module.", &other);
-            m.names("vgg.", &BTreeMap::from([("features.0.weight".into(), (vec![1], vec![1.0]))]));
+            m.names(
+                "vgg.",
+                &BTreeMap::from([("features.0.weight".into(), (vec![1], vec![1.0]).into())]),
+            );
             m.pickle.put(b"u");
         })])
     });
@@ -314,7 +319,7 @@ fn dictionaries_that_hold_each_other_and_searches_without_end_end() {
     assert!(read(&round, None, Wanted::Any).unwrap_err().contains("no state dict"));
     // Ten thousand prefixes, none of them a network's.
     let tensors: Vec<(String, Values)> =
-        (0..10_000).map(|i| (format!("a{i}.b.c.d.e.f.g"), (vec![1], vec![0.0]))).collect();
+        (0..10_000).map(|i| (format!("a{i}.b.c.d.e.f.g"), (vec![1], vec![0.0]).into())).collect();
     let wide = WeightsFile { tensors: tensors.into_iter().collect(), ..WeightsFile::default() };
     let start = std::time::Instant::now();
     assert_eq!(read(&wide.to_pth(), None, Wanted::Any).unwrap().tensors.len(), 10_000);

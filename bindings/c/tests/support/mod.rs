@@ -18,8 +18,8 @@ fn weights(config: impl Into<GeneratorConfig>) -> Vec<u8> {
             let v = ((i * 7919 + number * 104_729) % 1009) as f32 / 1009.0 - 0.5;
             if positive { 1.0 + v } else { 0.4 * v }
         };
-        let values = (0..shape.iter().product()).map(value).collect();
-        file.tensors.insert(param.name.clone(), (shape, values));
+        let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+        file.tensors.insert(param.name.clone(), (shape, values).into());
     }
     file.to_safetensors(Precision::F32).unwrap()
 }

@@ -88,12 +88,12 @@ fn folder(path: &Path) -> Result<Value> {
 /// A safetensors file.
 fn file(path: &Path) -> Result<Value> {
     let file = TensorFile::read(path)?;
-    let values: usize = file.tensors().values().map(|(_, v)| v.len()).sum();
+    let values: usize = file.tensors().values().map(|values| values.len()).sum();
     let moments =
         file.tensors().keys().all(|n| n.ends_with(".exp_avg") || n.ends_with(".exp_avg_sq"));
     let running = |name: &str| name.ends_with(".running_mean") || name.ends_with(".running_var");
     let parameters: usize =
-        file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, (_, v))| v.len()).sum();
+        file.tensors().iter().filter(|(n, _)| !running(n)).map(|(_, values)| values.len()).sum();
     let mut shown = json!({
         "what": "weights", "path": path.to_string_lossy(), "tensors": file.tensors().len(), "values": values,
     });

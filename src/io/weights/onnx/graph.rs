@@ -1,6 +1,5 @@
 //! An ONNX graph being built: operations by the names of their results, and constants.
 
-use crate::io::weights::Values;
 use crate::io::weights::protobuf::Message;
 use std::collections::HashSet;
 
@@ -18,6 +17,9 @@ pub(super) struct Graph {
     constants: HashSet<String>,
     count: usize,
 }
+
+/// Shape and values of a constant.
+pub(super) type Constant = (Vec<usize>, Vec<f32>);
 
 /// A setting of an operation.
 pub(super) enum Attribute<'a> {
@@ -44,7 +46,7 @@ impl Attribute<'_> {
 
 impl Graph {
     /// Adds a constant (`TensorProto`), unless there is one of this name.
-    pub fn constant(&mut self, name: &str, (shape, values): &Values) -> String {
+    pub fn constant(&mut self, name: &str, (shape, values): &Constant) -> String {
         let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         self.tensor(name, FLOAT, shape, raw)
     }

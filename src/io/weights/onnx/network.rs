@@ -1,8 +1,8 @@
 //! From a recorded network to a graph, operation by operation: any network will do whose
 //! operations have counterparts here.
 
-use super::graph::{Attribute, Graph};
-use crate::io::weights::{Values, WeightsFile};
+use super::graph::{Attribute, Constant, Graph};
+use crate::io::weights::WeightsFile;
 use crate::nets::{Generator, GeneratorConfig, Mode};
 use crate::ops::{Act, BatchNorm, Enlarge, Forward, NormMode, Padding, Pooling, Resample2d};
 use crate::shape::{Conv, Shape};
@@ -67,14 +67,14 @@ impl Network<'_> {
     }
 
     /// A parameter's values.
-    fn values(&self, tensor: Tensor) -> Result<Values, String> {
+    fn values(&self, tensor: Tensor) -> Result<Constant, String> {
         let name = &self.tape.info(tensor).label;
         let values = self.file.tensors.get(name).ok_or_else(|| format!("{name} is missing"))?;
         match self.shapes.get(name) {
-            Some(shape) if *shape != values.0 => {
-                Err(format!("{name} is of shape {:?}, where {shape:?} is expected", values.0))
+            Some(shape) if *shape != values.shape => {
+                Err(format!("{name} is of shape {:?}, where {shape:?} is expected", values.shape))
             }
-            _ => Ok(values.clone()),
+            _ => Ok((values.shape.clone(), values.f32s().into_owned())),
         }
     }
 
@@ -249,11 +249,11 @@ impl Network<'_> {
 /// Folds a norm, `gamma (y - mean) / sqrt(var + eps) + beta`, into the convolution before it: its
 /// new bias. Convolutions have their output channels first, transposed ones second.
 fn fold(
-    (shape, weight): &mut Values,
-    bias: Option<Values>,
+    (shape, weight): &mut Constant,
+    bias: Option<Constant>,
     [gamma, beta, mean, var]: [&[f32]; 4],
     transposed: bool,
-) -> Values {
+) -> Constant {
     let axis = usize::from(transposed);
     let (channels, inner) = (shape[axis], shape[axis + 1..].iter().product::<usize>());
     let eps = f64::from(BatchNorm::default().eps);
