@@ -104,30 +104,42 @@ impl Layout {
         Err(Error::Usage(format!("{values} values for a tensor of shape {shape:?}")))
     }
 
-    /// For each value in public order, its index in the device layout.
-    pub fn places(&self) -> Vec<u32> {
+    /// From one row, and from one column, to the next in public order; a tap is the next value.
+    pub(crate) fn steps(&self) -> [u32; 2] {
         match *self {
-            Layout::Vector(c) => c.places().collect(),
-            Layout::Conv { ci, co, kernel } => {
-                let (taps, width, rows) = (kernel * kernel, 4 * co.div_ceil(4), ci.physical());
-                let ci: Vec<u32> = ci.places().collect();
-                (0..co)
-                    .flat_map(|o| {
-                        ci.iter()
-                            .flat_map(move |&i| (0..taps).map(move |t| (t * rows + i) * width + o))
-                    })
-                    .collect()
-            }
-            Layout::ConvTranspose { ci, co, kernel } => {
-                let (taps, width, rows) = (kernel * kernel, 4 * co.div_ceil(4), ci.physical());
-                ci.places()
-                    .flat_map(|i| {
-                        (0..co)
-                            .flat_map(move |o| (0..taps).map(move |t| (t * rows + i) * width + o))
-                    })
-                    .collect()
+            Layout::Vector(_) => [1, 1],
+            Layout::Conv { ci, kernel, .. } => [kernel * kernel, ci.logical() * kernel * kernel],
+            Layout::ConvTranspose { co, kernel, .. } => [co * kernel * kernel, kernel * kernel],
+        }
+    }
+
+    /// Calls with the index of each value in public order and in the device layout. A few columns
+    /// at a time with all taps, so that what lies together in either is visited together.
+    fn each(&self, mut visit: impl FnMut(usize, usize)) {
+        const COLUMNS: usize = 16;
+        let Shape { n: taps, w: height, c, .. } = self.shape();
+        let [row_step, column_step] = self.steps();
+        let rows: Vec<u32> = self.rows().unwrap_or(Channels::new(1)).places().collect();
+        let columns: Vec<(u32, u32)> =
+            (0..).step_by(column_step as usize).zip(c.places()).collect();
+        for columns in columns.chunks(COLUMNS) {
+            for (row, row_at) in (0..).zip(&rows) {
+                for tap in 0..taps {
+                    let public = row * row_step + tap;
+                    let device = (tap * height + row_at) * c.physical();
+                    for (column, column_at) in columns {
+                        visit((public + column) as usize, (device + column_at) as usize);
+                    }
+                }
             }
         }
+    }
+
+    /// For each value in public order, its index in the device layout.
+    pub fn places(&self) -> Vec<u32> {
+        let mut places = vec![0; self.elements()];
+        self.each(|public, device| places[public] = device as u32);
+        places
     }
 }
 
@@ -478,9 +490,7 @@ impl Store {
     pub fn write(&self, gpu: &Gpu, id: StoreId, layout: &Layout, values: &[f32]) -> Result<()> {
         layout.check(values.len())?;
         let mut device = vec![0f32; layout.shape().bytes() as usize / 4];
-        for (place, value) in layout.places().into_iter().zip(values) {
-            device[place as usize] = *value;
-        }
+        layout.each(|from, to| device[to] = values[from]);
         let (buffer, offset) = self.on_device(gpu, id)?;
         gpu.scoped("write parameters", || {
             gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&device))
@@ -502,7 +512,9 @@ impl Store {
         )
         .await?;
         let device: Vec<f32> = bytemuck::pod_collect_to_vec(&bytes);
-        Ok(layout.places().into_iter().map(|place| device[place as usize]).collect())
+        let mut values = vec![0f32; layout.elements()];
+        layout.each(|to, from| values[to] = device[from]);
+        Ok(values)
     }
 }
 

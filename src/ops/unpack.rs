@@ -53,11 +53,7 @@ pub(crate) fn dispatch(layout: &Layout, values: &Packed<'_>) -> Option<Dispatch>
             (3, scale.len() as u32, run as u32)
         }
     };
-    let (row_step, column_step) = match *layout {
-        Layout::Vector(_) => (1, 1),
-        Layout::Conv { ci, .. } => (taps, ci.logical() * taps),
-        Layout::ConvTranspose { co, .. } => (co * taps, taps),
-    };
+    let [row_step, column_step] = layout.steps();
     let vec4s = shape.w * shape.c.vec4s();
     let dispatch = Dispatch::new("unpack", "unpack")
         .tune("KIND", kind)
