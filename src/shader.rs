@@ -31,10 +31,39 @@ impl Source {
     }
 }
 
+#[cfg(any(target_arch = "wasm32", test))]
+mod bare;
+
+#[cfg(not(target_arch = "wasm32"))]
+macro_rules! text {
+    ($name:literal) => {
+        include_str!(concat!("../shaders/", $name, ".wgsl"))
+    };
+}
+
+// A page's visitor downloads them.
+#[cfg(target_arch = "wasm32")]
+macro_rules! text {
+    ($name:literal) => {{
+        const TEXT: &str = include_str!(concat!("../shaders/", $name, ".wgsl"));
+        const WHOLE: ([u8; TEXT.len()], usize) = {
+            let mut to = [0; TEXT.len()];
+            let length = bare::write(TEXT, &mut to);
+            (to, length)
+        };
+        const BARE: [u8; WHOLE.1] = bare::cut(&WHOLE.0);
+        match std::str::from_utf8(&BARE) {
+            Ok(text) => text,
+            Err(_) => panic!("a shader is not UTF-8"),
+        }
+    }};
+}
+
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
-        /// Every file of the `shaders` folder: name without extension, text.
-        pub const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("../shaders/", $name, ".wgsl")))),*];
+        /// Every file of the `shaders` folder: name without extension, text; on wasm32 without its
+        /// comments.
+        pub const FILES: &[(&str, &str)] = &[$(($name, text!($name))),*];
     };
 }
 files!(
