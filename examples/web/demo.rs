@@ -1,7 +1,7 @@
 //! What the page trains by default: the net, images and order of the program's demo. Compiled
 //! natively too, by the test that compares both.
 
-use crate::draw::facade_pair;
+use crate::draw::facade_bytes;
 use pixtape::nets::{DiscriminatorKind, UnetConfig};
 use pixtape::train::Pix2PixConfig;
 
@@ -32,8 +32,7 @@ pub fn config(side: u32, ngf: u32, seed: u64) -> Pix2PixConfig {
 /// RGB bytes of a label map and of the facade that it stands for.
 pub fn pair(seed: u64, number: u64, held_out: bool, side: u32) -> (Vec<u8>, Vec<u8>) {
     let first = if held_out { FIRST_HELD_OUT } else { 0 };
-    let (input, target) = facade_pair(seed, first + number, side);
-    (input.data, target.data)
+    facade_bytes(seed, first + number, side)
 }
 
 /// Which of `count` pairs a step (from 0) takes: each epoch is a shuffle by the seed.

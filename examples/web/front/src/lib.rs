@@ -11,8 +11,11 @@ mod device;
 #[allow(dead_code)]
 mod draw;
 mod kernels;
+#[cfg(feature = "weights")]
 mod net;
 mod pixels;
+#[cfg(feature = "weights")]
+mod state;
 mod trainer;
 
 use pixtape::Error;

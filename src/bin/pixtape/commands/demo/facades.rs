@@ -1,7 +1,7 @@
 //! The demo of pix2pix: drawn label maps to drawn facades.
 
 use crate::commands::demo::args::DemoArgs;
-use crate::commands::demo::draw::facade_pair;
+use crate::commands::demo::draw::facade_bytes;
 use crate::commands::demo::page::{self, DemoPage};
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, device, enlarge, facts, images, place, train,
@@ -44,6 +44,13 @@ fn config(seed: u64) -> Result<Pix2PixConfig> {
         AnyModel::Pix2Pix(config) => Ok(config),
         other => Err(Error::Internal(format!("the demo's model is {other:?}"))),
     }
+}
+
+/// A pair of the data set `seed`: the label map and the facade it stands for.
+pub(crate) fn facade_pair(seed: u64, index: u64, size: u32) -> (Picture, Picture) {
+    let picture = |data| Picture { width: size, height: size, channels: 3, data };
+    let (label, photo) = facade_bytes(seed, index, size);
+    (picture(label), picture(photo))
 }
 
 /// Outputs for the held-out layouts after some steps.

@@ -11,7 +11,7 @@ mod streets;
 mod training;
 
 pub(crate) use args::DemoArgs;
-pub(crate) use draw::facade_pair;
+pub(crate) use facades::facade_pair;
 
 use args::DemoModel;
 use pixtape::io::create_dir;
