@@ -76,6 +76,7 @@ async function main() {
   const bytes = await shipped();
   if (bytes) await image.load(bytes, 'the network that came with the page');
   else draw.without();
+  performance.mark('ready');
   document.documentElement.dataset.ready = 'yes';
 }
 

@@ -65,6 +65,7 @@ class Browser:
         os.close(to_browser)
         os.close(from_browser)
         self.buffer, self.number, self.answers, self.errors, self.session = b"", 0, {}, [], None
+        self.traced = None
         page = next(t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page")
         self.session = self.send("Target.attachToTarget", targetId=page["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "DOM"):
@@ -119,6 +120,10 @@ class Browser:
             self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning"):
             self.errors.append(" ".join(str(a.get("value", a.get("description"))) for a in params["args"]))
+        elif method == "Tracing.dataCollected":
+            self.traced += params["value"]
+        elif method == "Tracing.tracingComplete":
+            self.tracing = False
         elif method == "Target.attachedToTarget" and params["targetInfo"]["type"] == "worker":
             # Its console belongs to the page's. Nobody waits for the answer.
             self.number += 1
@@ -184,11 +189,46 @@ class Browser:
             time.sleep(0.05)
         return path
 
+    def drag(self, x, y, *files):
+        """Drops files or folders, as a file manager does."""
+        data = {"items": [], "files": [str(f) for f in files], "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.send("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def whole(self, method, **params):
+        """Sends to the browser instead of the page."""
+        page, self.session = self.session, None
+        try:
+            return self.send(method, **params)
+        finally:
+            self.session = page
+
+    def trace(self):
+        """Records tasks until `longest_task`."""
+        self.traced, self.tracing = [], True
+        self.whole("Tracing.start", transferMode="ReportEvents",
+                   traceConfig={"includedCategories": ["disabled-by-default-devtools.timeline", "toplevel", "blink.user_timing"], "excludedCategories": ["*"]})
+
+    def longest_task(self):
+        """Milliseconds of CPU of the longest task of the page's main thread since `trace`, and how long
+        it took with what else the machine did."""
+        # Chromium has pages of its own: the mark tells which thread is this one's.
+        self.run("performance.mark('traced')")
+        self.whole("Tracing.end")
+        end = time.monotonic() + 60
+        while self.tracing:
+            self.listen(end - time.monotonic(), "Tracing.end")
+        place = next(((e["pid"], e["tid"]) for e in self.traced if e["name"] == "traced"), None)
+        tasks = [e for e in self.traced if e["name"] == "RunTask" and "tdur" in e and (e["pid"], e["tid"]) == place]
+        if not tasks:
+            raise Failed("the trace has no task of the main thread")
+        most = max(tasks, key=lambda e: e["tdur"])
+        self.traced = None
+        return most["tdur"] / 1000, most["dur"] / 1000
+
     def crash_gpu(self):
         """Ends the GPU process, as a driver's fault does."""
-        page, self.session = self.session, None
-        self.send("Browser.crashGpuProcess")
-        self.session = page
+        self.whole("Browser.crashGpuProcess")
 
     def gpu_memory(self):
         """Bytes that the GPU process has in memory (Linux)."""

@@ -23,7 +23,7 @@ class Told:
         self.folder, self.address, self.pictures, self.skipped = folder, address, pictures, skipped
         program = pathlib.Path(os.environ.get("PIXTAPE", ROOT / "target/release/pixtape"))
         self.program = program if program.is_file() else None
-        self.losses = None
+        self.losses = self.weights = None
 
 
 def expect(condition, message):
@@ -115,8 +115,7 @@ def the_page_loads(browser, told):
 
 
 def thirty_steps_and_the_loss_falls(browser, told):
-    browser.run("""(() => { window.longest = 0;
-        new PerformanceObserver(list => { for (const e of list.getEntries()) longest = Math.max(longest, e.duration); }).observe({ entryTypes: ['longtask'] }); })()""")
+    browser.trace()
     click(browser, "tab-train")
     value(browser, "steps", STEPS)
     click(browser, "start")
@@ -127,9 +126,10 @@ def thirty_steps_and_the_loss_falls(browser, told):
     expect(told.losses["steps"] == list(range(1, STEPS + 1)), told.losses["steps"])
     expect(l1[-1] < 0.8 * l1[0], l1)
     expect(browser.run("document.querySelectorAll('#samples canvas').length") == 9, "samples are missing")
-    longest = browser.run("window.longest")
-    expect(longest <= 100, f"the main thread was busy for {longest} ms")
-    print(f"        longest task of the main thread: {longest} ms; {text(browser, 'progress')}")
+    # Of CPU: others use the machine too.
+    longest, wall = browser.longest_task()
+    expect(longest <= 50, f"the main thread was busy for {longest} ms")
+    print(f"        longest task of the main thread: {longest:.0f} ms of CPU, {wall:.0f} ms in all; {text(browser, 'progress')}")
     look(browser, told, "train")
 
 
@@ -305,6 +305,21 @@ def a_folder_of_pairs_is_trained_on(browser, told):
     browser.until("document.body.dataset.training === 'paused' && /2 of 2/.test(document.getElementById('progress').textContent)")
 
 
+def a_dropped_folder_is_trained_on(browser, told):
+    folder = told.folder / "halves"
+    for name, base in (("A", 10), ("B", 90)):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            rgb = bytes((base + 40 * number + x * c + y) & 255 for y in range(64) for x in range(64) for c in (1, 2, 3))
+            write_png(folder / name / f"{number}.png", rgb, 64, 64)
+    browser.run("document.getElementById('samples').scrollIntoView()")
+    box = browser.run("(({ left, top }) => [left, top])(document.getElementById('samples').getBoundingClientRect())")
+    browser.drag(box[0] + 20, box[1] + 20, folder)
+    browser.until("/^4 pairs/.test(document.getElementById('folder-told').textContent)")
+    click(browser, "start")
+    browser.until("document.body.dataset.training === 'paused' && /2 of 2/.test(document.getElementById('progress').textContent)")
+
+
 def a_lost_device_is_replaced(browser, told):
     value(browser, "data", "drawn")
     value(browser, "steps", 4)
@@ -353,6 +368,31 @@ def kernels_are_measured(browser, told):
     look(browser, told, "device")
 
 
+def it_is_ready_and_draws_soon(browser, told):
+    expect(told.weights, "no weights were trained before")
+    ready = []
+    for _ in range(3):
+        browser.open("about:blank")
+        browser.open(told.address)
+        browser.until(READY)
+        ready.append(browser.run("performance.getEntriesByName('ready')[0].startTime"))
+    expect(min(ready) <= 1000, f"ready after {ready} ms, without a network of its own")
+    # The same once more on the same device has its pipelines, and all else anew.
+    encoded = base64.b64encode(told.weights.read_bytes()).decode()
+    took = browser.run(f"""import('./engine.js').then(async m => {{
+        const bytes = Uint8Array.from(atob('{encoded}'), c => c.charCodeAt(0)), took = [];
+        for (let i = 0; i < 4; i++) {{
+            const start = performance.now();
+            await m.call('load', {{ bytes }});
+            await m.call('translate', {{ rgba: new Uint8Array(64 * 64 * 4).fill(255), width: 64, height: 64 }});
+            took.push(performance.now() - start);
+        }}
+        return took; }})""", 180)
+    first, rest = took[0], min(took[1:])
+    expect(rest <= 1000, f"an image takes {took} ms, the first with compiling")
+    print(f"        ready after {min(ready):.0f} ms; the first image {first:.0f} ms later, {rest:.0f} of them without compiling")
+
+
 def without_webgpu_the_page_says_what_to_try(browser, told):
     browser.open(told.address)
     browser.until("document.getElementById('missing')?.hidden === false")
@@ -377,8 +417,10 @@ GROUPS = [
         an_image_gives_what_the_program_gives,
         an_image_is_saved_and_pth_is_read, a_stroke_changes_the_output, what_is_no_image_is_refused,
         weights_cut_short_are_refused, tabs_are_changed_by_keyboard, nothing_is_wider_than_a_phone,
-        files_of_pairs_are_matched, a_folder_of_pairs_is_trained_on, a_lost_device_is_replaced,
+        files_of_pairs_are_matched, a_folder_of_pairs_is_trained_on, a_dropped_folder_is_trained_on,
+        a_lost_device_is_replaced,
         memory_is_flat_over_twenty_trainings, every_kernel_passes_the_browsers_compiler, kernels_are_measured,
     ]),
+    (Browser, [it_is_ready_and_draws_soon]),
     (Without, [without_webgpu_the_page_says_what_to_try]),
 ]
