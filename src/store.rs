@@ -493,7 +493,9 @@ impl Store {
         layout.each(|from, to| device[to] = values[from]);
         let (buffer, offset) = self.on_device(gpu, id)?;
         gpu.scoped("write parameters", || {
-            gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&device))
+            gpu.queue().write_buffer(&buffer, offset, bytemuck::cast_slice(&device));
+            // wgpu keeps a copy until the next submission: of all weights, without one here.
+            gpu.queue().submit([]);
         })
     }
 
