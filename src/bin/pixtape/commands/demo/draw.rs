@@ -17,7 +17,7 @@ const GRID: i32 = 64;
 const COURSE: f32 = 4.0;
 const STONE: f32 = 8.0;
 
-type Rgb = [f32; 3];
+pub(crate) type Rgb = [f32; 3];
 
 /// What a pixel of the label map can be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -300,25 +300,25 @@ fn light(parts: &[Part], x: f32, y: f32) -> Rgb {
     [colour[0] * left, colour[1] * left, colour[2] * (left + (1.0 - left) * 0.2)]
 }
 
-fn mix(a: Rgb, b: Rgb, share: f32) -> Rgb {
+pub(crate) fn mix(a: Rgb, b: Rgb, share: f32) -> Rgb {
     let share = share.clamp(0.0, 1.0);
     [0, 1, 2].map(|i| a[i] + (b[i] - a[i]) * share)
 }
 
-fn scale(a: Rgb, by: f32) -> Rgb {
+pub(crate) fn scale(a: Rgb, by: f32) -> Rgb {
     a.map(|v| v * by)
 }
 
 /// A fixed value in -1..1 for a cell of a texture: the same in every image, so that a net can
 /// learn it.
-fn grain(x: f32, y: f32) -> f32 {
+pub(crate) fn grain(x: f32, y: f32) -> f32 {
     let cell = (x.floor() as i64 as u64).wrapping_mul(0x9e37_79b9)
         ^ (y.floor() as i64 as u64).wrapping_mul(0x85eb_ca6b);
     (Dice(cell).next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
 }
 
 /// Distance into a repeating cell.
-fn within(v: f32, period: f32) -> f32 {
+pub(crate) fn within(v: f32, period: f32) -> f32 {
     v - (v / period).floor() * period
 }
 

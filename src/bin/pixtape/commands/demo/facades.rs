@@ -154,10 +154,12 @@ pub(crate) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
         trained.seconds,
         format!("{g}, ngf {}, {} weights", g.ngf(), generator.count()),
         seed,
+        PAIRS,
     );
     facts.push(try_it(&weights, &input));
     let page = DemoPage {
         title: "pixtape: facades from labels",
+        about: "",
         device: &device(gpu),
         pictures: &pictures,
         charts: &[

@@ -13,6 +13,8 @@ use std::fmt::Write;
 pub struct DemoPage<'a> {
     /// The heading, plain text.
     pub title: &'a str,
+    /// What is to be seen, plain text; may be empty.
+    pub about: &'a str,
     /// Adapter and driver, plain text.
     pub device: &'a str,
     /// Images beside the page: file name (relative to it) and caption.
@@ -62,13 +64,14 @@ th,td{padding:.4rem .7rem;border:1px solid var(--line);text-align:left;vertical-
 pub fn render(page: &DemoPage) -> String {
     let mut html = String::new();
     let title = escape(page.title);
-    let device = escape(page.device);
+    let (device, about) = (escape(page.device), escape(page.about));
+    let about = if about.is_empty() { about } else { format!("<p>{about}</p>\n") };
     put(
         &mut html,
         format_args!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta \
              name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n<body>\n<h1>{title}</h1>\n<p>{device}</p>\n"
+             <title>{title}</title>\n<style>\n{STYLE}</style>\n<body>\n<h1>{title}</h1>\n{about}<p>{device}</p>\n"
         ),
     );
     if !page.pictures.is_empty() {
@@ -343,6 +346,7 @@ mod tests {
         let losses: Vec<Losses> = losses.iter().map(named).collect();
         render(&DemoPage {
             title: "t",
+            about: "",
             device: "d",
             pictures: &[],
             charts: &CHARTS,
@@ -358,6 +362,7 @@ mod tests {
         let pairs = [(evil.clone(), evil.clone())];
         let html = render(&DemoPage {
             title: &evil,
+            about: &evil,
             device: &evil,
             pictures: &pairs,
             charts: &[],
@@ -366,7 +371,7 @@ mod tests {
             facts: &pairs,
         });
         assert!(!html.contains("<script>"), "{html}");
-        assert_eq!(html.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 8);
+        assert_eq!(html.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 9);
         assert!(html.contains("src=\"./&lt;script"), "{html}");
     }
 

@@ -382,8 +382,13 @@ fn finish(
     let g = generator.config();
     let seconds = trained[0].seconds + trained[1].seconds;
     let (ngf, count) = (g.ngf(), generator.weights().count());
-    let mut facts =
-        facts(trainer, trained[1].seconds, format!("{g}, ngf {ngf}, {count} weights"), args.seed);
+    let mut facts = facts(
+        trainer,
+        trained[1].seconds,
+        format!("{g}, ngf {ngf}, {count} weights"),
+        args.seed,
+        PAIRS,
+    );
     facts.push(("Both stages".into(), format!("{seconds:.1} s of training")));
     facts.push((
         "Try the network yourself".into(),
@@ -410,6 +415,7 @@ fn finish(
     ];
     let page = DemoPage {
         title: "pixtape: streets from labels and instances",
+        about: "",
         device: &device(gpu),
         pictures: &pictures,
         charts: &[

@@ -132,7 +132,12 @@ fn rate(lr: f64, step: u64, steps: u64) -> f64 {
 /// The index in `0..PAIRS` that a step uses: each epoch is a shuffle by the seed; `stream`
 /// distinguishes several shuffles.
 pub(super) fn place(seed: u64, stream: u32, step: u64) -> usize {
-    order(seed, stream, step / PAIRS, PAIRS)[(step % PAIRS) as usize]
+    place_of(PAIRS, seed, stream, step)
+}
+
+/// The same for another number of images.
+pub(super) fn place_of(count: u64, seed: u64, stream: u32, step: u64) -> usize {
+    order(seed, stream, step / count, count)[(step % count) as usize]
 }
 
 fn order(seed: u64, stream: u32, epoch: u64, count: u64) -> Vec<usize> {
@@ -178,10 +183,11 @@ pub(super) fn facts<M: Model>(
     seconds: f64,
     generator: String,
     seed: u64,
+    count: u64,
 ) -> Vec<(String, String)> {
     let (steps, program) = (trainer.steps(), trainer.program());
     let mut facts = vec![
-        ("Steps".to_string(), format!("{steps}, one image of each side, of {PAIRS} drawn ones")),
+        ("Steps".to_string(), format!("{steps}, one image of each side, of {count} drawn ones")),
         (
             "Time".into(),
             format!("{seconds:.1} s of training, {:.1} ms/step", 1e3 * seconds / steps as f64),

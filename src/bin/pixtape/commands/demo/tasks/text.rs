@@ -1,0 +1,135 @@
+//! Captions of a small closed vocabulary to houses.
+
+use super::{Pair, Task, Words, levels};
+use crate::commands::demo::draw_house::{CAPTIONS, Caption, GROUPS, WORDS};
+use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
+use pixtape::Result;
+use pixtape::io::Picture;
+use pixtape::nets::NormKind;
+use pixtape::picture::PictureValues;
+use pixtape::run::Options;
+use std::ops::Range;
+
+/// Two planes of coordinates before the words'.
+const PLANES: usize = 2 + WORDS;
+
+pub(super) struct Text {
+    pub seed: u64,
+}
+
+/// The caption of a pair: those of the pairs held out are at the end of the list, so that none of
+/// them is trained on.
+fn caption(seed: u64, index: u64) -> Caption {
+    let place = match index.checked_sub(FIRST_HELD_OUT) {
+        None => index as usize,
+        Some(held_out) => CAPTIONS - 1 - held_out as usize,
+    };
+    Caption::new(seed, place)
+}
+
+/// Coordinates, and for each word a plane that is white where the caption has it.
+fn planes(caption: Caption) -> Vec<u8> {
+    let words = caption.words().map(|there| if there { 255 } else { 0 });
+    let share = |v: u32| (v * 255 / (SIDE - 1)) as u8;
+    (0..SIDE * SIDE)
+        .flat_map(|at| [share(at % SIDE), share(at / SIDE)].into_iter().chain(words))
+        .collect()
+}
+
+/// What stands for the caption in an image: a lamp for each word, a row for each group.
+fn lamps(caption: Caption) -> Picture {
+    let mut picture = Picture {
+        width: SIDE,
+        height: SIDE,
+        channels: 3,
+        data: vec![24; (SIDE * SIDE * 3) as usize],
+    };
+    for (row, group) in GROUPS.iter().enumerate() {
+        for word in 0..group.len() {
+            let lit = caption.0[row] == word;
+            for y in 3 + 12 * row..12 + 12 * row {
+                for x in 3 + 15 * word..15 + 15 * word {
+                    let colour = if lit { [250, 206, 90] } else { [64, 68, 78] };
+                    let at = 3 * (y * SIDE as usize + x);
+                    picture.data[at..at + 3].copy_from_slice(&colour);
+                }
+            }
+        }
+    }
+    picture
+}
+
+impl Task for Text {
+    fn words(&self) -> Words {
+        Words {
+            title: "pixtape: captions to houses",
+            about: "Five words say how a house looks: its storeys (first row of lamps), its roof \
+                    (second), its dormers, whether there is a shop, and its walls. The network \
+                    reads a plane for each of the 15 words, and two of coordinates; it has seen 160 \
+                    of the 216 captions and draws others. This is not text to image as diffusion \
+                    models do it: there is no language in it. The vocabulary is closed, each word \
+                    is a switch, order and grammar mean nothing, and a word that was not trained \
+                    on cannot be said. For free text, an embedding from elsewhere would have to \
+                    take the place of the planes.",
+            lead: "houses from five words, in combinations that training never saw",
+            own: &[
+                (
+                    "A plane for each word (0 or 255) and two of coordinates, as bands of a TIFF or .npy file in captions/trainA; images of the same names in captions/trainB",
+                    "pixtape prepare check captions",
+                ),
+                (
+                    "Train; planes that are the same everywhere do not pass through norms",
+                    "pixtape train --dataroot captions --name captions --norm none",
+                ),
+                (
+                    "Draw",
+                    "pixtape translate --checkpoint checkpoints/captions --input planes --output results",
+                ),
+            ],
+        }
+    }
+
+    fn count(&self) -> u64 {
+        160
+    }
+
+    fn steps(&self) -> [u64; 2] {
+        [2500, 6000]
+    }
+
+    fn options(&self, options: &mut Options) {
+        options.nets.input_nc = Some(PLANES as u32);
+        // A norm takes away what is the same everywhere, as a word's plane is.
+        options.nets.norm = NormKind::None;
+    }
+
+    fn pairs(&self, seed: u64, indices: Range<u64>) -> Result<Vec<Pair>> {
+        let pair = |index| {
+            let caption = caption(seed, index);
+            let photo = caption.draw(SIDE);
+            Pair {
+                input: PictureValues::Bytes(planes(caption)),
+                target: PictureValues::Bytes(photo.data.clone()),
+                shown: [lamps(caption), photo],
+                index,
+            }
+        };
+        Ok(indices.map(pair).collect())
+    }
+
+    fn measure(&self, pair: &Pair, made: &Picture) -> Result<Vec<(&'static str, f64)>> {
+        let caption = caption(self.seed, pair.index);
+        let own = levels(made, &pair.shown[1]);
+        let followed = |group: &usize| {
+            caption.others(*group).all(|other| levels(made, &other.draw(SIDE)) > own)
+        };
+        let share = (0..GROUPS.len()).filter(followed).count() as f64 / GROUPS.len() as f64;
+        Ok(vec![
+            (
+                "Share of the words that the house follows: it is nearer to the one described than to any with another word in its place",
+                share,
+            ),
+            ("Difference from the house described, in 8-bit levels", own),
+        ])
+    }
+}
