@@ -272,7 +272,7 @@ mod tests {
         for param in net.weights().params() {
             let value = |i: usize| ((i * 7919) % 1009) as f32 / 2500.0 - 0.1;
             let values = (0..param.layout.elements()).map(value).collect();
-            file.tensors.insert(param.name.clone(), (param.layout.public_shape(), values));
+            file.tensors.insert(param.name.clone(), (param.layout.public_shape(), values).into());
         }
         file.to_safetensors(Precision::F32).unwrap()
     }
