@@ -66,7 +66,7 @@ impl Pose {
 
     /// A pose on the way to another one.
     pub fn towards(&self, to: &Pose, share: f32) -> Pose {
-        let between = |a: f32, b: f32| a + (b - a) * share;
+        let between = |a: f32, b: f32| a * (1.0 - share) + b * share;
         let mut limbs = self.limbs;
         for (limb, to) in limbs.iter_mut().zip(&to.limbs) {
             *limb = [between(limb[0], to[0]), between(limb[1], to[1])];

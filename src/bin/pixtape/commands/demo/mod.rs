@@ -13,6 +13,7 @@ mod facades;
 mod page;
 mod paired;
 mod streets;
+mod task;
 mod tasks;
 mod training;
 mod unpaired;

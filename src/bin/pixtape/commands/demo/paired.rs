@@ -2,7 +2,7 @@
 
 use crate::commands::demo::args::DemoArgs;
 use crate::commands::demo::page::{self, DemoPage};
-use crate::commands::demo::tasks::{Pair, Task, Words};
+use crate::commands::demo::task::{Net, Pair, Task, Words};
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, Planes, SIDE, Schedule, device, enlarge, facts, place_of, train,
 };
@@ -10,13 +10,12 @@ use crate::device::starting::Starting;
 use pixtape::gpu::Gpu;
 use pixtape::io::checkpoint::save_weights;
 use pixtape::io::{Picture, Size, write_aside};
-use pixtape::nets::{GeneratorKind, Mode};
-use pixtape::ops::NormMode;
-use pixtape::picture::{PictureFormat, PictureValues, PlaneValues, Values};
+use pixtape::nets::GeneratorKind;
+use pixtape::picture::{PictureValues, PlaneValues};
 use pixtape::plan::PlanOptions;
 use pixtape::run::Options;
 use pixtape::run::options::{ModelKind, NetD};
-use pixtape::train::{AnyModel, Pix2Pix, Pix2PixConfig, Strips, Translator};
+use pixtape::train::{AnyModel, Pix2Pix, Pix2PixConfig};
 use pixtape::{Error, Result};
 use std::time::Duration;
 
@@ -46,47 +45,6 @@ fn config(task: &dyn Task, seed: u64) -> Result<Pix2PixConfig> {
 struct Shot {
     step: u64,
     made: Vec<Picture>,
-}
-
-/// The trained net, as a task may use it.
-pub(super) struct Net<'a> {
-    task: &'a dyn Task,
-    trainer: &'a Pix2Pix,
-    translator: &'a Translator,
-}
-
-impl Net<'_> {
-    /// What the net makes of a pair's input, as it is shown.
-    pub fn run(&self, pair: &Pair) -> Result<Picture> {
-        let input = values(&pair.input);
-        let made = pollster::block_on(self.translator.run_planes(&[("input", input)], 0, 0))?;
-        self.task.shown(pair, made)
-    }
-
-    /// Its device.
-    pub fn gpu(&self) -> &Gpu {
-        self.trainer.program().gpu()
-    }
-
-    /// The steps it was trained for.
-    pub fn steps(&self) -> u64 {
-        self.trainer.steps()
-    }
-
-    /// What it makes of an RGB image of any size, in strips of so many rows.
-    pub fn large(&self, image: &Picture, rows: u32) -> Result<Picture> {
-        let (trainer, size) = (self.trainer, (image.width, image.height));
-        let (gpu, store, net) = (trainer.program().gpu(), trainer.store(), trainer.generator());
-        let (mode, options) = (Mode::run(NormMode::Batch, false), PlanOptions::default());
-        let strips = Strips::new(gpu, store, net, mode, PictureFormat::Bytes, rows, options)?;
-        let (values, _) = pollster::block_on(strips.run(Values::Bytes(&image.data), size, None))?;
-        let byte = |v: &f32| ((v + 1.0) * 127.5 + 0.5).clamp(0.0, 255.0) as u8;
-        Picture::new(size.0, size.1, 3, values.iter().map(byte).collect())
-    }
-}
-
-fn values(of: &PictureValues) -> Values<'_> {
-    of.into()
 }
 
 /// Trains, writes the images and the page, and returns a summary.

@@ -2,7 +2,7 @@
 
 use crate::commands::demo::args::DemoArgs;
 use crate::commands::demo::page::{self, DemoPage};
-use crate::commands::demo::tasks::Words;
+use crate::commands::demo::task::Words;
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, Trained, device, enlarge, facts, images,
     place, train, try_it,
@@ -27,7 +27,7 @@ const SHOWN: usize = 4;
 const LR: f64 = 4e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(420);
 
-/// Steps on a device, by its class: see [`Task::steps`](super::tasks::Task::steps).
+/// Steps on a device, by its class: see [`Task::steps`](super::task::Task::steps).
 pub(super) fn steps_for(gpu: &Gpu) -> u64 {
     if gpu.is_software() { 1600 } else { 4000 }
 }

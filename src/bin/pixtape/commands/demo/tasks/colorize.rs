@@ -1,7 +1,7 @@
 //! Black-and-white to colour: lightness in, the two colour channels of Lab out.
 
-use super::{Pair, Task, Words};
 use crate::commands::demo::draw_scene::{Light, Scene};
+use crate::commands::demo::task::{Pair, Task, Words};
 use crate::commands::demo::training::SIDE;
 use pixtape::io::{Picture, lab};
 use pixtape::picture::PictureValues;

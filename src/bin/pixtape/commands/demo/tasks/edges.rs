@@ -1,10 +1,10 @@
 //! Edges to photographs, and a hand's sketch through the same network.
 
-use super::{Extra, Pair, Task, Words, levels};
 use crate::commands::demo::draw::grain;
 use crate::commands::demo::draw_scene::{Light, Scene};
-use crate::commands::demo::paired::Net;
+use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
+use crate::commands::demo::unpaired::levels;
 use pixtape::Result;
 use pixtape::filters::{EdgeFilter, EdgeOptions};
 use pixtape::gpu::Gpu;

@@ -1,9 +1,9 @@
 //! Street maps to views from the air, and back.
 
-use super::{Extra, Pair, Task, Words, levels};
 use crate::commands::demo::draw_map::Town;
-use crate::commands::demo::paired::Net;
+use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
+use crate::commands::demo::unpaired::levels;
 use pixtape::Result;
 use pixtape::io::Picture;
 use std::ops::Range;

@@ -1,10 +1,9 @@
 //! Day to night, of the same places.
 
-use super::{Extra, Pair, Task, Words, levels};
 use crate::commands::demo::draw_scene::{Light, Scene};
-use crate::commands::demo::paired::Net;
+use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, PAIRS, SIDE};
-use crate::commands::demo::unpaired::{Sets, learn};
+use crate::commands::demo::unpaired::{Sets, learn, levels};
 use pixtape::Result;
 use pixtape::io::Picture;
 use std::ops::Range;

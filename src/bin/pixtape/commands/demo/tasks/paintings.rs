@@ -1,12 +1,12 @@
 //! Photographs to paintings and back, without pairs.
 
-use super::Words;
 use crate::commands::demo::draw_scene::{Light, Scene};
+use crate::commands::demo::task::Words;
 use crate::commands::demo::training::SIDE;
 use crate::commands::demo::unpaired::Unpaired;
 use pixtape::io::Picture;
 
-pub(in crate::commands::demo) struct Paintings;
+pub(crate) struct Paintings;
 
 impl Unpaired for Paintings {
     fn words(&self) -> Words {

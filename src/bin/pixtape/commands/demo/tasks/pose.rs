@@ -1,9 +1,9 @@
 //! Poses and clothes to a dressed figure: planes of joints and of clothes in, an image out.
 
-use super::{Extra, Pair, Task, Words, levels};
 use crate::commands::demo::draw_figure::{self, Clothes, PLANES, Pose};
-use crate::commands::demo::paired::Net;
+use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
+use crate::commands::demo::unpaired::levels;
 use pixtape::Result;
 use pixtape::io::Picture;
 use pixtape::picture::PictureValues;

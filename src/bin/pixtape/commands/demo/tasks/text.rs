@@ -1,8 +1,9 @@
 //! Captions of a small closed vocabulary to houses.
 
-use super::{Pair, Task, Words, levels};
 use crate::commands::demo::draw_house::{CAPTIONS, Caption, GROUPS, WORDS};
+use crate::commands::demo::task::{Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
+use crate::commands::demo::unpaired::levels;
 use pixtape::Result;
 use pixtape::io::Picture;
 use pixtape::nets::NormKind;
