@@ -65,6 +65,7 @@ fn smoke(task: &str, least: &[&str]) {
     let html = std::fs::read_to_string(&page).unwrap();
     let shown = html.matches("<img ").count();
     assert!(shown >= 1 && !html.contains("src=\"http"), "{task}");
+    printed_commands_are_understood(&html, task);
     for width in [1200, 500] {
         let Some(said) = browser::drive(&page, width, WITNESS) else {
             println!("SKIPPED (no chromium)");
@@ -75,6 +76,22 @@ fn smoke(task: &str, least: &[&str]) {
     }
 }
 
+/// Runs each command of a page where there are none of the files that it names: it may miss these,
+/// and nothing else.
+fn printed_commands_are_understood(html: &str, task: &str) {
+    let nowhere = tempfile::tempdir().unwrap();
+    let commands = html.split(">pixtape ").skip(1).map(|rest| rest.split('<').next().unwrap());
+    let mut count = 0;
+    for command in commands.filter(|command| command.contains("--")) {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_pixtape"));
+        let output = run.args(command.split(' ')).current_dir(nowhere.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("--help") && !said.contains("Usage"), "{task}: {command}: {said}");
+        count += 1;
+    }
+    assert!(count > 2 || task == "streets", "{task}: {count} commands");
+}
+
 #[test]
 fn colorize() {
     smoke("colorize", &["generator.safetensors"]);
@@ -82,7 +99,7 @@ fn colorize() {
 
 #[test]
 fn labels() {
-    smoke("labels", &["generator.safetensors", "label.png"]);
+    smoke("labels", &["generator.safetensors", "input.png"]);
 }
 
 #[test]

@@ -26,8 +26,8 @@ fn pixels(planes: &[f32]) -> Vec<u8> {
     (0..size).flat_map(|at| [at, at + size, at + 2 * size]).map(byte).collect()
 }
 
-/// Runs `load`, which opens weights and gives a name and the translation of planes, on an image, and
-/// says how long each part took.
+/// Runs `load`, which opens weights and gives a name and the translation of planes, on an image,
+/// and says how long each part took.
 pub fn run<T>(load: impl FnOnce(&str) -> Result<(String, T)>) -> Result<()>
 where
     T: FnMut(Vec<f32>) -> Result<Vec<f32>>,

@@ -144,8 +144,8 @@ impl Dice {
     }
 }
 
-/// Draws pair `index` of the data set `seed`: RGB bytes of the label map and of the facade it stands
-/// for, both `size` x `size`.
+/// Draws pair `index` of the data set `seed`: RGB bytes of the label map and of the facade that it
+/// stands for, both `size` x `size`.
 ///
 /// The same arguments give the same bytes everywhere.
 pub fn facade_bytes(seed: u64, index: u64, size: u32) -> (Vec<u8>, Vec<u8>) {

@@ -221,8 +221,8 @@ pub(super) fn stick(pose: &Pose, clothes: Clothes, size: u32) -> Picture {
     })
 }
 
-/// What a network reads, `[size, size, PLANES]`: around each joint a spot, along the trunk a line in
-/// the plane of the shirt, along the legs lines in that of the trousers.
+/// What a network reads, `[size, size, PLANES]`: around each joint a spot, along the trunk a line
+/// in the plane of the shirt, along the legs lines in that of the trousers.
 pub(super) fn planes(pose: &Pose, clothes: Clothes, size: u32) -> Vec<u8> {
     let (joints, unit) = (pose.joints(), UNITS / size as f32);
     let mut planes = vec![0; (size * size * PLANES) as usize];

@@ -1,6 +1,5 @@
 //! `pixtape demo`: draws its own images, trains a small network on them, and shows the result.
 
-mod animals;
 mod args;
 mod draw;
 mod draw_animals;
@@ -9,7 +8,6 @@ mod draw_house;
 mod draw_map;
 mod draw_scene;
 mod draw_street;
-mod facades;
 mod page;
 mod paired;
 mod streets;
@@ -19,50 +17,38 @@ mod training;
 mod unpaired;
 
 pub(crate) use args::DemoArgs;
-pub(crate) use facades::facade_pair;
+pub(crate) use tasks::facade_pair;
 
-use args::TaskName;
 use pixtape::io::create_dir;
 use pixtape::{Error, Result};
-use tasks::Paintings;
+use tasks::AnyTask;
 use training::{PAIRS, SIDE};
 
 /// Runs the demo.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let gpu = crate::device::gpu(args.adapter.as_deref())?;
-    let name = args.task();
-    let task = tasks::task(name, &gpu, args.seed)?;
-    let steps = args.steps.unwrap_or_else(|| match name {
-        TaskName::Labels => facades::steps_for(&gpu),
-        TaskName::Zebra | TaskName::Paintings => unpaired::steps_for(&gpu),
-        TaskName::Streets => streets::steps_for(&gpu),
-        _ => task.as_ref().map_or(0, |task| task.steps()[usize::from(!gpu.is_software())]),
-    });
+    let task = tasks::task(args.task(), &gpu, args.seed)?;
+    let (usual, what) = match &task {
+        AnyTask::Paired(task) => {
+            (task.steps(), format!("{} drawn pairs, {SIDE}x{SIDE}", task.count()))
+        }
+        AnyTask::Unpaired(task) => {
+            let [a, b] = task.names();
+            (task.steps(), format!("{PAIRS} drawn {a}s and {PAIRS} {b}s, unpaired, {SIDE}x{SIDE}"))
+        }
+        AnyTask::Streets => (streets::STEPS, streets::what()),
+    };
+    // By the class of the device and not by its speed, so that the same seed gives the same images.
+    let steps = args.steps.unwrap_or(usual[usize::from(!gpu.is_software())]);
     if steps == 0 || steps > u64::from(u32::MAX) {
         return Err(Error::Usage(format!("--steps {steps}: expected from 1 to 2^32 - 1")));
     }
     create_dir(&args.out)?;
-    let what = match name {
-        TaskName::Labels => format!("{PAIRS} drawn facades, {SIDE}x{SIDE}"),
-        TaskName::Zebra => {
-            format!("{PAIRS} drawn horses and {PAIRS} drawn zebras, unpaired, {SIDE}x{SIDE}")
-        }
-        TaskName::Paintings => {
-            format!("{PAIRS} drawn photographs and {PAIRS} paintings, unpaired, {SIDE}x{SIDE}")
-        }
-        TaskName::Streets => streets::what(),
-        _ => {
-            let count = task.as_ref().map_or(0, |task| task.count());
-            format!("{count} drawn pairs, {SIDE}x{SIDE}")
-        }
-    };
     println!("{} ({} kernels): {steps} steps on {what}", gpu.name(), gpu.family());
     let summary = match task {
-        Some(task) => paired::run(&gpu, args, steps, &*task)?,
-        None if name == TaskName::Zebra => animals::run(&gpu, args, steps)?,
-        None if name == TaskName::Paintings => unpaired::run(&gpu, args, steps, &Paintings)?,
-        None if name == TaskName::Streets => streets::demo(&gpu, args, steps)?,
-        None => facades::run(&gpu, args, steps)?,
+        AnyTask::Paired(task) => paired::run(&gpu, args, steps, &*task)?,
+        AnyTask::Unpaired(task) => unpaired::run(&gpu, args, steps, &*task)?,
+        AnyTask::Streets => streets::demo(&gpu, args, steps)?,
     };
     println!("{summary}");
     println!(

@@ -71,7 +71,8 @@ pub fn render(page: &DemoPage) -> String {
         format_args!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta \
              name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n<body>\n<h1>{title}</h1>\n{about}<p>{device}</p>\n"
+             <title>{title}</title>\n<style>\n{STYLE}</style>\n<body>\n<h1>{title}</h1>\n\
+             {about}<p>{device}</p>\n"
         ),
     );
     if !page.pictures.is_empty() {

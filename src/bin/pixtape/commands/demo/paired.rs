@@ -5,6 +5,7 @@ use crate::commands::demo::page::{self, DemoPage};
 use crate::commands::demo::task::{Net, Pair, Task, Words};
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, Planes, SIDE, Schedule, device, enlarge, facts, place_of, train,
+    try_it,
 };
 use crate::device::starting::Starting;
 use pixtape::gpu::Gpu;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 /// Held-out pairs that the measure is taken of, and how many of them are shown.
 const HELD_OUT: u64 = 16;
-const SHOWN: usize = 5;
+const SHOWN: usize = 6;
 /// A small network and few steps tolerate more than the reference's rate.
 const LR: f64 = 8e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(180);
@@ -90,7 +91,7 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Task) -> Re
         None,
         &weights,
     ))?;
-    let Words { title, about, lead, own } = task.words();
+    let Words { title, about, lead, commands } = task.words();
     let mut pictures = vec![grid(out, &held_out, &shots[1..])?];
     let net = Net { task, trainer: &trainer, translator: &translator };
     for (file, rows, caption) in task.more(&net, seed)? {
@@ -103,8 +104,13 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Task) -> Re
     let g = trainer.generators()[0].config();
     let name = format!("{g}, ngf {}, {} weights", g.ngf(), generator.count());
     let facts = facts(&trainer, trained.seconds, name, seed, count);
-    let own: Vec<(String, String)> =
-        own.iter().map(|(what, command)| (what.to_string(), command.to_string())).collect();
+    let mut own: Vec<(String, String)> =
+        commands.iter().map(|(what, command)| (what.to_string(), command.to_string())).collect();
+    if let Some(input) = held_out[0].image()? {
+        let file = out.join("input.png");
+        input.save_png(&file)?;
+        own.push(try_it(&weights, &file));
+    }
     let page = DemoPage {
         title,
         about,

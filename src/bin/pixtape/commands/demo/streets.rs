@@ -40,11 +40,8 @@ const LOOKS: u64 = 3;
 const LR: f64 = 4e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(200);
 
-/// See [`crate::commands::demo::facades::steps_for`]. Of the first stage; the second has half as
-/// many.
-pub(super) fn steps_for(gpu: &Gpu) -> u64 {
-    if gpu.is_software() { 900 } else { 3000 }
-}
+/// Steps of the first stage on a CPU and on a GPU; the second has half as many.
+pub(super) const STEPS: [u64; 2] = [900, 3000];
 
 /// What is trained on.
 pub(super) fn what() -> String {

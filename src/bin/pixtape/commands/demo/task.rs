@@ -32,6 +32,16 @@ impl Pair {
         let shown = [input, target].map(|picture| picture.into_channels(3));
         Pair { input: from, target: to, shown, index }
     }
+
+    /// The input as a file that the network reads, where it is an image.
+    pub fn image(&self) -> Result<Option<Picture>> {
+        let PictureValues::Bytes(bytes) = &self.input else { return Ok(None) };
+        let channels = bytes.len() as u32 / (SIDE * SIDE);
+        if channels > 3 {
+            return Ok(None);
+        }
+        Picture::new(SIDE, SIDE, channels, bytes.clone()).map(Some)
+    }
 }
 
 /// What a task says about itself.
@@ -43,7 +53,7 @@ pub(super) struct Words {
     /// One line for the terminal.
     pub lead: &'static str,
     /// Steps to the same with one's own images, and their commands.
-    pub own: &'static [(&'static str, &'static str)],
+    pub commands: &'static [(&'static str, &'static str)],
 }
 
 /// Further images of a page: file, rows, caption.
@@ -59,8 +69,7 @@ pub(super) trait Task {
         256
     }
 
-    /// Steps on a CPU, by whatever driver, and on a GPU: by the class of a device and not by its
-    /// speed, so that the same seed gives the same images.
+    /// Steps on a CPU and on a GPU.
     fn steps(&self) -> [u64; 2] {
         [1500, 4000]
     }

@@ -27,12 +27,13 @@ const SHOWN: usize = 4;
 const LR: f64 = 4e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(420);
 
-/// Steps on a device, by its class: see [`Task::steps`](super::task::Task::steps).
-pub(super) fn steps_for(gpu: &Gpu) -> u64 {
-    if gpu.is_software() { 1600 } else { 4000 }
+/// A smaller network, without identity losses: half the time of a step.
+pub(super) fn quick(options: &mut Options) {
+    (options.nets.ngf, options.nets.ndf) = (8, 16);
+    options.optim.lambda_identity = 0.0;
 }
 
-fn config(seed: u64) -> Result<CycleGanConfig> {
+fn config(seed: u64, change: impl Fn(&mut Options)) -> Result<CycleGanConfig> {
     let mut options = Options::new(ModelKind::CycleGan);
     let nets = &mut options.nets;
     nets.net_g = GeneratorKind::Resnet { blocks: 3 };
@@ -40,6 +41,7 @@ fn config(seed: u64) -> Result<CycleGanConfig> {
     (nets.net_d, nets.n_layers_d) = (NetD::NLayers, 2);
     options.data.crop_size = Size::square(SIDE);
     options.run.seed = seed;
+    change(&mut options);
     match options.resolve_without_data()? {
         AnyModel::CycleGan(config) => Ok(config),
         other => Err(Error::Internal(format!("the demo's model is {other:?}"))),
@@ -62,19 +64,21 @@ pub(super) struct Learned {
     pub shots: Vec<Shot>,
 }
 
-/// Trains on the sets of images.
+/// Trains on the sets of images; `change` may change the options of the network.
 pub(super) fn learn(
     gpu: &Gpu,
     seed: u64,
     steps: u64,
-    seen: &Sets,
-    held_out: &Sets,
+    [seen, held_out]: [&Sets; 2],
+    change: impl Fn(&mut Options),
 ) -> Result<Learned> {
     let (mut starting, options) = (Starting::new(gpu), PlanOptions::default());
-    let mut trainer =
-        CycleGan::with_progress(gpu, config(seed)?, options.clone(), &mut |done, total| {
-            starting.show(done, total)
-        })?;
+    let mut trainer = CycleGan::with_progress(
+        gpu,
+        config(seed, change)?,
+        options.clone(),
+        &mut |done, total| starting.show(done, total),
+    )?;
     let mode = Mode::run(NormMode::Batch, false);
     let store = trainer.store();
     let ready = |net| Translator::new(gpu, store, net, SIDE, SIDE, mode, options.clone());
@@ -153,7 +157,14 @@ impl Learned {
 
 /// A task without pairs.
 pub(super) trait Unpaired {
+    /// What the page says.
     fn words(&self) -> Words;
+
+    /// Steps on a CPU and on a GPU.
+    fn steps(&self) -> [u64; 2];
+
+    /// Changes the options of the network.
+    fn options(&self, _options: &mut Options) {}
 
     /// What images of the two sets are called: `photo`, `painting`.
     fn names(&self) -> [&'static str; 2];
@@ -161,8 +172,9 @@ pub(super) trait Unpaired {
     /// Draws image `index` of a set. No image of one set has its counterpart in the other.
     fn draw(&self, seed: u64, index: u64, set: usize) -> Picture;
 
-    /// Numbers of an image that tell the sets apart: name, value.
-    fn measure(&self, picture: &Picture) -> Vec<(&'static str, f64)>;
+    /// What says whether it works: names and values, of the held-out images of the set `seed` and
+    /// of what became of them.
+    fn table(&self, seed: u64, held_out: &Sets, last: &Shot) -> Vec<(String, String)>;
 }
 
 /// Trains, writes the images and the page, and returns a summary.
@@ -172,7 +184,7 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Unpaired) -
         [0, 1].map(|set| (first..first + count).map(|i| task.draw(seed, i, set)).collect())
     };
     let (seen, held_out): (Sets, Sets) = (draw(0, PAIRS), draw(FIRST_HELD_OUT, HELD_OUT));
-    let learned = learn(gpu, seed, steps, &seen, &held_out)?;
+    let learned = learn(gpu, seed, steps, [&seen, &held_out], |options| task.options(options))?;
     let (names, mut pictures, mut grid) = (task.names(), Vec::new(), Vec::new());
     for set in [0, 1] {
         let rows = learned.rows(set, &held_out[set][..SHOWN])?;
@@ -196,10 +208,10 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Unpaired) -
     let input = out.join(format!("{a}.png"));
     held_out[0][0].save_png(&input)?;
 
-    let table = measured(task, &held_out, learned.last()?);
-    let Words { title, about, lead, own } = task.words();
+    let table = task.table(seed, &held_out, learned.last()?);
+    let Words { title, about, lead, commands } = task.words();
     let mut own: Vec<(String, String)> =
-        own.iter().map(|(what, command)| (what.to_string(), command.to_string())).collect();
+        commands.iter().map(|(what, command)| (what.to_string(), command.to_string())).collect();
     own.push(try_it(&files[0], &input));
     let seconds = learned.trained.seconds;
     let page = DemoPage {
@@ -207,7 +219,10 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Unpaired) -
         about,
         device: &device(gpu),
         pictures: &pictures,
-        charts: &CHARTS,
+        charts: &[
+            ("Cycle consistency", &["cycle_A", "cycle_B", "idt_A", "idt_B"]),
+            ("Adversarial losses", &["G_A", "G_B", "D_A", "D_B"]),
+        ],
         losses: &learned.trained.losses,
         tables: &[("Does it work?", &table), ("With your own images", &own)],
         facts: &facts(&learned.trainer, seconds, learned.generators(), seed, PAIRS),
@@ -218,17 +233,16 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Unpaired) -
     Ok(format!("{lead}\n{}\n{summary}", lines.join("\n")))
 }
 
-/// Charts of a page.
-pub(super) const CHARTS: [(&str, &[&str]); 2] = [
-    ("Cycle consistency", &["cycle_A", "cycle_B", "idt_A", "idt_B"]),
-    ("Adversarial losses", &["G_A", "G_B", "D_A", "D_B"]),
-];
-
-/// The task's measures of inputs, translations, and real images of the other set; and what a cycle
-/// changes.
-fn measured(task: &dyn Unpaired, held_out: &Sets, last: &Shot) -> Vec<(String, String)> {
+/// Numbers of an image that tell the sets apart, of inputs, translations, and real images of the
+/// other set; and what a cycle changes.
+pub(super) fn measured(
+    names: [&str; 2],
+    held_out: &Sets,
+    last: &Shot,
+    measure: impl Fn(&Picture) -> Vec<(&'static str, f64)>,
+) -> Vec<(String, String)> {
     let mean = |of: &mut dyn Iterator<Item = &Picture>| -> Vec<(&'static str, f64)> {
-        let all: Vec<_> = of.map(|picture| task.measure(picture)).collect();
+        let all: Vec<_> = of.map(&measure).collect();
         let names = all.first().cloned().unwrap_or_default().into_iter().enumerate();
         names
             .map(|(at, (name, _))| {
@@ -236,7 +250,6 @@ fn measured(task: &dyn Unpaired, held_out: &Sets, last: &Shot) -> Vec<(String, S
             })
             .collect()
     };
-    let names = task.names();
     let rows = [0, 1].into_iter().flat_map(|set| {
         let before = mean(&mut held_out[set].iter());
         let after = mean(&mut last.made[set].iter().map(|[there, _]| there));

@@ -32,14 +32,15 @@ impl Task for Colorize {
                     have any: there the network cannot know, and a colour that a door could have is \
                     all that can be asked for.",
             lead: "colours for gray photographs; what has a colour of its own should have it",
-            own: &[
+            commands: &[
                 (
                     "Train on a folder of colour photographs, photos/train",
                     "pixtape train --model colorization --dataroot photos --name colour",
                 ),
                 (
                     "Colour a black-and-white one",
-                    "pixtape translate --checkpoint checkpoints/colour --input old.jpg --output results",
+                    "pixtape translate --checkpoint checkpoints/colour --input old.jpg --output \
+                     results",
                 ),
             ],
         }

@@ -67,26 +67,27 @@ impl Task for Edges {
                     network then gets lines as a hand draws them, which wobble and break off: what \
                     is still recognised, and where colours run out, is what to expect of sketches.",
             lead: "photographs from their edges, then from lines as a hand draws them",
-            own: &[
+            commands: &[
                 (
                     "Pairs of edges and photographs (A|B) from a folder of photographs",
-                    "pixtape prepare edges photos edges/train --pairs",
+                    "pixtape prepare edges --input photos --output edges/train --pairs",
                 ),
                 ("Train", "pixtape train --dataroot edges --name edges"),
                 (
                     "Lines of a sketch as thin as those trained on",
-                    "pixtape prepare edges sketches lines --drawings",
+                    "pixtape prepare edges --input sketches --output lines --drawings",
                 ),
                 (
                     "Translate",
-                    "pixtape translate --checkpoint checkpoints/edges --input lines --output results",
+                    "pixtape translate --checkpoint checkpoints/edges --input lines --output \
+                     results",
                 ),
             ],
         }
     }
 
     fn steps(&self) -> [u64; 2] {
-        [2500, 6000]
+        [2000, 6000]
     }
 
     fn options(&self, options: &mut Options) {

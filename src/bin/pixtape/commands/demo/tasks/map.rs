@@ -18,10 +18,11 @@ pub(super) struct Map {
 
 impl Task for Map {
     fn words(&self) -> Words {
-        let own = &[
+        let commands = &[
             (
-                "A data set of this layout: A is the view from the air, B the map (A|B in maps/train, maps/val)",
-                "pixtape prepare check maps",
+                "A data set of this layout: A is the view from the air, B the map (A|B in \
+                 maps/train, maps/val)",
+                "pixtape prepare check --input maps",
             ),
             (
                 "Train maps from the air",
@@ -30,18 +31,19 @@ impl Task for Map {
             ("Train the other way", "pixtape train --dataroot maps --name map --direction AtoB"),
             (
                 "A large map in strips of a memory limit",
-                "pixtape translate --checkpoint checkpoints/aerial --input town.png --output results --memory_limit 2GiB",
+                "pixtape translate --checkpoint checkpoints/aerial --input town.png --output \
+                 results --memory_limit 2GiB",
             ),
         ];
         if self.to_aerial {
             Words {
                 title: "pixtape: street maps to views from the air",
                 about: "Maps of a drawn town and the same places from the air: roofs with a lit and \
-                        a shaded side, shadows, lane marks, trees. The map does not say where a \
-                        tree stands; the network has to plant some. Trained on windows of 64 \
-                        pixels, it then takes a map of 1024 by 512, in strips.",
+                        a shaded side, shadows, lane marks, trees. The map does not say where a tree \
+                        stands; the network has to plant some. Trained on windows of 64 pixels, it \
+                        then takes a map of 1024 by 512, in strips.",
                 lead: "street maps, seen from the air",
-                own,
+                commands,
             }
         } else {
             Words {
@@ -50,7 +52,7 @@ impl Task for Map {
                         water, a park. Shadows and lane marks have to go. Trained on windows of 64 \
                         pixels, the network then takes a view of 1024 by 512, in strips.",
                 lead: "street maps of views from the air",
-                own,
+                commands,
             }
         }
     }

@@ -3,22 +3,36 @@
 
 mod colorize;
 mod edges;
+mod labels;
 mod map;
 mod night;
 mod paintings;
 mod pose;
 mod text;
+mod zebra;
 
-pub(super) use paintings::Paintings;
+pub(crate) use labels::facade_pair;
 
 use crate::commands::demo::args::TaskName;
 use crate::commands::demo::task::Task;
+use crate::commands::demo::unpaired::Unpaired;
 use pixtape::Result;
 use pixtape::gpu::Gpu;
 
-/// The task of a name; none for those that train another model.
-pub(super) fn task(name: TaskName, gpu: &Gpu, seed: u64) -> Result<Option<Box<dyn Task>>> {
-    Ok(Some(match name {
+/// A task, by what it trains.
+pub(super) enum AnyTask {
+    /// pix2pix, on pairs.
+    Paired(Box<dyn Task>),
+    /// CycleGAN, on two sets.
+    Unpaired(Box<dyn Unpaired>),
+    /// pix2pixHD, on streets.
+    Streets,
+}
+
+/// The task of a name.
+pub(super) fn task(name: TaskName, gpu: &Gpu, seed: u64) -> Result<AnyTask> {
+    let task: Box<dyn Task> = match name {
+        TaskName::Labels => Box::new(labels::Labels),
         TaskName::Colorize => Box::new(colorize::Colorize { seed }),
         TaskName::Edges => Box::new(edges::Edges::new(gpu)?),
         TaskName::Night => Box::new(night::Night),
@@ -26,8 +40,9 @@ pub(super) fn task(name: TaskName, gpu: &Gpu, seed: u64) -> Result<Option<Box<dy
         TaskName::Aerial => Box::new(map::Map { to_aerial: true }),
         TaskName::Pose => Box::new(pose::Figures),
         TaskName::Text => Box::new(text::Text { seed }),
-        TaskName::Labels | TaskName::Paintings | TaskName::Zebra | TaskName::Streets => {
-            return Ok(None);
-        }
-    }))
+        TaskName::Paintings => return Ok(AnyTask::Unpaired(Box::new(paintings::Paintings))),
+        TaskName::Zebra => return Ok(AnyTask::Unpaired(Box::new(zebra::Zebra))),
+        TaskName::Streets => return Ok(AnyTask::Streets),
+    };
+    Ok(AnyTask::Paired(task))
 }

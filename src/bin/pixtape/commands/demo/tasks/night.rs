@@ -3,7 +3,7 @@
 use crate::commands::demo::draw_scene::{Light, Scene};
 use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, PAIRS, SIDE};
-use crate::commands::demo::unpaired::{Sets, learn, levels};
+use crate::commands::demo::unpaired::{Sets, learn, levels, quick};
 use pixtape::Result;
 use pixtape::io::Picture;
 use std::ops::Range;
@@ -21,25 +21,28 @@ impl Task for Night {
                     to put out the sun and the colours, hang up the moon, and switch the lights on: \
                     windows and the lamp, and what the lamp shines on.",
             lead: "places by day, and the same places by night",
-            own: &[
+            commands: &[
                 (
-                    "Pairs side by side (A|B) in night/train and night/val, or in folders trainA and trainB",
-                    "pixtape prepare combine --help",
+                    "Images of the same names in day and night, side by side (A|B)",
+                    "pixtape prepare combine --fold_A day --fold_B night --fold_AB pairs/train",
                 ),
-                (
-                    "Train from day (A) to night (B)",
-                    "pixtape train --dataroot night --name night --direction AtoB",
-                ),
+                ("Train from day (A) to night (B)", "pixtape train --dataroot pairs --name night"),
                 (
                     "Without pairs: days in trainA, nights in trainB, of any places",
-                    "pixtape train --model cycle_gan --dataroot night_unpaired --name night_unpaired",
+                    "pixtape train --model cycle_gan --dataroot night_unpaired --name \
+                     night_unpaired",
                 ),
                 (
                     "Translate",
-                    "pixtape translate --checkpoint checkpoints/night --input day.jpg --output results",
+                    "pixtape translate --checkpoint checkpoints/night --input day.jpg --output \
+                     results",
                 ),
             ],
         }
+    }
+
+    fn steps(&self) -> [u64; 2] {
+        [1000, 4000]
     }
 
     fn pairs(&self, seed: u64, indices: Range<u64>) -> Result<Vec<Pair>> {
@@ -59,7 +62,7 @@ impl Task for Night {
         let first = FIRST_HELD_OUT + 100;
         let places = [Light::Day, Light::Night].map(|light| draw(light, first, SCENES));
         let steps = (net.steps() / 2).max(1);
-        let learned = learn(net.gpu(), seed, steps, &seen, &places)?;
+        let learned = learn(net.gpu(), seed, steps, [&seen, &places], quick)?;
         let pairs = self.pairs(seed, first..first + SCENES)?;
         let mut off = [0.0; 2];
         let rows = pairs.iter().zip(&learned.last()?.made[0]).map(|(pair, [unpaired, _])| {

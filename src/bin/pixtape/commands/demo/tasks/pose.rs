@@ -29,27 +29,29 @@ impl Task for Figures {
         Words {
             title: "pixtape: poses and clothes to figures",
             about: "The network reads 21 planes: a spot for each of 14 joints, and lines that say \
-                    which shirt and which trousers are worn. It paints the figure. Shown are \
-                    stick figures with the clothes in the corner, what the network paints, and \
-                    what it should have painted; then the same clothes in five poses, and a \
-                    movement, image by image.",
+                    which shirt and which trousers are worn. It paints the figure. Shown are stick \
+                    figures with the clothes in the corner, what the network paints, and what it \
+                    should have painted; then the same clothes in five poses, and a movement, image \
+                    by image.",
             lead: "dressed figures from joints and clothes",
-            own: &[
+            commands: &[
                 (
-                    "Planes of joints and clothes as bands of a TIFF or .npy file in poses/trainA, images of the same names in poses/trainB",
-                    "pixtape prepare check poses",
+                    "Planes of joints and clothes as bands of a TIFF or .npy file in \
+                     poses/trainA, images of the same names in poses/trainB",
+                    "pixtape prepare check --input poses",
                 ),
                 ("Train", "pixtape train --dataroot poses --name poses"),
                 (
                     "Translate a sequence with the same statistics for every image",
-                    "pixtape translate --checkpoint checkpoints/poses --input planes --output results --help",
+                    "pixtape translate --checkpoint checkpoints/poses --input planes --output \
+                     results --sequence first",
                 ),
             ],
         }
     }
 
     fn steps(&self) -> [u64; 2] {
-        [2500, 6000]
+        [2000, 6000]
     }
 
     fn options(&self, options: &mut Options) {

@@ -65,18 +65,20 @@ impl Task for Text {
         Words {
             title: "pixtape: captions to houses",
             about: "Five words say how a house looks: its storeys (first row of lamps), its roof \
-                    (second), its dormers, whether there is a shop, and its walls. The network \
-                    reads a plane for each of the 15 words, and two of coordinates; it has seen 160 \
-                    of the 216 captions and draws others. This is not text to image as diffusion \
-                    models do it: there is no language in it. The vocabulary is closed, each word \
-                    is a switch, order and grammar mean nothing, and a word that was not trained \
-                    on cannot be said. For free text, an embedding from elsewhere would have to \
-                    take the place of the planes.",
+                    (second), its dormers, whether there is a shop, and its walls. The network reads \
+                    a plane for each of the 15 words, and two of coordinates; it has seen 160 of the \
+                    216 captions and draws others. This is not text to image as diffusion models do \
+                    it: there is no language in it. The vocabulary is closed, each word is a switch, \
+                    order and grammar mean nothing, and a word that was not trained on cannot be \
+                    said. For free text, an embedding from elsewhere would have to take the place of \
+                    the planes.",
             lead: "houses from five words, in combinations that training never saw",
-            own: &[
+            commands: &[
                 (
-                    "A plane for each word (0 or 255) and two of coordinates, as bands of a TIFF or .npy file in captions/trainA; images of the same names in captions/trainB",
-                    "pixtape prepare check captions",
+                    "A plane for each word (0 or 255) and two of coordinates, as bands of a TIFF \
+                     or .npy file in captions/trainA; images of the same names in \
+                     captions/trainB",
+                    "pixtape prepare check --input captions",
                 ),
                 (
                     "Train; planes that are the same everywhere do not pass through norms",
@@ -84,7 +86,8 @@ impl Task for Text {
                 ),
                 (
                     "Draw",
-                    "pixtape translate --checkpoint checkpoints/captions --input planes --output results",
+                    "pixtape translate --checkpoint checkpoints/captions --input planes --output \
+                     results",
                 ),
             ],
         }
@@ -95,7 +98,7 @@ impl Task for Text {
     }
 
     fn steps(&self) -> [u64; 2] {
-        [2500, 6000]
+        [2000, 6000]
     }
 
     fn options(&self, options: &mut Options) {
@@ -127,7 +130,8 @@ impl Task for Text {
         let share = (0..GROUPS.len()).filter(followed).count() as f64 / GROUPS.len() as f64;
         Ok(vec![
             (
-                "Share of the words that the house follows: it is nearer to the one described than to any with another word in its place",
+                "Share of the words that the house follows: it is nearer to the one described \
+                 than to any with another word in its place",
                 share,
             ),
             ("Difference from the house described, in 8-bit levels", own),
