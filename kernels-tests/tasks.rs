@@ -89,7 +89,7 @@ fn printed_commands_are_understood(html: &str, task: &str) {
         assert!(!said.contains("--help") && !said.contains("Usage"), "{task}: {command}: {said}");
         count += 1;
     }
-    assert!(count > 2 || task == "streets", "{task}: {count} commands");
+    assert!(count >= 2 || task == "streets", "{task}: {count} commands");
 }
 
 #[test]
