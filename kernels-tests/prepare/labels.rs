@@ -241,6 +241,31 @@ fn labels_instances_and_images_are_combined_by_phase() {
             assert_eq!(Picture::load(&at("img"), 1).unwrap().data[0], label as u8);
         }
     }
+    // Cityscapes has all kinds of maps in one folder: patterns tell them apart.
+    for (from, ending) in [("gt", "labelIds"), ("ids", "instanceIds")] {
+        for i in 0..10 {
+            let name = format!("ulm/u_{i}_{ending}.png");
+            let to = path("both").join(&name);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(path(from).join(&name), &to).unwrap();
+            save(&to.with_file_name(format!("u_{i}_color.png")), &picture(2, 1, 1));
+        }
+    }
+    let (labels, ids) = (path("both/*/*_labelIds.png"), path("both/**/*_instanceIds.png"));
+    let (photos, out) = (path("photos"), path("by_pattern"));
+    let patterns = |labels: &Path| {
+        let words = ["prepare", "combine", "--labels", text(labels), "--instances", text(&ids)];
+        let all = ["--images", text(&photos), "--output", text(&out), "--train", "1"];
+        pixtape(&[&words[..], &all, &["--val", "0", "--test", "0"]].concat())
+    };
+    assert!(ok(patterns(&labels)).contains("train 10, val 0, test 0"));
+    for i in 0..10 {
+        let at = |folder: &str| out.join(folder).join(format!("ulm/u_{i}_labelIds.png"));
+        assert_eq!(index_map(&at("train_label")).data[0], i);
+        assert_eq!(index_map(&at("train_inst")).data[0], 1000 * i);
+        assert_eq!(Picture::load(&at("train_img"), 1).unwrap().data[0], i as u8);
+    }
+    refused(&patterns(&path("both/*/*_ids.png")), &["*_ids.png", "no file has such a name"]);
     std::fs::remove_file(path("photos/ulm/u_4_leftImg8bit.png")).unwrap();
     refused(&words(&["--overwrite"]), &["10 in", "9 in", "u_4_labelIds.png has no partner"]);
     refused(

@@ -22,12 +22,28 @@ pub fn matched_by_order(folders: &[impl AsRef<Path>]) -> Result<Vec<Vec<PathBuf>
     matched(folders).map(|(rows, _)| rows)
 }
 
+/// The same for files that are listed already, each list with the folder that it lies in: names are
+/// compared from there on.
+///
+/// # Errors
+/// As for [`matched_by_order`].
+pub fn matched_files(lists: &[(PathBuf, Vec<PathBuf>)]) -> Result<Vec<Vec<PathBuf>>> {
+    let listed = |(folder, files): &'_ (PathBuf, Vec<PathBuf>)| {
+        Listed::new(folder.clone(), files.clone(), LeftOut::default())
+    };
+    rows(&lists.iter().map(listed).collect::<Result<Vec<_>>>()?)
+}
+
 /// The same, with what the folders hold besides.
 pub(in crate::io) fn matched(folders: &[impl AsRef<Path>]) -> Result<(Vec<Vec<PathBuf>>, LeftOut)> {
     let lists = folders.iter().map(|f| Listed::read(f.as_ref())).collect::<Result<Vec<_>>>()?;
     let mut left_out = LeftOut::default();
     lists.iter().for_each(|list| left_out.add(&list.left_out));
-    let Some((first, others)) = lists.split_first() else { return Ok(Default::default()) };
+    Ok((rows(&lists)?, left_out))
+}
+
+fn rows(lists: &[Listed]) -> Result<Vec<Vec<PathBuf>>> {
+    let Some((first, others)) = lists.split_first() else { return Ok(Vec::new()) };
     let mut rows: Vec<Vec<PathBuf>> = first.files.iter().map(|file| vec![file.clone()]).collect();
     for other in others {
         let known: BTreeMap<&Vec<u8>, &PathBuf> = other.keys.iter().zip(&other.files).collect();
@@ -38,19 +54,19 @@ pub(in crate::io) fn matched(folders: &[impl AsRef<Path>]) -> Result<(Vec<Vec<Pa
             true if partners.len() == mine && theirs == mine => partners,
             true if 2 * partners.len() >= mine.min(theirs) => {
                 let alone = [first.alone(other), other.alone(first)];
-                return Err(refusal(&lists, alone.into_iter().flatten()));
+                return Err(refusal(lists, alone.into_iter().flatten()));
             }
-            _ if theirs != mine => return Err(refusal(&lists, std::iter::empty())),
+            _ if theirs != mine => return Err(refusal(lists, std::iter::empty())),
             _ => other.files.iter().collect(),
         };
         rows.iter_mut().zip(column).for_each(|(row, file)| row.push(file.clone()));
     }
-    Ok((rows, left_out))
+    Ok(rows)
 }
 
 /// The images of a folder, sorted.
-struct Listed<'a> {
-    folder: &'a Path,
+struct Listed {
+    folder: PathBuf,
     files: Vec<PathBuf>,
     /// What tells the files apart: their paths in the folder without extension and without the
     /// ending that all share.
@@ -58,14 +74,18 @@ struct Listed<'a> {
     left_out: LeftOut,
 }
 
-impl<'a> Listed<'a> {
-    fn read(folder: &'a Path) -> Result<Listed<'a>> {
+impl Listed {
+    fn read(folder: &Path) -> Result<Listed> {
         let Listing { files, left_out } = Listing::of(folder)?;
+        Listed::new(folder.into(), files, left_out)
+    }
+
+    fn new(folder: PathBuf, files: Vec<PathBuf>, left_out: LeftOut) -> Result<Listed> {
         if files.is_empty() {
             return Err(Error::file(folder, format!("no images in it{}", left_out.ending())));
         }
         let name = |file: &PathBuf| {
-            let inner = file.strip_prefix(folder).unwrap_or(file);
+            let inner = file.strip_prefix(&folder).unwrap_or(file);
             name_key(inner).into_os_string().into_encoded_bytes()
         };
         let mut keys: Vec<Vec<u8>> = files.iter().map(name).collect();
@@ -84,16 +104,16 @@ impl<'a> Listed<'a> {
     }
 
     /// The first file without a partner in another folder, in words.
-    fn alone(&self, other: &Listed<'_>) -> Option<String> {
+    fn alone(&self, other: &Listed) -> Option<String> {
         let known: BTreeSet<&Vec<u8>> = other.keys.iter().collect();
         let mut files = self.files.iter().zip(&self.keys);
         let (file, _) = files.find(|(_, key)| !known.contains(key))?;
-        Some(format!("; {} has no partner in {}", shown(file), shown(other.folder)))
+        Some(format!("; {} has no partner in {}", shown(file), shown(&other.folder)))
     }
 }
 
-fn refusal(lists: &[Listed<'_>], alone: impl Iterator<Item = String>) -> Error {
-    let count = |list: &Listed<'_>| format!("{} in {}", list.files.len(), shown(list.folder));
+fn refusal(lists: &[Listed], alone: impl Iterator<Item = String>) -> Error {
+    let count = |list: &Listed| format!("{} in {}", list.files.len(), shown(&list.folder));
     let mut why = "belongs together with others by sorted order".to_string();
     why += &match lists.iter().all(|list| list.files.len() == lists[0].files.len()) {
         true => ", but names say otherwise".into(),
@@ -103,7 +123,7 @@ fn refusal(lists: &[Listed<'_>], alone: impl Iterator<Item = String>) -> Error {
         }
     };
     why.extend(alone);
-    Error::file(lists[0].folder, why + "; complete the rows or move the rest away")
+    Error::file(&lists[0].folder, why + "; complete the rows or move the rest away")
 }
 
 #[cfg(test)]
@@ -144,6 +164,26 @@ mod tests {
         let tens = rows(&[&["a_1_label.png", "a_10_label.png"], &["a_1.png", "a_10.png"]]);
         assert_eq!(tens.unwrap(), [["a_10_label.png", "a_10.png"], ["a_1_label.png", "a_1.png"]]);
         assert_eq!(rows(&[&["only.png"], &["one.png"]]).unwrap(), [["only.png", "one.png"]]);
+    }
+
+    #[test]
+    fn listed_files_are_compared_from_their_folders_on() {
+        let (_dir, folders) = folders(&[
+            &["ulm/1_ids.png", "ulm/1_color.png", "bonn/2_ids.png", "bonn/2_color.png"],
+            &["bonn/2.png", "ulm/1.png"],
+        ]);
+        let list = |folder: &PathBuf, ending: &str| {
+            let mut files = Listing::of(folder).unwrap().files;
+            files.retain(|file| file.to_string_lossy().ends_with(ending));
+            (folder.clone(), files)
+        };
+        let lists = [list(&folders[0], "_ids.png"), list(&folders[1], ".png")];
+        let [ids, photos] = &folders[..] else { panic!() };
+        let want = [
+            [ids.join("bonn/2_ids.png"), photos.join("bonn/2.png")],
+            [ids.join("ulm/1_ids.png"), photos.join("ulm/1.png")],
+        ];
+        assert_eq!(matched_files(&lists).unwrap(), want);
     }
 
     #[test]

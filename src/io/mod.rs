@@ -34,7 +34,7 @@ pub use dataset::{
 pub use index_map::{Connectivity, IndexHeader, IndexMap, Region, instance_number};
 pub use label_edit::LabelEdit;
 pub use loader::{Batch, Loader};
-pub use matching::matched_by_order;
+pub use matching::{matched_by_order, matched_files};
 pub use picture::{
     AnyPicture, Depth, Header, Kind, LeftOut, Listing, Loaded, NoData, Picture, Reading,
     list_pictures, name_key,

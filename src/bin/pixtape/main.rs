@@ -11,6 +11,7 @@ mod many;
 mod messages;
 mod options;
 mod outputs;
+mod patterns;
 mod signals;
 
 use std::process::ExitCode;

@@ -8,8 +8,9 @@ use crate::commands::prepare::work::{
 use crate::many::tell_of_rest;
 use crate::messages::shown;
 use crate::options::ReadingArgs;
+use crate::patterns;
 use clap::Args;
-use pixtape::io::{Listing, Picture, matched_by_order};
+use pixtape::io::{Listing, Picture, matched_files};
 use pixtape::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -49,15 +50,16 @@ pub(crate) struct CombineArgs {
 #[derive(Args, Clone, Debug)]
 #[command(rename_all = "snake_case", next_help_heading = "Label maps, for pix2pixHD")]
 struct LabelledArgs {
-    /// Folder of label maps. Files of the folders belong together by sorted order; all get the name
-    /// of the label map.
+    /// Folder of label maps, or a pattern where a folder holds others too:
+    /// "gtFine/train/*/*_labelIds.png". Files belong together by sorted order; all get the name of
+    /// the label map.
     #[arg(long, conflicts_with_all = ["fold_a", "fold_b", "fold_ab"])]
     #[arg(requires_all = ["images", "output"])]
     labels: Option<PathBuf>,
-    /// Folder of instance maps.
+    /// Folder or pattern of instance maps.
     #[arg(long, requires = "labels")]
     instances: Option<PathBuf>,
-    /// Folder of images.
+    /// Folder or pattern of images.
     #[arg(long, requires = "labels")]
     images: Option<PathBuf>,
     /// Folder of images of features.
@@ -91,19 +93,13 @@ fn labelled(args: &CombineArgs, labels: &Path, output: &Path) -> Result<()> {
     let beside = [("inst", &given.instances), ("img", &given.images), ("feat", &given.features)];
     let mut folders = vec![("label", labels)];
     folders.extend(beside.iter().filter_map(|(ending, f)| Some((*ending, f.as_deref()?))));
-    if let Some((_, missing)) = folders.iter().find(|(_, folder)| !folder.is_dir()) {
-        return Err(Error::file(*missing, "no such folder; check the path"));
-    }
-    let paths: Vec<&Path> = folders.iter().map(|(_, folder)| *folder).collect();
-    for folder in &paths {
-        tell_of_rest(folder, &Listing::of(folder)?.left_out);
-    }
-    let mut rows = matched_by_order(&paths)?;
+    let lists = folders.iter().map(|(_, path)| listed(path)).collect::<Result<Vec<_>>>()?;
+    let mut rows = matched_files(&lists)?;
     rows.truncate(args.num_imgs.unwrap_or(usize::MAX));
     let firsts: Vec<PathBuf> = rows.iter().map(|row| row[0].clone()).collect();
     let places = by_shares(&given.shares, &firsts)?;
     let job = |(row, place): (Vec<PathBuf>, &usize)| {
-        let name = key(&row[0], labels);
+        let name = key(&row[0], &lists[0].0);
         let to = row.iter().zip(&folders).map(|(file, (ending, _))| {
             let mut name = name.clone().into_os_string();
             name.push(".");
@@ -119,6 +115,19 @@ fn labelled(args: &CombineArgs, labels: &Path, output: &Path) -> Result<()> {
     let count = |p: usize| places.iter().filter(|place| **place == p).count();
     println!("train {}, val {}, test {}", count(0), count(1), count(2));
     Ok(())
+}
+
+/// The files of a folder or a pattern, and the folder that they lie in.
+fn listed(path: &Path) -> Result<(PathBuf, Vec<PathBuf>)> {
+    if path.is_dir() {
+        let Listing { files, left_out } = Listing::of(path)?;
+        tell_of_rest(path, &left_out);
+        return Ok((path.into(), files));
+    }
+    match patterns::files(path)? {
+        Some(files) => Ok((patterns::folder(path), files)),
+        None => Err(Error::file(path, "no such folder; check the path")),
+    }
 }
 
 fn pairs(args: &CombineArgs, fold_a: &Path, fold_ab: &Path) -> Result<()> {

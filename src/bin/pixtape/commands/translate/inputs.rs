@@ -2,6 +2,7 @@
 
 use crate::many::{Failures, tell_of_rest};
 use crate::messages::shown;
+use crate::patterns;
 use indicatif::{ProgressBar, ProgressStyle};
 use pixtape::io::picture::{EXTENSIONS, without_extension};
 use pixtape::io::{Depth, Frame, Header, Listing, Reading};
@@ -10,7 +11,7 @@ use pixtape::run::Checkpoint;
 use pixtape::{Error, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsStr;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// What stands for standard input and output.
 pub(crate) const STREAM: &str = "-";
@@ -57,43 +58,13 @@ pub(crate) fn pictures(path: &Path) -> Result<Inputs> {
     if path.exists() || path == Path::new(STREAM) {
         return Ok(Inputs { files: vec![path.into()], single: true });
     }
-    let pattern = path.to_str().filter(|p| p.contains(['*', '?', '[']));
-    let Some(pattern) = pattern else {
-        return Err(Error::file(
+    match patterns::files(path)? {
+        Some(found) => many(found),
+        None => Err(Error::file(
             path,
             "no such file or folder; --input takes an image, a folder, a pattern, or -",
-        ));
-    };
-    let found = glob::glob(pattern).map_err(|e| Error::file(path, format!("no pattern: {e}")))?;
-    // In the order of their names; what cannot be looked at is an error, not left out.
-    let mut found = found
-        .collect::<std::result::Result<Vec<PathBuf>, _>>()
-        .map_err(|e| Error::file(e.path(), format!("cannot be read: {e}")))?;
-    // As in a shell, * is no hidden file. Of a link to nowhere is said that it cannot be opened.
-    let dangles = |p: &Path| p.symlink_metadata().is_ok_and(|m| m.is_symlink()) && !p.exists();
-    found.retain(|p| (p.is_file() || dangles(p)) && !is_hidden(p, Path::new(pattern)));
-    if found.is_empty() { Err(Error::file(path, "no file has such a name")) } else { many(found) }
-}
-
-/// Whether a name in a path that a pattern found begins with a dot where the pattern does not.
-fn is_hidden(found: &Path, pattern: &Path) -> bool {
-    fn names(path: &Path) -> Vec<&OsStr> {
-        let normal = |c: Component<'_>| matches!(c, Component::Normal(_));
-        path.components().filter(|c| normal(*c)).map(|c| c.as_os_str()).collect()
+        )),
     }
-    let (names, parts) = (names(found), names(pattern));
-    // What ** stands for lies between the names that the pattern has before and behind it.
-    let front = parts.iter().take_while(|part| **part != "**").count();
-    let back = parts[front..].iter().rev().take_while(|part| **part != "**").count();
-    let dotted = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
-    names.iter().enumerate().any(|(at, name)| {
-        let part = match names.len() - at {
-            _ if at < front => parts.get(at),
-            behind if behind <= back => parts.get(parts.len() - behind),
-            _ => None,
-        };
-        dotted(name) && !part.is_some_and(|part| dotted(part))
-    })
 }
 
 /// Extensions of what can be written.
