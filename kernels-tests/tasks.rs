@@ -84,12 +84,14 @@ fn printed_commands_are_understood(html: &str, task: &str) {
     let mut count = 0;
     for command in commands.filter(|command| command.contains("--")) {
         let mut run = Command::new(env!("CARGO_BIN_EXE_pixtape"));
+        // No name has a space; quotes are for shells.
+        let command = command.replace("&quot;", "");
         let output = run.args(command.split(' ')).current_dir(nowhere.path()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!said.contains("--help") && !said.contains("Usage"), "{task}: {command}: {said}");
         count += 1;
     }
-    assert!(count >= 2 || task == "streets", "{task}: {count} commands");
+    assert!(count >= 2, "{task}: {count} commands");
 }
 
 #[test]

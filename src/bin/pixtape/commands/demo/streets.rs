@@ -5,6 +5,7 @@ use crate::commands::demo::args::DemoArgs;
 use crate::commands::demo::draw::Dice;
 use crate::commands::demo::draw_street::{CLASSES, Street, street};
 use crate::commands::demo::page::{self, DemoPage};
+use crate::commands::demo::task::Words;
 use crate::commands::demo::training::{
     ENLARGED, FIRST_HELD_OUT, PAIRS, Planes, Schedule, Trained, device, enlarge, facts, images,
     place, train,
@@ -47,6 +48,37 @@ pub(super) const STEPS: [u64; 2] = [900, 3000];
 pub(super) fn what() -> String {
     let [small, large] = HEIGHTS.map(|height| format!("{}x{height}", 2 * height));
     format!("{PAIRS} drawn streets, {small}, and half as many at {large}")
+}
+
+fn words() -> Words {
+    Words {
+        title: "pixtape: streets from labels and instances",
+        about: "A label map says what is where, and an instance map which pixels are one house, one \
+                tree or one car. The global generator learns streets at half the size; the local \
+                enhancer then learns the details. An encoder finds a few numbers for each thing \
+                that say how it looks, so that one map has many looks, and a car can be taken out.",
+        lead: "streets from maps of labels and instances, in several looks",
+        commands: &[
+            (
+                "Label maps, instance maps and photographs, as Cityscapes has them, into \
+                 city/train_label, city/train_inst and city/train_img",
+                "pixtape prepare combine --labels \"gtFine/train/*/*_labelIds.png\" --instances \
+                 \"gtFine/train/*/*_instanceIds.png\" --images leftImg8bit/train --output city \
+                 --train 1 --val 0 --test 0",
+            ),
+            ("What there is", "pixtape prepare check --model pix2pixHD --input city"),
+            (
+                "Train, with features of the instances",
+                "pixtape train --model pix2pixHD --dataroot city --name city --instance_feat",
+            ),
+            ("What things look like, by label", "pixtape features --checkpoint checkpoints/city"),
+            (
+                "Translate; another --style is another look",
+                "pixtape translate --checkpoint checkpoints/city --input labels --instances \
+                 instances --output results --style 0",
+            ),
+        ],
+    }
 }
 
 fn config(seed: u64, net: GeneratorKind, height: u32) -> Result<Pix2PixHdConfig> {
@@ -99,15 +131,16 @@ impl Stage {
         Ok(Stage { trainer, seen, held_out, own })
     }
 
-    /// Trains; returns what becomes of the held-out streets at each look.
+    /// Trains; returns what becomes of the held-out streets before the first step and at each look.
     fn train(&mut self, schedule: &Schedule, seed: u64) -> Result<(Trained, Vec<Shot>)> {
         let mut shots = Vec::new();
         let Stage { trainer, seen, held_out, own } = self;
-        let mut look = |trainer: &Training<Pix2PixHdConfig>| {
+        let mut look = |_: &Training<Pix2PixHdConfig>| {
             let made = held_out.iter().map(|street| run(own, &planes(street), street));
-            shots.push(Shot { step: trainer.steps(), made: made.collect::<Result<_>>()? });
+            shots.push(made.collect::<Result<_>>()?);
             Ok(())
         };
+        look(trainer)?;
         let planes = |step| planes(&seen[place(seed, 0, step)]);
         let trained = train(trainer, schedule, planes, &mut look)?;
         Ok((trained, shots))
@@ -115,10 +148,7 @@ impl Stage {
 }
 
 /// Outputs for the held-out streets after some steps.
-struct Shot {
-    step: u64,
-    made: Vec<Picture>,
-}
+type Shot = Vec<Picture>;
 
 /// The planes of a street as a step reads them.
 fn planes(street: &Street) -> Planes {
@@ -302,8 +332,8 @@ pub(super) fn demo(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
     let painted = |street: &Street, look: u64, index: u64| {
         looks.paint(street, &bank, &mut Dice::new(seed ^ (0x4c4f_4f4b + look), index))
     };
-    let last = &shots.last().expect("the end is looked at").made;
-    let global = &small_shots.last().expect("the end is looked at").made;
+    let last = &shots.last().expect("the end is looked at");
+    let global = &small_shots.last().expect("the end is looked at");
     let mut rows = Vec::new();
     let mut rows_of_looks = Vec::new();
     for at in 0..SHOWN {
@@ -328,16 +358,18 @@ pub(super) fn demo(gpu: &Gpu, args: &DemoArgs, steps: u64) -> Result<String> {
         (
             "Global generator, with the streets' own features".to_string(),
             format!(
-                "{:.1} after {} steps, {:.1} after {}",
-                colour_error(&small.held_out, &small_shots[0].made),
-                small_shots[0].step,
+                "{:.1} before training, {:.1} after",
+                colour_error(&small.held_out, &small_shots[0]),
                 colour_error(&small.held_out, global),
-                small.trainer.steps()
             ),
         ),
         (
             "Local enhancer, with the streets' own features".into(),
-            format!("{:.1}", colour_error(&large.held_out, last)),
+            format!(
+                "{:.1} before training, {:.1} after",
+                colour_error(&large.held_out, &shots[0]),
+                colour_error(&large.held_out, last)
+            ),
         ),
         (
             "Local enhancer, with features of other streets".into(),
@@ -387,7 +419,10 @@ fn finish(
         PAIRS,
     );
     facts.push(("Both stages".into(), format!("{seconds:.1} s of training")));
-    facts.push((
+    let Words { title, about, lead, commands } = words();
+    let mut own: Vec<(String, String)> =
+        commands.iter().map(|(what, command)| (what.to_string(), command.to_string())).collect();
+    own.push((
         "Try the network yourself".into(),
         format!(
             "pixtape translate --checkpoint {} --input {label} --instances {instances} --encoder \
@@ -411,8 +446,8 @@ fn finish(
         ),
     ];
     let page = DemoPage {
-        title: "pixtape: streets from labels and instances",
-        about: "",
+        title,
+        about,
         device: &device(gpu),
         pictures: &pictures,
         charts: &[
@@ -420,10 +455,16 @@ fn finish(
             ("Adversarial losses", &["G_GAN", "D_real", "D_fake"]),
         ],
         losses: &trained[1].losses,
-        tables: &[("Error of the colours of houses, trees and cars, in 8-bit levels", table)],
+        tables: &[
+            (
+                "Does it work? Error of the colours of houses, trees and cars, in 8-bit levels",
+                table,
+            ),
+            ("With your own images", &own),
+        ],
         facts: &facts,
     };
     write_aside(&out.join("index.html"), page::render(&page).as_bytes())?;
     let lines: Vec<String> = table.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-    Ok(format!("{}\n{}", lines.join("\n"), trained[1].summary(trainer.steps())))
+    Ok(format!("{lead}\n{}\n{}", lines.join("\n"), trained[1].summary(trainer.steps())))
 }
