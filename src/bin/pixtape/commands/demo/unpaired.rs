@@ -25,7 +25,7 @@ use std::time::Duration;
 const HELD_OUT: u64 = 12;
 const SHOWN: usize = 4;
 const LR: f64 = 4e-4;
-const TIME_LIMIT: Duration = Duration::from_secs(420);
+const TIME_LIMIT: Duration = Duration::from_secs(220);
 
 /// A smaller network, without identity losses: half the time of a step.
 pub(super) fn quick(options: &mut Options) {

@@ -3,8 +3,9 @@
 use crate::commands::demo::draw_animals::{Animal, animal, inner, stripes};
 use crate::commands::demo::task::Words;
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
-use crate::commands::demo::unpaired::{Sets, Shot, Unpaired};
+use crate::commands::demo::unpaired::{Sets, Shot, Unpaired, quick};
 use pixtape::io::Picture;
+use pixtape::run::Options;
 
 const NAMES: [&str; 2] = ["horse", "zebra"];
 
@@ -34,7 +35,11 @@ impl Unpaired for Zebra {
     }
 
     fn steps(&self) -> [u64; 2] {
-        [1600, 4000]
+        [700, 4000]
+    }
+
+    fn options(&self, options: &mut Options) {
+        quick(options);
     }
 
     fn names(&self) -> [&'static str; 2] {
