@@ -2,6 +2,8 @@
 
 #[path = "prepare/labels.rs"]
 mod labels;
+#[path = "prepare/planes.rs"]
+mod planes;
 #[path = "support/program.rs"]
 mod program;
 
@@ -57,6 +59,8 @@ fn help_has_a_line_and_an_example_for_each_command() {
         "palette",
         "instances",
         "coco",
+        "joints",
+        "words",
         "resize",
         "tile",
     ] {

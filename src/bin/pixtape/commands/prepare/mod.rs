@@ -7,10 +7,13 @@ mod combine;
 mod edges;
 mod grayscale;
 mod instances;
+mod joints;
 pub(crate) mod palette;
+mod planes;
 mod resize;
 mod split;
 mod tile;
+mod words;
 mod work;
 
 use clap::{Args, Subcommand};
@@ -34,11 +37,14 @@ const EXAMPLES: &str = "Examples:
   pixtape prepare palette   --input labels --output indices --to index --palette find
   pixtape prepare instances --input train_label --output train_inst --things 24-33
   pixtape prepare coco      --input panoptic --json panoptic.json --output data --images photos
+  pixtape prepare joints    --input keypoints.csv --images poses/trainB --output poses/trainA
+  pixtape prepare words     --input captions.tsv --output captions/trainA --size 256
   pixtape prepare resize    --input photos --output small --size 256
   pixtape prepare tile      --input maps --output tiles --size 512 --overlap 64
 
 Originals are never changed, existing files only with --overwrite; results are PNG files of the same
-names, 8 bits per value (instances have 16 or 32; split copies files as they are).";
+names, 8 bits per value (instances have 16 or 32; joints and words are .npy files of many channels;
+split copies files as they are).";
 
 #[derive(Subcommand, Clone, Debug)]
 enum What {
@@ -60,6 +66,10 @@ enum What {
     Instances(instances::InstancesArgs),
     /// Make label and instance maps from COCO's panoptic annotations.
     Coco(coco::CocoArgs),
+    /// Make planes of joints from COCO's keypoints or DeepFashion's, for poses.
+    Joints(joints::JointsArgs),
+    /// Make planes of words from captions of a small vocabulary.
+    Words(words::WordsArgs),
     /// Resize images or A|B pairs to one size.
     Resize(resize::ResizeArgs),
     /// Cut large images or A|B pairs into overlapping tiles.
@@ -78,6 +88,8 @@ pub(crate) fn run(args: &PrepareArgs) -> Result<()> {
         What::Palette(args) => palette::run(args),
         What::Instances(args) => instances::run(args),
         What::Coco(args) => coco::run(args),
+        What::Joints(args) => joints::run(args),
+        What::Words(args) => words::run(args),
         What::Resize(args) => resize::run(args),
         What::Tile(args) => tile::run(args),
     }

@@ -36,11 +36,17 @@ impl Task for Figures {
             lead: "dressed figures from joints and clothes",
             commands: &[
                 (
-                    "Planes of joints and clothes as bands of a TIFF or .npy file in \
-                     poses/trainA, images of the same names in poses/trainB",
-                    "pixtape prepare check --input poses",
+                    "Photographs in poses/trainB; planes of joints from DeepFashion's list (or \
+                     COCO's keypoints), of the same names. Clothes, if they are to be chosen, are \
+                     planes of your own behind those",
+                    "pixtape prepare joints --input keypoints.csv --images poses/trainB --output \
+                     poses/trainA",
                 ),
-                ("Train", "pixtape train --dataroot poses --name poses"),
+                ("See whether they fit each other", "pixtape prepare check --input poses"),
+                (
+                    "Train; not mirrored, since a left arm stays one",
+                    "pixtape train --dataroot poses --name poses --no_flip",
+                ),
                 (
                     "Translate a sequence with the same statistics for every image",
                     "pixtape translate --checkpoint checkpoints/poses --input planes --output \

@@ -75,14 +75,20 @@ impl Task for Text {
             lead: "houses from five words, in combinations that training never saw",
             commands: &[
                 (
-                    "A plane for each word (0 or 255) and two of coordinates, as bands of a TIFF \
-                     or .npy file in captions/trainA; images of the same names in \
-                     captions/trainB",
-                    "pixtape prepare check --input captions",
+                    "Images in captions/trainB; a list of their names, a tab and the caption. It \
+                     becomes two planes of coordinates and one for each word",
+                    "pixtape prepare words --input captions.tsv --output captions/trainA --size \
+                     256",
                 ),
+                ("See whether they fit each other", "pixtape prepare check --input captions"),
                 (
                     "Train; planes that are the same everywhere do not pass through norms",
                     "pixtape train --dataroot captions --name captions --norm none",
+                ),
+                (
+                    "New captions of the same words",
+                    "pixtape prepare words --input new.tsv --output planes --size 256 \
+                     --vocabulary captions/trainA.words.txt",
                 ),
                 (
                     "Draw",
