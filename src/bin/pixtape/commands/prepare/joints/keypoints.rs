@@ -16,9 +16,9 @@ const EXPECTED: &str = "COCO's keypoints (person_keypoints_*.json), or lines \
 /// The most joints: the channels that a network may read.
 const MOST: usize = 1024;
 
-/// The people of an image; of each the places of the joints, (x, y) from the middle of the top left
-/// pixel. What is not seen has none.
-pub(super) type People = Vec<Vec<Option<[f64; 2]>>>;
+/// The places of a person's joints, (x, y) from the middle of the top left pixel. What is not seen
+/// has none.
+pub(super) type Person = Vec<Option<[f64; 2]>>;
 
 /// An image and who is in it.
 #[derive(Debug, PartialEq)]
@@ -26,7 +26,7 @@ pub(super) struct Figures {
     pub name: PathBuf,
     /// Width and height, if the file tells.
     pub size: Option<[u32; 2]>,
-    pub people: People,
+    pub people: Vec<Person>,
 }
 
 /// What a file tells.
@@ -129,7 +129,7 @@ fn coco(text: &str, file: &Path) -> Result<Keypoints> {
             )));
         }
         let joints = keypoints.chunks_exact(3).map(|k| (k[2] > 0.0).then_some([k[0], k[1]]));
-        let person: Vec<_> = joints.collect();
+        let person: Person = joints.collect();
         if person.iter().any(Option::is_some) {
             found[*place].people.push(person);
         }
@@ -178,7 +178,7 @@ fn csv(text: &str, file: &Path) -> Result<Keypoints> {
 }
 
 /// A line of the CSV: `name: [y, …]: [x, …]`, -1 for a joint that is not seen.
-fn row(line: &str) -> std::result::Result<(PathBuf, Vec<Option<[f64; 2]>>), String> {
+fn row(line: &str) -> std::result::Result<(PathBuf, Person), String> {
     let columns: Vec<&str> = line.rsplitn(3, ':').collect();
     let [x, y, name] = columns[..] else {
         return Err(format!("{} column(s); expected {TITLES}", columns.len()));

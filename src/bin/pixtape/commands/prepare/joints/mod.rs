@@ -6,7 +6,7 @@ use crate::commands::prepare::planes::{note, refusal, save};
 use crate::commands::prepare::work::{Common, Job, by_key, renamed, run_all, some};
 use crate::messages::shown;
 use clap::Args;
-use keypoints::{Figures, Keypoints, People};
+use keypoints::{Figures, Keypoints, Person};
 use pixtape::io::{Header, Picture, name_key};
 use pixtape::{Error, Result};
 use std::collections::{HashMap, HashSet};
@@ -127,7 +127,7 @@ fn tell_of_rest(folder: &Path, there: &HashMap<PathBuf, PathBuf>, found: &Keypoi
 
 /// Planes of joints: 255 at a joint, and less around it as a Gaussian falls. Of several people each
 /// pixel has the nearest's.
-fn draw(size: [u32; 2], joints: usize, people: &People, sigma: f64) -> Result<Picture> {
+fn draw(size: [u32; 2], joints: usize, people: &[Person], sigma: f64) -> Result<Picture> {
     let [width, height] = size.map(|side| side as usize);
     let mut data = vec![0u8; width * height * joints];
     let falls = |side: usize, middle: f64| -> Vec<f64> {
