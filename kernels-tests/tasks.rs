@@ -127,7 +127,7 @@ fn pose() {
 
 #[test]
 fn text() {
-    smoke("text", &["generator.safetensors"]);
+    smoke("text", &["generator.safetensors", "caption_1.png", "caption_4.png"]);
 }
 
 #[test]

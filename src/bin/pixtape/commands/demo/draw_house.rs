@@ -2,6 +2,7 @@
 
 use crate::commands::demo::draw::{Dice, Rgb, grain, mix, scale, within};
 use pixtape::io::Picture;
+use std::fmt::{Display, Formatter};
 
 /// The vocabulary: one word of each group describes a house.
 pub(super) const GROUPS: [&[&str]; 5] = [
@@ -19,6 +20,13 @@ pub(super) const CAPTIONS: usize = 216;
 /// A word of each group, by its number there.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Caption(pub [usize; 5]);
+
+impl Display for Caption {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<&str> = GROUPS.iter().zip(self.0).map(|(group, word)| group[word]).collect();
+        f.write_str(&words.join(", "))
+    }
+}
 
 impl Caption {
     /// Caption `index` of a shuffle of all.
@@ -100,13 +108,14 @@ impl Caption {
         let top = eaves - 13.0;
         let lean = (y - top) * 0.5;
         if y >= top && y < eaves && x >= left - 2.0 + 6.5 - lean && x < right + 2.0 - 6.5 + lean {
-            let middle = |i: usize| 32.0 + 11.0 * (i as f32 - (dormers as f32 - 1.0) / 2.0);
-            let dormer = (0..dormers).map(|i| x - middle(i)).find(|away| away.abs() < 3.4);
-            if let Some(away) = dormer.filter(|a| y >= eaves - 9.0 + a.abs() * 0.7) {
-                let inner = away.abs() < 2.2 && y > eaves - 6.0 && y < eaves - 1.5;
+            // One is in the middle, two are at the sides.
+            let places: &[f32] = [&[][..], &[0.0], &[-11.0, 11.0], &[-11.0, 0.0, 11.0]][dormers];
+            let dormer = places.iter().map(|at| x - 32.0 - at).find(|away| away.abs() < 4.0);
+            if let Some(away) = dormer.filter(|a| y >= eaves - 10.0 + a.abs() * 0.7) {
+                let inner = away.abs() < 2.6 && y > eaves - 6.5 && y < eaves - 1.5;
                 return if inner { [58.0, 76.0, 92.0] } else { [244.0, 240.0, 230.0] };
             }
-            let colour = [[178.0, 76.0, 58.0], [92.0, 100.0, 116.0], [84.0, 132.0, 98.0]][roof];
+            let colour = [[178.0, 76.0, 58.0], [66.0, 72.0, 94.0], [98.0, 164.0, 110.0]][roof];
             return scale(
                 colour,
                 1.12 - 0.3 * within(y, 2.0) / 2.0 + 0.05 * grain(x / 2.0, y / 2.0),

@@ -1,7 +1,7 @@
 //! Captions of a small closed vocabulary to houses.
 
 use crate::commands::demo::draw_house::{CAPTIONS, Caption, GROUPS, WORDS};
-use crate::commands::demo::task::{Pair, Task, Words};
+use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
 use crate::commands::demo::unpaired::levels;
 use pixtape::Result;
@@ -11,6 +11,8 @@ use pixtape::picture::PictureValues;
 use pixtape::run::Options;
 use std::ops::Range;
 
+/// Captions that the page has in words.
+const SAID: u64 = 4;
 /// Two planes of coordinates before the words'.
 const PLANES: usize = 2 + WORDS;
 
@@ -142,5 +144,17 @@ impl Task for Text {
             ),
             ("Difference from the house described, in 8-bit levels", own),
         ])
+    }
+
+    fn more(&self, net: &Net<'_>, seed: u64) -> Result<Vec<Extra>> {
+        let first = FIRST_HELD_OUT + 20;
+        let pairs = self.pairs(seed, first..first + SAID)?.into_iter().zip(1..);
+        let extra = |(pair, number): (Pair, u64)| {
+            let said = caption(seed, pair.index).to_string();
+            let row = vec![net.run(&pair)?, pair.shown[1].clone()];
+            let words = format!("\u{201c}{said}\u{201d}: what the network draws, what was meant");
+            Ok((format!("caption_{number}.png"), vec![row], words))
+        };
+        pairs.map(extra).collect()
     }
 }
