@@ -218,14 +218,25 @@ fn words_are_planes_that_train_and_their_list_serves_the_next_captions() {
     let wanted = |size: [u32; 2], words: &[u8]| {
         let [w, h] = size;
         let pixel = |at: u32| {
+            let (x, y) = (at % w, at / w);
             let share = |v: u32, side: u32| (v * 255 / (side - 1)) as u8;
-            [&[share(at % w, w), share(at / w, h)], words].concat()
+            // Three words take two rows of two squares.
+            let square = (2 * x / w + 2 * (2 * y / h)) as usize;
+            let mut pixel = vec![share(x, w), share(y, h), 0, 0, 0];
+            if square < 3 {
+                pixel[2 + square] = words[square];
+            }
+            pixel
         };
         Picture::new(w, h, 2 + words.len() as u32, (0..w * h).flat_map(pixel).collect()).unwrap()
     };
     assert_eq!(planes(&to.join("a.npy")), wanted([36, 36], &[255, 0, 255]));
     assert_eq!(planes(&to.join("b.npy")), wanted([36, 36], &[255, 255, 0]));
-    trains(&path("captions"), 5, &["--norm", "none"]);
+    trains(&path("captions"), 5, &[]);
+    refused(
+        &prepare("words", &path("captions.tsv"), &path("small"), &["--size", "9x1"]),
+        &["--size 9x1", "3 words", "2 pixels"],
+    );
     // Others later: the same planes, although one word alone has no comma.
     write(&path("new.tsv"), "# to draw\nx/one\tShop\n");
     let more = ["--size", "40x20", "--vocabulary", text(&list)];

@@ -83,10 +83,16 @@ impl Caption {
 
     fn colour(&self, x: f32, y: f32) -> Rgb {
         let [storeys, roof, dormers, shop, wall] = self.0;
-        let (left, right, ground, storey) = (14.0, 50.0, 58.0, 12.0);
-        let eaves = ground - storey * (storeys + 1) as f32;
+        let (left, right, eaves, storey) = (14.0, 50.0, 24.0, 12.0);
+        // All roofs are at one height, and the street is where the house ends: words that change
+        // the roof need not be learnt once for each number of storeys.
+        let ground = eaves + storey * (storeys + 1) as f32;
         if y >= ground {
-            return scale([120.0, 118.0, 116.0], if y < ground + 1.0 { 1.4 } else { 1.0 });
+            return match y - ground {
+                below if below < 1.0 => [168.0, 166.0, 162.0],
+                below if below < 4.0 => [120.0, 118.0, 116.0],
+                _ => scale([104.0, 146.0, 82.0], 1.0 + 0.04 * grain(x, y)),
+            };
         }
         // Two bands of wall between windows, and the windows.
         if (left..right).contains(&x) && y >= eaves {

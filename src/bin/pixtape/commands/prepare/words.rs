@@ -27,7 +27,7 @@ pub(crate) struct WordsArgs {
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Folder for the planes: an .npy file for each caption, with a channel for x, one for y and
-    /// one for each word. The words are written beside it, to FOLDER.words.txt.
+    /// one for each word, in which a square is white if it is said. The words are written beside it, to FOLDER.words.txt.
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
     /// Size of the images: 256, or 512x256 (width x height).
@@ -59,6 +59,15 @@ pub(crate) fn run(args: &WordsArgs) -> Result<()> {
     let size = [args.size.0, args.size.1];
     if let Some(why) = refusal(size, (COORDINATES + words.len()) as u32) {
         return Err(Error::Usage(format!("--size {}x{}: {why}", size[0], size[1])));
+    }
+    let columns = columns(words.len());
+    if size.into_iter().min() < Some(columns) {
+        return Err(Error::Usage(format!(
+            "--size {}x{}: {} words need {columns} pixels each way or more",
+            size[0],
+            size[1],
+            words.len()
+        )));
     }
     let places = places(args, &captions, &words)?;
     let to = |name: &Path| renamed(name, Path::new(""), &args.output, "npy");
@@ -230,16 +239,28 @@ fn may_be_written(list: &Path, words: &[String], overwrite: bool) -> Result<()> 
     Err(Error::file(list, why))
 }
 
-/// Coordinates, 0 to 255 from left to right and from top to bottom, and planes that are 255 for the
-/// words of a caption and 0 for the others.
+/// Squares in a row, and rows of them, so that each word has one.
+fn columns(words: usize) -> u32 {
+    (words as f64).sqrt().ceil() as u32
+}
+
+/// Coordinates, 0 to 255 from left to right and from top to bottom, and a plane for each word: in
+/// those of a caption's words a square is 255, at a place of the word's own. A plane that is the
+/// same everywhere would not pass through norms.
 fn planes([width, height]: [u32; 2], words: usize, said: &[usize]) -> Result<Picture> {
-    let mut switches = vec![0; words];
-    said.iter().for_each(|word| switches[*word] = 255);
     let share = |at: u32, side: u32| (at * 255 / (side - 1).max(1)) as u8;
+    let columns = columns(words);
+    let cell = |at: u32, side: u32| (u64::from(at) * u64::from(columns) / u64::from(side)) as u32;
     let mut data = Vec::with_capacity((width * height) as usize * (COORDINATES + words));
     for at in 0..width * height {
-        data.extend([share(at % width, width), share(at / width, height)]);
-        data.extend(&switches);
+        let (x, y) = (at % width, at / width);
+        data.extend([share(x, width), share(y, height)]);
+        let word = (cell(x, width) + cell(y, height) * columns) as usize;
+        let first = data.len();
+        data.resize(first + words, 0);
+        if said.contains(&word) {
+            data[first + word] = 255;
+        }
     }
     Picture::new(width, height, (COORDINATES + words) as u32, data)
 }
@@ -269,13 +290,17 @@ mod tests {
     }
 
     #[test]
-    fn planes_are_coordinates_and_switches() {
-        let picture = planes([3, 2], 2, &[1]).unwrap();
-        let pixels: Vec<&[u8]> = picture.data.chunks_exact(4).collect();
-        let (x, y) = ([0, 127, 255], [0, 255]);
+    fn planes_are_coordinates_and_squares() {
+        // Words 1 (top right) and 2 (bottom left) of three.
+        let picture = planes([4, 2], 3, &[2, 1]).unwrap();
+        let pixels: Vec<&[u8]> = picture.data.chunks_exact(5).collect();
+        let (x, y) = ([0, 85, 170, 255], [0, 255]);
         for (at, pixel) in pixels.into_iter().enumerate() {
-            assert_eq!(pixel, [x[at % 3], y[at / 3], 0, 255]);
+            let (top, left) = (at < 4, at % 4 < 2);
+            let [right, bottom] = [top && !left, !top && left].map(|on| 255 * u8::from(on));
+            assert_eq!(pixel, [x[at % 4], y[at / 4], 0, right, bottom], "{at}");
         }
         assert_eq!(planes([1, 1], 1, &[]).unwrap().data, [0, 0, 0]);
+        assert_eq!([1, 2, 4, 5, 62].map(columns), [1, 2, 2, 3, 8]);
     }
 }
