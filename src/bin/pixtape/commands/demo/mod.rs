@@ -8,6 +8,7 @@ mod draw_house;
 mod draw_map;
 mod draw_scene;
 mod draw_street;
+mod looks;
 mod page;
 mod paired;
 mod streets;

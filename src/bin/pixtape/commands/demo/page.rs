@@ -5,9 +5,13 @@
 //! over them, since GAN losses jump. Values that are not finite are left out of the curves and
 //! mentioned below them, never written into a path.
 
+use crate::commands::demo::training::{ENLARGED, enlarge};
 use crate::outputs::report::html::{escape, facts, put};
+use pixtape::Result;
+use pixtape::io::Picture;
 use pixtape::train::Losses;
 use std::fmt::Write;
+use std::path::Path;
 
 /// Contents of the page.
 pub struct DemoPage<'a> {
@@ -17,8 +21,8 @@ pub struct DemoPage<'a> {
     pub about: &'a str,
     /// Adapter and driver, plain text.
     pub device: &'a str,
-    /// Images beside the page: file name (relative to it) and caption.
-    pub pictures: &'a [(String, String)],
+    /// Images beside the page.
+    pub figures: &'a [Figure],
     /// Titles of charts and the losses in each, at most four.
     pub charts: &'a [(&'a str, &'a [&'a str])],
     /// The losses of every step.
@@ -27,6 +31,27 @@ pub struct DemoPage<'a> {
     pub tables: &'a [(&'a str, &'a [(String, String)])],
     /// Names and values of further facts: steps, seconds, memory.
     pub facts: &'a [(String, String)],
+}
+
+/// An image beside the page.
+pub struct Figure {
+    /// Its file, relative to the page.
+    pub file: String,
+    /// What it shows, plain text.
+    pub caption: String,
+    /// Whether it is narrow enough for two in a row.
+    pub half: bool,
+}
+
+impl Figure {
+    /// Saves a grid of images, enlarged, to a file in a folder.
+    pub fn save(out: &Path, file: &str, rows: &[Vec<Picture>], caption: String) -> Result<Figure> {
+        let rows: Vec<Vec<Picture>> =
+            rows.iter().map(|row| row.iter().map(enlarge).collect()).collect();
+        let grid = Picture::grid(&rows, 2 * ENLARGED)?;
+        grid.save_png(&out.join(file))?;
+        Ok(Figure { file: file.into(), caption, half: grid.width <= HALF })
+    }
 }
 
 /// Points of a curve: step and value.
@@ -39,6 +64,8 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
+/// Pixels of an image that is no wider than half a page.
+const HALF: u32 = 500;
 /// The most points per curve: more than the pixels of a screen would only make the page large.
 const POINTS: usize = 400;
 
@@ -51,12 +78,13 @@ h1{margin:0;font-size:1.7rem;line-height:1.2}h2{margin:2rem 0 .6rem;font-size:1.
 p,figcaption{color:var(--dim);margin:.4rem 0}
 figure{margin:0 0 1rem;padding:.8rem;background:var(--card);border:1px solid var(--line);border-radius:.6rem}
 img{display:block;width:100%;height:auto;image-rendering:pixelated;border-radius:.3rem}
-.charts{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}.charts figure{margin:0}
+.charts,.images{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}.charts figure,.images figure{margin:0}.wide{grid-column:1/-1}
 svg{display:block;width:100%;height:auto}svg text{fill:var(--dim);font:14px system-ui,sans-serif}
 .grid{stroke:var(--line);stroke-width:1}.raw,.smooth{fill:none;stroke-linejoin:round}.raw{stroke-width:1;opacity:.3}.smooth{stroke-width:2.2}
 .key{display:inline-block;width:1.1em;height:.22em;margin:0 .35em .25em 0;vertical-align:middle}.key+span{margin-right:1em}
 .table{overflow-x:auto}table{border-collapse:collapse;width:100%;background:var(--card)}
 th,td{padding:.4rem .7rem;border:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600;width:35%}
+@media(max-width:40rem){th,td{display:block;width:auto;border-bottom-width:0}tr:last-child td{border-bottom-width:1px}}
 ";
 
 /// Writes the page. Everything given is escaped; empty images, losses or facts leave their
@@ -75,19 +103,24 @@ pub fn render(page: &DemoPage) -> String {
              {about}<p>{device}</p>\n"
         ),
     );
-    if !page.pictures.is_empty() {
-        html.push_str("<h2>Images</h2>\n");
-        for (file, caption) in page.pictures {
+    if !page.figures.is_empty() {
+        html.push_str("<h2>Images</h2>\n<div class=\"images\">\n");
+        for Figure { file, caption, half } in page.figures {
             let caption = escape(caption);
             let address = escape(&address(file));
+            let class = if *half { "" } else { " class=\"wide\"" };
             put(
                 &mut html,
                 format_args!(
-                    "<figure><img src=\"{address}\" \
+                    "<figure{class}><img src=\"{address}\" \
                      alt=\"{caption}\"><figcaption>{caption}</figcaption></figure>\n"
                 ),
             );
         }
+        html.push_str("</div>\n");
+    }
+    for (title, rows) in page.tables {
+        table(&mut html, title, rows);
     }
     html.push_str("<h2>Losses</h2>\n");
     if page.losses.is_empty() {
@@ -118,18 +151,17 @@ pub fn render(page: &DemoPage) -> String {
         }
         html.push_str("</div>\n");
     }
-    for (title, rows) in page
-        .tables
-        .iter()
-        .copied()
-        .chain([("Facts", page.facts)])
-        .filter(|(_, rows)| !rows.is_empty())
-    {
-        put(&mut html, format_args!("<h2>{}</h2>\n", escape(title)));
-        facts(&mut html, rows);
-    }
+    table(&mut html, "Facts", page.facts);
     html.push_str("</body>\n</html>\n");
     html
+}
+
+/// A table under its title; nothing if it is empty.
+fn table(html: &mut String, title: &str, rows: &[(String, String)]) {
+    if !rows.is_empty() {
+        put(html, format_args!("<h2>{}</h2>\n", escape(title)));
+        facts(html, rows);
+    }
 }
 
 /// One chart of several named curves, each with the number of its colour.
@@ -349,7 +381,7 @@ mod tests {
             title: "t",
             about: "",
             device: "d",
-            pictures: &[],
+            figures: &[],
             charts: &CHARTS,
             losses: &losses,
             tables: &[],
@@ -365,7 +397,7 @@ mod tests {
             title: &evil,
             about: &evil,
             device: &evil,
-            pictures: &pairs,
+            figures: &[Figure { file: evil.clone(), caption: evil.clone(), half: true }],
             charts: &[],
             losses: &[],
             tables: &[],

@@ -1,11 +1,10 @@
 //! A task of pairs: trains pix2pix on what the task draws, and shows what came of it.
 
 use crate::commands::demo::args::DemoArgs;
-use crate::commands::demo::page::{self, DemoPage};
+use crate::commands::demo::page::{self, DemoPage, Figure};
 use crate::commands::demo::task::{Net, Pair, Task, Words};
 use crate::commands::demo::training::{
-    ENLARGED, FIRST_HELD_OUT, Planes, SIDE, Schedule, device, enlarge, facts, place_of, train,
-    try_it,
+    FIRST_HELD_OUT, Planes, SIDE, Schedule, device, facts, place_of, train, try_it,
 };
 use crate::device::starting::Starting;
 use pixtape::gpu::Gpu;
@@ -18,6 +17,7 @@ use pixtape::run::Options;
 use pixtape::run::options::{ModelKind, NetD};
 use pixtape::train::{AnyModel, Pix2Pix, Pix2PixConfig};
 use pixtape::{Error, Result};
+use std::path::Path;
 use std::time::Duration;
 
 /// Held-out pairs that the measure is taken of, and how many of them are shown.
@@ -92,13 +92,10 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Task) -> Re
         &weights,
     ))?;
     let Words { title, about, lead, commands } = task.words();
-    let mut pictures = vec![grid(out, &held_out, &shots[1..])?];
+    let mut figures = vec![grid(out, &held_out, &shots[1..])?];
     let net = Net { task, trainer: &trainer, translator: &translator };
     for (file, rows, caption) in task.more(&net, seed)? {
-        let rows: Vec<Vec<Picture>> =
-            rows.iter().map(|row| row.iter().map(enlarge).collect()).collect();
-        Picture::grid(&rows, 2 * ENLARGED)?.save_png(&out.join(&file))?;
-        pictures.push((file, caption));
+        figures.push(Figure::save(out, &file, &rows, caption)?);
     }
     let table = measured(task, &held_out, &shots)?;
     let g = trainer.generators()[0].config();
@@ -115,7 +112,7 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Task) -> Re
         title,
         about,
         device: &device(gpu),
-        pictures: &pictures,
+        figures: &figures,
         charts: &[
             ("Distance from the target", &["G_L1"]),
             ("Adversarial losses", &["G_GAN", "D_real", "D_fake"]),
@@ -130,18 +127,17 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Task) -> Re
 }
 
 /// Held-out pairs through time: input, output after some steps each, target.
-fn grid(out: &std::path::Path, held_out: &[Pair], shots: &[Shot]) -> Result<(String, String)> {
+fn grid(out: &Path, held_out: &[Pair], shots: &[Shot]) -> Result<Figure> {
     let row = |at: usize| {
         let [input, target] = &held_out[at].shown;
         let made = shots.iter().map(|shot| &shot.made[at]);
-        std::iter::once(input).chain(made).chain([target]).map(enlarge).collect()
+        std::iter::once(input).chain(made).chain([target]).cloned().collect()
     };
     let rows: Vec<Vec<Picture>> = (0..SHOWN).map(row).collect();
-    Picture::grid(&rows, 2 * ENLARGED)?.save_png(&out.join("grid.png"))?;
     let steps = shots.iter().map(|s| s.step.to_string()).collect::<Vec<_>>().join(", ");
     let caption =
         format!("Inputs that training never saw: input, output after {steps} steps, target");
-    Ok(("grid.png".into(), caption))
+    Figure::save(out, "grid.png", &rows, caption)
 }
 
 /// The task's measures before the first step and after the last.

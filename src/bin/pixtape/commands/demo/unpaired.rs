@@ -1,11 +1,10 @@
 //! Training without pairs, CycleGAN: on two sets of drawn images, there and back.
 
 use crate::commands::demo::args::DemoArgs;
-use crate::commands::demo::page::{self, DemoPage};
+use crate::commands::demo::page::{self, DemoPage, Figure};
 use crate::commands::demo::task::Words;
 use crate::commands::demo::training::{
-    ENLARGED, FIRST_HELD_OUT, PAIRS, SIDE, Schedule, Trained, device, enlarge, facts, images,
-    place, train, try_it,
+    FIRST_HELD_OUT, PAIRS, SIDE, Schedule, Trained, device, facts, images, place, train, try_it,
 };
 use crate::device::starting::Starting;
 use pixtape::gpu::Gpu;
@@ -122,11 +121,7 @@ impl Learned {
         let last = self.last()?;
         let row = |(at, input): (usize, &Picture)| {
             let made = self.shots.iter().map(|shot| &shot.made[set][at][0]);
-            std::iter::once(input)
-                .chain(made)
-                .chain([&last.made[set][at][1]])
-                .map(enlarge)
-                .collect()
+            std::iter::once(input).chain(made).chain([&last.made[set][at][1]]).cloned().collect()
         };
         Ok(inputs.iter().enumerate().map(row).collect())
     }
@@ -185,23 +180,23 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Unpaired) -
     };
     let (seen, held_out): (Sets, Sets) = (draw(0, PAIRS), draw(FIRST_HELD_OUT, HELD_OUT));
     let learned = learn(gpu, seed, steps, [&seen, &held_out], |options| task.options(options))?;
-    let (names, mut pictures, mut grid) = (task.names(), Vec::new(), Vec::new());
+    let (names, mut figures, mut grid) = (task.names(), Vec::new(), Vec::new());
     for set in [0, 1] {
         let rows = learned.rows(set, &held_out[set][..SHOWN])?;
-        let file = format!("{}s.png", names[set]);
-        Picture::grid(&rows, 2 * ENLARGED)?.save_png(&out.join(&file))?;
         let [name, columns] = [names[set], &learned.columns()];
-        pictures.push((file, format!("A {name} that training never saw, in each row: {columns}")));
+        let caption = format!("A {name} that training never saw, in each row: {columns}");
+        figures.push(Figure::save(out, &format!("{name}s.png"), &rows, caption)?);
         let last = learned.last()?;
         grid.extend(
             held_out[set]
                 .iter()
                 .zip(&last.made[set])
                 .take(SHOWN)
-                .map(|(input, [there, back])| [input, there, back].map(enlarge).to_vec()),
+                .map(|(input, [there, back])| [input, there, back].map(Picture::clone).to_vec()),
         );
     }
-    Picture::grid(&grid, 2 * ENLARGED)?.save_png(&out.join("grid.png"))?;
+    // A summary of both, which the page does not repeat.
+    Figure::save(out, "grid.png", &grid, String::new())?;
     let [a, b] = names;
     let files = [(a, b), (b, a)].map(|(from, to)| out.join(format!("{from}_to_{to}.safetensors")));
     learned.save(gpu, [&files[0], &files[1]])?;
@@ -218,7 +213,7 @@ pub(super) fn run(gpu: &Gpu, args: &DemoArgs, steps: u64, task: &dyn Unpaired) -
         title,
         about,
         device: &device(gpu),
-        pictures: &pictures,
+        figures: &figures,
         charts: &[
             ("Cycle consistency", &["cycle_A", "cycle_B", "idt_A", "idt_B"]),
             ("Adversarial losses", &["G_A", "G_B", "D_A", "D_B"]),
