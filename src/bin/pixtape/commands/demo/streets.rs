@@ -35,7 +35,7 @@ const LR: f64 = 4e-4;
 const TIME_LIMIT: Duration = Duration::from_secs(200);
 
 /// Steps of the first stage on a CPU and on a GPU; the second has half as many.
-pub(super) const STEPS: [u64; 2] = [900, 3000];
+pub(super) const STEPS: [u64; 2] = [640, 3000];
 
 /// What is trained on.
 pub(super) fn what() -> String {
