@@ -18,11 +18,12 @@ const PROGRAM: &[(&str, &[&str])] = &[
     ("print", &["messages"]),
     ("messages", &[]),
     ("many", &["messages"]),
+    ("patterns", &[]),
     ("signals", &[]),
     ("device", &[]),
     ("options", &[]),
     ("outputs", &["messages", "options"]),
-    ("commands", &["device", "many", "messages", "options", "outputs", "signals"]),
+    ("commands", &["device", "many", "messages", "options", "outputs", "patterns", "signals"]),
     ("cli", &["commands", "device", "messages", "options", "outputs", "print", "signals"]),
     ("main", &["cli"]),
 ];
