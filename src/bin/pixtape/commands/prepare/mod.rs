@@ -9,7 +9,7 @@ mod grayscale;
 mod instances;
 mod joints;
 pub(crate) mod palette;
-mod planes;
+pub(crate) mod planes;
 mod resize;
 mod split;
 mod tile;

@@ -8,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 /// The most bytes of a file of planes.
 const MOST: u64 = 1 << 30;
 
+/// Planes of coordinates before those of words.
+pub(crate) const COORDINATES: usize = 2;
+
 /// Why planes of this size cannot be written; `None` if they can.
 pub(crate) fn refusal([width, height]: [u32; 2], planes: u32) -> Option<String> {
     let bytes = (u64::from(width) * u64::from(height)).saturating_mul(u64::from(planes));
@@ -26,6 +29,36 @@ pub(crate) fn refusal([width, height]: [u32; 2], planes: u32) -> Option<String> 
     (height <= 8 && width > 16 && planes > 16).then(|| {
         format!("{planes} planes of {width}x{height} pixels are too low; they need 9 rows or more")
     })
+}
+
+/// Squares in a row, and rows of them, so that each word has one.
+pub(crate) fn columns(words: usize) -> u32 {
+    (words as f64).sqrt().ceil() as u32
+}
+
+/// Coordinates, 0 to 255 from left to right and from top to bottom, and a plane for each word: in
+/// those of a caption's words a square is 255, at a place of the word's own. A plane that is the
+/// same everywhere would not pass through norms. `[height, width, 2 + words]`; `said` holds the
+/// numbers of a caption's words.
+///
+/// # Errors
+/// [`Error::Internal`] only: for sizes that a file cannot have, see [`refusal`].
+pub(crate) fn squares([width, height]: [u32; 2], words: usize, said: &[usize]) -> Result<Picture> {
+    let share = |at: u32, side: u32| (at * 255 / (side - 1).max(1)) as u8;
+    let columns = columns(words);
+    let cell = |at: u32, side: u32| (u64::from(at) * u64::from(columns) / u64::from(side)) as u32;
+    let mut data = Vec::with_capacity((width * height) as usize * (COORDINATES + words));
+    for at in 0..width * height {
+        let (x, y) = (at % width, at / width);
+        data.extend([share(x, width), share(y, height)]);
+        let word = (cell(x, width) + cell(y, height) * columns) as usize;
+        let first = data.len();
+        data.resize(first + words, 0);
+        if said.contains(&word) {
+            data[first + word] = 255;
+        }
+    }
+    Picture::new(width, height, (COORDINATES + words) as u32, data)
 }
 
 /// Writes planes as an array of bytes, (height, width, planes).
@@ -96,5 +129,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn planes_are_coordinates_and_squares() {
+        // Words 1 (top right) and 2 (bottom left) of three.
+        let picture = squares([4, 2], 3, &[2, 1]).unwrap();
+        let pixels: Vec<&[u8]> = picture.data.chunks_exact(5).collect();
+        let (x, y) = ([0, 85, 170, 255], [0, 255]);
+        for (at, pixel) in pixels.into_iter().enumerate() {
+            let (top, left) = (at < 4, at % 4 < 2);
+            let [right, bottom] = [top && !left, !top && left].map(|on| 255 * u8::from(on));
+            assert_eq!(pixel, [x[at % 4], y[at / 4], 0, right, bottom], "{at}");
+        }
+        assert_eq!(squares([1, 1], 1, &[]).unwrap().data, [0, 0, 0]);
+        assert_eq!([1, 2, 4, 5, 62].map(columns), [1, 2, 2, 3, 8]);
     }
 }

@@ -1,16 +1,16 @@
 //! `prepare words`: a plane for each word of a caption, after two of coordinates.
 
-use crate::commands::prepare::planes::{at_line, named, refusal, save};
+use crate::commands::prepare::planes::{
+    COORDINATES, at_line, columns, named, refusal, save, squares,
+};
 use crate::commands::prepare::work::{Common, Job, renamed, run_all, size, some};
 use crate::messages::shown;
 use clap::Args;
-use pixtape::io::{Picture, create_dir, read_text, write_aside};
+use pixtape::io::{create_dir, read_text, write_aside};
 use pixtape::{Error, Result};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-/// Planes of coordinates before those of the words.
-const COORDINATES: usize = 2;
 /// The most words, so that a file has at most 64 planes.
 const MOST: usize = 64 - COORDINATES;
 const EXPECTED: &str = "a text, each line the name of an image, a tab and its caption";
@@ -27,7 +27,8 @@ pub(crate) struct WordsArgs {
     #[arg(long, value_name = "FILE")]
     input: PathBuf,
     /// Folder for the planes: an .npy file for each caption, with a channel for x, one for y and
-    /// one for each word, in which a square is white if it is said. The words are written beside it, to FOLDER.words.txt.
+    /// one for each word, in which a square is white if it is said. The words are written beside
+    /// it, to FOLDER.words.txt.
     #[arg(long, value_name = "FOLDER")]
     output: PathBuf,
     /// Size of the images: 256, or 512x256 (width x height).
@@ -77,7 +78,7 @@ pub(crate) fn run(args: &WordsArgs) -> Result<()> {
         may_be_written(list, &words, args.common.overwrite)?;
     }
     run_all(&args.common, &jobs, |at, job| {
-        save(planes(size, words.len(), &places[at])?, &job.to[0])
+        save(squares(size, words.len(), &places[at])?, &job.to[0])
     })?;
     let planes = COORDINATES + words.len();
     let mut said = format!("{planes} planes in each: x, y and {} words", words.len());
@@ -239,32 +240,6 @@ fn may_be_written(list: &Path, words: &[String], overwrite: bool) -> Result<()> 
     Err(Error::file(list, why))
 }
 
-/// Squares in a row, and rows of them, so that each word has one.
-fn columns(words: usize) -> u32 {
-    (words as f64).sqrt().ceil() as u32
-}
-
-/// Coordinates, 0 to 255 from left to right and from top to bottom, and a plane for each word: in
-/// those of a caption's words a square is 255, at a place of the word's own. A plane that is the
-/// same everywhere would not pass through norms.
-fn planes([width, height]: [u32; 2], words: usize, said: &[usize]) -> Result<Picture> {
-    let share = |at: u32, side: u32| (at * 255 / (side - 1).max(1)) as u8;
-    let columns = columns(words);
-    let cell = |at: u32, side: u32| (u64::from(at) * u64::from(columns) / u64::from(side)) as u32;
-    let mut data = Vec::with_capacity((width * height) as usize * (COORDINATES + words));
-    for at in 0..width * height {
-        let (x, y) = (at % width, at / width);
-        data.extend([share(x, width), share(y, height)]);
-        let word = (cell(x, width) + cell(y, height) * columns) as usize;
-        let first = data.len();
-        data.resize(first + words, 0);
-        if said.contains(&word) {
-            data[first + word] = 255;
-        }
-    }
-    Picture::new(width, height, (COORDINATES + words) as u32, data)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,20 +262,5 @@ mod tests {
         {
             assert_eq!(list_of(Path::new(folder)), Path::new(list));
         }
-    }
-
-    #[test]
-    fn planes_are_coordinates_and_squares() {
-        // Words 1 (top right) and 2 (bottom left) of three.
-        let picture = planes([4, 2], 3, &[2, 1]).unwrap();
-        let pixels: Vec<&[u8]> = picture.data.chunks_exact(5).collect();
-        let (x, y) = ([0, 85, 170, 255], [0, 255]);
-        for (at, pixel) in pixels.into_iter().enumerate() {
-            let (top, left) = (at < 4, at % 4 < 2);
-            let [right, bottom] = [top && !left, !top && left].map(|on| 255 * u8::from(on));
-            assert_eq!(pixel, [x[at % 4], y[at / 4], 0, right, bottom], "{at}");
-        }
-        assert_eq!(planes([1, 1], 1, &[]).unwrap().data, [0, 0, 0]);
-        assert_eq!([1, 2, 4, 5, 62].map(columns), [1, 2, 2, 3, 8]);
     }
 }

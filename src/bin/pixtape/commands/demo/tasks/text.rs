@@ -4,6 +4,7 @@ use crate::commands::demo::draw_house::{CAPTIONS, Caption, GROUPS, WORDS};
 use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
 use crate::commands::demo::unpaired::levels;
+use crate::commands::prepare::planes::{COORDINATES, squares};
 use pixtape::Result;
 use pixtape::io::Picture;
 use pixtape::picture::PictureValues;
@@ -11,11 +12,7 @@ use pixtape::run::Options;
 use std::ops::Range;
 
 /// Captions that the page has in words.
-const SAID: u64 = 4;
-/// Two planes of coordinates before the words'.
-const PLANES: usize = 2 + WORDS;
-/// Squares in a row, and rows of them: enough for all words.
-const COLUMNS: u32 = 4;
+const IN_WORDS: u64 = 4;
 
 pub(super) struct Text {
     pub seed: u64,
@@ -31,19 +28,11 @@ fn caption(seed: u64, index: u64) -> Caption {
     Caption::new(seed, place)
 }
 
-/// Coordinates, and for each word a plane that has a white square where the caption has the word:
-/// each word at a place of its own, since norms take away what is the same everywhere.
-fn planes(caption: Caption) -> Vec<u8> {
-    let words = caption.words();
-    let share = |v: u32| (v * 255 / (SIDE - 1)) as u8;
-    let pixel = |at: u32| {
-        let (x, y) = (at % SIDE, at / SIDE);
-        let cell = (x * COLUMNS / SIDE + y * COLUMNS / SIDE * COLUMNS) as usize;
-        let words = words.into_iter().enumerate();
-        let squares = words.map(move |(word, said)| if said && word == cell { 255 } else { 0 });
-        [share(x), share(y)].into_iter().chain(squares)
-    };
-    (0..SIDE * SIDE).flat_map(pixel).collect()
+/// The planes of a caption, as `prepare words` makes them.
+fn planes(caption: Caption) -> Result<PictureValues> {
+    let words = caption.words().into_iter().enumerate();
+    let said: Vec<usize> = words.filter_map(|(word, said)| said.then_some(word)).collect();
+    Ok(PictureValues::Bytes(squares([SIDE, SIDE], WORDS, &said)?.data))
 }
 
 /// What stands for the caption in an image: a lamp for each word, a row for each group.
@@ -74,13 +63,13 @@ impl Task for Text {
         Words {
             title: "pixtape: captions to houses",
             about: "Five words say how a house looks: its storeys (first row of lamps), its roof \
-                    (second), its dormers, whether there is a shop, and its walls. The network reads \
-                    a plane for each of the 15 words, with a white square where it is said, and two \
-                    of coordinates; it has seen 160 of the 216 captions and draws others. This is not text to image as diffusion models do \
-                    it: there is no language in it. The vocabulary is closed, each word is a switch, \
-                    order and grammar mean nothing, and a word that was not trained on cannot be \
-                    said. For free text, an embedding from elsewhere would have to take the place of \
-                    the planes.",
+                    (second), its dormers, whether there is a shop, and its walls. The network \
+                    reads a plane for each of the 15 words, with a white square where it is said, \
+                    and two of coordinates; it has seen 160 of the 216 captions and draws others. \
+                    This is not text to image as diffusion models do it: there is no language in \
+                    it. The vocabulary is closed, each word is a switch, order and grammar mean \
+                    nothing, and a word that was not trained on cannot be said. For free text, an \
+                    embedding from elsewhere would have to take the place of the planes.",
             lead: "houses from five words, in combinations that training never saw",
             commands: &[
                 (
@@ -114,21 +103,17 @@ impl Task for Text {
     }
 
     fn options(&self, options: &mut Options) {
-        options.nets.input_nc = Some(PLANES as u32);
+        options.nets.input_nc = Some((COORDINATES + WORDS) as u32);
     }
 
     fn pairs(&self, seed: u64, indices: Range<u64>) -> Result<Vec<Pair>> {
         let pair = |index| {
             let caption = caption(seed, index);
             let photo = caption.draw(SIDE);
-            Pair {
-                input: PictureValues::Bytes(planes(caption)),
-                target: PictureValues::Bytes(photo.data.clone()),
-                shown: [lamps(caption), photo],
-                index,
-            }
+            let target = PictureValues::Bytes(photo.data.clone());
+            Ok(Pair { input: planes(caption)?, target, shown: [lamps(caption), photo], index })
         };
-        Ok(indices.map(pair).collect())
+        indices.map(pair).collect()
     }
 
     fn measure(&self, pair: &Pair, made: &Picture) -> Result<Vec<(&'static str, f64)>> {
@@ -150,7 +135,7 @@ impl Task for Text {
 
     fn more(&self, net: &Net<'_>, seed: u64) -> Result<Vec<Extra>> {
         let first = FIRST_HELD_OUT + 20;
-        let pairs = self.pairs(seed, first..first + SAID)?.into_iter().zip(1..);
+        let pairs = self.pairs(seed, first..first + IN_WORDS)?.into_iter().zip(1..);
         let extra = |(pair, number): (Pair, u64)| {
             let said = caption(seed, pair.index).to_string();
             let row = vec![net.run(&pair)?, pair.shown[1].clone()];
