@@ -3,7 +3,7 @@
 use crate::commands::demo::draw_scene::{Light, Scene};
 use crate::commands::demo::task::{Extra, Net, Pair, Task, Words};
 use crate::commands::demo::training::{FIRST_HELD_OUT, PAIRS, SIDE};
-use crate::commands::demo::unpaired::{Sets, learn, levels, quick};
+use crate::commands::demo::unpaired::{Sets, learn, levels};
 use pixtape::Result;
 use pixtape::io::Picture;
 use std::ops::Range;
@@ -18,8 +18,8 @@ impl Task for Night {
         Words {
             title: "pixtape: day to night",
             about: "Photographs of places by day, and of the same places by night. The network has \
-                    to put out the sun and the colours, hang up the moon, and switch the lights on: \
-                    windows and the lamp, and what the lamp shines on.",
+                    to put out the sun and the colours, hang up the moon, and switch the lights \
+                    on: windows and the lamp, and what the lamp shines on.",
             lead: "places by day, and the same places by night",
             commands: &[
                 (
@@ -62,7 +62,7 @@ impl Task for Night {
         let first = FIRST_HELD_OUT + 100;
         let places = [Light::Day, Light::Night].map(|light| draw(light, first, SCENES));
         let steps = (net.steps() / 2).max(1);
-        let learned = learn(net.gpu(), seed, steps, [&seen, &places], quick)?;
+        let learned = learn(net.gpu(), seed, steps, &seen, &places)?;
         let pairs = self.pairs(seed, first..first + SCENES)?;
         let mut off = [0.0; 2];
         let rows = pairs.iter().zip(&learned.last()?.made[0]).map(|(pair, [unpaired, _])| {

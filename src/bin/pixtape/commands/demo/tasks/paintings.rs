@@ -3,9 +3,8 @@
 use crate::commands::demo::draw_scene::{Light, Scene};
 use crate::commands::demo::task::Words;
 use crate::commands::demo::training::SIDE;
-use crate::commands::demo::unpaired::{Sets, Shot, Unpaired, measured, quick};
+use crate::commands::demo::unpaired::{Sets, Shot, Unpaired, measured};
 use pixtape::io::Picture;
-use pixtape::run::Options;
 
 pub(super) struct Paintings;
 
@@ -13,8 +12,8 @@ impl Unpaired for Paintings {
     fn words(&self) -> Words {
         Words {
             title: "pixtape: photographs to paintings",
-            about: "Photographs of places, and paintings of other places: strokes of a broad brush, \
-                    warm light, violet shadows. Nobody says which painting belongs to which \
+            about: "Photographs of places, and paintings of other places: strokes of a broad \
+                    brush, warm light, violet shadows. Nobody says which painting belongs to which \
                     photograph. The network learns the manner, and a second one the way back: what \
                     comes back shows whether the place has been kept.",
             lead: "photographs in a painter's manner, and paintings as photographs",
@@ -41,10 +40,6 @@ impl Unpaired for Paintings {
 
     fn steps(&self) -> [u64; 2] {
         [700, 3000]
-    }
-
-    fn options(&self, options: &mut Options) {
-        quick(options);
     }
 
     fn names(&self) -> [&'static str; 2] {

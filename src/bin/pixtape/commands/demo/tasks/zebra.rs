@@ -3,9 +3,8 @@
 use crate::commands::demo::draw_animals::{Animal, animal, inner, stripes};
 use crate::commands::demo::task::Words;
 use crate::commands::demo::training::{FIRST_HELD_OUT, SIDE};
-use crate::commands::demo::unpaired::{Sets, Shot, Unpaired, quick};
+use crate::commands::demo::unpaired::{Sets, Shot, Unpaired};
 use pixtape::io::Picture;
-use pixtape::run::Options;
 
 const NAMES: [&str; 2] = ["horse", "zebra"];
 
@@ -15,9 +14,10 @@ impl Unpaired for Zebra {
     fn words(&self) -> Words {
         Words {
             title: "pixtape: horses and zebras without pairs",
-            about: "Horses on some grounds, zebras on others; no image of one set belongs to one of \
-                    the other. Stripes are all that tells the sets apart: the network has to find \
-                    that out, put them onto the animal and nowhere else, and take them off again.",
+            about: "Horses on some grounds, zebras on others; no image of one set belongs to one \
+                    of the other. Stripes are all that tells the sets apart: the network has to \
+                    find that out, put them onto the animal and nowhere else, and take them off \
+                    again.",
             lead: "horses to zebras and back, without pairs",
             commands: &[
                 (
@@ -36,10 +36,6 @@ impl Unpaired for Zebra {
 
     fn steps(&self) -> [u64; 2] {
         [700, 4000]
-    }
-
-    fn options(&self, options: &mut Options) {
-        quick(options);
     }
 
     fn names(&self) -> [&'static str; 2] {
