@@ -28,8 +28,9 @@ struct Place {
 }
 
 impl Place {
-    fn new() -> Place {
-        Place { dir: tempfile::tempdir().unwrap(), count: 0 }
+    /// None where there is no adapter.
+    fn new() -> Option<Place> {
+        adapter().then(|| Place { dir: tempfile::tempdir().unwrap(), count: 0 })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -102,10 +103,7 @@ impl Place {
 
 #[test]
 fn facades() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     for phase in ["train", "val", "test"] {
         place.images(&format!("facades/{phase}/{{}}.jpg"), 3, 128, 64);
     }
@@ -116,10 +114,7 @@ fn facades() {
 
 #[test]
 fn cityscapes() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     for (phase, city) in [("train", "aachen"), ("train", "ulm"), ("val", "lindau")] {
         for frame in [19, 20] {
             let name = format!("{phase}/{city}/{city}_000000_0000{frame}");
@@ -154,10 +149,7 @@ fn cityscapes() {
 
 #[test]
 fn photographs_to_colour() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     place.images("photos/train/holiday {}.jpg", 3, 60, 48);
     place.images("photos/val/{}.jpg", 2, 60, 48);
     place.images("old_photos/{}.jpg", 2, 50, 70);
@@ -167,10 +159,7 @@ fn photographs_to_colour() {
 
 #[test]
 fn edges2shoes() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     place.images("edges2shoes/train/{}_AB.jpg", 5, 128, 64);
     place.images("edges2shoes/val/{}_AB.jpg", 2, 128, 64);
     place.images("my_edges/{}.png", 1, 64, 64);
@@ -183,10 +172,7 @@ fn edges2shoes() {
 
 #[test]
 fn maps() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     for phase in ["train", "val"] {
         place.images(&format!("maps/{phase}/{{}}.jpg"), 3, 120, 60);
     }
@@ -197,10 +183,7 @@ fn maps() {
 
 #[test]
 fn night2day() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     for phase in ["train", "val", "test"] {
         place.images(&format!("night2day/{phase}/9000{{}}_a_vs_b.jpg"), 5, 128, 64);
     }
@@ -215,10 +198,7 @@ fn night2day() {
 
 #[test]
 fn deep_fashion() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     for (phase, folder) in [("train", "poses/trainB"), ("test", "new_photos")] {
         let mut rows = "name:keypoints_y:keypoints_x\n".to_string();
         for number in 1..=3 {
@@ -240,10 +220,7 @@ fn deep_fashion() {
 
 #[test]
 fn captions() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     place.images("captions/trainB/house_{}.png", 3, 256, 256);
     let caption = |number: u32, shop: &str| format!("house_{number}.png\tRed roof, {shop}\n");
     let seen = [(1, "shop"), (2, "no shop"), (3, "shop")];
@@ -256,10 +233,7 @@ fn captions() {
 
 #[test]
 fn monet2photo() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     for (folder, count) in [("trainA", 3), ("trainB", 4), ("testA", 2), ("testB", 2)] {
         place.images(&format!("monet2photo/{folder}/2016-08-0{{}} 05_01_40.jpg"), count, 64, 64);
     }
@@ -272,10 +246,7 @@ fn monet2photo() {
 
 #[test]
 fn horse2zebra() {
-    if !adapter() {
-        return;
-    }
-    let mut place = Place::new();
+    let Some(mut place) = Place::new() else { return };
     for (folder, count) in [("trainA", 4), ("trainB", 3), ("testA", 2), ("testB", 2)] {
         place.images(&format!("horse2zebra/{folder}/n02381460_{{}}.jpg"), count, 64, 64);
     }

@@ -78,13 +78,16 @@ h1{margin:0;font-size:1.7rem;line-height:1.2}h2{margin:2rem 0 .6rem;font-size:1.
 p,figcaption{color:var(--dim);margin:.4rem 0}
 figure{margin:0 0 1rem;padding:.8rem;background:var(--card);border:1px solid var(--line);border-radius:.6rem}
 img{display:block;width:100%;height:auto;image-rendering:pixelated;border-radius:.3rem}
-.charts,.images{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}.charts figure,.images figure{margin:0}.wide{grid-column:1/-1}
+.charts,.images{display:grid;gap:1rem;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}
+.charts figure,.images figure{margin:0}.wide{grid-column:1/-1}
 svg{display:block;width:100%;height:auto}svg text{fill:var(--dim);font:14px system-ui,sans-serif}
 .grid{stroke:var(--line);stroke-width:1}.raw,.smooth{fill:none;stroke-linejoin:round}.raw{stroke-width:1;opacity:.3}.smooth{stroke-width:2.2}
 .key{display:inline-block;width:1.1em;height:.22em;margin:0 .35em .25em 0;vertical-align:middle}.key+span{margin-right:1em}
 .table{overflow-x:auto}table{border-collapse:collapse;width:100%;background:var(--card)}
 th,td{padding:.4rem .7rem;border:1px solid var(--line);text-align:left;vertical-align:top;overflow-wrap:anywhere}th{font-weight:600;width:35%}
-@media(max-width:40rem){th,td{display:block;width:auto;border-bottom-width:0}tr:last-child td{border-bottom-width:1px}}
+@media(max-width:40rem){th,td{display:block;width:auto;border-bottom-width:0}
+tr:last-child td{border-bottom-width:1px}}
 ";
 
 /// Writes the page. Everything given is escaped; empty images, losses or facts leave their

@@ -46,10 +46,11 @@ pub(super) fn what() -> String {
 fn words() -> Words {
     Words {
         title: "pixtape: streets from labels and instances",
-        about: "A label map says what is where, and an instance map which pixels are one house, one \
-                tree or one car. The global generator learns streets at half the size; the local \
-                enhancer then learns the details. An encoder finds a few numbers for each thing \
-                that say how it looks, so that one map has many looks, and a car can be taken out.",
+        about: "A label map says what is where, and an instance map which pixels are one house, \
+                one tree or one car. The global generator learns streets at half the size; the \
+                local enhancer then learns the details. An encoder finds a few numbers for each \
+                thing that say how it looks, so that one map has many looks, and a car can be \
+                taken out.",
         lead: "streets from maps of labels and instances, in several looks",
         commands: &[
             (

@@ -28,9 +28,9 @@ impl Task for Colorize {
         Words {
             title: "pixtape: black-and-white to colour",
             about: "The network sees how bright each pixel is and says which colour it has. Sky, \
-                    grass and bricks have a colour of their own, and it should be right. A door may \
-                    have any: there the network cannot know, and a colour that a door could have is \
-                    all that can be asked for.",
+                    grass and bricks have a colour of their own, and it should be right. A door \
+                    may have any: there the network cannot know, and a colour that a door could \
+                    have is all that can be asked for.",
             lead: "colours for gray photographs; what has a colour of its own should have it",
             commands: &[
                 (

@@ -63,9 +63,10 @@ impl Task for Edges {
         Words {
             title: "pixtape: edges and sketches to photographs",
             about: "The network sees nothing but the edges of a photograph, one pixel wide, and \
-                    paints the photograph. It learns what usually lies between such lines. The same \
-                    network then gets lines as a hand draws them, which wobble and break off: what \
-                    is still recognised, and where colours run out, is what to expect of sketches.",
+                    paints the photograph. It learns what usually lies between such lines. The \
+                    same network then gets lines as a hand draws them, which wobble and break off: \
+                    what is still recognised, and where colours run out, is what to expect of \
+                    sketches.",
             lead: "photographs from their edges, then from lines as a hand draws them",
             commands: &[
                 (

@@ -22,9 +22,9 @@ impl Task for Labels {
     fn words(&self) -> Words {
         Words {
             title: "pixtape: facades from labels",
-            about: "A label map says what is where: wall, window, door, cornice. The network paints \
-                    the facade: stones, panes that mirror the sky, mouldings and the shadows that \
-                    they throw.",
+            about: "A label map says what is where: wall, window, door, cornice. The network \
+                    paints the facade: stones, panes that mirror the sky, mouldings and the \
+                    shadows that they throw.",
             lead: "facades from label maps",
             commands: &[
                 (

@@ -39,10 +39,10 @@ impl Task for Map {
         if self.to_aerial {
             Words {
                 title: "pixtape: street maps to views from the air",
-                about: "Maps of a drawn town and the same places from the air: roofs with a lit and \
-                        a shaded side, shadows, lane marks, trees. The map does not say where a tree \
-                        stands; the network has to plant some. Trained on windows of 64 pixels, it \
-                        then takes a map of 1024 by 512, in strips.",
+                about: "Maps of a drawn town and the same places from the air: roofs with a lit \
+                        and a shaded side, shadows, lane marks, trees. The map does not say where \
+                        a tree stands; the network has to plant some. Trained on windows of 64 \
+                        pixels, it then takes a map of 1024 by 512, in strips.",
                 lead: "street maps, seen from the air",
                 commands,
             }
@@ -60,8 +60,7 @@ impl Task for Map {
 
     fn options(&self, options: &mut Options) {
         if self.to_aerial {
-            // At the full weight a bright blot grew in every image: batch norm at the four pixels
-            // of the bottleneck lets one of them stand out.
+            // At the full weight a bright blot grew at the same place of every image.
             options.optim.lambda_gan = 0.3;
         }
     }

@@ -31,8 +31,8 @@ impl Task for Figures {
             about: "The network reads 21 planes: a spot for each of 14 joints, and lines that say \
                     which shirt and which trousers are worn. It paints the figure. Shown are stick \
                     figures with the clothes in the corner, what the network paints, and what it \
-                    should have painted; then the same clothes in five poses, and a movement, image \
-                    by image.",
+                    should have painted; then the same clothes in five poses, and a movement, \
+                    image by image.",
             lead: "dressed figures from joints and clothes",
             commands: &[
                 (
