@@ -107,14 +107,14 @@ fn table(measured: &[Measured; 2]) -> Vec<(String, String)> {
         let (m, from, to) = (&measured[kind], NAMES[kind], NAMES[1 - kind]);
         [
             (
-                format!("{from} to {to}, inside the animal"),
+                format!("{from} to {to}, stripes on the animal (8-bit levels)"),
                 format!(
                     "{:.1} before, {:.1} after (real {to}s: {:.1})",
                     m.inside[0], m.inside[1], m.other
                 ),
             ),
             (
-                format!("{from} to {to}, outside"),
+                format!("{from} to {to}, stripes beside it (8-bit levels)"),
                 format!(
                     "{:.1} before, {:.1} after; the ground moved by {:.1}",
                     m.outside[0], m.outside[1], m.ground
@@ -122,7 +122,7 @@ fn table(measured: &[Measured; 2]) -> Vec<(String, String)> {
             ),
             (
                 format!("{from} to {to} and back"),
-                format!("differs by {:.1} from the input", m.cycle),
+                format!("differs by {:.1} levels from the input", m.cycle),
             ),
         ]
     });
